@@ -1,0 +1,62 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+
+let package = Package(
+    name: "companionway",
+    products: [
+        .library(name: "SecretHandshake", targets: ["SecretHandshake"]),
+        .library(name: "BoxStream", targets: ["BoxStream"]),
+        .library(name: "MuxRPC", targets: ["MuxRPC"]),
+        .library(name: "Multiserver", targets: ["Multiserver"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")
+    ],
+    targets: [
+        // Level 0: the C libraries, with no logic of our own.
+        .systemLibrary(
+            name: "CSodium", pkgConfig: "libsodium",
+            providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
+
+        // Level 1: typed primitives.
+        .target(name: "Sodium", dependencies: ["CSodium"], swiftSettings: settings),
+
+        // Level 2: one protocol each, no input or output.
+        .target(name: "SecretHandshake", dependencies: ["Sodium"], swiftSettings: settings),
+        .target(name: "BoxStream", dependencies: ["CSodium", "Sodium"], swiftSettings: settings),
+        .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
+        .target(name: "Multiserver", dependencies: ["Sodium"], swiftSettings: settings),
+
+        // Tests, one target per module.
+        .target(
+            name: "TestSupport", dependencies: ["Sodium"], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        .testTarget(
+            name: "SodiumTests", dependencies: ["Sodium", "TestSupport"],
+            resources: [.copy("Vectors")], swiftSettings: settings),
+        .testTarget(
+            name: "SecretHandshakeTests", dependencies: ["SecretHandshake", "Sodium", "TestSupport"],
+            resources: [.copy("Vectors")], swiftSettings: settings),
+        .testTarget(
+            name: "BoxStreamTests", dependencies: ["BoxStream", "CSodium", "Sodium", "TestSupport"],
+            resources: [.copy("Vectors")], swiftSettings: settings),
+        .testTarget(
+            name: "MuxRPCTests", dependencies: ["MuxRPC", "TestSupport", nioCore],
+            resources: [.copy("Vectors")], swiftSettings: settings),
+        .testTarget(
+            name: "MultiserverTests", dependencies: ["Multiserver", "Sodium", "TestSupport"],
+            resources: [.copy("Vectors")], swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,6 @@
+#ifndef COMPANIONWAY_CSODIUM_SHIM_H
+#define COMPANIONWAY_CSODIUM_SHIM_H
+
+#include <sodium.h>
+
+#endif

@@ -1,0 +1,35 @@
+/// Bytes written as hexadecimal digits, for vectors.
+public struct Hex: Sendable, Equatable, ExpressibleByStringLiteral, Decodable {
+    /// The decoded bytes.
+    public let bytes: [UInt8]
+
+    /// Decodes an even number of digits; anything else is a broken vector and stops the test run.
+    public init(_ text: String) {
+        precondition(text.utf8.count.isMultiple(of: 2), "an odd number of hexadecimal digits")
+        var rest = Substring(text)
+        var bytes: [UInt8] = []
+        while !rest.isEmpty {
+            guard let byte = UInt8(rest.prefix(2), radix: 16) else {
+                preconditionFailure("no hexadecimal digits: \(rest.prefix(2))")
+            }
+            bytes.append(byte)
+            rest = rest.dropFirst(2)
+        }
+        self.bytes = bytes
+    }
+
+    /// Decodes a literal.
+    public init(stringLiteral text: String) { self.init(text) }
+
+    /// Decodes a JSON string.
+    public init(from decoder: any Decoder) throws {
+        self.init(try decoder.singleValueContainer().decode(String.self))
+    }
+}
+
+extension Sequence<UInt8> {
+    /// The bytes as hexadecimal digits.
+    public var hex: String {
+        map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
