@@ -23,6 +23,11 @@ public struct FixedBytes<let count: Int>: Sendable {
         try self.init(Array(bytes).span)
     }
 
+    /// Copies the `count` bytes that begin at `offset`, where the caller has already checked the length.
+    public init(_ bytes: Span<UInt8>, at offset: Int) {
+        self.init(filling: { $0 = bytes[offset + $1] })
+    }
+
     private init(filling set: (inout UInt8, Int) -> Void) {
         self.init()
         for index in storage.indices { set(&storage[index], index) }

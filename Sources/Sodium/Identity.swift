@@ -70,11 +70,11 @@ public final class Identity: @unchecked Sendable {
     }
 
     /// The same key as an X25519 secret: the first half of SHA-512(seed), clamped.
-    public func agreementSecret() throws(SodiumError) -> SecretKey {
-        let converted = try SecretKey(uninitializedGuarded: false)
+    public func agreementSecret() -> SecretKey {
+        let converted = SecretKey(uninitialized: ())
         let status = unsafe crypto_sign_ed25519_sk_to_curve25519(
             converted.start.bytePointer, secret.bytePointer)
-        guard status == 0 else { throw .notOnCurve }
+        precondition(status == 0, "any seed can be hashed and clamped")
         return converted
     }
 

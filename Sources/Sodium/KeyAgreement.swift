@@ -20,11 +20,9 @@ public struct EphemeralKeyPair: ~Copyable, Sendable {
 
     /// A fresh key pair.
     public static func random() -> EphemeralKeyPair {
-        do {
-            return EphemeralKeyPair(secret: try SecretKey.random())
-        } catch {
-            preconditionFailure("memory that is not guarded cannot run out of locked pages: \(error)")
-        }
+        let secret = SecretKey(uninitialized: ())
+        unsafe randombytes_buf(secret.start, SecretKey.byteCount)
+        return EphemeralKeyPair(secret: secret)
     }
 }
 
@@ -33,7 +31,7 @@ extension SecretKey {
     ///
     /// - Throws: ``SodiumError/weakKey`` when `other` has small order, so that the result is all zero.
     public borrowing func agree(with other: AgreementPublicKey) throws(SodiumError) -> SecretKey {
-        let shared = try SecretKey(uninitializedGuarded: false)
+        let shared = SecretKey(uninitialized: ())
         let status = unsafe other.bytes.withUnsafeBytes { point in
             unsafe crypto_scalarmult(
                 shared.start.bytePointer, start.bytePointer, point.bytePointer)

@@ -29,6 +29,11 @@ public struct SHA256: ~Copyable {
         unsafe bytes.withUnsafeBytes { unsafe append($0) }
     }
 
+    /// Appends a value of fixed length.
+    public mutating func update<let count: Int>(_ bytes: FixedBytes<count>) {
+        unsafe bytes.withUnsafeBytes { unsafe append($0) }
+    }
+
     /// Appends a secret.
     public mutating func update(_ key: borrowing SecretKey) {
         unsafe key.withUnsafeBytes { unsafe append($0) }
@@ -42,8 +47,8 @@ public struct SHA256: ~Copyable {
     }
 
     /// The hash of what was appended, where it is a secret.
-    public consuming func finalizeSecret() throws(SodiumError) -> SecretKey {
-        let digest = try SecretKey(uninitializedGuarded: false)
+    public consuming func finalizeSecret() -> SecretKey {
+        let digest = SecretKey(uninitialized: ())
         unsafe finish(into: digest.start.bytePointer)
         return digest
     }

@@ -37,15 +37,25 @@ public struct SecretKey: ~Copyable, @unchecked Sendable {
         return key
     }
 
-    init(uninitializedGuarded guarded: Bool) throws(SodiumError) {
+    /// Memory that is not guarded, for a result that the caller fills at once; it cannot run out of locked pages.
+    init(uninitialized: Void) {
         _ = Library.isReady
-        isGuarded = guarded
-        if guarded {
-            guard let memory = unsafe sodium_malloc(Self.byteCount) else { throw .outOfGuardedMemory }
-            unsafe start = memory
-        } else {
-            unsafe start = .allocate(byteCount: Self.byteCount, alignment: 16)
+        unsafe self.init(owning: .allocate(byteCount: Self.byteCount, alignment: 16), isGuarded: false)
+    }
+
+    private init(uninitializedGuarded guarded: Bool) throws(SodiumError) {
+        guard guarded else {
+            self.init(uninitialized: ())
+            return
         }
+        _ = Library.isReady
+        guard let memory = unsafe sodium_malloc(Self.byteCount) else { throw .outOfGuardedMemory }
+        unsafe self.init(owning: memory, isGuarded: true)
+    }
+
+    private init(owning memory: UnsafeMutableRawPointer, isGuarded: Bool) {
+        unsafe start = memory
+        self.isGuarded = isGuarded
     }
 
     deinit {
@@ -72,12 +82,14 @@ public struct SecretKey: ~Copyable, @unchecked Sendable {
 
     /// A second owner of the same bytes, not guarded.
     public borrowing func copy() -> SecretKey {
-        do {
-            let copy = try SecretKey(uninitializedGuarded: false)
-            unsafe copy.start.copyMemory(from: start, byteCount: Self.byteCount)
-            return copy
-        } catch {
-            preconditionFailure("memory that is not guarded cannot run out of locked pages: \(error)")
-        }
+        let copy = SecretKey(uninitialized: ())
+        unsafe copy.start.copyMemory(from: start, byteCount: Self.byteCount)
+        return copy
+    }
+
+    /// Appends the bytes to a message that is to be signed; the caller wipes it, and reserves its capacity
+    /// first, because an array that grows leaves a copy behind.
+    public borrowing func append(to bytes: inout [UInt8]) {
+        unsafe withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
     }
 }

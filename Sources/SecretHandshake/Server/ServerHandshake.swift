@@ -1,0 +1,90 @@
+public import Sodium
+
+/// The server half of secret-handshake: bytes in, actions out; no sockets, clocks or randomness.
+///
+/// Read ``expectedByteCount`` bytes, pass them to ``receive(_:)`` and perform the action it returns, until it asks
+/// for a decision about the client; answer with ``accept()`` or ``refuse()``. A throw is final: close the
+/// connection and write nothing more. Bytes that follow the client's last message belong to the session.
+///
+/// Source: Scuttlebutt Protocol Guide, "Handshake".
+public struct ServerHandshake: ~Copyable {
+    /// What the caller must do next.
+    public enum Action: Equatable, Sendable {
+        /// Send these 64 bytes.
+        case send([UInt8])
+        /// Decide about this client, who has proved to own the key; it has not learnt yet who we are.
+        case decide(client: PublicKey)
+    }
+
+    private enum State: ~Copyable {
+        case awaitingHello(AwaitingClientHello)
+        case awaitingAuthenticate(AwaitingClientAuthenticate)
+        case awaitingDecision(AwaitingDecision)
+        case finished
+    }
+
+    private var state: State
+
+    /// Takes the ephemeral key over; it is wiped as soon as it is not needed any more.
+    public init(
+        network: NetworkIdentifier, identity: Identity, ephemeral: consuming EphemeralKeyPair
+    ) {
+        state = .awaitingHello(
+            AwaitingClientHello(network: network, identity: identity, ephemeral: ephemeral))
+    }
+
+    /// The exact length of the next message in bytes, or `nil` when none is due: a decision is, or the machine
+    /// has finished.
+    public var expectedByteCount: Int? {
+        switch state {
+        case .awaitingHello: ClientHello.byteCount
+        case .awaitingAuthenticate: ClientAuthenticate.byteCount
+        case .awaitingDecision: nil
+        case .finished: nil
+        }
+    }
+
+    /// Advances by one message of exactly ``expectedByteCount`` bytes.
+    ///
+    /// - Throws: any ``HandshakeError``; the machine has finished then.
+    public mutating func receive(_ message: Span<UInt8>) throws(HandshakeError) -> Action {
+        var current = State.finished
+        swap(&current, &state)  // so a throw below leaves the machine finished
+
+        switch consume current {
+        case .awaitingHello(let step):
+            let next = try step.receive(message)
+            let hello = next.hello.bytes
+            state = .awaitingAuthenticate(next)
+            return .send(hello)
+        case .awaitingAuthenticate(let step):
+            let next = try step.receive(message)
+            let client = next.authenticate.client
+            state = .awaitingDecision(next)
+            return .decide(client: client)
+        case .awaitingDecision:
+            throw .outOfTurn
+        case .finished:
+            throw .alreadyFinished
+        }
+    }
+
+    /// Lets the client in: the last message, and the session.
+    ///
+    /// - Throws: ``HandshakeError/outOfTurn`` before a decision is asked for, ``HandshakeError/alreadyFinished``
+    ///   after one was given; the machine has finished then.
+    public mutating func accept() throws(HandshakeError) -> Acceptance {
+        var current = State.finished
+        swap(&current, &state)
+
+        switch consume current {
+        case .awaitingDecision(let step): return step.accept()
+        case .awaitingHello: throw .outOfTurn
+        case .awaitingAuthenticate: throw .outOfTurn
+        case .finished: throw .alreadyFinished
+        }
+    }
+
+    /// Turns the client away, in silence: there is nothing to send, and every secret is wiped.
+    public mutating func refuse() { state = .finished }
+}

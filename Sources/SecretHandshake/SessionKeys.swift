@@ -1,0 +1,26 @@
+public import Sodium
+
+/// What an established handshake leaves behind: the proved peer, and a key and first nonce per direction.
+///
+/// The two directions differ in the receiver's key that is hashed in, so one side's encryption is the other's
+/// decryption. Source: Scuttlebutt Protocol Guide, "Handshake", "Shared secrets" and "Box stream".
+@frozen
+public struct SessionKeys: ~Copyable, Sendable {
+    /// The peer, who has proved to own this key.
+    public let peer: PublicKey
+    /// Seals what we send.
+    public let encryptKey: SecretKey
+    /// The first nonce of what we send.
+    public let encryptNonce: Nonce
+    /// Opens what we receive.
+    public let decryptKey: SecretKey
+    /// The first nonce of what we receive.
+    public let decryptNonce: Nonce
+
+    /// Hands over both directions: key and nonce to encrypt with, key and nonce to decrypt with.
+    public consuming func take<Result: ~Copyable, Failure>(
+        _ body: (consuming SecretKey, Nonce, consuming SecretKey, Nonce) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try body(encryptKey, encryptNonce, decryptKey, decryptNonce)
+    }
+}
