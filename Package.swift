@@ -39,6 +39,18 @@ let package = Package(
         .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Multiserver", dependencies: ["Sodium"], swiftSettings: settings),
 
+        // Level 3: roles and hot paths, still no input or output.
+        .target(
+            name: "SecureSession",
+            dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "Sodium", nioCore],
+            swiftSettings: settings),
+        .target(name: "Relay", dependencies: [nioCore], swiftSettings: settings),
+        .target(
+            name: "Tunnel",
+            dependencies: [
+                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
+            ], swiftSettings: settings),
+
         // Tests, one target per module.
         .target(
             name: "TestSupport", dependencies: ["Sodium"], path: "Tests/TestSupport",

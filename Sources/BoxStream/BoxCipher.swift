@@ -177,6 +177,26 @@ extension BoxCipher {
     }
 }
 
+extension BoxCipher {
+    /// Opens the verified body but for its first bytes, at most 32, to a place apart from it; takes a nonce.
+    @unsafe
+    mutating func open(
+        _ body: UnsafePointer<UInt8>, byteCount: Int, dropping droppedByteCount: Int,
+        to destination: UnsafeMutablePointer<UInt8>
+    ) {
+        let prefixByteCount = min(byteCount, Stream.keyByteCount)
+        unsafe combine(
+            body + droppedByteCount,
+            with: memory + Offset.keystream + Stream.keyByteCount + droppedByteCount,
+            to: destination, byteCount: prefixByteCount - droppedByteCount)
+        unsafe sodium_memzero(memory + Offset.keystream, Stream.blockByteCount)
+        unsafe applyKeystream(
+            from: body + prefixByteCount, to: destination + prefixByteCount - droppedByteCount,
+            byteCount: byteCount - prefixByteCount, firstBlock: 1, slackByteCount: 0)
+        stepNonce()
+    }
+}
+
 // MARK: - Keystream and nonce
 
 extension BoxCipher {
@@ -249,7 +269,7 @@ extension BoxCipher {
     }
 
     @unsafe
-    private func combine(
+    func combine(
         _ source: UnsafePointer<UInt8>, with keystream: UnsafePointer<UInt8>,
         to destination: UnsafeMutablePointer<UInt8>, byteCount: Int
     ) {
@@ -259,7 +279,7 @@ extension BoxCipher {
     /// Counts the nonce up by one.
     ///
     /// A carry out of its last eight bytes, once in 2⁶⁴ boxes, changes the subkey.
-    private mutating func stepNonce() {
+    mutating func stepNonce() {
         let short = unsafe UnsafeMutableRawPointer(memory + Offset.shortNonce)
         let next = unsafe UInt64(bigEndian: short.loadUnaligned(as: UInt64.self)) &+ 1
         unsafe short.storeBytes(of: next.bigEndian, as: UInt64.self)

@@ -121,6 +121,26 @@ public struct Opener: ~Copyable, Sendable {
         }
     }
 
+    /// Appends the plaintext of the verified body but for its first bytes, at most 32, which the prefix has told.
+    public mutating func open(
+        _ body: RawSpan, dropping droppedByteCount: Int, into output: inout OutputRawSpan
+    ) {
+        requireVerified(body.byteCount)
+        precondition(droppedByteCount >= 0 && droppedByteCount <= min(32, body.byteCount), "only the prefix is dropped")
+        let openedByteCount = body.byteCount - droppedByteCount
+        precondition(output.freeCapacity >= openedByteCount, "the caller makes room for the body")
+        unsafe output.withUnsafeMutableBytes { buffer, initializedCount in
+            unsafe body.withUnsafeBytes { input in
+                guard let start = buffer.baseAddress else { return }
+                unsafe cipher.open(
+                    input.bytePointer, byteCount: input.count, dropping: droppedByteCount,
+                    to: (start + initializedCount).assumingMemoryBound(to: UInt8.self))
+            }
+            initializedCount += openedByteCount
+        }
+        state = .awaitingHeader
+    }
+
     /// Opens the verified body, as ``open(_:into:)`` does, where raw pointers are at hand already.
     ///
     /// - Parameters:

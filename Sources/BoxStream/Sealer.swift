@@ -23,6 +23,20 @@ public struct Sealer: ~Copyable, Sendable {
         }
     }
 
+    /// Seals one frame among several in place: the headroom at `offset`, the plaintext body behind it.
+    ///
+    /// What stands behind the body may be borrowed for the cipher's last group and is put back.
+    public mutating func seal(bodyByteCount: Int, at offset: Int, in frames: inout MutableRawSpan) {
+        let end = offset + BoxFrame.headerByteCount + bodyByteCount
+        precondition(offset >= 0 && end <= frames.byteCount, "a frame stands inside its buffer")
+        let slackByteCount = frames.byteCount - end
+        unsafe frames.withUnsafeMutableBytes { bytes in
+            guard let start = bytes.baseAddress else { return }
+            unsafe seal(
+                frame: start + offset, bodyByteCount: bodyByteCount, slackByteCount: slackByteCount)
+        }
+    }
+
     /// Seals a frame in place, as ``seal(_:)`` does, where raw pointers are at hand already.
     ///
     /// - Parameters:
