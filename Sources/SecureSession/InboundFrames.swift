@@ -101,8 +101,9 @@ struct InboundFrames: ~Copyable {
             return .packet(stream, byteCount: Int(header.bodyByteCount))
         }
         // A buffer of its own, because slices of it may be kept.
-        chunk = ByteBufferAllocator().buffer(capacity: byteCount)
-        openBody(from: &arrived, into: &chunk, dropping: 0)
+        var opened = ByteBufferAllocator().buffer(capacity: byteCount)
+        openBody(from: &arrived, into: &opened, dropping: 0)
+        chunk = opened
         return nil
     }
 

@@ -185,7 +185,7 @@ public final class SecureSession {
     ///
     /// - Throws: ``SecureSessionError/handshake(_:)`` when no client was announced.
     public func accept() throws(SecureSessionError) {
-        do {
+        do throws(HandshakeError) {
             guard let acceptance = try serverHandshake?.accept() else { throw HandshakeError.outOfTurn }
             outbound.append(message: acceptance.message)
             open(acceptance.keys)
