@@ -31,6 +31,8 @@ enum Host {
         var groups = address.split(separator: ":", omittingEmptySubsequences: false)
         guard groups.count >= 3, groups.count <= 9 else { return false }
 
+        if address.first == ":", !address.hasPrefix("::") { return false }
+        if address.last == ":", !address.hasSuffix("::") { return false }
         // A leading or trailing `::` shows as two empty groups side by side; leave one for the check below.
         if groups[0].isEmpty, groups[1].isEmpty { groups.removeFirst() }
         if groups.count >= 2, groups[groups.count - 1].isEmpty, groups[groups.count - 2].isEmpty {
