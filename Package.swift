@@ -49,7 +49,7 @@ let package = Package(
         .target(
             name: "Tunnel",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
+                "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
             ], swiftSettings: settings),
 
         // Level 4: channels around the machines.
