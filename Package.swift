@@ -22,7 +22,9 @@ let package = Package(
         .library(name: "Multiserver", targets: ["Multiserver"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Level 0: the C libraries, with no logic of our own.
@@ -38,6 +40,16 @@ let package = Package(
         .target(name: "BoxStream", dependencies: ["CSodium", "Sodium"], swiftSettings: settings),
         .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Multiserver", dependencies: ["Sodium"], swiftSettings: settings),
+
+        // Level 6: executables.
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: [
+                "BoxStream", "CSodium", "Sodium",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            path: "Benchmarks", swiftSettings: settings),
 
         // Tests, one target per module.
         .target(
