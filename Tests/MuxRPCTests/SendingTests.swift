@@ -147,4 +147,18 @@ struct SendingTests {
         session.end(stream)
         #expect(try session.call(["x"], []).value == 4)
     }
+
+    @Test("no number twice: when all are used, nothing can be called")
+    func outOfNumbers() throws {
+        let session = TestedSession(firstNumber: .max - 1)
+        #expect(try session.call(["x"], []).value == .max - 1)
+        let stream = try session.open(.duplex, ["x"], [])
+        #expect(stream.sentNumber == .max)
+        #expect(throws: MuxRPCError.outOfNumbers) { try session.call(["x"], []) }
+        #expect(throws: MuxRPCError.outOfNumbers) { try session.open(.source, ["x"], []) }
+        #expect(session.receive(0x08, -.max, "x") == .data(stream, .binary, ByteBuffer(string: "x")))
+        session.end(stream)
+        #expect(session.sent().last == .end(.max))
+        #expect(throws: MuxRPCError.outOfNumbers) { try session.call(["x"], []) }
+    }
 }

@@ -5,8 +5,8 @@ import NIOCore
 final class TestedSession {
     private var session: Session
 
-    init(_ manifest: Manifest = .tested, limits: Limits = .default) {
-        session = Session(manifest: manifest, limits: limits)
+    init(_ manifest: Manifest = .tested, limits: Limits = .default, firstNumber: Int32 = 1) {
+        session = Session(manifest: manifest, limits: limits, firstNumber: firstNumber)
     }
 
     var openRequestCount: Int { session.openRequestCount }
