@@ -24,6 +24,8 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Level 0: the C libraries, with no logic of our own.
@@ -49,7 +51,7 @@ let package = Package(
         .target(
             name: "Tunnel",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
+                "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
             ], swiftSettings: settings),
 
         // Level 4: channels around the machines.
@@ -61,6 +63,16 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
+
+        // Level 6: executables.
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: [
+                "BoxStream", "CSodium", "Sodium",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            path: "Benchmarks", swiftSettings: settings),
 
         // Tests, one target per module.
         .target(
