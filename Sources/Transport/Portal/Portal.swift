@@ -67,7 +67,9 @@ public final class Portal: Sendable {
         }
     }
 
-    /// Whether a peer may connect, once it has proved who it is: everybody may. The place for another policy.
+    /// Whether a peer may connect, once it has proved who it is.
+    ///
+    /// Everybody may; this is the place for another policy.
     func admits(_ peer: PublicKey) -> Bool { true }
 
     // MARK: Connections

@@ -8,9 +8,6 @@ internal import Tunnel
 
 /// What a portal's connection does about the calls of its peer.
 extension PortalConnection {
-    /// The longest argument of `tunnel.connect` that is passed on, in bytes of JSON; real ones have 200.
-    private static let argumentByteLimit = 16 << 10
-
     func answer(_ request: Request) {
         guard let peer = session.peer, let call = PortalCall(request) else {
             refuse(request, "no such method")
@@ -114,44 +111,5 @@ extension PortalConnection {
             // A list of more than 19,000 ids is longer than a packet may be.
             session.muxrpc.fail(stream, message: "the list is too long")
         }
-    }
-
-    // MARK: Tunnels
-
-    /// Hop 1: a client wants to be connected.
-    private func connect(_ request: Request, from caller: PublicKey) {
-        do throws(ConnectRefusal) {
-            let connect = try ConnectRequest(
-                request.arguments, from: caller, at: portal.identity.publicKey)
-            guard connect.forwarded.serialized.readableBytes <= Self.argumentByteLimit else {
-                throw .invalidArguments
-            }
-            let tunnel = try portal.openTunnel(connect, from: id, of: caller)
-            legs.insert(PortalLeg(tunnel, stream: request.stream, on: id))
-            post(
-                .open(tunnel, argument: connect.forwarded, request: connect.targetText),
-                to: tunnel.endpoint.mailbox)
-            happened(.tunnelOpened(tunnel.id, from: caller, to: tunnel.endpoint.peer))
-        } catch {
-            session.muxrpc.fail(request.stream, message: error.message)
-            happened(.refused(caller, error))
-        }
-    }
-
-    /// Hop 2: a client's connection has registered a tunnel that ends here.
-    ///
-    /// It is refused where it cannot be opened, and where the endpoint leaves too much unread: each call to it
-    /// takes memory that no tunnel's queue counts.
-    func open(_ tunnel: PortalTunnel, argument: JSONValue, request: String) {
-        guard session.outboundByteCount <= portal.settings.controlByteCount,
-            let stream = try? session.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
-        else {
-            let refusal = ConnectRefusal.unreachable(request)
-            post(.ended(tunnel.id, message: refusal.message), to: tunnel.client.mailbox)
-            tunnel.endpoint.flow.close()
-            portal.forget(tunnel.id, on: id)
-            return
-        }
-        legs.insert(PortalLeg(tunnel, stream: stream, on: id))
     }
 }

@@ -88,9 +88,15 @@ public final class PortalConnection: ConnectionMachine {
     /// The next thing to do.
     public func nextOutput() -> PortalOutput? { outputs.popFirst() }
 
+    /// Whether muxrpc is spoken.
+    var isOpen: Bool {
+        guard case .open = stage else { return false }
+        return true
+    }
+
     /// Whether the peer's packets have to wait.
     private var isBlocked: Bool {
-        guard case .open = stage else { return false }
+        guard isOpen else { return false }
         return legs.isPaused || session.outboundByteCount > portal.settings.controlByteCount
     }
 
@@ -111,8 +117,11 @@ public final class PortalConnection: ConnectionMachine {
         process(at: now)
     }
 
+    /// Takes the time of what is done now.
+    func begin(at now: NIODeadline) { read.time = now }
+
     /// Goes on where the peer's packets had to wait.
-    private func goOn(at now: NIODeadline) {
+    func goOn(at now: NIODeadline) {
         guard isHoldingInput, !isBlocked else { return }
         liveness.heard(at: now)
         process(at: now)
@@ -120,7 +129,7 @@ public final class PortalConnection: ConnectionMachine {
 
     private func process(at now: NIODeadline) {
         guard phase != .broken else { return }
-        read.time = now
+        begin(at: now)
         do {
             while !isBlocked, let event = try session.next() { try handle(event) }
             legs.flush(at: now, into: &outputs)
@@ -184,7 +193,7 @@ public final class PortalConnection: ConnectionMachine {
 
     /// Seals what a tunnel sends next; whether there was anything.
     private func takeTurn(at now: NIODeadline) -> Bool {
-        guard case .open = stage, let turn = legs.queues.next(at: now), let leg = legs[turn.tunnel] else {
+        guard isOpen, let turn = legs.queues.next(at: now), let leg = legs[turn.tunnel] else {
             return false
         }
         if turn.resumesSender { post(.resume(turn.tunnel), to: leg.far.mailbox) }
@@ -211,40 +220,6 @@ public final class PortalConnection: ConnectionMachine {
         portal.forget(tunnel, on: id)
     }
 
-    // MARK: Other connections
-
-    /// A message from another connection of the portal.
-    public func deliver(_ message: consuming RelayMessage, at now: NIODeadline) {
-        guard case .open = stage else { return }
-        switch consume message {
-        case .open(let tunnel, let argument, let request): open(tunnel, argument: argument, request: request)
-        case .packets(let tunnel, let batch):
-            let byteCount = batch.byteCount
-            legs.queues.append(batch, byteCount: byteCount, to: tunnel, at: now)
-        case .ended(let tunnel, let message): legs.farSideEnded(tunnel, message: message)
-        case .resume(let tunnel): legs.resume(tunnel)
-        case .cut(let tunnel, let reason): cut(tunnel, reason)
-        case .replaced: endReplaced(at: now)
-        case .attendanceChanged: subscriptions.becameStale()
-        }
-        goOn(at: now)
-    }
-
-    private func cut(_ tunnel: TunnelID, _ reason: TunnelCut) {
-        guard let leg = legs[tunnel] else { return }
-        session.muxrpc.fail(leg.stream, message: reason.message)
-        forget(tunnel)
-    }
-
-    private func enforceBudget() {
-        guard portal.budget.isExceeded else { return }
-        for tunnel in portal.tunnels(portal.budget.cutOldest()) {
-            post(.cut(tunnel.id, .memory), to: tunnel.client.mailbox)
-            post(.cut(tunnel.id, .memory), to: tunnel.endpoint.mailbox)
-            happened(.tunnelCut(tunnel.id, .memory))
-        }
-    }
-
     func post(_ message: RelayMessage, to mailbox: any RelayMailbox) {
         outputs.append(.post(message, to: mailbox))
     }
@@ -260,7 +235,7 @@ public final class PortalConnection: ConnectionMachine {
 
     /// The clock reached ``deadline``.
     public func timeReached(_ now: NIODeadline) {
-        read.time = now
+        begin(at: now)
         switch stage {
         case .handshake(let until) where now >= until: breakOff(.handshakeTimedOut)
         case .closing(let until) where now >= until:
@@ -274,15 +249,6 @@ public final class PortalConnection: ConnectionMachine {
         default: break
         }
         goOn(at: now)
-    }
-
-    private func cutStuck(at now: NIODeadline) {
-        for tunnel in legs.queues.stuck(at: now) {
-            guard let leg = legs[tunnel] else { continue }
-            post(.cut(tunnel, .stuck), to: leg.far.mailbox)
-            happened(.tunnelCut(tunnel, .stuck))
-            cut(tunnel, .stuck)
-        }
     }
 
     private func checkLiveness(at now: NIODeadline) {
@@ -300,7 +266,7 @@ public final class PortalConnection: ConnectionMachine {
 
     /// Ends the connection in good order, because the portal stops.
     public func close(at now: NIODeadline) {
-        read.time = now
+        begin(at: now)
         close(.closed, message: PortalMessage.portalIsClosing, at: now)
     }
 

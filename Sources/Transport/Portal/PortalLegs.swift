@@ -42,8 +42,9 @@ struct PortalLegs {
     /// What is handed over at once, in bytes: one turn of the other connection's queues.
     static let batchByteCount = OutboundQueues<PacketBatch>.quantumByteCount
 
-    /// What a packet costs in a batch beside its body: headroom for one box in front of each 4096 bytes, and its
-    /// header. An estimate is enough.
+    /// What a packet costs in a batch beside its body, in bytes: headroom for one box, and its header.
+    ///
+    /// Longer ones need more headroom; an estimate is enough.
     private static let packetOverhead = 34 + PacketHeader.byteCount
 
     private let connection: ConnectionID

@@ -16,7 +16,9 @@ public struct Attendance: Sendable {
         /// The id is not announced any more.
         case left(String)
 
-        /// As `room.attendants` says it. Source: rooms2, "Attendants".
+        /// What `room.attendants` says of it.
+        ///
+        /// Source: rooms2, "Attendants".
         public var json: JSONValue {
             switch self {
             case .joined(let id): ["type": "joined", "id": .string(id)]

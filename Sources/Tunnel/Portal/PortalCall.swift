@@ -58,7 +58,9 @@ public enum PortalCall: Equatable, Sendable {
         }
     }
 
-    /// The answer to ``metadata``. Source of the form: rooms2, "Metadata".
+    /// What is answered to ``metadata``.
+    ///
+    /// Source of the form: rooms2, "Metadata".
     public static func metadata(name: String) -> JSONValue {
         ["name": .string(name), "membership": false, "features": ["tunnel", "room1"]]
     }
