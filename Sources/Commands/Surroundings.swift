@@ -32,13 +32,13 @@ public struct Surroundings: Sendable {
 
     /// Prints one line of results.
     ///
-    /// - Throws: ``CommandFailure`` with ``ExitStatus/unexpected``: a script must not take half a result for one.
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/unexpected``, lest a script take half a result for one.
     public func print(_ line: String) throws(CommandFailure) {
         do {
             try output(line + "\n")
         } catch {
             throw CommandFailure(
-                .unexpected, "the result could not be written to standard output: see that its reader has room")
+                .unexpected, "standard output did not take the result: see that there is room for it")
         }
     }
 }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Sodium
 
 /// Files that hold secrets, through the system's own calls: the contents pass through no buffer but ours.
 ///
@@ -46,7 +47,11 @@ enum PrivateFile {
                     unsafe Foundation.read(number, buffer.baseAddress?.advanced(by: filled), limit - filled)
                 }
                 if count < 0, errno == EINTR { continue }
-                guard count >= 0 else { throw Failure(call: "read", code: errno) }
+                guard count >= 0 else {
+                    let failure = Failure(call: "read", code: errno)
+                    wipe(&bytes)
+                    throw failure
+                }
                 guard count > 0 else { break }
                 filled += count
             }
@@ -91,23 +96,28 @@ enum PrivateFile {
     /// Makes a file of mode 0600 with these contents, all at once: whoever sees it sees it whole, on disk.
     ///
     /// The contents are written beside it and linked to its name, which fails where the name is taken; a crash
-    /// leaves at most the unnamed draft behind.
+    /// leaves at most the draft behind, of mode 0600 as well.
     ///
     /// - Returns: whether this call made the file; `false` when the name was taken, by whatever.
-    static func create(_ name: String, in folder: String, contents: [UInt8], draft: String) throws(Failure)
-        -> Bool
-    {
+    static func create(
+        _ name: String, in folder: String, contents: [UInt8], draft: String
+    ) throws(Failure) -> Bool {
         let draftPath = "\(folder)/\(draft)"
+        let isLinked = try link(draftPath, as: "\(folder)/\(name)", contents: contents)
+        if isLinked { try Descriptor(opening: folder, O_RDONLY | O_DIRECTORY).synchronize() }
+        return isLinked
+    }
+
+    private static func link(_ draft: String, as path: String, contents: [UInt8]) throws(Failure) -> Bool {
         let file = try Descriptor(
-            opening: draftPath, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions: 0o600)
-        defer { _ = unsafe unlink(draftPath) }
+            opening: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions: 0o600)
+        defer { _ = unsafe unlink(draft) }
         try file.write(contents)
         try file.synchronize()
-        guard unsafe link(draftPath, "\(folder)/\(name)") == 0 else {
+        guard unsafe Foundation.link(draft, path) == 0 else {
             guard errno == EEXIST else { throw Failure(call: "link", code: errno) }
             return false
         }
-        try Descriptor(opening: folder, O_RDONLY | O_DIRECTORY).synchronize()
         return true
     }
 }

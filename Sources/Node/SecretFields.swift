@@ -80,7 +80,8 @@ struct SecretFields {
         case UInt8(ascii: "u"):
             let digits = bytes[min(position + 1, bytes.count)..<min(position + 5, bytes.count)]
             let number = UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
-            guard digits.count == 4, let number, (0x20..<0x7f).contains(number) else {
+            let isHex = digits.allSatisfy { Character(UnicodeScalar($0)).isHexDigit }
+            guard digits.count == 4, isHex, let number, (0x20..<0x7f).contains(number) else {
                 throw .notJSON(offset: position)
             }
             position += 5

@@ -1,3 +1,4 @@
+import Multiserver
 import Node
 import SecretHandshake
 import Testing

@@ -108,11 +108,7 @@ struct SecretTextTests {
         let file = SecretFile(in: try folder.home)
         func check(_ damaged: [UInt8]) throws {
             try folder.write(damaged, to: "secret")
-            do {
-                #expect(try file.load().publicKey == expected)
-            } catch is SecretFileError {
-                return
-            }
+            if let identity = try? file.load() { #expect(identity.publicKey == expected) }
         }
         for count in bytes.indices { try check(Array(bytes.prefix(count))) }
         var random = SeededRandom(seed: 5)
