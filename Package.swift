@@ -27,6 +27,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
         // Level 0: the C libraries, with no logic of our own.
@@ -52,7 +53,7 @@ let package = Package(
         .target(
             name: "Tunnel",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
+                "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
             ], swiftSettings: settings),
 
         // Level 4: channels around the machines.
@@ -75,7 +76,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
-        // Level 6: the command line.
+        // Level 6: the command line, and what measures.
         .target(
             name: "Commands",
             dependencies: [
@@ -84,6 +85,14 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .executableTarget(name: "cway", dependencies: ["Commands"], swiftSettings: settings),
+        .executableTarget(
+            name: "Benchmarks",
+            dependencies: [
+                "BoxStream", "CSodium", "Sodium",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            path: "Benchmarks", swiftSettings: settings),
 
         // Tests, one target per module.
         .target(

@@ -124,9 +124,7 @@ package struct JSONParser {
             if let sign = look(text), sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") { offset += 1 }
             try digits(text)
         }
-        var written = ""
-        written.reserveCapacity(offset - start)
-        for index in start..<offset { written.unicodeScalars.append(Unicode.Scalar(text[index])) }
+        let written = try JSONStringScanner.decode(text.extracting(start..<offset), at: start)
         return JSONNumber(parsed: written)
     }
 
