@@ -23,8 +23,10 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
@@ -64,7 +66,25 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
 
-        // Level 6: executables.
+        // Level 5: settings, the home folder, and the roles wired into services.
+        .target(
+            name: "Node",
+            dependencies: [
+                "Multiserver", "SecretHandshake", "Sodium",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: settings),
+
+        // Level 6: the command line, and what measures.
+        .target(
+            name: "Commands",
+            dependencies: [
+                "Multiserver", "Node", "SecretHandshake", "Sodium",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
+        .executableTarget(name: "cway", dependencies: ["Commands"], swiftSettings: settings),
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
@@ -95,11 +115,13 @@ let package = Package(
             dependencies: [
                 "BoxStream", "MuxRPC", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", nioCore,
             ], swiftSettings: settings),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "TestSupport", nioCore], swiftSettings: settings),
+        .testTarget(
+            name: "RelayTests", dependencies: ["Relay", "TestSupport", nioCore], swiftSettings: settings),
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Tunnel",
+                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", "TestSupport",
+                "Tunnel",
                 nioCore,
             ], swiftSettings: settings),
         .testTarget(
@@ -113,5 +135,18 @@ let package = Package(
         .testTarget(
             name: "MultiserverTests", dependencies: ["Multiserver", "Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
+        .testTarget(
+            name: "NodeTests",
+            dependencies: [
+                "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
+        .testTarget(
+            name: "CommandsTests",
+            dependencies: [
+                "Commands", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
     ]
 )
