@@ -70,9 +70,10 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Multiserver", "SecretHandshake", "Sodium",
+                "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
@@ -80,9 +81,12 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Multiserver", "Node", "SecretHandshake", "Sodium",
+                "MuxRPC", "Multiserver", "Node", "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
         .executableTarget(name: "cway", dependencies: ["Commands"], swiftSettings: settings),
         .executableTarget(
@@ -138,7 +142,7 @@ let package = Package(
         .testTarget(
             name: "NodeTests",
             dependencies: [
-                "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport",
+                "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport", "Transport",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(

@@ -1,4 +1,5 @@
 public import Multiserver
+public import Transport
 
 /// A service that this node offers to its friends: a name, and where its connections go.
 public struct ServiceSetting: Hashable, Sendable {
@@ -7,10 +8,10 @@ public struct ServiceSetting: Hashable, Sendable {
 
     /// What friends call it: lower-case letters, digits, hyphens and underscores.
     public let name: String
-    /// The TCP address that a stream of this service is connected to.
-    public let target: NetAddress
+    /// What a stream of this service is connected to.
+    public let target: ServiceTarget
 
-    /// Reads `NAME=HOST:PORT`.
+    /// Reads `NAME=HOST:PORT` or `NAME=unix:PATH`.
     ///
     /// - Throws: ``ServiceSettingError``.
     public init(_ text: String) throws(ServiceSettingError) {
@@ -20,12 +21,24 @@ public struct ServiceSetting: Hashable, Sendable {
         else {
             throw .badName
         }
+        let target = text[text.index(after: equals)...]
+        if target.hasPrefix(Self.unixPrefix) {
+            let path = String(target.dropFirst(Self.unixPrefix.count))
+            guard (1...Self.pathByteCountLimit).contains(path.utf8.count) else { throw .badPath }
+            self.target = .unix(path: path)
+            return
+        }
         do throws(AddressError) {
-            target = try NetAddress(hostAndPort: String(text[text.index(after: equals)...]))
+            let address = try NetAddress(hostAndPort: String(target))
+            self.target = .tcp(host: address.host, port: address.port)
         } catch {
             throw .badTarget(error)
         }
     }
+
+    private static let unixPrefix = "unix:"
+    /// What a `sockaddr_un` has room for, the closing zero aside.
+    private static let pathByteCountLimit = 107
 
     private static func isNameByte(_ byte: UInt8) -> Bool {
         switch byte {
@@ -39,7 +52,12 @@ public struct ServiceSetting: Hashable, Sendable {
 
 extension ServiceSetting: CustomStringConvertible {
     /// The form that `init(_:)` reads.
-    public var description: String { "\(name)=\(target.hostAndPort)" }
+    public var description: String {
+        switch target {
+        case .tcp(let host, let port): "\(name)=\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        case .unix(let path): "\(name)=unix:\(path)"
+        }
+    }
 }
 
 /// Why a text names no service.
@@ -50,17 +68,21 @@ public enum ServiceSettingError: Error, Equatable, Sendable {
     case badName
     /// What is behind the `=` is no address.
     case badTarget(AddressError)
+    /// What is behind `unix:` is empty, or too long for a socket.
+    case badPath
 }
 
 extension ServiceSettingError: CustomStringConvertible {
     /// The cause, and what to do about it, in a sentence for people.
     public var description: String {
         switch self {
-        case .noTarget: "the service has no target: write NAME=HOST:PORT, for example ssh=localhost:22"
+        case .noTarget:
+            "the service has no target: write NAME=HOST:PORT or NAME=unix:PATH, for example ssh=localhost:22"
         case .badName:
             "the name of the service is not 1 to \(ServiceSetting.nameByteCountLimit) of a-z, 0-9, - and _: "
                 + "write one like ssh"
         case .badTarget(let error): "the target of the service is wrong, \(error)"
+        case .badPath: "the path of the service's socket is empty or too long: write NAME=unix:/run/web.sock"
         }
     }
 }

@@ -45,7 +45,7 @@ public final class Listener: Sendable {
                 port = channel.localAddress?.port ?? port
                 if candidate == Self.anyIPv6 { break }  // takes IPv4 too
             }
-        } catch where !channels.isEmpty || address.host != nil {
+        } catch  where !channels.isEmpty || address.host != nil {
             for channel in channels { channel.close(promise: nil) }
             throw error
         }
@@ -123,7 +123,9 @@ private final class AcceptGate: Sendable {
             return channel.eventLoop.makeSucceededVoidFuture()
         }
         do {
-            try limiter.withLock { limiter throws(SourceLimiter.Refusal) in try limiter.open(source, at: .now()) }
+            try limiter.withLock { limiter throws(SourceLimiter.Refusal) in
+                try limiter.open(source, at: .now())
+            }
         } catch {
             logger.debug("connection refused", metadata: ["reason": "\(error)"])
             return channel.eventLoop.makeFailedFuture(error)

@@ -175,7 +175,8 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
             } else if !hasClosedOutput {
                 hasClosedOutput = true
                 context.close(mode: .output, promise: nil)
-                context.eventLoop.assumeIsolated().scheduleTask(in: Self.closeTime) { [weak self] () -> Void in
+                context.eventLoop.assumeIsolated().scheduleTask(in: Self.closeTime) {
+                    [weak self] () -> Void in
                     self?.context?.close(promise: nil)
                 }
             }

@@ -2,6 +2,7 @@ import Multiserver
 import Node
 import SecretHandshake
 import Testing
+import Transport
 
 @Suite("NetworkIdentifier and ServiceSetting as text")
 struct NetworkIdentifierTextTests {
@@ -29,8 +30,10 @@ struct NetworkIdentifierTextTests {
     @Test("a service has a name and a target")
     func services() throws {
         let service = try ServiceSetting("ssh-2_b=2001:db8::1:22")
-        #expect(service.name == "ssh-2_b" && service.target.port == 22)
+        #expect(service.name == "ssh-2_b" && service.target == .tcp(host: "2001:db8::1", port: 22))
         #expect(service.description == "ssh-2_b=[2001:db8::1]:22")
+        #expect(try ServiceSetting("web=unix:/run/w.sock").target == .unix(path: "/run/w.sock"))
+        #expect(throws: ServiceSettingError.badPath) { try ServiceSetting("web=unix:") }
         #expect(throws: ServiceSettingError.noTarget) { try ServiceSetting("ssh") }
         let long = String(repeating: "a", count: 65)
         for name in ["", "SSH", "s s", "é", "a/b", long] {

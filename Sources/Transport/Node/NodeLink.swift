@@ -15,7 +15,9 @@ public final class NodeLink: Sendable {
     /// The end of the connection: `nil` after a goodbye, else why.
     public let ended: EventLoopFuture<SessionFailure?>
 
-    private init(core: NIOLoopBound<NodeLinkCore>, eventLoop: any EventLoop, ended: EventLoopFuture<SessionFailure?>) {
+    private init(
+        core: NIOLoopBound<NodeLinkCore>, eventLoop: any EventLoop, ended: EventLoopFuture<SessionFailure?>
+    ) {
         self.core = core
         self.eventLoop = eventLoop
         self.ended = ended
@@ -73,7 +75,8 @@ public final class NodeLink: Sendable {
     ///
     /// - Throws: ``SessionFailure``.
     public func openTunnel(to target: PublicKey, instance: Int = 0) async throws -> SessionID {
-        try await eventLoop.flatSubmit { [core] in core.value.openTunnel(to: target, instance: instance) }.get()
+        try await eventLoop.flatSubmit { [core] in core.value.openTunnel(to: target, instance: instance) }
+            .get()
     }
 
     /// The end of a session inside a tunnel.
@@ -168,7 +171,9 @@ public final class NodeLink: Sendable {
     /// The system's reason, without the clutter of types around it.
     private static func words(for error: any Error) -> String {
         if let error = error as? NIOConnectionError {
-            guard let first = error.connectionErrors.first else { return "the name \(error.host) is not known" }
+            guard let first = error.connectionErrors.first else {
+                return "the name \(error.host) is not known"
+            }
             return words(for: first.error)
         }
         if let error = error as? IOError { return "\(error)" }

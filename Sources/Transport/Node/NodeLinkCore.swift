@@ -236,11 +236,14 @@ extension ServiceTarget {
             .connectTimeout(.seconds(10))
             .channelOption(.autoRead, value: true)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(bound.value) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(bound.value)
+                }
             }
         switch self {
         case .tcp(let host, let port):
-            return bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(host: host, port: Int(port))
+            return bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(
+                host: host, port: Int(port))
         case .unix(let path):
             return bootstrap.connect(unixDomainSocketPath: path)
         }

@@ -26,7 +26,8 @@ public final class PortalServer: Sendable {
         logger: Logger
     ) async throws -> PortalServer {
         let connections = ConnectionRegister()
-        let listener = try await Listener.bind(address, group: group, limits: limits, logger: logger) { channel in
+        let listener = try await Listener.bind(address, group: group, limits: limits, logger: logger) {
+            channel in
             channel.eventLoop.makeCompletedFuture {
                 let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
                 let machine = PortalConnection(portal: portal, mailbox: mailbox, at: .now())
