@@ -64,8 +64,9 @@ let package = Package(
 
         // Tests, one target per module.
         .target(
-            name: "TestSupport", dependencies: ["Sodium"], path: "Tests/TestSupport",
-            swiftSettings: settings),
+            name: "TestSupport",
+            dependencies: ["BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", nioCore],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "SodiumTests", dependencies: ["Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
@@ -83,11 +84,13 @@ let package = Package(
             dependencies: [
                 "BoxStream", "MuxRPC", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", nioCore,
             ], swiftSettings: settings),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "TestSupport", nioCore], swiftSettings: settings),
+        .testTarget(
+            name: "RelayTests", dependencies: ["Relay", "TestSupport", nioCore], swiftSettings: settings),
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Tunnel",
+                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", "TestSupport",
+                "Tunnel",
                 nioCore,
             ], swiftSettings: settings),
         .testTarget(
