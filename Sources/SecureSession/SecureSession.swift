@@ -343,5 +343,8 @@ public final class SecureSession {
         inbound = nil
         arrived.discard()
         outbound.discard()
+        // Closes the outbox, so that what the owner still answers does not pile up there.
+        muxrpc.sayGoodbye()
+        _ = muxrpc.takeOutbox()
     }
 }

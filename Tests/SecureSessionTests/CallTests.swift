@@ -29,7 +29,8 @@ struct CallTests {
         let stream = try wire.client.session.muxrpc.open(.duplex, ["echo"], [])
         wire.run()
         let mirrored = try #require(wire.server.takeTold().request?.stream)
-        for count in [1, 4086, 4087, 4088, 65_536, Int.random(in: 1...100_000, using: &random)] {
+        let long = [65_536, Int.random(in: 1...100_000, using: &random)]
+        for count in [1, 4086, 4087, 4088] + (most == 1 ? [] : long) {
             let sent = random.bytes(count)
             wire.client.session.send(ByteBuffer(bytes: sent), on: stream)
             wire.run()

@@ -6,7 +6,7 @@ import SecureSession
 import Sodium
 
 /// A client made of its parts, so that frames and packets can be laid out otherwise than a session does it.
-struct HandmadeClient: ~Copyable {
+final class HandmadeClient {
     private var sealer: Sealer
 
     /// Shakes hands with a server, whose session is open afterwards.
@@ -26,7 +26,7 @@ struct HandmadeClient: ~Copyable {
     }
 
     /// One frame around a body.
-    mutating func seal(_ body: [UInt8]) -> [UInt8] {
+    func seal(_ body: [UInt8]) -> [UInt8] {
         var frame = ByteBuffer(repeating: 0, count: BoxFrame.headerByteCount)
         frame.writeBytes(body)
         var bytes = frame.mutableReadableBytesSpan
@@ -35,14 +35,14 @@ struct HandmadeClient: ~Copyable {
     }
 
     /// Frames around bodies of that many bytes, the last one shorter.
-    mutating func seal(_ bytes: [UInt8], cutAt limit: Int) -> [UInt8] {
+    func seal(_ bytes: [UInt8], cutAt limit: Int) -> [UInt8] {
         var frames: [UInt8] = []
         for piece in Wire.cut(bytes, { limit }) { frames += seal(Array(piece)) }
         return frames
     }
 
     /// The goodbye.
-    mutating func goodbye() -> [UInt8] { sealer.goodbye() }
+    func goodbye() -> [UInt8] { sealer.goodbye() }
 
     // MARK: Packets
 
