@@ -297,6 +297,8 @@ public final class SecureSession {
     }
 
     /// Sends a batch on an open stream, sealed where it stands; does nothing where the stream has ended.
+    ///
+    /// A tunnelled session copies it, because it has to leave holes for the outer one.
     public func send(_ batch: consuming PacketBatch, on stream: StreamID) {
         guard phase == .open, !batch.isEmpty, muxrpc.isOpen(stream) else { return }
         sealOutbox()

@@ -67,6 +67,20 @@ struct TunnelFramingTests {
         #expect(outer.client.session.isOpen && outer.server.session.isOpen)
     }
 
+    @Test("a batch may be sent inside a tunnel as well")
+    func batchInside() throws {
+        let (inner, innerStream) = try Self.openInner()
+        let mirrored = try #require(inner.server.takeTold().request?.stream)
+        var batch = PacketBatch(capacity: 0)
+        for count in [1, 4087, 4088, 10_000] {
+            batch.append(ByteBuffer(repeating: UInt8(count % 251), count: count), type: .binary)
+        }
+        inner.client.session.send(batch, on: innerStream)
+        _ = Self.carryAlone(inner.client, inner.server)
+        let bytes = inner.server.takeTold().bytes(of: mirrored)
+        #expect(bytes == [1, 4087, 4088, 10_000].flatMap { [UInt8](repeating: UInt8($0 % 251), count: $0) })
+    }
+
     /// Carries what an inner session sends over the outer one into its inner peer; whether there was any.
     static func carry(
         _ innerSender: Party, _ stream: StreamID, _ outerSender: Party, _ outerReceiver: Party,

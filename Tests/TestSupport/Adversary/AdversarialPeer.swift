@@ -94,7 +94,7 @@ public final class AdversarialPeer: CustomStringConvertible {
         guard output.readableBytes > 0 else { return nil }
         let limit: Int
         switch plan.cut {
-        case .whole: limit = .max
+        case .reads: limit = 65_536
         case .crumbs where sentByteCount < 500: limit = 1
         case .chunks, .crumbs: limit = Int.random(in: 1...20_000, using: &random)
         }

@@ -20,8 +20,8 @@ public struct AdversaryPlan: Sendable, CustomStringConvertible {
 
     /// How its output is cut into pieces.
     public enum Cut: String, Sendable, CaseIterable {
-        /// Not at all.
-        case whole
+        /// As long as a socket is read at once.
+        case reads
         /// Into a few thousand bytes, more or less.
         case chunks
         /// Into single bytes at first, then as ``chunks``.

@@ -28,7 +28,8 @@ extension HandshakeMisdeed {
             return message
         case .earlyEnd: return Array(message.prefix(Int.random(in: 0..<message.count, using: &random)))
         case .silence: return []
-        case .reflection: return heard + heard
+        // Often enough to be two messages: the first may pass for a hello.
+        case .reflection: return heard + heard + heard
         case .replayedHello: return hello + hello
         case .otherNetwork:
             var other = network.bytes
