@@ -22,7 +22,8 @@ let package = Package(
         .library(name: "Multiserver", targets: ["Multiserver"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     ],
     targets: [
         // Level 0: the C libraries, with no logic of our own.
@@ -38,6 +39,28 @@ let package = Package(
         .target(name: "BoxStream", dependencies: ["CSodium", "Sodium"], swiftSettings: settings),
         .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Multiserver", dependencies: ["Sodium"], swiftSettings: settings),
+
+        // Level 3: roles and hot paths, still no input or output.
+        .target(
+            name: "SecureSession",
+            dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "Sodium", nioCore],
+            swiftSettings: settings),
+        .target(name: "Relay", dependencies: [nioCore], swiftSettings: settings),
+        .target(
+            name: "Tunnel",
+            dependencies: [
+                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
+            ], swiftSettings: settings),
+
+        // Level 4: channels around the machines.
+        .target(
+            name: "Transport",
+            dependencies: [
+                "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium", "Tunnel",
+                nioCore,
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
 
         // Tests, one target per module.
         .target(
@@ -55,6 +78,26 @@ let package = Package(
         .testTarget(
             name: "MuxRPCTests", dependencies: ["MuxRPC", "TestSupport", nioCore],
             resources: [.copy("Vectors")], swiftSettings: settings),
+        .testTarget(
+            name: "SecureSessionTests",
+            dependencies: [
+                "BoxStream", "MuxRPC", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", nioCore,
+            ], swiftSettings: settings),
+        .testTarget(name: "RelayTests", dependencies: ["Relay", "TestSupport", nioCore], swiftSettings: settings),
+        .testTarget(
+            name: "TunnelTests",
+            dependencies: [
+                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Tunnel",
+                nioCore,
+            ], swiftSettings: settings),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: [
+                "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium", "TestSupport",
+                "Transport", "Tunnel", nioCore,
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
         .testTarget(
             name: "MultiserverTests", dependencies: ["Multiserver", "Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),

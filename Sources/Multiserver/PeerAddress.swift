@@ -1,0 +1,51 @@
+public import Sodium
+
+/// A peer that is dialled directly: where it listens, and the key it must prove to have.
+public struct PeerAddress: Hashable, Sendable {
+    /// Where it listens.
+    public let net: NetAddress
+    /// Its public key.
+    public let key: PublicKey
+
+    /// Puts the two together.
+    public init(net: NetAddress, key: PublicKey) {
+        self.net = net
+        self.key = key
+    }
+
+    /// Reads `net:host:port~shs:key`.
+    ///
+    /// The host is everything between the first and the last colon, as in multiserver's `net`, hence IPv6 needs
+    /// no brackets; with them it is read as well. What ssb-room appends to the address of an open portal, a
+    /// constant in the place of a seed, gives no rights and is dropped.
+    ///
+    /// - Throws: ``AddressError``; ``AddressError/inviteCode`` when there is a real seed behind the key.
+    public init(_ address: MultiserverAddress) throws(AddressError) {
+        guard let layer = address.layers.first, layer.name == "net" else {
+            throw .unknownProtocol(address.layers.first?.name ?? "")
+        }
+        guard let portField = layer.fields.last, layer.fields.count >= 2 else { throw .badPort }
+        let host = layer.fields.dropLast().joined(separator: ":")
+        let net = try NetAddress(host: host, port: portNumber(portField))
+        guard let handshake = try HandshakeLayer(above: address) else { throw .missingKey }
+        switch handshake.seed {
+        case .absent, .openPortal: break
+        case .secret: throw .inviteCode
+        }
+        self.init(net: net, key: handshake.key)
+    }
+
+    /// Reads the older form `host:port:@key.ed25519`, which ssb-ref still takes for an address.
+    ///
+    /// - Throws: ``AddressError``.
+    public init(legacy text: String) throws(AddressError) {
+        guard let sigil = text.lastIndex(of: "@"), text[..<sigil].last == ":" else { throw .badID }
+        let net = try NetAddress(hostAndPort: String(text[..<sigil].dropLast()))
+        self.init(net: net, key: try PublicKey(id: String(text[sigil...])))
+    }
+}
+
+extension PeerAddress: CustomStringConvertible {
+    /// The multiserver form, `net:host:port~shs:key`.
+    public var description: String { "\(net)~shs:\(key.base64)" }
+}

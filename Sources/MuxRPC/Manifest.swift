@@ -1,0 +1,48 @@
+/// The methods that a session offers its peer, by name.
+///
+/// It is also the answer to `manifest`, which Go peers call first on every connection and wait for.
+public struct Manifest: Equatable, Sendable {
+    private let kinds: [String: MethodKind]
+
+    /// The answer to `manifest`: a tree of names with kinds for leaves, `{"tunnel":{"connect":"duplex"}}`.
+    ///
+    /// Source of the form: go-ssb-room, roomsrv/manifest.go.
+    public let tree: JSONValue
+
+    /// A manifest of methods with names like `tunnel.connect`, listed in this order.
+    public init(_ methods: [(name: String, kind: MethodKind)]) {
+        kinds = Dictionary(methods.map { ($0.name, $0.kind) }) { _, last in last }
+        tree = methods.reduce([:]) { tree, method in
+            let parts = method.name.split(separator: ".").map(String.init)
+            return Self.inserting(method.kind, at: parts[...], into: tree)
+        }
+    }
+
+    /// What the named method is, or `nil` where it is not offered; `manifest` itself always is.
+    ///
+    /// A part that contains a dot names nothing: joined with the others it could pass for another method.
+    public func kind(of name: [String]) -> MethodKind? {
+        guard name != Self.ownName else { return .sync }
+        guard name.allSatisfy({ !$0.utf8.contains(UInt8(ascii: ".")) }) else { return nil }
+        return kinds[name.joined(separator: ".")]
+    }
+
+    /// The method that asks for the manifest.
+    static let ownName = ["manifest"]
+
+    private static func inserting(
+        _ kind: MethodKind, at path: ArraySlice<String>, into tree: JSONValue
+    ) -> JSONValue {
+        guard let key = path.first else { return .string(kind.rawValue) }
+        var object = tree.object ?? JSONObject()
+        object[key] = inserting(kind, at: path.dropFirst(), into: object[key] ?? .null)
+        return .object(object)
+    }
+}
+
+extension Manifest: ExpressibleByDictionaryLiteral {
+    /// A manifest of methods with names like `tunnel.connect`, listed in this order.
+    public init(dictionaryLiteral methods: (String, MethodKind)...) {
+        self.init(methods.map { (name: $0.0, kind: $0.1) })
+    }
+}

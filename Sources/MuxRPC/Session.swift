@@ -1,0 +1,192 @@
+public import NIOCore
+
+/// One muxrpc connection, both directions: packets in, events out, what to send in an outbox.
+///
+/// It reads no socket and no clock. No bytes of a peer make it throw or trap: what is wrong with one call or
+/// stream is answered there, the rest is dropped, and the session stays. What it sends keeps JavaScript and Go
+/// sessions alive: no empty body, no `"type":"sync"`, no end for a number that was never open, no number twice.
+///
+/// A stream is closed both ways by the first end from either side: JavaScript has no half-close, so whatever must
+/// still be said goes in front of the end.
+///
+/// Sources: ssbc/packet-stream index.js and substream.js, ssbc/muxrpc pull-weird.js, permissions.js and
+/// local-api.js, ssbc/go-muxrpc rpc_server.go.
+public struct Session: ~Copyable, Sendable {
+    private let limits: Limits
+    private var ours: OwnCalls
+    private var theirs: PeerCalls
+    private var outbox = Outbox()
+    private var hasEnded = false
+
+    /// A session at its start.
+    public init(manifest: Manifest, limits: Limits = .default) {
+        self.limits = limits
+        ours = OwnCalls(limits: limits)
+        theirs = PeerCalls(manifest: manifest, limits: limits)
+    }
+
+    /// What the peer may call; a change holds for the calls that come later.
+    public var manifest: Manifest {
+        get { theirs.manifest }
+        set { theirs.manifest = newValue }
+    }
+
+    // MARK: The peer's packets
+
+    /// Takes the next packet; `nil` when it was answered here or legally dropped.
+    public mutating func receive(_ item: PacketReader.Item) -> SessionEvent? {
+        guard !hasEnded else { return nil }
+        switch item {
+        case .goodbye:
+            hasEnded = true
+            return .goodbye
+        case .packet(let header, let body): return receive(header, body: body)
+        case .oversized(let header): return receive(header, body: nil)
+        }
+    }
+
+    private mutating func receive(_ header: PacketHeader, body: ByteBuffer?) -> SessionEvent? {
+        // Number 0 is an "event" in JavaScript, which nobody uses.
+        if header.requestNumber > 0 { return theirs.receive(header, body: body, outbox: &outbox) }
+        if header.requestNumber < 0 { return ours.receive(header, body: body, outbox: &outbox) }
+        return nil
+    }
+
+    /// Tells the session that nothing will come any more; everything open fails, in ascending order of numbers.
+    public mutating func transportEnded() -> [SessionEvent] {
+        hasEnded = true
+        return ours.abandon() + theirs.abandon()
+    }
+
+    // MARK: Our calls
+
+    /// Calls an async or sync method; the answer is a ``SessionEvent/reply(_:_:)``.
+    ///
+    /// - Throws: ``MuxRPCError``, and nothing is sent.
+    public mutating func call(
+        _ name: [String], _ arguments: [JSONValue]
+    ) throws(MuxRPCError) -> RequestNumber {
+        RequestNumber(try begin(.async, name, arguments))
+    }
+
+    /// Opens a source, sink or duplex; packets may follow at once.
+    ///
+    /// - Throws: ``MuxRPCError``, and nothing is sent.
+    public mutating func open(
+        _ kind: CallKind, _ name: [String], _ arguments: [JSONValue]
+    ) throws(MuxRPCError) -> StreamID {
+        precondition(kind.isStream, "an async method is called, not opened")
+        return StreamID(sentNumber: try begin(kind, name, arguments))
+    }
+
+    private mutating func begin(
+        _ kind: CallKind, _ name: [String], _ arguments: [JSONValue]
+    ) throws(MuxRPCError) -> Int32 {
+        guard !outbox.isClosed, !hasEnded else { throw .closed }
+        return try ours.begin(kind, name, arguments, outbox: &outbox)
+    }
+
+    // MARK: Our answers
+
+    /// Answers an async call of the peer.
+    ///
+    /// - Throws: ``MuxRPCError/notOpen(_:)`` or ``MuxRPCError/bodyTooLong(_:limit:)``, and nothing is sent.
+    public mutating func reply(to call: RequestNumber, with value: JSONValue) throws(MuxRPCError) {
+        guard theirs.isOpen(call), !outbox.isClosed else { throw .notOpen(call.value) }
+        try outbox.write(value, number: -call.value, limit: limits.jsonBodyByteCount)
+        theirs.close(call.value)
+    }
+
+    /// Answers an async call of the peer with an error; does nothing where it is answered already.
+    public mutating func fail(_ call: RequestNumber, message: String) {
+        guard theirs.isOpen(call) else { return }
+        outbox.writeError(message, number: -call.value, isStream: false)
+        theirs.close(call.value)
+    }
+
+    /// Sends an error for an async call of the peer that was answered before, which only a Companionway peer
+    /// understands: JavaScript and Go drop it.
+    public mutating func failAnswered(_ call: RequestNumber, message: String) {
+        guard theirs.wasSeen(call.value), !theirs.isOpen(call) else { return }
+        outbox.writeError(message, number: -call.value, isStream: false)
+    }
+
+    // MARK: Streams
+
+    /// Whether neither side has ended the stream.
+    public func isOpen(_ stream: StreamID) -> Bool { kind(of: stream) != nil }
+
+    /// The kind of an open stream.
+    public func kind(of stream: StreamID) -> CallKind? {
+        stream.isOurs ? ours.kind(of: stream) : theirs.kind(of: stream)
+    }
+
+    /// Sends a JSON value on a stream.
+    ///
+    /// - Throws: ``MuxRPCError/notOpen(_:)`` or ``MuxRPCError/bodyTooLong(_:limit:)``, and nothing is sent.
+    public mutating func send(_ value: JSONValue, on stream: StreamID) throws(MuxRPCError) {
+        try requireOpen(stream)
+        try outbox.write(
+            value, number: stream.sentNumber, isStream: true, limit: limits.jsonBodyByteCount)
+    }
+
+    /// Sends bytes on a stream, as one packet; no bytes are no packet.
+    ///
+    /// - Throws: ``MuxRPCError/notOpen(_:)`` or ``MuxRPCError/bodyTooLong(_:limit:)``, and nothing is sent.
+    public mutating func send(_ bytes: ByteBuffer, on stream: StreamID) throws(MuxRPCError) {
+        try requireOpen(stream)
+        guard bytes.readableBytes <= limits.streamBodyByteCount else {
+            throw .bodyTooLong(bytes.readableBytes, limit: limits.streamBodyByteCount)
+        }
+        outbox.write(bytes, header: header(forBinary: bytes.readableBytes, on: stream))
+    }
+
+    /// The header of a binary packet for owners that write header and body themselves, without a copy.
+    ///
+    /// They take the outbox first, ask ``isOpen(_:)``, and send between 1 byte and
+    /// ``Limits/streamBodyByteCount``.
+    public func header(forBinary count: Int, on stream: StreamID) -> PacketHeader {
+        PacketHeader(
+            bodyType: .binary, isStream: true, bodyByteCount: UInt32(clamping: count),
+            requestNumber: stream.sentNumber)
+    }
+
+    /// Ends a stream both ways; does nothing where it has ended.
+    ///
+    /// What the peer still sends on it is dropped: we wait for no answer, because a JavaScript duplex often sends
+    /// none.
+    public mutating func end(_ stream: StreamID) {
+        guard close(stream) else { return }
+        outbox.writeEnd(stream)
+    }
+
+    /// Ends a stream both ways with an error; does nothing where it has ended.
+    public mutating func fail(_ stream: StreamID, message: String) {
+        guard close(stream) else { return }
+        outbox.writeError(message, number: stream.sentNumber, isStream: true)
+    }
+
+    // MARK: The end, and what is to be sent
+
+    /// How many calls and streams of either side are open; a graceful goodbye waits for 0.
+    public var openRequestCount: Int { ours.openCount + theirs.openCount }
+
+    /// Says goodbye: nothing is sent any more, while the peer's packets are still taken until its own goodbye.
+    public mutating func sayGoodbye() { outbox.close() }
+
+    /// How many bytes wait; above ``Limits/outboxByteCount`` the owner should stop reading the peer.
+    public var outboxByteCount: Int { outbox.bytes.readableBytes }
+
+    /// Takes the packets that wait, in order, to be boxed.
+    public mutating func takeOutbox() -> ByteBuffer? { outbox.take() }
+
+    private func requireOpen(_ stream: StreamID) throws(MuxRPCError) {
+        guard isOpen(stream), !outbox.isClosed else { throw .notOpen(stream.sentNumber) }
+    }
+
+    private mutating func close(_ stream: StreamID) -> Bool {
+        guard isOpen(stream) else { return false }
+        if stream.isOurs { ours.close(stream) } else { theirs.close(stream.openerNumber) }
+        return true
+    }
+}

@@ -1,0 +1,71 @@
+internal import NIOCore
+
+/// Bytes that arrived, handed out in pieces of prescribed length without copying what arrived whole.
+///
+/// Only a piece that is split between two reads is put together, in `partial`, which never holds more than the
+/// piece that is being waited for.
+struct InboundBuffer {
+    private var arrived = ByteBuffer()
+    private var partial = ByteBuffer()
+
+    /// How many bytes wait.
+    var byteCount: Int { arrived.readableBytes + partial.readableBytes }
+
+    /// Takes over what a read brought.
+    mutating func append(_ bytes: ByteBuffer) {
+        if arrived.readableBytes == 0 {
+            arrived = bytes
+        } else {
+            arrived.writeImmutableBuffer(bytes)
+        }
+    }
+
+    /// Whether a piece of `count` bytes is ready for ``withPiece(_:_:)``.
+    ///
+    /// When it is not, the little that there is moves aside, so that the read's buffer is released.
+    mutating func prepare(_ count: Int) -> Bool {
+        if partial.readableBytes == 0, arrived.readableBytes >= count { return true }
+        let missing = count - partial.readableBytes
+        if missing > 0, var piece = arrived.readSlice(length: min(missing, arrived.readableBytes)) {
+            if partial.readableBytes == 0 { partial.clear() }
+            partial.writeBuffer(&piece)
+        }
+        if arrived.readableBytes == 0 { arrived = ByteBuffer() }
+        return partial.readableBytes >= count
+    }
+
+    /// Lends the next `count` bytes, which ``prepare(_:)`` found ready.
+    func withPiece<Result, Failure>(
+        _ count: Int, _ body: (RawSpan) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        if partial.readableBytes > 0 {
+            return try body(partial.readableBytesSpan.extracting(first: count))
+        }
+        return try body(arrived.readableBytesSpan.extracting(first: count))
+    }
+
+    /// Lets go of the next `count` bytes.
+    mutating func consume(_ count: Int) {
+        if partial.readableBytes > 0 {
+            partial.moveReaderIndex(forwardBy: count)
+            if partial.readableBytes == 0 { partial.clear() }
+        } else {
+            arrived.moveReaderIndex(forwardBy: count)
+        }
+    }
+
+    /// Takes the next `count` bytes out, or none while there are fewer.
+    mutating func take(_ count: Int) -> [UInt8]? {
+        guard prepare(count) else { return nil }
+        defer { consume(count) }
+        return partial.readableBytes > 0
+            ? partial.getBytes(at: partial.readerIndex, length: count)
+            : arrived.getBytes(at: arrived.readerIndex, length: count)
+    }
+
+    /// Drops everything.
+    mutating func discard() {
+        arrived = ByteBuffer()
+        partial = ByteBuffer()
+    }
+}

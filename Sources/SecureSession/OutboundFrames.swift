@@ -1,0 +1,132 @@
+internal import BoxStream
+internal import MuxRPC
+internal import NIOCore
+
+/// The sending side: handshake messages, then frames, laid out as the framing asks and sealed in place.
+struct OutboundFrames: ~Copyable {
+    private let framing: Framing
+    private var sealer: Sealer?
+    private var ready = CircularBuffer<ByteBuffer>()
+
+    /// What waits, in bytes.
+    private(set) var byteCount = 0
+
+    init(framing: Framing) { self.framing = framing }
+
+    /// From here on everything is sealed.
+    mutating func start(_ sealer: consuming Sealer) { self.sealer = consume sealer }
+
+    /// The next buffer to send.
+    mutating func next() -> ByteBuffer? {
+        guard let buffer = ready.popFirst() else { return nil }
+        byteCount -= buffer.readableBytes
+        return buffer
+    }
+
+    /// Appends a message of the handshake, which stands outside of any frame.
+    mutating func append(message: [UInt8]) {
+        var buffer = makeBuffer(bodyByteCount: message.count, pieceCount: 1)
+        writeHole(before: message.count, into: &buffer)
+        buffer.writeBytes(message)
+        enqueue(buffer)
+    }
+
+    /// Appends whole packets, cut into bodies wherever a body is full.
+    mutating func append(packets: ByteBuffer) {
+        var packets = packets
+        let limit = framing.maximumBodyByteCount
+        var buffer = makeBuffer(
+            bodyByteCount: packets.readableBytes, pieceCount: packets.readableBytes / limit + 1)
+        while packets.readableBytes > 0, var body = packets.readSlice(length: min(limit, packets.readableBytes))
+        {
+            let byteCount = body.readableBytes
+            let frame = beginFrame(bodyByteCount: byteCount, in: &buffer)
+            buffer.writeBuffer(&body)
+            seal(bodyByteCount: byteCount, at: frame, in: &buffer)
+        }
+        enqueue(buffer)
+    }
+
+    /// Appends bytes of a stream, cut into packets that fill one body each.
+    mutating func append(_ bytes: ByteBuffer, on stream: StreamID) {
+        var bytes = bytes
+        let limit = framing.maximumDataByteCount
+        var buffer = makeBuffer(bodyByteCount: bytes.readableBytes, pieceCount: bytes.readableBytes / limit + 1)
+        while bytes.readableBytes > 0, var piece = bytes.readSlice(length: min(limit, bytes.readableBytes)) {
+            let header = PacketHeader(binaryOf: stream.sentNumber, bodyByteCount: piece.readableBytes)
+            let bodyByteCount = PacketHeader.byteCount + piece.readableBytes
+            let frame = beginFrame(bodyByteCount: bodyByteCount, in: &buffer)
+            buffer.writePacketHeader(header)
+            buffer.writeBuffer(&piece)
+            seal(bodyByteCount: bodyByteCount, at: frame, in: &buffer)
+        }
+        enqueue(buffer)
+    }
+
+    /// Appends a batch: its packets get the stream's number and are sealed where they stand.
+    mutating func append(_ batch: consuming PacketBatch, on stream: StreamID) {
+        var buffer = batch.buffer
+        var offset = buffer.readerIndex
+        while offset < buffer.writerIndex {
+            let packet = offset + BoxFrame.headerByteCount
+            buffer.setInteger(stream.sentNumber, at: packet + PacketLayout.requestNumberOffset)
+            let body: UInt32? = buffer.getInteger(at: packet + PacketLayout.bodyByteCountOffset)
+            precondition(body != nil, "a batch holds whole packets")
+            var remaining = PacketHeader.byteCount + Int(body ?? 0)
+            while remaining > 0 {
+                let bodyByteCount = min(remaining, BoxFrame.maximumBodyByteCount)
+                seal(bodyByteCount: bodyByteCount, at: offset, in: &buffer)
+                offset += BoxFrame.headerByteCount + bodyByteCount
+                remaining -= bodyByteCount
+            }
+        }
+        enqueue(buffer)
+    }
+
+    /// Appends the goodbye, behind which nothing is sent.
+    mutating func finish() {
+        guard let goodbye = sealer?.goodbye() else { return }
+        sealer = nil
+        append(message: goodbye)
+    }
+
+    /// Drops what waits, and the key.
+    mutating func discard() {
+        sealer = nil
+        ready.removeAll()
+        byteCount = 0
+    }
+
+    // MARK: Layout
+
+    private func makeBuffer(bodyByteCount: Int, pieceCount: Int) -> ByteBuffer {
+        let overhead = framing.holeByteCount + BoxFrame.headerByteCount + PacketHeader.byteCount
+        return ByteBufferAllocator().buffer(capacity: bodyByteCount + pieceCount * overhead)
+    }
+
+    /// Writes what stands in front of a piece of that many bytes inside an outer session.
+    private func writeHole(before byteCount: Int, into buffer: inout ByteBuffer) {
+        guard case .tunnelled = framing else { return }
+        buffer.writeRepeatingByte(0, count: BoxFrame.headerByteCount)
+        buffer.writePacketHeader(PacketHeader(binaryOf: 0, bodyByteCount: byteCount))
+    }
+
+    /// Writes hole and headroom; returns where the frame begins.
+    private func beginFrame(bodyByteCount: Int, in buffer: inout ByteBuffer) -> Int {
+        writeHole(before: BoxFrame.headerByteCount + bodyByteCount, into: &buffer)
+        let frame = buffer.writerIndex
+        buffer.writeRepeatingByte(0, count: BoxFrame.headerByteCount)
+        return frame
+    }
+
+    private mutating func seal(bodyByteCount: Int, at offset: Int, in buffer: inout ByteBuffer) {
+        let start = offset - buffer.readerIndex
+        var bytes = buffer.mutableReadableBytesSpan
+        sealer?.seal(bodyByteCount: bodyByteCount, at: start, in: &bytes)
+    }
+
+    private mutating func enqueue(_ buffer: ByteBuffer) {
+        byteCount += buffer.readableBytes
+        ready.append(buffer)
+    }
+}

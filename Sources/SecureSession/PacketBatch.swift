@@ -1,0 +1,48 @@
+internal import BoxStream
+public import MuxRPC
+public import NIOCore
+
+/// Binary packets of one stream, laid out so that an outer session seals them where they stand.
+///
+/// Every packet starts behind 34 bytes of headroom. One that is longer than a box is interrupted by 34 bytes of
+/// headroom wherever the next box begins; so where boxes begin follows from the packets' own headers. The
+/// request number in those headers is a hole too: whoever seals the batch fills it in.
+public struct PacketBatch: Sendable {
+    var buffer: ByteBuffer
+
+    /// An empty batch with room for that many bytes.
+    public init(capacity: Int) {
+        buffer = ByteBufferAllocator().buffer(capacity: capacity)
+    }
+
+    init(_ laidOut: ByteBuffer) { buffer = laidOut }
+
+    /// What the batch holds in memory, headroom included, in bytes.
+    public var byteCount: Int { buffer.readableBytes }
+
+    /// Whether there is no packet in it.
+    public var isEmpty: Bool { buffer.readableBytes == 0 }
+
+    /// Lays out one packet, which costs a copy of its body: for packets that did not come as one box.
+    public mutating func append(_ body: ByteBuffer, type: BodyType) {
+        precondition(body.readableBytes > 0, "no peer gets a packet without a body: JavaScript takes it for goodbye")
+        var body = body
+        reserveHeadroom()
+        buffer.writePacketHeader(
+            PacketHeader(
+                bodyType: type, isStream: true, bodyByteCount: UInt32(clamping: body.readableBytes),
+                requestNumber: 0))
+        var room = BoxFrame.maximumBodyByteCount - PacketHeader.byteCount
+        while var piece = body.readSlice(length: min(room, body.readableBytes)), piece.readableBytes > 0 {
+            buffer.writeBuffer(&piece)
+            guard body.readableBytes > 0 else { return }
+            reserveHeadroom()
+            room = BoxFrame.maximumBodyByteCount
+        }
+    }
+
+    /// Leaves 34 bytes for the header of a box; what they hold does not matter.
+    mutating func reserveHeadroom() {
+        buffer.writeRepeatingByte(0, count: BoxFrame.headerByteCount)
+    }
+}

@@ -1,0 +1,319 @@
+internal import BoxStream
+public import MuxRPC
+public import NIOCore
+public import SecretHandshake
+public import Sodium
+
+/// A connection's three protocols in one machine: secret-handshake, then muxrpc in box-stream frames.
+///
+/// It serves an outer connection and, unchanged but for its ``Framing``, the inner one inside a tunnel. It knows
+/// no socket and no clock. Give what arrives to ``receive(_:)`` and call ``next()`` until it returns `nil`; send
+/// what ``nextOutbound()`` returns, in that order. A throw is final: send nothing more and end the connection.
+///
+/// A reference type, because a node holds many in one table; it stays on the thread that made it.
+public final class SecureSession {
+    /// What the owner is told.
+    public enum Event {
+        /// A client has proved to own this key: answer with ``accept()`` or ``refuse()``.
+        case client(PublicKey)
+        /// The handshake is over, and this is the peer.
+        case established(PublicKey)
+        /// A whole binary packet of an open stream stands verified and not yet decrypted.
+        ///
+        /// Call one of the `openPacket` methods to say where it goes; the next call of ``next()`` drops it else.
+        case packet(StreamID, byteCount: Int)
+        /// Everything else that muxrpc has to say.
+        case session(SessionEvent)
+        /// The peer's box-stream goodbye: nothing follows, and nothing is lost.
+        case ended
+    }
+
+    private enum Phase {
+        case handshake
+        case awaitingDecision
+        case open
+        /// Our goodbye is said, the peer's is awaited.
+        case closing
+        /// Our side of the box stream is over; what the peer still sends is read up to its goodbye.
+        case finished
+        case failed
+    }
+
+    private let network: NetworkIdentifier
+    private var phase = Phase.handshake
+    private var clientHandshake: ClientHandshake?
+    private var serverHandshake: ServerHandshake?
+    private var hasAnswered = false
+    private var inbound: InboundFrames?
+    private var arrived = InboundBuffer()
+    private var outbound: OutboundFrames
+
+    /// The muxrpc machine; what its calls put into the outbox leaves with ``nextOutbound()``.
+    public var muxrpc: Session
+
+    /// Who the peer has proved to be, once the handshake is over.
+    public private(set) var peer: PublicKey?
+
+    private init(network: NetworkIdentifier, manifest: Manifest, framing: Framing) {
+        self.network = network
+        muxrpc = Session(manifest: manifest)
+        outbound = OutboundFrames(framing: framing)
+    }
+
+    /// The client's side, which has to know whom it dials.
+    ///
+    /// - Throws: ``SecureSessionError/handshake(_:)`` for a server key that cannot be anybody's.
+    public convenience init(
+        dialling server: PublicKey, as identity: Identity, network: NetworkIdentifier,
+        manifest: Manifest, framing: Framing = .direct
+    ) throws(SecureSessionError) {
+        self.init(network: network, manifest: manifest, framing: framing)
+        do {
+            let handshake = try ClientHandshake(
+                network: network, identity: identity, server: server, ephemeral: .random())
+            outbound.append(message: handshake.hello)
+            clientHandshake = consume handshake
+        } catch {
+            throw .handshake(error)
+        }
+    }
+
+    /// The server's side.
+    public convenience init(
+        answeringAs identity: Identity, network: NetworkIdentifier,
+        manifest: Manifest, framing: Framing = .direct
+    ) {
+        self.init(network: network, manifest: manifest, framing: framing)
+        serverHandshake = ServerHandshake(network: network, identity: identity, ephemeral: .random())
+    }
+
+    // MARK: State
+
+    /// Whether muxrpc may be spoken: the handshake is over and no goodbye was said.
+    public var isOpen: Bool { phase == .open }
+
+    /// Whether nothing more will be sent once ``nextOutbound()`` has returned `nil`.
+    public var isFinished: Bool { phase == .finished || phase == .failed }
+
+    /// What waits to be sent, in bytes.
+    public var outboundByteCount: Int { outbound.byteCount + muxrpc.outboxByteCount }
+
+    // MARK: Inbound
+
+    /// Takes over bytes that arrived.
+    public func receive(_ bytes: ByteBuffer) {
+        if phase != .failed { arrived.append(bytes) }
+    }
+
+    /// Takes note that nothing more will arrive.
+    ///
+    /// - Throws: ``SecureSessionError/refused(answered:)`` during the handshake,
+    ///   ``SecureSessionError/boxStream(_:)`` with `.truncated` when the goodbye is missing.
+    public func inputEnded() throws(SecureSessionError) {
+        switch phase {
+        case .failed:
+            return
+        case .handshake, .awaitingDecision:
+            throw fail(.refused(answered: hasAnswered))
+        case .open, .closing, .finished:
+            do {
+                try inbound?.finish()
+            } catch {
+                throw fail(.boxStream(error))
+            }
+        }
+    }
+
+    /// The next thing that happened, or `nil` when more bytes, or a decision, have to come first.
+    ///
+    /// - Throws: any ``SecureSessionError``; the session has failed then.
+    public func next() throws(SecureSessionError) -> Event? {
+        while true {
+            switch phase {
+            case .handshake:
+                guard let step = try advanceHandshake() else { return nil }
+                if case .tell(let event) = step { return event }
+            case .open, .closing, .finished:
+                guard let input = try nextInput() else { return nil }
+                if let event = interpret(input) { return event }
+            case .awaitingDecision, .failed:
+                return nil
+            }
+        }
+    }
+
+    /// Opens the packet just announced behind headroom in a batch, header included, ready to be sealed again.
+    public func openPacket(into batch: inout PacketBatch) {
+        inbound?.openPacket(from: &arrived, into: &batch)
+    }
+
+    /// Opens the packet just announced and appends its body, without the header.
+    public func openPacket(into buffer: inout ByteBuffer) {
+        inbound?.openPacket(from: &arrived, into: &buffer)
+    }
+
+    private func nextInput() throws(SecureSessionError) -> InboundFrames.Input? {
+        do {
+            return try inbound?.next(from: &arrived) { stream in muxrpc.isOpen(stream) }
+        } catch {
+            throw fail(.boxStream(error))
+        }
+    }
+
+    private func interpret(_ input: InboundFrames.Input) -> Event? {
+        switch input {
+        case .packet(let stream, let byteCount):
+            return .packet(stream, byteCount: byteCount)
+        case .item(let item):
+            guard let event = muxrpc.receive(item) else { return nil }
+            if case .goodbye = event { answerGoodbye() }
+            return .session(event)
+        case .goodbye:
+            answerGoodbye()
+            return .ended
+        }
+    }
+
+    // MARK: Handshake
+
+    private enum HandshakeStep {
+        case goOn
+        case tell(Event)
+    }
+
+    /// Lets the announced client in.
+    ///
+    /// - Throws: ``SecureSessionError/handshake(_:)`` when no client was announced.
+    public func accept() throws(SecureSessionError) {
+        do throws(HandshakeError) {
+            guard let acceptance = try serverHandshake?.accept() else { throw HandshakeError.outOfTurn }
+            outbound.append(message: acceptance.message)
+            open(acceptance.keys)
+        } catch {
+            throw fail(.handshake(error))
+        }
+    }
+
+    /// Turns the announced client away: nothing is written.
+    public func refuse() {
+        serverHandshake?.refuse()
+        phase = .failed
+    }
+
+    private func advanceHandshake() throws(SecureSessionError) -> HandshakeStep? {
+        let expected = clientHandshake?.expectedByteCount ?? serverHandshake?.expectedByteCount
+        guard let expected, let message = arrived.take(expected) else { return nil }
+        hasAnswered = true
+        do {
+            return try clientHandshake == nil ? answerClient(message) : answerServer(message)
+        } catch {
+            throw fail(.handshake(error))
+        }
+    }
+
+    private func answerServer(_ message: [UInt8]) throws(HandshakeError) -> HandshakeStep {
+        switch try clientHandshake?.receive(message.span) {
+        case .send(let message):
+            outbound.append(message: message)
+            return .goOn
+        case .establish(let keys):
+            let server = keys.peer
+            open(keys)
+            return .tell(.established(server))
+        case nil:
+            throw .outOfTurn
+        }
+    }
+
+    private func answerClient(_ message: [UInt8]) throws(HandshakeError) -> HandshakeStep {
+        switch try serverHandshake?.receive(message.span) {
+        case .send(let message):
+            outbound.append(message: message)
+            return .goOn
+        case .decide(let client):
+            phase = .awaitingDecision
+            return .tell(.client(client))
+        case nil:
+            throw .outOfTurn
+        }
+    }
+
+    private func open(_ keys: consuming SessionKeys) {
+        peer = keys.peer
+        clientHandshake = nil
+        serverHandshake = nil
+        keys.take { encryptKey, encryptNonce, decryptKey, decryptNonce in
+            outbound.start(Sealer(key: encryptKey, nonce: encryptNonce))
+            inbound = InboundFrames(Opener(key: decryptKey, nonce: decryptNonce))
+        }
+        phase = .open
+    }
+
+    // MARK: Outbound
+
+    /// What to send next, sealed; `nil` when there is nothing.
+    public func nextOutbound() -> ByteBuffer? {
+        sealOutbox()
+        return outbound.next()
+    }
+
+    /// What a tunnelled session sends next, laid out for the outer one; `nil` when there is nothing.
+    public func nextBatch() -> PacketBatch? { nextOutbound().map(PacketBatch.init) }
+
+    /// Sends bytes on an open stream, cut into binary packets that fit one box each; empty ones send nothing.
+    public func send(_ bytes: ByteBuffer, on stream: StreamID) {
+        guard phase == .open, bytes.readableBytes > 0 else { return }
+        sealOutbox()
+        outbound.append(bytes, on: stream)
+    }
+
+    /// Sends a batch on an open stream, sealed where it stands.
+    public func send(_ batch: consuming PacketBatch, on stream: StreamID) {
+        guard phase == .open, !batch.isEmpty else { return }
+        sealOutbox()
+        outbound.append(batch, on: stream)
+    }
+
+    /// Says goodbye, and waits for the peer's before the box stream is ended.
+    public func close() {
+        switch phase {
+        case .open:
+            muxrpc.sayGoodbye()
+            sealOutbox()
+            phase = .closing
+        case .handshake, .awaitingDecision:
+            phase = .failed
+        case .closing, .finished, .failed:
+            return
+        }
+    }
+
+    /// Ends our side of the box stream without waiting for the peer's goodbye any longer.
+    public func finish() {
+        close()
+        guard phase == .closing else { return }
+        outbound.finish()
+        phase = .finished
+    }
+
+    /// Both goodbyes of the peer are answered with ours.
+    private func answerGoodbye() {
+        finish()
+    }
+
+    private func sealOutbox() {
+        guard phase == .open || phase == .closing, let packets = muxrpc.takeOutbox() else { return }
+        outbound.append(packets: packets)
+    }
+
+    /// Ends the session for good, and forgets its keys.
+    private func fail(_ error: SecureSessionError) -> SecureSessionError {
+        phase = .failed
+        clientHandshake = nil
+        serverHandshake = nil
+        inbound = nil
+        arrived.discard()
+        outbound.discard()
+        return error
+    }
+}
