@@ -86,24 +86,3 @@ struct TranscriptTests {
         #expect(keys.decryptNonce.array == decryptNonce.bytes)
     }
 }
-
-extension ClientHandshake {
-    /// The authenticate that answers a server's hello.
-    mutating func answer(_ hello: [UInt8]) throws -> [UInt8] {
-        switch try receive(hello.span) {
-        case .send(let message): return message
-        case .establish: throw UnexpectedAction()
-        }
-    }
-
-    /// The session that a server's accept establishes.
-    mutating func establish(_ accept: [UInt8]) throws -> SessionKeys {
-        switch try receive(accept.span) {
-        case .send: throw UnexpectedAction()
-        case .establish(let keys): return keys
-        }
-    }
-}
-
-/// A machine asked for something else than the protocol's next step.
-struct UnexpectedAction: Error {}
