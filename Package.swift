@@ -101,5 +101,10 @@ let package = Package(
         .testTarget(
             name: "MultiserverTests", dependencies: ["Multiserver", "Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
+
+        // Other implementations, started as processes.
+        .testTarget(
+            name: "InteropTests", dependencies: ["BoxStream", "SecretHandshake", "Sodium", "TestSupport"],
+            resources: [.copy("Peers")], swiftSettings: settings),
     ]
 )
