@@ -37,7 +37,8 @@ struct OutboundFrames: ~Copyable {
         let limit = framing.maximumBodyByteCount
         var buffer = makeBuffer(
             bodyByteCount: packets.readableBytes, pieceCount: packets.readableBytes / limit + 1)
-        while packets.readableBytes > 0, var body = packets.readSlice(length: min(limit, packets.readableBytes))
+        while packets.readableBytes > 0,
+            var body = packets.readSlice(length: min(limit, packets.readableBytes))
         {
             let byteCount = body.readableBytes
             let frame = beginFrame(bodyByteCount: byteCount, in: &buffer)
@@ -51,7 +52,8 @@ struct OutboundFrames: ~Copyable {
     mutating func append(_ bytes: ByteBuffer, on stream: StreamID) {
         var bytes = bytes
         let limit = framing.maximumDataByteCount
-        var buffer = makeBuffer(bodyByteCount: bytes.readableBytes, pieceCount: bytes.readableBytes / limit + 1)
+        var buffer = makeBuffer(
+            bodyByteCount: bytes.readableBytes, pieceCount: bytes.readableBytes / limit + 1)
         while bytes.readableBytes > 0, var piece = bytes.readSlice(length: min(limit, bytes.readableBytes)) {
             let header = PacketHeader(binaryOf: stream.sentNumber, bodyByteCount: piece.readableBytes)
             let bodyByteCount = PacketHeader.byteCount + piece.readableBytes

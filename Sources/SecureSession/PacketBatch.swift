@@ -25,7 +25,8 @@ public struct PacketBatch: Sendable {
 
     /// Lays out one packet, which costs a copy of its body: for packets that did not come as one box.
     public mutating func append(_ body: ByteBuffer, type: BodyType) {
-        precondition(body.readableBytes > 0, "no peer gets a packet without a body: JavaScript takes it for goodbye")
+        precondition(
+            body.readableBytes > 0, "no peer gets a packet without a body: JavaScript takes it for goodbye")
         var body = body
         reserveHeadroom()
         buffer.writePacketHeader(
