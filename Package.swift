@@ -153,5 +153,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
+
+        // Other implementations, started as processes.
+        .testTarget(
+            name: "InteropTests", dependencies: ["BoxStream", "SecretHandshake", "Sodium", "TestSupport"],
+            resources: [.copy("Peers")], swiftSettings: settings),
     ]
 )
