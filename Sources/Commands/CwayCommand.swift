@@ -21,7 +21,7 @@ public struct CwayCommand: AsyncParsableCommand {
             EXIT CODES
             \(ExitStatus.table)
             """,
-        subcommands: [IDCommand.self, PortalCommand.self, ServeCommand.self])
+        subcommands: [IDCommand.self, PortalCommand.self, ServeCommand.self, ConnectCommand.self])
 
     /// Made by ArgumentParser.
     public init() {}

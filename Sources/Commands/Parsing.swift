@@ -9,18 +9,6 @@ enum Parsing {
         try explained { try ListenAddress(text) }
     }
 
-    @Sendable static func portal(_ text: String) throws -> PeerAddress {
-        try explained {
-            guard case .peer(let peer) = try Address(text) else {
-                throw ValidationError(
-                    "A portal is dialled straight: give its own address, net:HOST:PORT~shs:KEY.")
-            }
-            return peer
-        }
-    }
-
-    @Sendable static func address(_ text: String) throws -> Address { try explained { try Address(text) } }
-
     @Sendable static func service(_ text: String) throws -> ServiceSetting {
         try explained { try ServiceSetting(text) }
     }

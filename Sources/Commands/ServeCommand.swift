@@ -26,7 +26,7 @@ public struct ServeCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "The address of a portal to announce at; several are served side by side.", valueName: "address"),
-        transform: Parsing.portal)
+        transform: DialOptions.portal)
     private var portal: [PeerAddress] = []
 
     @Option(

@@ -1,6 +1,6 @@
 internal import Foundation
 internal import Glibc
-public import NIOCore
+internal import NIOCore
 internal import NIOPosix
 internal import Transport
 internal import Tunnel
@@ -8,39 +8,32 @@ internal import Tunnel
 /// Joins two file descriptors, standard input and output as a rule, to a friend's service.
 public struct PipeService: Sendable {
     private let service: String
-    private let caller: Caller
-    private let route: Route
-    private let eventLoop: any EventLoop
+    private let connection: PeerConnection
 
     /// - Parameter service: the name of the friend's service.
-    public init(to service: String, caller: Caller, route: Route, on eventLoop: any EventLoop) {
+    public init(to service: String, over connection: PeerConnection) {
         self.service = service
-        self.caller = caller
-        self.route = route
-        self.eventLoop = eventLoop
+        self.connection = connection
     }
 
-    /// Transfers until both sides have said all.
+    /// Transfers until both sides have said all; the descriptors stay open.
     ///
     /// - Throws: ``HopFailure``, also when the stream ended in the middle.
     public func run(input: Int32, output: Int32) async throws {
-        let connection = try await caller.connect(route, on: eventLoop)
+        let pipes = try DescriptorPipes(input: input, output: output)
+        let channel = try await NIOPipeBootstrap(group: connection.link.eventLoop)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .takingOwnershipOfDescriptors(input: pipes.input, output: pipes.output)
+            .get()
         do {
-            let pipes = try DescriptorPipes(input: input, output: output)
-            let channel = try await NIOPipeBootstrap(group: eventLoop)
-                .channelOption(.autoRead, value: false)
-                .channelOption(.allowRemoteHalfClosure, value: true)
-                .takingOwnershipOfDescriptors(input: pipes.input, output: pipes.output)
-                .get()
             try await connection.link.join(channel, to: .service(service), on: connection.session).get()
-            await pipes.finish()
-        } catch {
-            await connection.close()
-            throw (error as? StreamFailure).map { HopFailure($0, of: service) }
-                ?? (error is ChannelError
-                    ? HopFailure.connectionLost("the local side closed its end") : error)
+        } catch let failure as StreamFailure {
+            throw HopFailure(failure, of: service)
+        } catch is ChannelError {
+            throw HopFailure.connectionLost("the local side closed its end")
         }
-        await connection.close()
+        await pipes.finish()
     }
 }
 
