@@ -126,7 +126,9 @@ public struct Opener: ~Copyable, Sendable {
         _ body: RawSpan, dropping droppedByteCount: Int, into output: inout OutputRawSpan
     ) {
         requireVerified(body.byteCount)
-        precondition(droppedByteCount >= 0 && droppedByteCount <= min(32, body.byteCount), "only the prefix is dropped")
+        precondition(
+            droppedByteCount >= 0 && droppedByteCount <= min(32, body.byteCount), "only the prefix is dropped"
+        )
         let openedByteCount = body.byteCount - droppedByteCount
         precondition(output.freeCapacity >= openedByteCount, "the caller makes room for the body")
         unsafe output.withUnsafeMutableBytes { buffer, initializedCount in

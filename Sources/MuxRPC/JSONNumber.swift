@@ -23,8 +23,8 @@ public struct JSONNumber: Equatable, Sendable {
     /// The value, where an `Int64` holds it exactly; a fraction or exponent that comes out whole counts.
     public var integer: Int64? {
         if let value = Int64(text) { return value }
-        // A Double holds whole numbers exactly up to 2⁵³ only: beyond, the text must have been plain digits.
-        guard let value = double, value.magnitude <= 0x1p53 else { return nil }
+        // From 2⁵³ on, a Double skips whole numbers: there, the text must have been plain digits.
+        guard let value = double, value.magnitude < 0x1p53 else { return nil }
         return Int64(exactly: value)
     }
 

@@ -1,7 +1,7 @@
 /// The members of a JSON object, in the order in which they came; every key is there once.
 ///
 /// Keys are the same when their bytes are: Swift's own comparison would take `é` in its two spellings, or the
-/// Kelvin sign and `K`, for one.
+/// Kelvin sign and `K`, for one. Two objects are equal when their members are, order included.
 public struct JSONObject: Equatable, Sendable {
     /// One key and its value.
     public struct Member: Equatable, Sendable {
@@ -61,6 +61,6 @@ public struct JSONObject: Equatable, Sendable {
     }
 
     private func place(of key: String) -> Int? {
-        members.firstIndex { $0.key.utf8.elementsEqual(key.utf8) }
+        members.firstIndex { $0.key.utf8.count == key.utf8.count && $0.key.utf8.elementsEqual(key.utf8) }
     }
 }

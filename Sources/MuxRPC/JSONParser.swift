@@ -40,14 +40,8 @@ package struct JSONParser {
         guard valueCount <= JSONValue.valueLimit else { throw .tooManyValues(at: offset) }
         switch first {
         case UInt8(ascii: "\""): return .string(try string(text))
-        case UInt8(ascii: "{"):
-            return try nested(text) { parser, text throws(JSONError) in
-                try parser.object(text)
-            }
-        case UInt8(ascii: "["):
-            return try nested(text) { parser, text throws(JSONError) in
-                try parser.array(text)
-            }
+        case UInt8(ascii: "{"): return try object(text)
+        case UInt8(ascii: "["): return try array(text)
         case UInt8(ascii: "t"): return try literal("true", .bool(true), text)
         case UInt8(ascii: "f"): return try literal("false", .bool(false), text)
         case UInt8(ascii: "n"): return try literal("null", .null, text)
@@ -56,19 +50,16 @@ package struct JSONParser {
         }
     }
 
-    private mutating func nested(
-        _ text: Span<UInt8>,
-        _ content: (inout JSONParser, Span<UInt8>) throws(JSONError) -> JSONValue
-    ) throws(JSONError) -> JSONValue {
+    /// Takes an opening bracket.
+    private mutating func enter() throws(JSONError) {
         guard depth < JSONValue.depthLimit else { throw .tooDeep(at: offset) }
         depth += 1
         offset += 1
-        let value = try content(&self, text)
-        depth -= 1
-        return value
     }
 
     private mutating func object(_ text: Span<UInt8>) throws(JSONError) -> JSONValue {
+        try enter()
+        defer { depth -= 1 }
         var members: [JSONObject.Member] = []
         if takeToken(UInt8(ascii: "}"), text) { return .object(JSONObject()) }
         repeat {
@@ -83,6 +74,8 @@ package struct JSONParser {
     }
 
     private mutating func array(_ text: Span<UInt8>) throws(JSONError) -> JSONValue {
+        try enter()
+        defer { depth -= 1 }
         var elements: [JSONValue] = []
         if takeToken(UInt8(ascii: "]"), text) { return .array(elements) }
         repeat {
@@ -124,9 +117,7 @@ package struct JSONParser {
             if let sign = look(text), sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") { offset += 1 }
             try digits(text)
         }
-        var written = ""
-        written.reserveCapacity(offset - start)
-        for index in start..<offset { written.unicodeScalars.append(Unicode.Scalar(text[index])) }
+        let written = try JSONStringScanner.decode(text.extracting(start..<offset), at: start)
         return JSONNumber(parsed: written)
     }
 

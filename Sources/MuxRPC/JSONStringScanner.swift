@@ -83,16 +83,21 @@ struct JSONStringScanner {
         guard end + 4 <= text.count else { throw .truncated }
         var unit: UInt32 = 0
         for index in end..<end + 4 {
-            guard let digit = Character(Unicode.Scalar(text[index])).hexDigitValue else {
+            switch text[index] {
+            case let digit where digit &- UInt8(ascii: "0") < 10:
+                unit = unit << 4 | UInt32(digit - UInt8(ascii: "0"))
+            case let digit where (digit | 0x20) &- UInt8(ascii: "a") < 6:
+                unit = unit << 4 | UInt32((digit | 0x20) - UInt8(ascii: "a") + 10)
+            default:
                 throw .invalidEscape(at: index)
             }
-            unit = unit << 4 | UInt32(digit)
         }
         end += 4
         return unit
     }
 
-    private static func decode(_ bytes: Span<UInt8>, at offset: Int) throws(JSONError) -> String {
+    /// The bytes as text.
+    static func decode(_ bytes: Span<UInt8>, at offset: Int) throws(JSONError) -> String {
         do throws(UTF8.ValidationError) {
             return String(copying: try UTF8Span(validating: bytes))
         } catch {

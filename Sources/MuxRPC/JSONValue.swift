@@ -7,11 +7,17 @@
 ///
 /// Two numbers are equal when their texts are.
 public enum JSONValue: Equatable, Sendable {
+    /// `null`.
     case null
+    /// `true` or `false`.
     case bool(Bool)
+    /// A number, as its text.
     case number(JSONNumber)
+    /// A string, its escapes resolved.
     case string(String)
+    /// Values in order.
     case array([JSONValue])
+    /// Members in order.
     case object(JSONObject)
 
     /// How many arrays and objects may stand inside each other.
@@ -21,7 +27,8 @@ public enum JSONValue: Equatable, Sendable {
 
     /// How many values one text may hold, members' values counted.
     ///
-    /// 65,536: a list of 19,000 ids fills a mebibyte; a mebibyte of `[0,0,…]` would take 24 times itself.
+    /// 65,536: a list of 19,000 ids fills a mebibyte, while a mebibyte of `[0,0,…]` would take twelve times itself,
+    /// and twice that while it grows.
     public static let valueLimit = 65_536
 
     /// A whole number.

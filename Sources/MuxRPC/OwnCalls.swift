@@ -6,9 +6,10 @@ struct OwnCalls: Sendable {
     private let bodyLimit: Int
 
     /// The next number, or `nil` when all are used up: a number that came twice would mix two answers.
-    private var nextNumber: Int32? = 1
+    private var nextNumber: Int32?
 
-    init(limits: Limits) {
+    init(limits: Limits, firstNumber: Int32) {
+        nextNumber = firstNumber
         open = OpenRequests(limit: limits.openRequestCount)
         bodyLimit = limits.jsonBodyByteCount
     }

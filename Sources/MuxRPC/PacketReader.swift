@@ -34,6 +34,14 @@ public struct PacketReader: ~Copyable, Sendable {
         return collected.readableBytes == 0
     }
 
+    /// How many bytes of memory stand behind an unfinished packet, for tests of the bound.
+    package var collectedCapacity: Int {
+        switch state {
+        case .header(let collected), .body(_, let collected): collected.capacity
+        case .skipping: 0
+        }
+    }
+
     /// Takes bytes off the chunk until they complete an item, or until there are none left.
     public mutating func next(from chunk: inout ByteBuffer) -> Item? {
         while true {

@@ -20,8 +20,13 @@ public struct Session: ~Copyable, Sendable {
 
     /// A session at its start.
     public init(manifest: Manifest, limits: Limits = .default) {
+        self.init(manifest: manifest, limits: limits, firstNumber: 1)
+    }
+
+    /// A session that has used the numbers below `firstNumber`: nobody can wait for a test to use them up.
+    package init(manifest: Manifest, limits: Limits = .default, firstNumber: Int32) {
         self.limits = limits
-        ours = OwnCalls(limits: limits)
+        ours = OwnCalls(limits: limits, firstNumber: firstNumber)
         theirs = PeerCalls(manifest: manifest, limits: limits)
     }
 

@@ -1,0 +1,125 @@
+public import NIOCore
+
+/// What waits to be sent on one connection: a queue per tunnel, served in turns of the same size.
+///
+/// Deficit round-robin (Shreedhar and Varghese, 1995): at each turn a tunnel may send ``quantumByteCount`` more
+/// than it has sent, so tunnels with large and with small batches get equal shares of the socket. An end stands
+/// behind its tunnel's batches.
+public struct OutboundQueues<Batch> {
+    /// How much a tunnel may send per turn, in bytes: 64 KiB, one batch.
+    public static var quantumByteCount: Int { 64 << 10 }
+
+    /// What is sent on a tunnel.
+    public enum Item {
+        /// Packets.
+        case batch(Batch)
+        /// The end, plain or with an error's message; the tunnel is gone from here.
+        case end(message: String?)
+    }
+
+    /// What is to be sent next.
+    public struct Turn {
+        /// On which tunnel.
+        public let tunnel: TunnelID
+        /// What.
+        public let item: Item
+        /// Whether the tunnel's sender is to be told to go on.
+        public let resumesSender: Bool
+    }
+
+    private let patience: TimeAmount
+    private var queues: [TunnelID: TunnelQueue<Batch>] = [:]
+    private var turns = CircularBuffer<TunnelID>()
+    /// Whether the first of `turns` was given what it may send in this turn.
+    private var isTurnBegun = false
+    /// Since when the tunnels whose senders are paused have made no progress.
+    private var stalledSince: [TunnelID: NIODeadline] = [:]
+
+    /// No tunnels; one whose sender is paused is stuck when it makes no progress for as long as `patience`.
+    public init(patience: TimeAmount = .seconds(5)) { self.patience = patience }
+
+    /// Begins a queue; what is taken out of it is released from the flow.
+    public mutating func insert(_ flow: TunnelFlow) {
+        queues[flow.tunnel] = TunnelQueue(flow: flow)
+    }
+
+    /// Drops a tunnel's queue and closes its flow.
+    public mutating func remove(_ tunnel: TunnelID) {
+        stalledSince[tunnel] = nil
+        queues.removeValue(forKey: tunnel)?.flow.close()
+    }
+
+    /// Drops everything, and closes every flow.
+    public mutating func removeAll() {
+        for tunnel in Array(queues.keys) { remove(tunnel) }
+        turns.removeAll()
+    }
+
+    /// Appends packets, unless the tunnel has ended or its flow is closed.
+    public mutating func append(
+        _ batch: consuming Batch, byteCount: Int, to tunnel: TunnelID, at now: NIODeadline
+    ) {
+        guard let flow = queues[tunnel]?.flow, !flow.isClosed else { return }
+        queues[tunnel]?.append(batch, byteCount: byteCount, at: now)
+        flow.arrived(at: now)
+        if flow.isPaused, stalledSince[tunnel] == nil { stalledSince[tunnel] = now }
+        activate(tunnel)
+    }
+
+    /// Puts the end behind what waits; a second one changes nothing.
+    public mutating func appendEnd(message: String?, to tunnel: TunnelID) {
+        queues[tunnel]?.appendEnd(message: message)
+        activate(tunnel)
+    }
+
+    /// Whether nothing waits.
+    public var isEmpty: Bool { queues.values.allSatisfy(\.isEmpty) }
+
+    /// What to send next, or `nil` when nothing waits.
+    public mutating func next(at now: NIODeadline) -> Turn? {
+        while let tunnel = turns.first {
+            if !isTurnBegun {
+                queues[tunnel]?.deficit += Self.quantumByteCount
+                isTurnBegun = true
+            }
+            switch queues[tunnel]?.take() {
+            case .batch(let batch, let byteCount, let next)?:
+                let resumes = queues[tunnel]?.flow.release(byteCount, next: next) ?? false
+                noteProgress(of: tunnel, at: now)
+                return Turn(tunnel: tunnel, item: .batch(batch), resumesSender: resumes)
+            case .end(let message)?:
+                finishTurn()
+                remove(tunnel)
+                return Turn(tunnel: tunnel, item: .end(message: message), resumesSender: false)
+            case .overdrawn?:
+                finishTurn()
+                turns.append(tunnel)
+            case .empty?, nil:
+                finishTurn()
+            }
+        }
+        return nil
+    }
+
+    /// The tunnels that are stuck: their senders are paused, and for `patience` nothing was taken out.
+    public func stuck(at now: NIODeadline) -> [TunnelID] {
+        stalledSince.filter { $0.value + patience <= now }.keys.sorted()
+    }
+
+    /// When the first tunnel is going to be stuck.
+    public var stuckDeadline: NIODeadline? { stalledSince.values.min().map { $0 + patience } }
+
+    private mutating func activate(_ tunnel: TunnelID) {
+        guard queues[tunnel]?.activate() == true else { return }
+        turns.append(tunnel)
+    }
+
+    private mutating func finishTurn() {
+        _ = turns.popFirst()
+        isTurnBegun = false
+    }
+
+    private mutating func noteProgress(of tunnel: TunnelID, at now: NIODeadline) {
+        stalledSince[tunnel] = queues[tunnel]?.flow.isPaused == true ? now : nil
+    }
+}

@@ -1,0 +1,318 @@
+public import NIOCore
+internal import MuxRPC
+internal import Relay
+internal import SecureSession
+public import Sodium
+public import Tunnel
+
+/// One connection of a portal: its session, its calls and the tunnels that end here.
+///
+/// It lives on one event loop and reaches other connections only through the messages among its outputs, so
+/// nothing is called back while it works. Outputs can come from every call, ``nextWrite(at:)`` included.
+///
+/// ### Invariants
+/// - What waits to be sent to the peer never stops the peer from being read; only queues that the peer fills do,
+///   and the answers that it has asked for and does not read. So two nodes cannot wait for each other.
+/// - Every tunnel that the portal has registered here is told about the end of the connection, once.
+/// - The flow towards this connection is closed when the tunnel is forgotten here, and its bytes are given back.
+public final class PortalConnection: ConnectionMachine {
+    private enum Stage {
+        case handshake(until: NIODeadline)
+        case open
+        /// Our goodbye is said, the peer's is awaited.
+        case closing(until: NIODeadline)
+        /// Everything is said, and the peer's end is awaited.
+        case finished(until: NIODeadline)
+        case broken
+    }
+
+    /// Which of the portal's connections this is.
+    public let id: ConnectionID
+
+    let portal: Portal
+    let session: SecureSession
+    var subscriptions: PortalSubscriptions
+    var legs: PortalLegs
+    /// The latest `tunnel.announce`, to which a replacement is reported.
+    var announceCall: RequestNumber?
+
+    private var stage: Stage
+    private var liveness: Liveness
+    private var read: PortalLegs.Read
+    private var isHoldingInput = false
+    private var hasInputEnded = false
+    private var hasDeparted = false
+    private var outputs = CircularBuffer<PortalOutput>()
+
+    /// A connection that was accepted just now; `mailbox` is what will reach it.
+    public init(portal: Portal, mailbox: any RelayMailbox, at now: NIODeadline) {
+        let settings = portal.settings
+        self.portal = portal
+        id = portal.register(mailbox)
+        session = SecureSession(
+            answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
+        subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
+        legs = PortalLegs(on: id, patience: settings.patience)
+        stage = .handshake(until: now + settings.handshakeTime)
+        liveness = Liveness(pingAfter: settings.pingAfter, silenceLimit: settings.silenceLimit, at: now)
+        read = PortalLegs.Read(time: now, byteCount: 0)
+    }
+
+    /// Who the peer has proved to be.
+    public var peer: PublicKey? { session.peer }
+
+    // MARK: What the channel asks
+
+    /// What is to become of the connection.
+    public var phase: ConnectionPhase {
+        switch stage {
+        case .handshake, .open, .closing: .running
+        case .finished: .finished
+        case .broken: .broken
+        }
+    }
+
+    /// Whether the socket should be read.
+    public var wantsInput: Bool { phase != .broken && !isBlocked }
+
+    /// When ``timeReached(_:)`` is due next.
+    public var deadline: NIODeadline? {
+        switch stage {
+        case .handshake(let until), .closing(let until), .finished(let until): until
+        case .open:
+            [liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline].compactMap(\.self).min()
+        case .broken: nil
+        }
+    }
+
+    /// The next thing to do.
+    public func nextOutput() -> PortalOutput? { outputs.popFirst() }
+
+    /// Whether muxrpc is spoken.
+    var isOpen: Bool {
+        guard case .open = stage else { return false }
+        return true
+    }
+
+    /// Whether the peer's packets have to wait.
+    private var isBlocked: Bool {
+        guard isOpen else { return false }
+        return legs.isPaused || session.outboundByteCount > portal.settings.controlByteCount
+    }
+
+    // MARK: Bytes in
+
+    /// Bytes arrived.
+    public func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
+        guard phase != .broken else { return }
+        liveness.heard(at: now)
+        read.byteCount = bytes.readableBytes
+        session.receive(bytes)
+        process(at: now)
+    }
+
+    /// The other side sends nothing more.
+    public func inputEnded(at now: NIODeadline) {
+        hasInputEnded = true
+        process(at: now)
+    }
+
+    /// Takes the time of what is done now.
+    func begin(at now: NIODeadline) { read.time = now }
+
+    /// Goes on where the peer's packets had to wait.
+    func goOn(at now: NIODeadline) {
+        guard isHoldingInput, !isBlocked else { return }
+        liveness.heard(at: now)
+        process(at: now)
+    }
+
+    private func process(at now: NIODeadline) {
+        guard phase != .broken else { return }
+        begin(at: now)
+        do {
+            while !isBlocked, let event = try session.next() { try handle(event) }
+            legs.flush(at: now, into: &outputs)
+            isHoldingInput = isBlocked
+            if hasInputEnded, !isHoldingInput { try session.inputEnded() }
+        } catch {
+            breakOff(.failed(error))
+        }
+        enforceBudget()
+    }
+
+    private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
+        switch event {
+        case .client(let peer): try admit(peer)
+        case .established: break  // is for clients: a server has decided when the handshake is over
+        case .packet(let stream, let byteCount):
+            guard let leg = legs[stream], !leg.isDeaf else { return }
+            legs.open(byteCount, on: leg, of: session, read: read, into: &outputs)
+        case .session(.data(let stream, let type, let body)):
+            guard let leg = legs[stream], !leg.isDeaf else { return }
+            legs.append(body, type: type, to: leg, read: read, into: &outputs)
+        case .session(.request(let request)): answer(request)
+        case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
+        case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
+        case .session(.goodbye), .ended: finish(.goodbye)
+        }
+    }
+
+    private func admit(_ peer: PublicKey) throws(SecureSessionError) {
+        guard portal.admits(peer) else {
+            session.refuse()
+            breakOff(.refused)
+            return
+        }
+        try session.accept()
+        stage = .open
+        happened(.connected(peer))
+    }
+
+    private func streamEnded(_ stream: StreamID, message: String?) {
+        subscriptions.remove(stream)
+        guard let leg = legs[stream] else { return }
+        legs.handOver(leg, at: read.time, into: &outputs)
+        post(.ended(leg.tunnel.id, message: message), to: leg.far.mailbox)
+        forget(leg.tunnel.id)
+    }
+
+    // MARK: Bytes out
+
+    /// The next bytes for the socket: our own packets first, then one batch of the tunnel whose turn it is.
+    public func nextWrite(at now: NIODeadline) -> ByteBuffer? {
+        repeat {
+            if let buffer = session.nextOutbound() {
+                goOn(at: now)
+                return buffer
+            }
+            if subscriptions.isWaiting { updateSubscribers(at: now) }
+        } while session.outboundByteCount > 0 || takeTurn(at: now)
+        return nil
+    }
+
+    /// Seals what a tunnel sends next; whether there was anything.
+    private func takeTurn(at now: NIODeadline) -> Bool {
+        guard isOpen, let turn = legs.queues.next(at: now), let leg = legs[turn.tunnel] else {
+            return false
+        }
+        if turn.resumesSender { post(.resume(turn.tunnel), to: leg.far.mailbox) }
+        switch turn.item {
+        case .batch(let batch):
+            session.send(batch, on: leg.stream)
+        case .end(let message):
+            end(leg.stream, message: message)
+            forget(turn.tunnel)
+        }
+        return true
+    }
+
+    func end(_ stream: StreamID, message: String?) {
+        if let message {
+            session.muxrpc.fail(stream, message: message)
+        } else {
+            session.muxrpc.end(stream)
+        }
+    }
+
+    func forget(_ tunnel: TunnelID) {
+        legs.remove(tunnel)
+        portal.forget(tunnel, on: id)
+    }
+
+    func post(_ message: RelayMessage, to mailbox: any RelayMailbox) {
+        outputs.append(.post(message, to: mailbox))
+    }
+
+    func post(_ notices: Portal.Notices) {
+        if let replaced = notices.replaced { post(.replaced, to: replaced) }
+        for mailbox in notices.awakened { post(.attendanceChanged, to: mailbox) }
+    }
+
+    func happened(_ happening: PortalHappening) { outputs.append(.happened(happening)) }
+
+    // MARK: Time
+
+    /// The clock reached ``deadline``.
+    public func timeReached(_ now: NIODeadline) {
+        begin(at: now)
+        switch stage {
+        case .handshake(let until) where now >= until: breakOff(.handshakeTimedOut)
+        case .closing(let until) where now >= until:
+            session.finish()
+            stage = .finished(until: now + portal.settings.closingTime)
+        case .finished(let until) where now >= until: stage = .broken
+        case .open:
+            cutStuck(at: now)
+            if let due = subscriptions.deadline, due <= now { updateSubscribers(at: now) }
+            checkLiveness(at: now)
+        default: break
+        }
+        goOn(at: now)
+    }
+
+    private func checkLiveness(at now: NIODeadline) {
+        // While we do not read for another's sake the peer's silence means nothing.
+        if legs.isPaused { liveness.heard(at: now) }
+        switch liveness.turn(at: now) {
+        // Where too much is open the ping cannot be sent; the silence is measured all the same.
+        case .ask: _ = try? session.muxrpc.call(["tunnel", "ping"], [])
+        case .giveUp: breakOff(.silent)
+        case nil: break
+        }
+    }
+
+    // MARK: The end
+
+    /// Ends the connection in good order, because the portal stops.
+    public func close(at now: NIODeadline) {
+        begin(at: now)
+        close(.closed, message: PortalMessage.portalIsClosing, at: now)
+    }
+
+    func close(_ departure: PortalDeparture, message: String, at now: NIODeadline) {
+        switch stage {
+        case .handshake: breakOff(departure)
+        case .open:
+            for stream in legs.streams { session.muxrpc.fail(stream, message: message) }
+            for subscription in subscriptions.all { session.muxrpc.end(subscription.stream) }
+            depart(departure)
+            session.close()
+            stage = .closing(until: now + portal.settings.closingTime)
+        case .closing, .finished, .broken: break
+        }
+    }
+
+    /// The session has said everything.
+    private func finish(_ departure: PortalDeparture) {
+        depart(departure)
+        switch stage {
+        case .handshake, .open, .closing:
+            stage = .finished(until: read.time + portal.settings.closingTime)
+        case .finished, .broken: break
+        }
+    }
+
+    private func breakOff(_ departure: PortalDeparture) {
+        depart(departure)
+        stage = .broken
+    }
+
+    /// Takes the connection out of the portal, once.
+    private func depart(_ departure: PortalDeparture) {
+        guard !hasDeparted else { return }
+        hasDeparted = true
+        legs.flush(at: read.time, into: &outputs)
+        let (tunnels, notices) = portal.unregister(id, of: session.peer)
+        for tunnel in tunnels {
+            tunnel.end(on: id).flow.close()
+            post(
+                .ended(tunnel.id, message: PortalMessage.otherSideIsGone),
+                to: tunnel.end(acrossFrom: id).mailbox)
+        }
+        legs.removeAll()
+        subscriptions.removeAll()
+        post(notices)
+        happened(.disconnected(session.peer, departure))
+    }
+}

@@ -1,0 +1,53 @@
+public import NIOCore
+internal import Relay
+
+/// What the operator of a portal decides, and the limits that nobody has a reason to change but tests.
+public struct PortalSettings: Sendable {
+    /// How the portal is called in `room.metadata`.
+    public var name: String
+
+    /// Milliseconds since 1970, for `tunnel.ping`.
+    public var wallClock: @Sendable () -> Int64
+
+    /// What all queues together may hold, in bytes; above it the tunnel with the oldest byte is cut.
+    public var memoryByteCount = MemoryBudget.defaultLimitByteCount
+
+    /// What one direction of a tunnel may queue before its sender is paused, in bytes.
+    public var tunnelQueueByteCount = TunnelFlow.limitByteCount
+
+    /// How long a tunnel may hold up its paused sender without progress.
+    public var patience = TimeAmount.seconds(5)
+
+    /// The greatest number of tunnels that one connection may be an end of.
+    public var tunnelLimit = 4096
+
+    /// The greatest number of subscriptions of one connection; each may make us send the whole list.
+    public var subscriptionLimit = 8
+
+    /// What one connection may leave unread of answers before it is not read any more, in bytes.
+    public var controlByteCount = 1 << 20
+
+    /// What a subscriber may leave unread before its next update waits, in bytes.
+    public var subscriberByteCount = 256 << 10
+
+    /// How often a subscriber is told of changes at most.
+    public var attendanceInterval = TimeAmount.milliseconds(100)
+
+    /// How long the handshake may take.
+    public var handshakeTime = TimeAmount.seconds(10)
+
+    /// How long a peer may be silent before it is asked whether it is there.
+    public var pingAfter = TimeAmount.seconds(25)
+
+    /// How long a peer may be silent before it is given up.
+    public var silenceLimit = TimeAmount.seconds(45)
+
+    /// How long the peer's goodbye, and then the end of its bytes, is awaited.
+    public var closingTime = TimeAmount.seconds(2)
+
+    /// The defaults for a portal of that name.
+    public init(name: String, wallClock: @escaping @Sendable () -> Int64) {
+        self.name = name
+        self.wallClock = wallClock
+    }
+}

@@ -1,0 +1,68 @@
+internal import MuxRPC
+internal import NIOCore
+
+/// The lists that a connection has subscribed to, and when they are brought up to date.
+///
+/// A change makes them stale; they are updated once per interval at most, and not before the peer has read enough
+/// of what it was sent before. What it missed meanwhile is not kept for it: the directory's log or list is.
+struct PortalSubscriptions {
+    /// What is listed, and how.
+    enum Kind {
+        /// `tunnel.endpoints`: the whole list at every change.
+        case endpoints
+        /// `room.attendants`: the list, then changes.
+        case attendants
+    }
+
+    struct Subscription {
+        let stream: StreamID
+        let kind: Kind
+        /// What the subscriber knows; `nil` before the first list.
+        var version: Int?
+    }
+
+    private enum State {
+        case current
+        /// There is something to tell when the interval is over.
+        case stale
+        /// The interval is over, and the peer has not read enough.
+        case waiting
+    }
+
+    private let interval: TimeAmount
+    private var state = State.current
+    private var lastUpdate = NIODeadline.uptimeNanoseconds(0)
+    var all: [Subscription] = []
+
+    init(interval: TimeAmount) { self.interval = interval }
+
+    /// When an update is due.
+    var deadline: NIODeadline? {
+        guard case .stale = state else { return nil }
+        return lastUpdate + interval
+    }
+
+    /// Whether an update is due as soon as the peer has read enough.
+    var isWaiting: Bool {
+        guard case .waiting = state else { return false }
+        return true
+    }
+
+    mutating func becameStale() {
+        if case .current = state, !all.isEmpty { state = .stale }
+    }
+
+    mutating func wait() { state = .waiting }
+
+    mutating func updated(at now: NIODeadline) {
+        state = .current
+        lastUpdate = now
+    }
+
+    mutating func remove(_ stream: StreamID) { all.removeAll { $0.stream == stream } }
+
+    mutating func removeAll() {
+        all.removeAll()
+        state = .current
+    }
+}

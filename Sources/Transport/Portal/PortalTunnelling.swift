@@ -1,0 +1,96 @@
+internal import MuxRPC
+public import NIOCore
+internal import Relay
+internal import SecureSession
+internal import Sodium
+internal import Tunnel
+
+/// What a portal's connection does about tunnels, with the other connections and for its own peer.
+extension PortalConnection {
+    /// The longest argument of `tunnel.connect` that is passed on, in bytes of JSON; real ones have 200.
+    private static let argumentByteLimit = 16 << 10
+
+    // MARK: Messages
+
+    /// A message from another connection of the portal.
+    public func deliver(_ message: consuming RelayMessage, at now: NIODeadline) {
+        guard isOpen else { return }
+        begin(at: now)
+        switch consume message {
+        case .open(let tunnel, let argument, let request): open(tunnel, argument: argument, request: request)
+        case .packets(let tunnel, let batch):
+            let byteCount = batch.byteCount
+            legs.queues.append(batch, byteCount: byteCount, to: tunnel, at: now)
+        case .ended(let tunnel, let message): legs.farSideEnded(tunnel, message: message)
+        case .resume(let tunnel): legs.resume(tunnel)
+        case .cut(let tunnel, let reason): cut(tunnel, reason)
+        case .replaced: endReplaced(at: now)
+        case .attendanceChanged: subscriptions.becameStale()
+        }
+        goOn(at: now)
+    }
+
+    private func cut(_ tunnel: TunnelID, _ reason: TunnelCut) {
+        guard let leg = legs[tunnel] else { return }
+        session.muxrpc.fail(leg.stream, message: reason.message)
+        forget(tunnel)
+    }
+
+    func enforceBudget() {
+        guard portal.budget.isExceeded else { return }
+        for tunnel in portal.tunnels(portal.budget.cutOldest()) {
+            post(.cut(tunnel.id, .memory), to: tunnel.client.mailbox)
+            post(.cut(tunnel.id, .memory), to: tunnel.endpoint.mailbox)
+            happened(.tunnelCut(tunnel.id, .memory))
+        }
+    }
+
+    /// Cuts the tunnels whose senders wait for our peer in vain.
+    func cutStuck(at now: NIODeadline) {
+        for tunnel in legs.queues.stuck(at: now) {
+            guard let leg = legs[tunnel] else { continue }
+            post(.cut(tunnel, .stuck), to: leg.far.mailbox)
+            happened(.tunnelCut(tunnel, .stuck))
+            cut(tunnel, .stuck)
+        }
+    }
+
+    // MARK: Opening
+
+    /// Hop 1: a client wants to be connected.
+    func connect(_ request: Request, from caller: PublicKey) {
+        do throws(ConnectRefusal) {
+            let connect = try ConnectRequest(
+                request.arguments, from: caller, at: portal.identity.publicKey)
+            guard connect.forwarded.serialized.readableBytes <= Self.argumentByteLimit else {
+                throw .invalidArguments
+            }
+            let tunnel = try portal.openTunnel(connect, from: id, of: caller)
+            legs.insert(PortalLeg(tunnel, stream: request.stream, on: id))
+            post(
+                .open(tunnel, argument: connect.forwarded, request: connect.targetText),
+                to: tunnel.endpoint.mailbox)
+            happened(.tunnelOpened(tunnel.id, from: caller, to: tunnel.endpoint.peer))
+        } catch {
+            session.muxrpc.fail(request.stream, message: error.message)
+            happened(.refused(caller, error))
+        }
+    }
+
+    /// Hop 2: a client's connection has registered a tunnel that ends here.
+    ///
+    /// It is refused where it cannot be opened, and where the endpoint leaves too much unread: each call to it
+    /// takes memory that no tunnel's queue counts.
+    private func open(_ tunnel: PortalTunnel, argument: JSONValue, request: String) {
+        guard session.outboundByteCount <= portal.settings.controlByteCount,
+            let stream = try? session.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
+        else {
+            let refusal = ConnectRefusal.unreachable(request)
+            post(.ended(tunnel.id, message: refusal.message), to: tunnel.client.mailbox)
+            tunnel.endpoint.flow.close()
+            portal.forget(tunnel.id, on: id)
+            return
+        }
+        legs.insert(PortalLeg(tunnel, stream: stream, on: id))
+    }
+}

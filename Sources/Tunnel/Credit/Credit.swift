@@ -1,0 +1,29 @@
+/// The numbers of `service.open`'s flow control, in bytes of binary packets.
+///
+/// Source: Companionway's protocol, section 6, "Credit".
+public enum Credit {
+    /// What both sides may send before the other has said anything.
+    public static let initialByteCount = 262_144
+    /// The most that one packet may allow, that may be outstanding, and that a window grows to.
+    ///
+    /// It is what a portal holds for one tunnel and direction before it stops reading the sender.
+    public static let maximumByteCount = 4_194_304
+    /// The most that a sender keeps sent and not yet granted back, over all streams of one session.
+    public static let sessionByteCount = 4_194_304
+    /// The most that a receiver holds for readers that do not read, over all streams of one session.
+    ///
+    /// Four times what a sender that keeps the rules has under way; the stream that goes beyond is ended.
+    public static let heldByteCount = 16_777_216
+}
+
+/// A breach of the credit rules by the peer: the stream ends with the error `credit`, the session stays.
+public enum CreditError: Error, Equatable, Sendable {
+    /// More bytes came than were allowed.
+    case exceeded
+    /// A grant that is no integer of 1…4,194,304, or that brings what is outstanding above that.
+    case badGrant
+    /// Something came behind the half-close that may not, or it came twice.
+    case afterEnd
+    /// A packet that is neither bytes, nor a grant, nor a half-close.
+    case badPacket
+}

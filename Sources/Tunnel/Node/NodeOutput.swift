@@ -1,0 +1,116 @@
+public import MuxRPC
+public import NIOCore
+public import Sodium
+
+/// One of the sessions on a node's connection: the outer one, or one inside a tunnel.
+public struct SessionID: Hashable, Sendable {
+    let rawValue: UInt64
+
+    /// The session with the portal, or with the peer that was dialled directly.
+    public static let outer = SessionID(rawValue: 0)
+}
+
+/// A call or a stream of one session.
+public struct CallID: Hashable, Sendable {
+    /// The session it belongs to.
+    public let session: SessionID
+    let number: RequestNumber
+}
+
+/// A stream of one session.
+public struct StreamKey: Hashable, Sendable {
+    /// The session it belongs to.
+    public let session: SessionID
+    let stream: StreamID
+}
+
+/// What a ``NodeConnection`` asks of, or tells, its owner.
+public enum NodeOutput: Sendable {
+    /// A session stands, with this peer.
+    case established(SessionID, PublicKey)
+    /// A session inside a tunnel is over; `nil` after a goodbye.
+    case ended(SessionID, SessionFailure?)
+    /// The answer to a call.
+    case reply(CallID, Reply)
+    /// A packet on a stream that was opened without credit.
+    case item(StreamKey, BodyType, ByteBuffer)
+    /// A stream without credit has ended, with the peer's message where it was an error.
+    case itemsEnded(StreamKey, RemoteError?)
+    /// The portal has taken this node's announcement.
+    case announced
+    /// The portal has refused it, or ended it later, and says why.
+    case announcementEnded(RemoteError)
+    /// The far side wants a service: connect it, then answer with `serviceConnected` or `refuseService`.
+    case connectService(StreamKey, name: String, friend: PublicKey)
+    /// Something happened on a stream with credit.
+    case service(StreamKey, ServiceEvent)
+    /// Something for the log.
+    case happened(NodeHappening)
+}
+
+/// What happened on a stream with credit.
+public enum ServiceEvent: Sendable {
+    /// Bytes for the local end, which owes `drained` for them.
+    case received(ByteBuffer)
+    /// No more bytes will come; what came is all.
+    case receivedEnd
+    /// What was sent before is under way: the local end may give more.
+    case wantsMore
+    /// The stream is over. Without an error both sides had said all.
+    case closed(StreamFailure?, sent: Int, received: Int)
+}
+
+/// Why a stream with credit ended before both sides had said all.
+public enum StreamFailure: Error, Equatable, Sendable {
+    /// The other side says so.
+    case remote(String)
+    /// It ended, or its session did, in the middle: what arrived is not all.
+    case truncated
+    /// The other side broke the rules of credit.
+    case credit(CreditError)
+}
+
+/// Why a session ended otherwise than by goodbye, or never stood.
+public enum SessionFailure: Error, Equatable, Sendable {
+    /// The portal, or the target behind it, takes no call for that target; its words.
+    case targetNotThere(String)
+    /// The other side turned us away during the handshake; whether it had answered our hello before.
+    ///
+    /// One that has answered is on our network, and does not let this identity in.
+    case refused(answered: Bool)
+    /// What answered has another key than the one that was dialled, or speaks another network or protocol.
+    case wrongPeer
+    /// The handshake was not over in time, or the peer fell silent.
+    case timedOut
+    /// The connection, or the tunnel, ended without a goodbye.
+    case lost
+    /// The other side's bytes could not be opened.
+    case forged
+}
+
+/// What happens on a node's connection that its owner may want to log.
+public enum NodeHappening: Equatable, Sendable {
+    /// A friend's tunnel stands.
+    case accepted(PublicKey)
+    /// A peer proved its key and is none of those who are allowed.
+    case refused(PublicKey)
+    /// A tunnel was opened for us and no session came of it.
+    case handshakeFailed(SessionFailure)
+    /// A friend asked for a service that is not offered.
+    case unknownService(String, PublicKey)
+}
+
+/// The words of errors that a node sends, by which the other side tells them apart.
+public enum NodeErrorText {
+    /// No service of that name is offered to this friend.
+    public static let unknownService = "no such service"
+    /// The service is offered, and nothing listens at its address.
+    public static let serviceNotListening = "service not listening"
+    /// The rules of credit were broken.
+    public static let credit = "credit"
+
+    /// A tunnel is not opened; the same words whatever the reason.
+    public static func couldNotConnect(to target: String) -> String {
+        "could not connect to:\(target.prefix(128))"
+    }
+}

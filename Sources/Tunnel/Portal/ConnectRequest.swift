@@ -1,0 +1,76 @@
+public import MuxRPC
+internal import Multiserver
+public import Sodium
+
+/// A `tunnel.connect` as it came from a client (hop 1), understood as far as a portal has to.
+///
+/// Every field is forwarded untouched, those that nobody knows included: ssb-tunnel's endpoints need `instance`,
+/// ssb-room's need `portal`, and a later program may need something else.
+public struct ConnectRequest: Equatable, Sendable {
+    /// Whom the client wants to reach; `nil` where the text names nobody who could be announced.
+    public let target: PublicKey?
+    /// The target as the client wrote it, cut to ``ConnectRefusal/targetByteLimit``.
+    public let targetText: String
+    /// The argument of the call to the endpoint (hop 2).
+    public let forwarded: JSONValue
+
+    /// Reads the arguments of a call and builds those of the other.
+    ///
+    /// `origin` is overwritten with the caller, who has proved to be that; `portal` and `instance` are filled in
+    /// where they are missing or `null`.
+    ///
+    /// - Throws: ``ConnectRefusal``.
+    public init(
+        _ arguments: [JSONValue], from caller: PublicKey, at portal: PublicKey
+    ) throws(ConnectRefusal) {
+        guard arguments.count == 1, var fields = arguments[0].object, let text = fields["target"]?.string
+        else { throw .invalidArguments }
+        if let named = fields["portal"], named != .null {
+            guard let name = named.string, (try? PublicKey(id: name)) == portal else { throw .wrongPortal }
+        } else {
+            fields["portal"] = .string(portal.id)
+        }
+        if fields["instance"] ?? .null == .null { fields["instance"] = 0 }
+        fields["origin"] = .string(caller.id)
+        target = try? PublicKey(id: text)
+        targetText = ConnectRefusal.cut(text)
+        forwarded = .object(fields)
+        if target == caller { throw .toSelf }
+    }
+}
+
+/// Why a portal does not connect a client; the messages are go-ssb-room's and ssb-tunnel's.
+public enum ConnectRefusal: Error, Equatable, Sendable {
+    /// Not exactly one object, or no target in it.
+    case invalidArguments
+    /// The client means another portal.
+    case wrongPortal
+    /// The client asks for itself.
+    case toSelf
+    /// The target, as ``ConnectRequest/targetText`` has it, is not announced, or cannot be asked.
+    case unreachable(String)
+    /// The client has as many tunnels as one connection may.
+    case tooManyTunnels
+
+    /// How much of the target's text is echoed, in bytes; an id has 53.
+    public static let targetByteLimit = 128
+
+    /// What the client is told.
+    public var message: String {
+        switch self {
+        case .invalidArguments: "connect: invalid arguments"
+        case .wrongPortal: "talking to the wrong room"
+        case .toSelf: "can't connect to self"
+        case .unreachable(let target): "could not connect to:\(target)"
+        case .tooManyTunnels: "too many tunnels"
+        }
+    }
+
+    /// The text up to the limit, cut between two characters.
+    static func cut(_ text: String) -> String {
+        guard text.utf8.count > targetByteLimit else { return text }
+        var end = text.utf8.index(text.startIndex, offsetBy: targetByteLimit)
+        while end.samePosition(in: text.unicodeScalars) == nil { text.utf8.formIndex(before: &end) }
+        return String(text[..<end])
+    }
+}
