@@ -10,6 +10,9 @@ public import Sodium
 /// no socket and no clock. Give what arrives to ``receive(_:)`` and call ``next()`` until it returns `nil`; send
 /// what ``nextOutbound()`` returns, in that order. A throw is final: send nothing more and end the connection.
 ///
+/// What is open when the session ends or fails is told by the `transportEnded()` of ``muxrpc``. An owner bounds
+/// what a peer can make it hold by not calling ``next()``, and not reading, while ``outboundByteCount`` is high.
+///
 /// A reference type, because a node holds many in one table; it stays on the thread that made it.
 public final class SecureSession {
     /// What the owner is told.

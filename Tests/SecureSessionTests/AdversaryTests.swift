@@ -1,3 +1,4 @@
+import BoxStream
 import MuxRPC
 import NIOCore
 import SecretHandshake
@@ -85,14 +86,35 @@ struct AdversaryTests {
         #expect(outer.isQuiet, "\(adversary)")
         #expect(outer.greatestOutboundByteCount < 1 << 20, "\(adversary)")
         #expect(session.inboundByteCount <= 4096, "\(adversary)")
+        #expect(session.muxrpc.openRequestCount <= 2 * Limits.default.openRequestCount, "\(adversary)")
         switch adversary.plan.misdeed.consequence {
         case .failure:
-            #expect(victim.error != nil && session.isFinished, "\(adversary)")
-            #expect(session.outboundByteCount == 0 && !session.isOpen, "\(adversary)")
+            #expect(victim.error.map { isDue($0, for: adversary.plan.misdeed) } == true, "\(adversary)")
+            #expect(session.isFinished && !session.isOpen && session.outboundByteCount == 0, "\(adversary)")
         case .survival:
             #expect(victim.error == nil && session.isOpen && adversary.probeIsAnswered, "\(adversary)")
         case .unspecified:
             #expect(victim.error == nil, "\(adversary)")
+        }
+    }
+
+    /// Whether an error is the one that a misdeed has to bring about.
+    private static func isDue(_ error: SecureSessionError, for misdeed: Misdeed) -> Bool {
+        switch (misdeed, error) {
+        case (.handshake(.earlyEnd), .refused): true
+        case (.handshake(.weakKey), .handshake(.weakKey)): true
+        case (.handshake(.otherNetwork), .handshake(.wrongNetwork)): true
+        case (.handshake(.reflection), .handshake(.forged)): true
+        case (.handshake(.replayedHello), .handshake(.forged)): true
+        case (.handshake(.garbage), .handshake(let error)), (.handshake(.flippedBit), .handshake(let error)):
+            error == .wrongNetwork || error == .forged
+        case (.box(.overlength), .boxStream(.overlength)): true
+        case (.box(.emptyBody), .boxStream(.emptyBody)): true
+        case (.box(.bytesAfterGoodbye), .boxStream(.afterGoodbye)): true
+        case (.box(.cutFrame), .boxStream(.truncated)), (.box(.noGoodbye), .boxStream(.truncated)): true
+        case (.box(.forgedFrame), .boxStream(.forged)), (.box(.flippedBit), .boxStream(.forged)): true
+        case (.box(.replayedFrame), .boxStream(.forged)), (.box(.swappedFrames), .boxStream(.forged)): true
+        default: false
         }
     }
 }

@@ -111,6 +111,18 @@ struct GoodbyeTests {
         }
     }
 
+    @Test("what was open is told after a failure")
+    func openCalls() throws {
+        let (wire, stream, _) = try CallTests.openStream()
+        let call = try wire.client.session.muxrpc.call(["whoami"], [])
+        wire.client.inputEnded()
+        #expect(wire.client.error == .boxStream(.truncated))
+        let events = wire.client.session.muxrpc.transportEnded()
+        let isEnded = events.contains { if case .ended(stream, .some) = $0 { true } else { false } }
+        let isAnswered = events.contains { if case .reply(call, .failure) = $0 { true } else { false } }
+        #expect(events.count == 2 && isEnded && isAnswered)
+    }
+
     @Test(
         "input that ends while we wait for the peer's goodbye is truncated as well", arguments: [true, false])
     func truncationAfterOurs(finishing: Bool) throws {

@@ -50,6 +50,29 @@ struct MemoryTests {
         #expect(Self.isUnshared(&read))
     }
 
+    @Test("an owner that is always behind loses nothing")
+    func laggingOwner() throws {
+        let (server, client) = try FrameTests.connected()
+        server.receive(client.seal(HandmadeClient.open(1)))
+        let stream = try #require(server.takeTold().request?.stream)
+        var expected: [UInt8] = []
+        var told: [UInt8] = []
+        for index in 0..<200 as Range<UInt8> {
+            // Two frames at first, then one for each that is taken: the buffer never runs empty.
+            let frames = (index == 0 ? 0...1 : (index + 1)...(index + 1)).flatMap { value in
+                client.seal(HandmadeClient.bytes(1, [value, value]))
+            }
+            expected += [index, index]
+            server.session.receive(ByteBuffer(bytes: frames))
+            guard case .packet(stream, 2) = try server.session.next() else { break }
+            var body = ByteBuffer()
+            server.session.openPacket(into: &body)
+            told += Array(buffer: body)
+        }
+        #expect(told == expected)
+        #expect(server.session.inboundByteCount == 34 + 9 + 2)
+    }
+
     @Test("a claimed length costs nothing before its bytes have come")
     func claimedLength() throws {
         let (server, client) = try FrameTests.connected()

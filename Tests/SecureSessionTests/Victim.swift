@@ -3,8 +3,10 @@ import NIOCore
 import SecureSession
 import TestSupport
 
-/// An honest session with a careless owner: it lets everybody in and does to every call and stream whatever
-/// comes to its mind, from a seed. It only keeps to back-pressure, as every owner has to.
+/// An honest session with a careless owner.
+///
+/// It lets everybody in and does to every call and stream whatever comes to its mind, from a seed. It only keeps
+/// to back-pressure, as every owner has to.
 final class Victim {
     static let manifest: Manifest = [
         "whoami": .sync, "tunnel.ping": .sync, "tunnel.isRoom": .async, "tunnel.connect": .duplex,

@@ -59,6 +59,9 @@ public final class AdversarialPeer: CustomStringConvertible {
     /// Whether the call behind the misdeed got an answer, which shows that the session it was made in goes on.
     public var probeIsAnswered: Bool { guilty?.probeIsAnswered ?? false }
 
+    /// How the other side ended the stream of a ``StreamMisdeed``: `true`, an error object, or not yet.
+    public var breachAnswer: String? { guilty?.breachAnswer }
+
     /// What the other side did wrong, in any layer; an honest one does nothing wrong, whatever is done to it.
     public var complaints: [String] {
         outer.conversation.complaints + (inner?.conversation.complaints ?? [])

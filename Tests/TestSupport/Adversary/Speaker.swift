@@ -21,12 +21,15 @@ final class Speaker {
     private var random: SeededRandom
     private var nextNumber: Int32 = 1
     private var probeNumber: Int32?
+    private var breachedNumber: Int32?
 
     /// Whether tunnels are answered by a conversation inside them, or with an error.
     var answersTunnels = false
     private var hasCommitted = false
     /// Whether the call behind the misdeed got its answer.
     private(set) var probeIsAnswered = false
+    /// The end that the stream of a stream misdeed got, as text.
+    private(set) var breachAnswer: String?
     /// Whether the other side's goodbye was heard.
     private(set) var hasHeardGoodbye = false
 
@@ -92,7 +95,7 @@ final class Speaker {
         case .stream(let deed):
             let number = takeNumbers(1)
             conversation.send([.open(number, "service.open", #"[{"name":"\#(surroundings.service)"}]"#)])
-            conversation.send(deed.packets(on: number, &random))
+            breach(deed, on: number)
         case .handshake, nil:
             return
         }
@@ -101,6 +104,11 @@ final class Speaker {
         let number = takeNumbers(1)
         probeNumber = number
         conversation.send([.call(number, "manifest")])
+    }
+
+    private func breach(_ deed: StreamMisdeed, on number: Int32) {
+        breachedNumber = breachedNumber ?? number
+        conversation.send(deed.packets(on: number, &random))
     }
 
     // MARK: Hearing
@@ -124,7 +132,7 @@ final class Speaker {
         let number = 0 &- header.requestNumber
         if number == probeNumber { probeIsAnswered = true }
         guard header.isStream else { return nil }
-        if header.isEnd { return .ended(number: number) }
+        if header.isEnd { return ended(number, body) }
         return header.bodyType == .binary ? .bytes(number: number, body) : nil
     }
 
@@ -132,7 +140,7 @@ final class Speaker {
         let number = header.requestNumber
         if header.isEnd {
             conversation.send([.end(-number)])
-            return .ended(number: -number)
+            return ended(-number, body)
         }
         if header.isStream, header.bodyType == .binary { return .bytes(number: -number, body) }
         guard header.bodyType == .json, let call = try? JSONValue(parsing: body), call["args"] != nil else {
@@ -141,6 +149,11 @@ final class Speaker {
         let parts = call["name"]?.array ?? [call["name"] ?? .null]
         let name = parts.compactMap(\.string).joined(separator: ".")
         return header.isStream ? opened(name, number) : called(name, number)
+    }
+
+    private func ended(_ number: Int32, _ body: ByteBuffer) -> Turn {
+        if number == breachedNumber, breachAnswer == nil { breachAnswer = String(buffer: body) }
+        return .ended(number: number)
     }
 
     private func called(_ name: String, _ number: Int32) -> Turn? {
@@ -167,7 +180,7 @@ final class Speaker {
             return .tunnelOpened(number: -number)
         case "service.open", "echo":
             guard case .stream(let deed)? = misdeed else { return nil }
-            conversation.send(deed.packets(on: -number, &random))
+            breach(deed, on: -number)
         case "tunnel.endpoints":
             conversation.send([HandmadePacket(HandmadePacket.Flags.open, -number, "[]")])
         case "room.attendants":
