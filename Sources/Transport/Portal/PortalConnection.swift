@@ -54,7 +54,7 @@ public final class PortalConnection: ConnectionMachine {
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
         legs = PortalLegs(on: id, patience: settings.patience)
         stage = .handshake(until: now + settings.handshakeTime)
-        liveness = Liveness(pingAfter: settings.pingAfter, silenceLimit: settings.silenceLimit, at: now)
+        liveness = Liveness(heardAt: now)
         read = PortalLegs.Read(time: now, byteCount: 0)
     }
 
@@ -254,11 +254,11 @@ public final class PortalConnection: ConnectionMachine {
     private func checkLiveness(at now: NIODeadline) {
         // While we do not read for another's sake the peer's silence means nothing.
         if legs.isPaused { liveness.heard(at: now) }
-        switch liveness.turn(at: now) {
+        switch liveness.timeReached(now) {
         // Where too much is open the ping cannot be sent; the silence is measured all the same.
         case .ask: _ = try? session.muxrpc.call(["tunnel", "ping"], [])
         case .giveUp: breakOff(.silent)
-        case nil: break
+        case .wait: break
         }
     }
 
