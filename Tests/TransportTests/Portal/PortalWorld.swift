@@ -1,4 +1,5 @@
 import NIOCore
+import Relay
 import SecretHandshake
 import SecureSession
 import Sodium
@@ -59,6 +60,9 @@ final class PortalWorld {
         change(&settings)
         portal = Portal(identity: try .random(), network: network, settings: settings)
     }
+
+    /// The first tunnel that was opened.
+    var firstTunnel: TunnelID { TunnelID(1) }
 
     var portalKey: PublicKey { portal.identity.publicKey }
 
