@@ -24,10 +24,11 @@ struct PortalSurvivalTests {
         Garbage(
             testDescription: "a call of type sync", number: 1,
             body: #"{"name":["tunnel","ping"],"args":[],"type":"sync"}"#, answer: "1795000000000"),
-        Garbage(testDescription: "a packet of length 0", number: 1),
+        Garbage(testDescription: "a packet of length 0", number: 1, answer: "stack\":\"\"}"),
         Garbage(testDescription: "a stream packet of length 0", isStream: true, number: -3),
         Garbage(
-            testDescription: "an end for a number of ours", isStream: true, isEnd: true, number: -7, body: "true"),
+            testDescription: "an end for a number of ours", isStream: true, isEnd: true, number: -7,
+            body: "true"),
         Garbage(testDescription: "data for a number of ours", isStream: true, number: -7, body: "1"),
         Garbage(
             testDescription: "an end for an own number", isStream: true, isEnd: true, number: 7, body: "true"),
@@ -133,9 +134,11 @@ struct PortalSurvivalTests {
         for _ in 0..<200 {
             let body = bodies.randomElement(using: &random) ?? []
             peer.send(
-                type: BodyType(rawValue: .random(in: 0...3, using: &random)), isStream: .random(using: &random),
+                type: BodyType(rawValue: .random(in: 0...3, using: &random)),
+                isStream: .random(using: &random),
                 isEnd: .random(using: &random), number: .random(in: -4...4, using: &random),
-                body: Bool.random(using: &random) ? body : random.bytes(.random(in: 0...6000, using: &random)))
+                body: Bool.random(using: &random) ? body : random.bytes(.random(in: 0...6000, using: &random))
+            )
             if Bool.random(using: &random) { world.wait(.milliseconds(30)) }
         }
         world.run()
