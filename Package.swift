@@ -23,8 +23,10 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
@@ -64,7 +66,29 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
 
-        // Level 6: executables.
+        // Level 5: settings, the home folder, and the roles wired into services.
+        .target(
+            name: "Node",
+            dependencies: [
+                "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: settings),
+
+        // Level 6: the command line, and what measures.
+        .target(
+            name: "Commands",
+            dependencies: [
+                "MuxRPC", "Multiserver", "Node", "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ], swiftSettings: settings),
+        .executableTarget(name: "cway", dependencies: ["Commands"], swiftSettings: settings),
         .executableTarget(
             name: "Benchmarks",
             dependencies: [
@@ -76,8 +100,9 @@ let package = Package(
 
         // Tests, one target per module.
         .target(
-            name: "TestSupport", dependencies: ["Sodium"], path: "Tests/TestSupport",
-            swiftSettings: settings),
+            name: "TestSupport",
+            dependencies: ["BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", nioCore],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "SodiumTests", dependencies: ["Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
@@ -95,11 +120,13 @@ let package = Package(
             dependencies: [
                 "BoxStream", "MuxRPC", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", nioCore,
             ], swiftSettings: settings),
-        .testTarget(name: "RelayTests", dependencies: ["Relay", "TestSupport", nioCore], swiftSettings: settings),
+        .testTarget(
+            name: "RelayTests", dependencies: ["Relay", "TestSupport", nioCore], swiftSettings: settings),
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Tunnel",
+                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", "TestSupport",
+                "Tunnel",
                 nioCore,
             ], swiftSettings: settings),
         .testTarget(
@@ -113,5 +140,23 @@ let package = Package(
         .testTarget(
             name: "MultiserverTests", dependencies: ["Multiserver", "Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
+        .testTarget(
+            name: "NodeTests",
+            dependencies: [
+                "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport", "Transport",
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
+        .testTarget(
+            name: "CommandsTests",
+            dependencies: [
+                "Commands", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
+
+        // Other implementations, started as processes.
+        .testTarget(
+            name: "InteropTests", dependencies: ["BoxStream", "SecretHandshake", "Sodium", "TestSupport"],
+            resources: [.copy("Peers")], swiftSettings: settings),
     ]
 )

@@ -1,0 +1,104 @@
+public import ArgumentParser
+public import Logging
+public import Node
+public import SecretHandshake
+public import Sodium
+
+/// The options that every command has.
+public struct CommonOptions: ParsableArguments, Sendable {
+    /// The home folder, unless the environment or the default is meant.
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The folder with the identity and the settings.",
+            discussion: "Default: the environment variable CWAY_HOME, else ~/.companionway.",
+            valueName: "folder"))
+    public var home: String?
+
+    /// How much to log.
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How much to log to standard error: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).",
+            valueName: "level"),
+        transform: { text in
+            guard let level = Logger.Level(rawValue: text) else {
+                throw ValidationError("There is no such level.")
+            }
+            return level
+        })
+    public var logLevel: Logger.Level?
+
+    /// The network to speak on.
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The network identifier in hexadecimal or Base64, if not the main Scuttlebutt network's.",
+            valueName: "identifier"),
+        transform: { text in
+            guard let network = NetworkIdentifier(text: text) else {
+                throw ValidationError(
+                    "Write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64.")
+            }
+            return network
+        })
+    public var network: NetworkIdentifier?
+
+    /// No options.
+    public init() {}
+
+    /// The flags among the settings; a command adds its own.
+    public var flags: Settings.Flags {
+        var flags = Settings.Flags()
+        flags.logLevel = logLevel
+        flags.network = network
+        return flags
+    }
+
+    /// The home folder, made where it is missing.
+    ///
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/identityUnusable``.
+    public func preparedHome() throws(CommandFailure) -> Home {
+        do throws(HomeError) {
+            let home = try Home(path: home, environment: Surroundings.current.environment)
+            try home.prepare()
+            return home
+        } catch {
+            throw CommandFailure(.identityUnusable, error)
+        }
+    }
+
+    /// Who this node is; the first time, the identity is made.
+    ///
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/identityUnusable``.
+    public func identity(in home: Home) throws(CommandFailure) -> (identity: Identity, isFresh: Bool) {
+        do throws(SecretFileError) {
+            return try SecretFile(in: home).loadOrCreate()
+        } catch {
+            throw CommandFailure(.identityUnusable, error)
+        }
+    }
+
+    /// The settings, and a logger of their level that has been told of names that mean nothing.
+    ///
+    /// - Parameters:
+    ///   - home: where `config.json` is.
+    ///   - flags: ``flags`` with the command's own.
+    /// - Returns: both.
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/settingsUnusable``.
+    public func settings(
+        in home: Home, flags: Settings.Flags
+    ) async throws(CommandFailure) -> (settings: Settings, logger: Logger) {
+        do throws(SettingsError) {
+            let environment = Surroundings.current.environment
+            let settings = try await Settings.load(from: home, flags: flags, environment: environment)
+            let logger = LogOutput.logger(level: settings.logLevel)
+            for key in settings.unknownKeys {
+                logger.warning("A setting means nothing: its name is unknown", metadata: ["name": "\(key)"])
+            }
+            return (settings, logger)
+        } catch {
+            throw CommandFailure(.settingsUnusable, error)
+        }
+    }
+}

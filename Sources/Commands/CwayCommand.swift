@@ -1,0 +1,67 @@
+public import ArgumentParser
+internal import Foundation
+
+/// `cway`: the root of the command line.
+public struct CwayCommand: AsyncParsableCommand {
+    /// What ArgumentParser needs to know.
+    public static let configuration = CommandConfiguration(
+        commandName: "cway",
+        abstract: "Reach your own devices and friends through a portal that cannot read along.",
+        discussion: """
+            Two nodes that cannot reach each other both connect to a portal. The portal relays; inside, the two are \
+            connected with a secret handshake of their own. Peers are known by their ids, @….ed25519.
+
+            Settings come from flags, from environment variables (CWAY_LOG_LEVEL for --log-level), and from \
+            config.json in the home folder, in this order.
+
+            EXAMPLES
+              cway id                    print who this node is
+              cway help id               explain a command
+
+            EXIT CODES
+            \(ExitStatus.table)
+            """,
+        subcommands: [IDCommand.self, PortalCommand.self, ServeCommand.self])
+
+    /// Made by ArgumentParser.
+    public init() {}
+
+    /// Runs the command line of the process and ends the process with the command's code.
+    public static func runToExit() async -> Never {
+        let status = await execute(Array(CommandLine.arguments.dropFirst()))
+        Foundation.exit(status)
+    }
+
+    /// Runs a command line in the current ``Surroundings`` and returns the code to end with.
+    ///
+    /// Help goes to standard output, everything that failed to standard error.
+    public static func execute(_ arguments: [String]) async -> Int32 {
+        do {
+            var command = try parseAsRoot(arguments)
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+            return ExitStatus.success.rawValue
+        } catch let failure as CommandFailure {
+            Surroundings.current.complaints("cway: \(failure.message)\n")
+            return failure.status.rawValue
+        } catch {
+            return report(error)
+        }
+    }
+
+    /// What ArgumentParser itself throws: help that was asked for, and mistakes in the command line.
+    private static func report(_ error: any Error) -> Int32 {
+        let code = exitCode(for: error)
+        let message = fullMessage(for: error)
+        let words = message.isEmpty ? "" : message + "\n"
+        if code.isSuccess {
+            try? Surroundings.current.output(words)
+        } else {
+            Surroundings.current.complaints(words)
+        }
+        return code.rawValue
+    }
+}

@@ -1,0 +1,89 @@
+public import ArgumentParser
+
+/// What the process says about how a command went, one code per cause.
+///
+/// Scripts may rely on the numbers. Codes 10 to 17 name the hop of a connection that failed, in the order in which
+/// they are passed.
+public enum ExitStatus: Int32, CaseIterable, Sendable {
+    /// All went well.
+    case success = 0
+    /// Something that no other code stands for.
+    case unexpected = 1
+    /// The portal could not be reached: no route, no name, nobody listening, no answer in time.
+    case portalUnreachable = 10
+    /// The portal closed the outer handshake: another key or another network.
+    case outerHandshakeRefused = 11
+    /// The portal does not know the target, or it is not connected.
+    case targetAbsent = 12
+    /// The target closed the inner handshake: another key, or this node is not allowed.
+    case innerHandshakeRefused = 13
+    /// The target offers no service of this name to this node.
+    case serviceUnknown = 14
+    /// The target could not connect to what is behind its service.
+    case serviceNotListening = 15
+    /// A method that was called answered with an error.
+    case methodFailed = 16
+    /// The connection broke after it had been set up.
+    case connectionLost = 17
+    /// The identity could not be read or made.
+    case identityUnusable = 20
+    /// The settings could not be read.
+    case settingsUnusable = 21
+    /// What came back is not what was sent.
+    case verificationFailed = 22
+    /// The command line was wrong; the number is `EX_USAGE`.
+    case usage = 64
+
+    /// The same for ArgumentParser.
+    public var exitCode: ExitCode { ExitCode(rawValue) }
+
+    /// The cause in a few words, for the help text.
+    public var summary: String {
+        switch self {
+        case .success: "all went well"
+        case .unexpected: "unexpected failure"
+        case .portalUnreachable: "portal not reachable"
+        case .outerHandshakeRefused: "outer handshake refused by the portal (wrong key or network)"
+        case .targetAbsent: "target not at the portal"
+        case .innerHandshakeRefused: "inner handshake refused by the target (wrong key, or not allowed)"
+        case .serviceUnknown: "service unknown at the target"
+        case .serviceNotListening: "service not listening behind the target"
+        case .methodFailed: "remote method failed"
+        case .connectionLost: "connection lost"
+        case .identityUnusable: "identity or key file unusable"
+        case .settingsUnusable: "settings unusable"
+        case .verificationFailed: "verification failed: other bytes came back than were sent"
+        case .usage: "wrong usage"
+        }
+    }
+
+    /// All codes as a table for the help text.
+    static var table: String {
+        allCases.map { status in
+            let code = String(status.rawValue)
+            return "  " + String(repeating: " ", count: 2 - code.count) + "\(code)  \(status.summary)"
+        }.joined(separator: "\n")
+    }
+}
+
+/// A failure that ends a command: its code for scripts, its sentence for people.
+public struct CommandFailure: Error, Equatable, CustomStringConvertible {
+    /// The code.
+    public let status: ExitStatus
+    /// The cause, and what to do about it.
+    public let message: String
+
+    /// Puts the two together.
+    public init(_ status: ExitStatus, _ message: String) {
+        self.status = status
+        self.message = message
+    }
+
+    /// Names the cause with an error that explains itself.
+    public init(_ status: ExitStatus, _ error: any Error) {
+        self.init(status, String(describing: error))
+    }
+
+    /// The message.
+    public var description: String { message }
+}

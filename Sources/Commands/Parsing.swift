@@ -1,0 +1,39 @@
+internal import ArgumentParser
+internal import Multiserver
+internal import Node
+internal import Sodium
+
+/// Reads arguments whose types explain their own errors.
+enum Parsing {
+    @Sendable static func listenAddress(_ text: String) throws -> ListenAddress {
+        try explained { try ListenAddress(text) }
+    }
+
+    @Sendable static func portal(_ text: String) throws -> PeerAddress {
+        try explained {
+            guard case .peer(let peer) = try Address(text) else {
+                throw ValidationError(
+                    "A portal is dialled straight: give its own address, net:HOST:PORT~shs:KEY.")
+            }
+            return peer
+        }
+    }
+
+    @Sendable static func address(_ text: String) throws -> Address { try explained { try Address(text) } }
+
+    @Sendable static func service(_ text: String) throws -> ServiceSetting {
+        try explained { try ServiceSetting(text) }
+    }
+
+    @Sendable static func id(_ text: String) throws -> PublicKey { try explained { try PublicKey(id: text) } }
+
+    private static func explained<Value>(_ read: () throws -> Value) throws -> Value {
+        do {
+            return try read()
+        } catch let error as ValidationError {
+            throw error
+        } catch {
+            throw ValidationError("\(error)")
+        }
+    }
+}

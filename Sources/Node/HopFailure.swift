@@ -1,0 +1,82 @@
+public import Multiserver
+internal import Transport
+internal import Tunnel
+
+/// Why a peer cannot be reached, by the hop that failed, with what to do next.
+public enum HopFailure: Error, Equatable, Sendable {
+    /// Nothing answers at the portal's, or peer's, address.
+    case unreachable(NetAddress, reason: String)
+    /// The outer handshake came to nothing; whether the other side had answered it.
+    case outerHandshakeRefused(NetAddress, answered: Bool)
+    /// The portal does not know the target; its words.
+    case targetAbsent(String)
+    /// The target turned us away, or is not who it should be.
+    case innerHandshakeRefused
+    /// The target, or the portal on the way, fell silent during the inner handshake.
+    case innerHandshakeTimedOut
+    /// The target offers no service of that name to us.
+    case serviceUnknown(String)
+    /// The target offers the service, and nothing listens behind it.
+    case serviceNotListening(String)
+    /// The stream or connection broke after it stood.
+    case connectionLost(String)
+
+    init(_ failure: DialFailure, at peer: PeerAddress) {
+        switch failure {
+        case .unreachable(let reason): self = .unreachable(peer.net, reason: reason)
+        case .session(.refused(let answered)): self = .outerHandshakeRefused(peer.net, answered: answered)
+        case .session(.wrongPeer): self = .outerHandshakeRefused(peer.net, answered: true)
+        case .session(.timedOut):
+            self = .unreachable(peer.net, reason: "it did not finish the handshake in time")
+        case .session: self = .connectionLost("the connection to \(peer.net.hostAndPort) broke")
+        }
+    }
+
+    init(_ failure: SessionFailure) {
+        switch failure {
+        case .targetNotThere(let words): self = .targetAbsent(words)
+        case .refused, .wrongPeer: self = .innerHandshakeRefused
+        case .timedOut: self = .innerHandshakeTimedOut
+        case .lost: self = .connectionLost("the tunnel broke")
+        case .forged: self = .connectionLost("the other side's bytes could not be opened")
+        }
+    }
+
+    init(_ failure: StreamFailure, of service: String) {
+        switch failure {
+        case .remote(NodeErrorText.unknownService): self = .serviceUnknown(service)
+        case .remote(NodeErrorText.serviceNotListening): self = .serviceNotListening(service)
+        case .remote(let words): self = .connectionLost("the other side ended the stream: \(words)")
+        case .truncated: self = .connectionLost("the stream ended in the middle")
+        case .credit: self = .connectionLost("the other side broke the rules of flow control")
+        }
+    }
+}
+
+extension HopFailure: CustomStringConvertible {
+    /// The hop, the cause and the remedy, for people.
+    public var description: String {
+        switch self {
+        case .unreachable(let address, let reason):
+            "portal not reachable at \(address.hostAndPort) (\(reason)): check the address, and that it runs"
+        case .outerHandshakeRefused(let address, answered: true):
+            "\(address.hostAndPort) refused the handshake: it has another key than the address says, or does "
+                + "not admit this one"
+        case .outerHandshakeRefused(let address, answered: false):
+            "\(address.hostAndPort) ended the handshake at once: it is no portal, or on another network "
+                + "(see --network)"
+        case .targetAbsent(let words):
+            "the target is not at the portal (\(words)): check the id, and that its node runs and is announced"
+        case .innerHandshakeRefused:
+            "the target refused the inner handshake: ask its owner to allow the id that `cway id` prints here"
+        case .innerHandshakeTimedOut:
+            "the target did not finish the inner handshake in time: try again, or restart its node"
+        case .serviceUnknown(let name):
+            "the target offers no service '\(name)' to you: ask its owner, or call service.list"
+        case .serviceNotListening(let name):
+            "the target offers '\(name)', and nothing listens behind it: ask its owner to start the service"
+        case .connectionLost(let reason):
+            "\(reason): what was transferred may be incomplete"
+        }
+    }
+}

@@ -1,0 +1,84 @@
+public import Logging
+public import Multiserver
+public import NIOCore
+internal import SecretHandshake
+public import ServiceLifecycle
+public import Sodium
+internal import Transport
+
+/// A portal as a service: it listens until it is told to stop, and says goodbye then.
+public struct PortalService: Service {
+    /// What a portal is made of.
+    public struct Configuration: Sendable {
+        /// Who it is.
+        public var identity: Identity
+        /// Where it listens, and for which network, and how much a source may take.
+        public var settings: Settings
+        /// How it is called in lists.
+        public var name: String
+
+        /// A configuration.
+        public init(identity: Identity, settings: Settings, name: String = "companionway") {
+            self.identity = identity
+            self.settings = settings
+            self.name = name
+        }
+    }
+
+    private let configuration: Configuration
+    private let group: any EventLoopGroup
+    private let logger: Logger
+    private let isReady: @Sendable ([PeerAddress]) throws -> Void
+
+    /// - Parameters:
+    ///   - isReady: told the portal's addresses, with the real port, once it accepts connections.
+    public init(
+        _ configuration: Configuration, group: any EventLoopGroup, logger: Logger,
+        isReady: @escaping @Sendable ([PeerAddress]) throws -> Void
+    ) {
+        self.configuration = configuration
+        self.group = group
+        self.logger = logger
+        self.isReady = isReady
+    }
+
+    /// Serves until the group shuts down.
+    ///
+    /// - Throws: the system's error when an address cannot be bound.
+    public func run() async throws {
+        let settings = configuration.settings
+        let portal = Portal(
+            identity: configuration.identity, network: settings.network,
+            settings: PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds))
+        let limits = SourceLimiter.Limits(
+            connections: settings.limits.connectionsPerAddress,
+            handshakesPerSecond: settings.limits.handshakesPerSecondPerAddress)
+        var servers: [PortalServer] = []
+        do {
+            var addresses: [PeerAddress] = []
+            for listen in settings.listen {
+                let server = try await PortalServer.start(
+                    portal, at: listen, group: group, limits: limits, logger: logger)
+                servers.append(server)
+                addresses.append(try address(of: server, for: listen))
+            }
+            try isReady(addresses)
+            try? await gracefulShutdown()
+        } catch {
+            for server in servers { await server.close() }
+            throw error
+        }
+        await withTaskGroup { tasks in
+            for server in servers { tasks.addTask { await server.close() } }
+        }
+        logger.debug("the portal is closed")
+    }
+
+    /// What others dial: the host as it was written, the port as it came out.
+    private func address(of server: PortalServer, for listen: ListenAddress) throws(AddressError)
+        -> PeerAddress
+    {
+        let net = try NetAddress(host: listen.host ?? "localhost", port: UInt16(clamping: server.port))
+        return PeerAddress(net: net, key: configuration.identity.publicKey)
+    }
+}

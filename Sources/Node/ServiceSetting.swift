@@ -1,0 +1,88 @@
+public import Multiserver
+public import Transport
+
+/// A service that this node offers to its friends: a name, and where its connections go.
+public struct ServiceSetting: Hashable, Sendable {
+    /// The longest name in bytes.
+    public static let nameByteCountLimit = 64
+
+    /// What friends call it: lower-case letters, digits, hyphens and underscores.
+    public let name: String
+    /// What a stream of this service is connected to.
+    public let target: ServiceTarget
+
+    /// Reads `NAME=HOST:PORT` or `NAME=unix:PATH`.
+    ///
+    /// - Throws: ``ServiceSettingError``.
+    public init(_ text: String) throws(ServiceSettingError) {
+        guard let equals = text.firstIndex(of: "=") else { throw .noTarget }
+        name = String(text[..<equals])
+        guard (1...Self.nameByteCountLimit).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte)
+        else {
+            throw .badName
+        }
+        let target = text[text.index(after: equals)...]
+        if target.hasPrefix(Self.unixPrefix) {
+            let path = String(target.dropFirst(Self.unixPrefix.count))
+            guard (1...Self.pathByteCountLimit).contains(path.utf8.count) else { throw .badPath }
+            self.target = .unix(path: path)
+            return
+        }
+        do throws(AddressError) {
+            let address = try NetAddress(hostAndPort: String(target))
+            self.target = .tcp(host: address.host, port: address.port)
+        } catch {
+            throw .badTarget(error)
+        }
+    }
+
+    private static let unixPrefix = "unix:"
+    /// What a `sockaddr_un` has room for, the closing zero aside.
+    private static let pathByteCountLimit = 107
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"),
+            UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+}
+
+extension ServiceSetting: CustomStringConvertible {
+    /// The form that `init(_:)` reads.
+    public var description: String {
+        switch target {
+        case .tcp(let host, let port): "\(name)=\(host.contains(":") ? "[\(host)]" : host):\(port)"
+        case .unix(let path): "\(name)=unix:\(path)"
+        }
+    }
+}
+
+/// Why a text names no service.
+public enum ServiceSettingError: Error, Equatable, Sendable {
+    /// There is no `=` with a target behind it.
+    case noTarget
+    /// The name is empty, too long, or has other characters than it may.
+    case badName
+    /// What is behind the `=` is no address.
+    case badTarget(AddressError)
+    /// What is behind `unix:` is empty, or too long for a socket.
+    case badPath
+}
+
+extension ServiceSettingError: CustomStringConvertible {
+    /// The cause, and what to do about it, in a sentence for people.
+    public var description: String {
+        switch self {
+        case .noTarget:
+            "the service has no target: write NAME=HOST:PORT or NAME=unix:PATH, for example ssh=localhost:22"
+        case .badName:
+            "the name of the service is not 1 to \(ServiceSetting.nameByteCountLimit) of a-z, 0-9, - and _: "
+                + "write one like ssh"
+        case .badTarget(let error): "the target of the service is wrong, \(error)"
+        case .badPath: "the path of the service's socket is empty or too long: write NAME=unix:/run/web.sock"
+        }
+    }
+}

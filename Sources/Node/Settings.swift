@@ -1,0 +1,105 @@
+public import Logging
+public import Multiserver
+public import SecretHandshake
+public import Sodium
+
+/// What a node is told to do.
+///
+/// Each setting comes from the first place that has it: the command's flags, the environment (`CWAY_` and the
+/// name in capitals, `CWAY_LIMITS_CONNECTIONS_PER_ADDRESS`; lists with commas), `config.json` in the home
+/// folder, the default.
+public struct Settings: Equatable, Sendable {
+    /// What one source address may take of a portal.
+    public struct Limits: Equatable, Sendable {
+        /// Connections from one address at the same time.
+        public var connectionsPerAddress = 64
+        /// Handshakes that one address may begin in a second.
+        public var handshakesPerSecondPerAddress = 20
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// The settings that a command was given as flags; what is `nil` or empty was not.
+    public struct Flags: Equatable, Sendable {
+        /// How much to log.
+        public var logLevel: Logger.Level?
+        /// Where to listen.
+        public var listen: [ListenAddress] = []
+        /// Portals to announce at or to dial through.
+        public var portals: [PeerAddress] = []
+        /// Services to offer.
+        public var services: [ServiceSetting] = []
+        /// Who may use them.
+        public var allow: [PublicKey] = []
+        /// Whether everybody may.
+        public var allowAnyone: Bool?
+        /// The network to speak on.
+        public var network: NetworkIdentifier?
+        /// Connections from one address at the same time.
+        public var connectionsPerAddress: Int?
+        /// Handshakes that one address may begin in a second.
+        public var handshakesPerSecondPerAddress: Int?
+
+        /// No flags.
+        public init() {}
+    }
+
+    /// How much to log.
+    public var logLevel = Logger.Level.info
+    /// Where to listen; nowhere by default.
+    public var listen: [ListenAddress] = []
+    /// Portals to announce at or to dial through.
+    public var portals: [PeerAddress] = []
+    /// Services to offer.
+    public var services: [ServiceSetting] = []
+    /// Who may use them; nobody by default.
+    public var allow: [PublicKey] = []
+    /// Whether everybody may.
+    public var allowAnyone = false
+    /// The network to speak on; the main one by default.
+    public var network = NetworkIdentifier.scuttlebutt
+    /// What one source address may take of a portal.
+    public var limits = Limits()
+
+    /// Names in `config.json` and `CWAY_` variables that mean nothing: typing errors, most likely.
+    public var unknownKeys: [String] = []
+
+    /// The defaults.
+    public init() {}
+
+    /// Reads the settings from all their places.
+    ///
+    /// - Throws: ``SettingsError``.
+    public static func load(
+        from home: Home, flags: Flags = Flags(), environment: [String: String]
+    ) async throws(SettingsError) -> Settings {
+        let reader = try await SettingsReader(home: home, flags: flags, environment: environment)
+        var settings = Settings()
+        let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+        try await reader.read(.logLevel, into: &settings.logLevel, remedy: "write one of \(levels)") {
+            Logger.Level(rawValue: $0)
+        }
+        try await reader.read(.listen, into: &settings.listen, ListenAddress.init(_:))
+        try await reader.read(.portals, into: &settings.portals, PeerAddress.init(setting:))
+        try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
+        try await reader.read(.allow, into: &settings.allow, PublicKey.init(id:))
+        try await reader.read(.allowAnyone, into: &settings.allowAnyone)
+        let remedy = "write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64"
+        try await reader.read(.network, into: &settings.network, remedy: remedy) {
+            NetworkIdentifier(text: $0)
+        }
+        try await reader.read(.connectionsPerAddress, into: &settings.limits.connectionsPerAddress)
+        try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
+        settings.unknownKeys = reader.unknownKeys
+        return settings
+    }
+}
+
+extension PeerAddress {
+    /// A portal's address from a setting: any form that a command takes, except one that needs a portal itself.
+    fileprivate init(setting text: String) throws(AddressError) {
+        guard case .peer(let peer) = try Address(text) else { throw .unknownProtocol("tunnel") }
+        self = peer
+    }
+}

@@ -1,0 +1,213 @@
+internal import NIOCore
+internal import NIOPosix
+
+/// Carries bytes and time between a channel and its machine, which makes every decision.
+///
+/// Writes are asked for only while the socket takes them, and flushed once per round of input. Reading stops while
+/// the machine wants none. A peer that takes nothing for ``writeTime`` is cut.
+final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// How long a peer may take nothing of what waits for it.
+    static var writeTime: TimeAmount { .seconds(30) }
+    /// How long the peer's end is awaited once everything is said.
+    static var closeTime: TimeAmount { .seconds(2) }
+
+    let machine: Machine
+    private let perform: (Machine.Output) -> Void
+    private let settled: () -> Void
+    private let ended: () -> Void
+    private var context: ChannelHandlerContext?
+    private var timer: (at: NIODeadline, task: Scheduled<Void>)?
+    private var isSettling = false
+    private var isUnsettled = false
+    private var holdsRead = false
+    private var hasSeenEnd = false
+    private var hasClosedOutput = false
+    private var unwritten = 0
+    private var writeDeadline: NIODeadline?
+
+    /// - Parameters:
+    ///   - perform: does what the machine asks for; it may use the machine through ``act(_:)``.
+    ///   - settled: a round is over; what waits for the socket may be less.
+    ///   - ended: the channel is gone; called once.
+    init(
+        _ machine: Machine, perform: @escaping (Machine.Output) -> Void,
+        settled: @escaping () -> Void = {}, ended: @escaping () -> Void
+    ) {
+        self.machine = machine
+        self.perform = perform
+        self.settled = settled
+        self.ended = ended
+    }
+
+    /// Uses the machine from outside, on its event loop, and sees to what comes of it.
+    func act<Result>(_ body: (Machine) throws -> Result) rethrows -> Result {
+        defer { settle() }
+        return try body(machine)
+    }
+
+    // MARK: The channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { settle() }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        settle()
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        machine.receive(unwrapInboundIn(data), at: .now())
+        isUnsettled = true
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        settle()
+        context.fireChannelReadComplete()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if machine.wantsInput { context.read() } else { holdsRead = true }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        settle()
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .some(.inputClosed) = event as? ChannelEvent { inputEnded() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        inputEnded()
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.task.cancel()
+        timer = nil
+        self.context = nil
+        ended()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // A reset or a broken pipe: the machine learns that the input is over, with no goodbye.
+        inputEnded()
+        context.close(promise: nil)
+    }
+
+    private func inputEnded() {
+        guard !hasSeenEnd else { return }
+        hasSeenEnd = true
+        machine.inputEnded(at: .now())
+        settle()
+    }
+
+    // MARK: Rounds
+
+    /// Performs outputs and writes until the machine has no more, then adjusts reading, closing and the timer.
+    private func settle() {
+        isUnsettled = true
+        guard !isSettling, context != nil else { return }
+        isSettling = true
+        while isUnsettled {
+            isUnsettled = false
+            while let output = machine.nextOutput() {
+                perform(output)
+                isUnsettled = true
+            }
+            if write() { isUnsettled = true }
+        }
+        isSettling = false
+        settled()
+        resumeReading()
+        closeIfDone()
+        armTimer()
+    }
+
+    /// Whether anything was written.
+    private func write() -> Bool {
+        guard let context, context.channel.isActive else { return false }
+        let now = NIODeadline.now()
+        var hasWritten = false
+        while context.channel.isWritable, let buffer = machine.nextWrite(at: now) {
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            unwritten += 1
+            if writeDeadline == nil { writeDeadline = now + Self.writeTime }
+            promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.written() }
+            context.write(wrapOutboundOut(buffer), promise: promise)
+            hasWritten = true
+        }
+        if hasWritten { context.flush() }
+        return hasWritten
+    }
+
+    private func written() {
+        unwritten -= 1
+        writeDeadline = unwritten > 0 ? .now() + Self.writeTime : nil
+        if unwritten == 0, machine.phase != .running { settle() }
+    }
+
+    private func resumeReading() {
+        guard holdsRead, machine.wantsInput, let context else { return }
+        holdsRead = false
+        context.read()
+    }
+
+    private func closeIfDone() {
+        guard let context else { return }
+        switch machine.phase {
+        case .running:
+            return
+        case .broken:
+            context.close(promise: nil)
+        case .finished:
+            guard unwritten == 0 else { return }
+            if hasSeenEnd {
+                context.close(promise: nil)
+            } else if !hasClosedOutput {
+                hasClosedOutput = true
+                context.close(mode: .output, promise: nil)
+                context.eventLoop.assumeIsolated().scheduleTask(in: Self.closeTime) {
+                    [weak self] () -> Void in
+                    self?.context?.close(promise: nil)
+                }
+            }
+        }
+    }
+
+    // MARK: Time
+
+    /// The timer is left alone while it fires early enough: the machine finds that nothing is due then.
+    private func armTimer() {
+        guard let context, context.channel.isActive else { return }
+        guard let due = [machine.deadline, writeDeadline].compactMap(\.self).min() else { return }
+        if let timer, timer.at <= due { return }
+        timer?.task.cancel()
+        let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: due) { [weak self] () -> Void in
+            self?.timeReached()
+        }
+        timer = (due, task)
+    }
+
+    private func timeReached() {
+        timer = nil
+        let now = NIODeadline.now()
+        if let writeDeadline, now >= writeDeadline {
+            context?.close(promise: nil)
+            return
+        }
+        if let deadline = machine.deadline, now >= deadline { machine.timeReached(now) }
+        settle()
+    }
+}
+
+@available(*, unavailable)
+extension MachineHandler: Sendable {}

@@ -1,0 +1,117 @@
+internal import Glibc
+internal import NIOCore
+internal import NIOPosix
+internal import Tunnel
+
+/// A local channel at the end of a stream: a socket of a service or of its user, or standard input and output.
+///
+/// The far side's end closes our output; an end in the middle resets the connection, so that nobody takes what came
+/// for all there was.
+final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let handle: StreamHandle
+    private let ended: EventLoopPromise<Void>?
+    private var context: ChannelHandlerContext?
+    private var isPaused = false
+    private var holdsRead = false
+    private var isOver = false
+    private var unwritten = 0
+    /// What is to be done behind the last write.
+    private var pendingClose: CloseMode?
+
+    /// - Parameter ended: the end of the stream, or why it ended in the middle.
+    init(_ handle: StreamHandle, ended: EventLoopPromise<Void>? = nil) {
+        self.handle = handle
+        self.ended = ended
+    }
+
+    // MARK: The local side
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if !handle.send(unwrapInboundIn(data)) { isPaused = true }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isPaused || !handle.takesInput { holdsRead = true } else { context.read() }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .some(.inputClosed) = event as? ChannelEvent { handle.sendEnd() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        guard !isOver else { return }
+        isOver = true
+        handle.fail("the local connection was closed")
+        ended?.fail(ChannelError.eof)
+    }
+
+    // MARK: The far side
+
+    func receive(_ bytes: ByteBuffer) {
+        guard let context else { return }
+        let byteCount = bytes.readableBytes
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        unwritten += 1
+        promise.futureResult.assumeIsolated().whenComplete { [weak self] result in
+            self?.written(byteCount, isOK: (try? result.get()) != nil)
+        }
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
+    }
+
+    func receiveEnd() { closeBehindWrites(.output) }
+
+    func resume() {
+        isPaused = false
+        guard holdsRead, let context, handle.takesInput else { return }
+        holdsRead = false
+        context.read()
+    }
+
+    func close(_ failure: StreamFailure?) {
+        isOver = true
+        if let failure {
+            reset()
+            ended?.fail(failure)
+        } else {
+            closeBehindWrites(.all)
+            ended?.succeed()
+        }
+    }
+
+    private func written(_ byteCount: Int, isOK: Bool) {
+        unwritten -= 1
+        if isOK, !isOver { handle.drained(byteCount) }
+        if unwritten == 0, let mode = pendingClose { closeBehindWrites(mode) }
+    }
+
+    private func closeBehindWrites(_ mode: CloseMode) {
+        guard unwritten == 0 else {
+            pendingClose = mode == .all || pendingClose == .all ? .all : mode
+            return
+        }
+        pendingClose = nil
+        context?.close(mode: mode, promise: nil)
+    }
+
+    private func reset() {
+        guard let context else { return }
+        if let socket = context.channel as? any SocketOptionProvider {
+            socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
+        }
+        context.close(promise: nil)
+    }
+}
+
+@available(*, unavailable)
+extension ChannelEnd: Sendable {}

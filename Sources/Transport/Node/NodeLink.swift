@@ -1,0 +1,191 @@
+public import MuxRPC
+public import Multiserver
+public import NIOCore
+internal import NIOPosix
+public import Sodium
+public import Tunnel
+
+/// A standing connection of this node to a portal, or straight to a peer, usable from any task.
+public final class NodeLink: Sendable {
+    /// The loop that everything of this connection runs on.
+    public let eventLoop: any EventLoop
+
+    private let core: NIOLoopBound<NodeLinkCore>
+
+    /// The end of the connection: `nil` after a goodbye, else why.
+    public let ended: EventLoopFuture<SessionFailure?>
+
+    private init(
+        core: NIOLoopBound<NodeLinkCore>, eventLoop: any EventLoop, ended: EventLoopFuture<SessionFailure?>
+    ) {
+        self.core = core
+        self.eventLoop = eventLoop
+        self.ended = ended
+    }
+
+    /// How long the network may take to connect.
+    public static let connectTime = TimeAmount.seconds(10)
+
+    /// Dials a portal or peer, and returns once the handshake is over.
+    ///
+    /// - Parameters:
+    ///   - peer: where and who it is.
+    ///   - identity: the key to show there, which need not be the one that friends know.
+    ///   - services: where the services of the configuration's policy are to be had.
+    ///   - report: what happens on the connection; called on the event loop.
+    /// - Throws: ``DialFailure``.
+    public static func dial(
+        _ peer: PeerAddress, showing identity: Identity, configuration: NodeConnection.Configuration,
+        services: [String: ServiceTarget] = [:], on eventLoop: any EventLoop,
+        report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
+    ) async throws -> NodeLink {
+        let link: EventLoopFuture<NodeLink> = eventLoop.flatSubmit {
+            let core = NodeLinkCore(eventLoop: eventLoop, services: services, report: report)
+            let bound = NIOLoopBound(core, eventLoop: eventLoop)
+            let ended = core.ended.futureResult
+            let connected = ClientBootstrap(group: eventLoop)
+                .companionwayOptions()
+                .connectTimeout(connectTime)
+                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .connect(host: peer.net.host, port: Int(peer.net.port))
+            return connected.flatMapErrorThrowing { error in
+                throw DialFailure.unreachable(Self.words(for: error))
+            }.flatMap { channel in
+                do {
+                    let machine = try NodeConnection(
+                        to: peer.key, showing: identity, configuration: configuration, at: .now())
+                    try channel.pipeline.syncOperations.addHandler(bound.value.makeHandler(machine))
+                } catch {
+                    return channel.close().flatMapThrowing { throw DialFailure.session(.wrongPeer) }
+                }
+                return bound.value.established.futureResult.map { _ in
+                    NodeLink(core: bound, eventLoop: eventLoop, ended: ended)
+                }
+            }
+        }
+        return try await link.get()
+    }
+
+    /// Announces this node; the answer comes as an event.
+    public func announce() {
+        onLoop { $0.act { $0.announce() } }
+    }
+
+    /// Opens a tunnel through this portal and a session with the target inside it.
+    ///
+    /// - Throws: ``SessionFailure``.
+    public func openTunnel(to target: PublicKey, instance: Int = 0) async throws -> SessionID {
+        try await eventLoop.flatSubmit { [core] in core.value.openTunnel(to: target, instance: instance) }
+            .get()
+    }
+
+    /// The end of a session inside a tunnel.
+    public func end(of session: SessionID) -> EventLoopFuture<SessionFailure?> {
+        eventLoop.flatSubmit { [core] in core.value.tunnelEnd(session) }
+    }
+
+    /// Says goodbye on a session inside a tunnel.
+    public func closeTunnel(_ session: SessionID) {
+        onLoop { $0.act { $0.closeTunnel(session) } }
+    }
+
+    /// Calls an async method.
+    ///
+    /// - Throws: `MuxRPCError`, or ``SessionFailure`` when the session ends before the answer.
+    public func call(
+        _ name: [String], _ arguments: [JSONValue] = [], on session: SessionID = .outer
+    ) async throws -> Reply {
+        try await eventLoop.flatSubmit { [core] in core.value.call(name, arguments, on: session) }.get()
+    }
+
+    /// Opens a source, whose items come until it ends or the reader stops.
+    public func source(
+        _ name: [String], _ arguments: [JSONValue] = [], on session: SessionID = .outer
+    ) -> AsyncThrowingStream<SourceItem, any Error> {
+        AsyncThrowingStream { continuation in
+            onLoop { core in
+                do {
+                    try core.openItems(.source, name, arguments, on: session) { item in
+                        switch item {
+                        case .success((let type, let body))?:
+                            continuation.yield(SourceItem(type: type, body: body))
+                        case .failure(let error)?:
+                            continuation.finish(throwing: error)
+                        case nil:
+                            continuation.finish()
+                        }
+                    }
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+        }
+    }
+
+    /// Opens a stream with credit; `makeEnd` is called on the event loop and gives our end of it.
+    ///
+    /// - Throws: `MuxRPCError`.
+    public func open(
+        _ service: ServiceRequest, on session: SessionID,
+        makeEnd: @escaping @Sendable (StreamHandle) -> any StreamEnd
+    ) async throws {
+        try await eventLoop.submit { [core] () -> Void in
+            try core.value.openService(service, on: session, makeEnd: makeEnd)
+        }.get()
+    }
+
+    /// Joins a local channel of this link's event loop, which reads nothing yet, to a service of the far side.
+    ///
+    /// The future ends with the stream: with a ``StreamFailure`` when it ended in the middle.
+    public func join(
+        _ channel: any Channel, to service: ServiceRequest, on session: SessionID
+    ) -> EventLoopFuture<Void> {
+        let core = core
+        return eventLoop.flatSubmit {
+            let promise = channel.eventLoop.makePromise(of: Void.self)
+            do {
+                try core.value.openService(service, on: session) { handle in
+                    let end = ChannelEnd(handle, ended: promise)
+                    try channel.pipeline.syncOperations.addHandler(end)
+                    return end
+                }
+                channel.setOption(.autoRead, value: true).whenFailure { _ in }
+            } catch {
+                promise.fail(error)
+                channel.close(promise: nil)
+            }
+            return promise.futureResult
+        }
+    }
+
+    /// Says goodbye in order, and returns when the connection is gone.
+    public func close() async {
+        onLoop { $0.act { $0.close(at: .now()) } }
+        _ = try? await ended.get()
+    }
+
+    private func onLoop(_ body: @escaping @Sendable (NodeLinkCore) -> Void) {
+        eventLoop.execute { [core] in body(core.value) }
+    }
+
+    /// The system's reason, without the clutter of types around it.
+    private static func words(for error: any Error) -> String {
+        if let error = error as? NIOConnectionError {
+            guard let first = error.connectionErrors.first else {
+                return "the name \(error.host) is not known"
+            }
+            return words(for: first.error)
+        }
+        if let error = error as? IOError { return "\(error)" }
+        if case .some(.connectTimeout) = error as? ChannelError { return "no answer within 10 s" }
+        return "\(error)"
+    }
+}
+
+/// One packet of a source.
+public struct SourceItem: Sendable {
+    /// How to read the body.
+    public let type: BodyType
+    /// What came.
+    public let body: ByteBuffer
+}

@@ -1,0 +1,251 @@
+internal import MuxRPC
+internal import NIOCore
+internal import NIOPosix
+internal import Sodium
+internal import Tunnel
+
+/// A node's connection on its event loop: joins the machine to local ends, promises and the owner's events.
+final class NodeLinkCore {
+    /// A stream without credit, as its reader sees it.
+    typealias ItemSink = (Result<(BodyType, ByteBuffer), any Error>?) -> Void
+
+    private struct ServiceUse {
+        var name: String
+        var friend: PublicKey
+    }
+
+    let eventLoop: any EventLoop
+    private let services: [String: ServiceTarget]
+    private let report: @Sendable (NodeLinkEvent) -> Void
+    private var handler: MachineHandler<NodeConnection>?
+    private var ends: [StreamKey: any StreamEnd] = [:]
+    private var waitingEnds: Set<StreamKey> = []
+    private var uses: [StreamKey: ServiceUse] = [:]
+    private var replies: [CallID: EventLoopPromise<Reply>] = [:]
+    private var sinks: [StreamKey: ItemSink] = [:]
+    private var tunnels: [SessionID: EventLoopPromise<SessionID>] = [:]
+    private var tunnelEnds: [SessionID: EventLoopPromise<SessionFailure?>] = [:]
+    private var failure: SessionFailure??
+
+    /// The session with the portal or peer.
+    let established: EventLoopPromise<PublicKey>
+    /// The end of it all.
+    let ended: EventLoopPromise<SessionFailure?>
+
+    init(
+        eventLoop: any EventLoop, services: [String: ServiceTarget],
+        report: @escaping @Sendable (NodeLinkEvent) -> Void
+    ) {
+        self.eventLoop = eventLoop
+        self.services = services
+        self.report = report
+        established = eventLoop.makePromise()
+        ended = eventLoop.makePromise()
+    }
+
+    func makeHandler(_ machine: NodeConnection) -> MachineHandler<NodeConnection> {
+        let handler = MachineHandler(
+            machine, perform: { [unowned self] in perform($0) },
+            settled: { [unowned self] in resumeEnds() }, ended: { self.channelEnded() })
+        self.handler = handler
+        return handler
+    }
+
+    /// Uses the machine; before the channel stands, and after it is gone, nothing comes of it.
+    func act<Result>(_ body: (NodeConnection) throws -> Result) rethrows -> Result {
+        guard let handler else { preconditionFailure("a link is used once its handler is made") }
+        return try handler.act(body)
+    }
+
+    // MARK: What the owner wants
+
+    func openTunnel(to target: PublicKey, instance: Int) -> EventLoopFuture<SessionID> {
+        let promise = eventLoop.makePromise(of: SessionID.self)
+        do {
+            let session = try act { try $0.openTunnel(to: target, instance: instance, at: .now()) }
+            tunnels[session] = promise
+        } catch {
+            promise.fail(error)
+        }
+        return promise.futureResult
+    }
+
+    func tunnelEnd(_ session: SessionID) -> EventLoopFuture<SessionFailure?> {
+        guard failure == nil else { return eventLoop.makeSucceededFuture(.lost) }
+        let promise = tunnelEnds[session] ?? eventLoop.makePromise()
+        tunnelEnds[session] = promise
+        return promise.futureResult
+    }
+
+    func call(_ name: [String], _ arguments: [JSONValue], on session: SessionID) -> EventLoopFuture<Reply> {
+        let promise = eventLoop.makePromise(of: Reply.self)
+        do {
+            let call = try act { try $0.call(name, arguments, on: session) }
+            if failure == nil { replies[call] = promise } else { promise.fail(SessionFailure.lost) }
+        } catch {
+            promise.fail(error)
+        }
+        return promise.futureResult
+    }
+
+    func openItems(
+        _ kind: CallKind, _ name: [String], _ arguments: [JSONValue], on session: SessionID,
+        sink: @escaping ItemSink
+    ) throws {
+        sinks[try act { try $0.openItems(kind, name, arguments, on: session) }] = sink
+    }
+
+    /// Opens a stream with credit; `makeEnd` gets the handle and gives its end.
+    func openService(
+        _ service: ServiceRequest, on session: SessionID, makeEnd: (StreamHandle) throws -> any StreamEnd
+    ) throws {
+        let key = try act { try $0.openService(service, on: session) }
+        ends[key] = try makeEnd(StreamHandle(link: self, key: key))
+    }
+
+    // MARK: Local ends
+
+    func takesLocalInput(for key: StreamKey) -> Bool {
+        if handler?.machine.wantsLocalInput == true { return true }
+        waitingEnds.insert(key)
+        return false
+    }
+
+    func forget(_ key: StreamKey) {
+        ends[key] = nil
+        waitingEnds.remove(key)
+    }
+
+    /// The backlog towards the portal may be gone: whoever waited for that reads on.
+    private func resumeEnds() {
+        guard !waitingEnds.isEmpty, handler?.machine.wantsLocalInput == true else { return }
+        let waiting = waitingEnds
+        waitingEnds = []
+        for key in waiting { ends[key]?.resume() }
+    }
+
+    // MARK: What the machine wants
+
+    private func perform(_ output: NodeOutput) {
+        switch output {
+        case .established(.outer, let peer):
+            established.succeed(peer)
+        case .established(let session, _):
+            tunnels.removeValue(forKey: session)?.succeed(session)
+        case .ended(.outer, let failure):
+            end(failure)
+        case .ended(let session, let failure):
+            tunnels.removeValue(forKey: session)?.fail(failure ?? .lost)
+            tunnelEnds.removeValue(forKey: session)?.succeed(failure)
+            failReplies(of: session)
+        case .reply(let call, let reply):
+            replies.removeValue(forKey: call)?.succeed(reply)
+        case .item(let key, let type, let body):
+            sinks[key]?(.success((type, body)))
+        case .itemsEnded(let key, let error):
+            sinks.removeValue(forKey: key)?(error.map { .failure($0) })
+        case .announced:
+            report(.announced)
+        case .announcementEnded(let error):
+            report(.announcementEnded(error))
+        case .connectService(let key, let name, let friend):
+            connect(key, name: name, friend: friend)
+        case .service(let key, let event):
+            perform(event, on: key)
+        case .happened(let happening):
+            report(.happened(happening))
+        }
+    }
+
+    private func perform(_ event: ServiceEvent, on key: StreamKey) {
+        switch event {
+        case .received(let bytes): ends[key]?.receive(bytes)
+        case .receivedEnd: ends[key]?.receiveEnd()
+        case .wantsMore: ends[key]?.resume()
+        case .closed(let failure, let sent, let received):
+            let end = ends[key]
+            forget(key)
+            end?.close(failure)
+            if let use = uses.removeValue(forKey: key) {
+                report(
+                    .serviceClosed(
+                        name: use.name, friend: use.friend, sent: sent, received: received, failure: failure))
+            }
+        }
+    }
+
+    // MARK: Services
+
+    private func connect(_ key: StreamKey, name: String, friend: PublicKey) {
+        guard let target = services[name] else {
+            act { $0.refuseService(key, message: NodeErrorText.unknownService) }
+            return
+        }
+        let end = ChannelEnd(StreamHandle(link: self, key: key))
+        uses[key] = ServiceUse(name: name, friend: friend)
+        target.connect(on: eventLoop, end: end).assumeIsolated().whenComplete { [self] result in
+            switch result {
+            case .success(let channel):
+                guard uses[key] != nil else { return channel.close(promise: nil) }
+                ends[key] = end
+                report(.serviceOpened(name: name, friend: friend))
+                act { $0.serviceConnected(key) }
+                channel.read()
+            case .failure(let error):
+                uses[key] = nil
+                report(.serviceNotListening(name: name, friend: friend, reason: "\(error)"))
+                act { $0.refuseService(key, message: NodeErrorText.serviceNotListening) }
+            }
+        }
+    }
+
+    // MARK: The end
+
+    private func failReplies(of session: SessionID) {
+        for call in replies.keys.filter({ $0.session == session }) {
+            replies.removeValue(forKey: call)?.fail(SessionFailure.lost)
+        }
+    }
+
+    private func end(_ failure: SessionFailure?) {
+        guard self.failure == nil else { return }
+        self.failure = .some(failure)
+        failReplies(of: .outer)
+        established.fail(DialFailure.session(failure ?? .lost))
+        ended.succeed(failure)
+    }
+
+    private func channelEnded() {
+        for promise in tunnels.values { promise.fail(SessionFailure.lost) }
+        for promise in tunnelEnds.values { promise.succeed(.lost) }
+        for promise in replies.values { promise.fail(SessionFailure.lost) }
+        (tunnels, tunnelEnds, replies) = ([:], [:], [:])
+        end(.lost)
+    }
+}
+
+@available(*, unavailable)
+extension NodeLinkCore: Sendable {}
+
+extension ServiceTarget {
+    /// Connects, on the loop of the tunnel's connection, and reads nothing yet.
+    func connect(on eventLoop: any EventLoop, end: ChannelEnd) -> EventLoopFuture<any Channel> {
+        let bound = NIOLoopBound(end, eventLoop: eventLoop)
+        let bootstrap = ClientBootstrap(group: eventLoop)
+            .companionwayOptions()
+            .connectTimeout(.seconds(10))
+            .channelOption(.autoRead, value: true)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(bound.value)
+                }
+            }
+        switch self {
+        case .tcp(let host, let port):
+            return bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(
+                host: host, port: Int(port))
+        case .unix(let path):
+            return bootstrap.connect(unixDomainSocketPath: path)
+        }
+    }
+}

@@ -1,0 +1,35 @@
+public import MuxRPC
+public import Sodium
+public import Tunnel
+
+/// What a node's connection tells its owner, for decisions and for the log.
+public enum NodeLinkEvent: Sendable {
+    /// The portal has taken the announcement.
+    case announced
+    /// The portal refused the announcement, or ended it later.
+    case announcementEnded(RemoteError)
+    /// A tunnel was accepted or refused.
+    case happened(NodeHappening)
+    /// A friend has a service open.
+    case serviceOpened(name: String, friend: PublicKey)
+    /// A friend wanted a service that nothing listens for.
+    case serviceNotListening(name: String, friend: PublicKey, reason: String)
+    /// A friend's use of a service is over; bytes as we sent and received them.
+    case serviceClosed(name: String, friend: PublicKey, sent: Int, received: Int, failure: StreamFailure?)
+}
+
+/// Where a service is to be had on this machine.
+public enum ServiceTarget: Hashable, Sendable {
+    /// A TCP port.
+    case tcp(host: String, port: UInt16)
+    /// A Unix domain socket.
+    case unix(path: String)
+}
+
+/// Why there is no connection to a portal or peer.
+public enum DialFailure: Error, Equatable, Sendable {
+    /// Nothing answers at the address; why, in the system's words.
+    case unreachable(String)
+    /// It answers, and no session came of it.
+    case session(SessionFailure)
+}

@@ -1,0 +1,153 @@
+public import Logging
+public import Multiserver
+public import NIOCore
+internal import NIOPosix
+internal import Relay
+internal import Synchronization
+internal import Tunnel
+
+/// A portal that listens: accepts connections, gives each its machine, and carries messages between them.
+public final class PortalServer: Sendable {
+    private let portal: Portal
+    private let listener: Listener
+    private let connections: ConnectionRegister
+
+    private init(portal: Portal, listener: Listener, connections: ConnectionRegister) {
+        self.portal = portal
+        self.listener = listener
+        self.connections = connections
+    }
+
+    /// Listens, and serves whoever connects.
+    ///
+    /// - Throws: the system's error when an address cannot be bound.
+    public static func start(
+        _ portal: Portal, at address: ListenAddress, group: any EventLoopGroup, limits: SourceLimiter.Limits?,
+        logger: Logger
+    ) async throws -> PortalServer {
+        let connections = ConnectionRegister()
+        let listener = try await Listener.bind(address, group: group, limits: limits, logger: logger) {
+            channel in
+            channel.eventLoop.makeCompletedFuture {
+                let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
+                let machine = PortalConnection(portal: portal, mailbox: mailbox, at: .now())
+                let number = connections.add(mailbox, channel)
+                let handler = MachineHandler(
+                    machine,
+                    perform: { perform($0, logger: logger) },
+                    ended: {
+                        mailbox.close()
+                        connections.remove(number)
+                    })
+                mailbox.open(handler)
+                try channel.pipeline.syncOperations.addHandler(handler)
+            }
+        }
+        return PortalServer(portal: portal, listener: listener, connections: connections)
+    }
+
+    /// Where it listens.
+    public var addresses: [SocketAddress] { listener.addresses }
+
+    /// The port, the same on every address.
+    public var port: Int { listener.port }
+
+    /// Accepts no more, says goodbye on every connection, and returns when the last is gone.
+    public func close() async {
+        await listener.close()
+        await connections.close()
+    }
+
+    private static func perform(_ output: PortalOutput, logger: Logger) {
+        switch output {
+        case .post(let message, let mailbox):
+            mailbox.post(message)
+        case .happened(let happening):
+            log(happening, to: logger)
+        }
+    }
+
+    private static func log(_ happening: PortalHappening, to logger: Logger) {
+        switch happening {
+        case .connected(let peer):
+            logger.debug("connected", metadata: ["peer": "\(peer.id)"])
+        case .announced(let peer, _):
+            logger.info("announced", metadata: ["endpoint": "\(peer.id)"])
+        case .left(let peer):
+            logger.info("left", metadata: ["endpoint": "\(peer.id)"])
+        case .tunnelOpened(let tunnel, let client, let endpoint):
+            logger.info(
+                "tunnel opened",
+                metadata: ["tunnel": "\(tunnel)", "from": "\(client.id)", "to": "\(endpoint.id)"])
+        case .tunnelCut(let tunnel, let cut):
+            logger.warning("tunnel cut", metadata: ["tunnel": "\(tunnel)", "reason": "\(cut.message)"])
+        case .refused(let peer, let refusal):
+            logger.info("tunnel refused", metadata: ["from": "\(peer.id)", "reason": "\(refusal)"])
+        case .disconnected(let peer, let departure):
+            logger.debug(
+                "disconnected", metadata: ["peer": "\(peer?.id ?? "unknown")", "reason": "\(departure)"])
+        }
+    }
+}
+
+/// Carries messages to the event loop of one connection.
+private final class ChannelMailbox: RelayMailbox {
+    private let eventLoop: any EventLoop
+    private let handler: NIOLoopBoundBox<MachineHandler<PortalConnection>?>
+
+    init(eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        handler = .makeEmptyBox(eventLoop: eventLoop)
+    }
+
+    func open(_ handler: MachineHandler<PortalConnection>) { self.handler.value = handler }
+
+    func close() { handler.value = nil }
+
+    func post(_ message: RelayMessage) {
+        eventLoop.execute { [handler] in
+            handler.value?.act { $0.deliver(message, at: .now()) }
+        }
+    }
+
+    /// Says goodbye.
+    func finish() {
+        eventLoop.execute { [handler] in
+            handler.value?.act { $0.close(at: .now()) }
+        }
+    }
+}
+
+/// The connections of a portal, so that they can be closed.
+private final class ConnectionRegister: Sendable {
+    private struct Entries {
+        var lastNumber = 0
+        var connections: [Int: (mailbox: ChannelMailbox, channel: any Channel)] = [:]
+    }
+
+    private let entries = Mutex(Entries())
+
+    func add(_ mailbox: ChannelMailbox, _ channel: any Channel) -> Int {
+        entries.withLock { entries in
+            entries.lastNumber += 1
+            entries.connections[entries.lastNumber] = (mailbox, channel)
+            return entries.lastNumber
+        }
+    }
+
+    func remove(_ number: Int) {
+        _ = entries.withLock { $0.connections.removeValue(forKey: number) }
+    }
+
+    func close() async {
+        let connections = entries.withLock { Array($0.connections.values) }
+        for connection in connections { connection.mailbox.finish() }
+        for connection in connections {
+            do {
+                try await connection.channel.closeFuture.get()
+            } catch {
+                continue  // closed with an error is closed
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import Commands
+import Testing
+
+@Suite("cway")
+struct CwayCommandTests {
+    @Test("explains itself on standard output", arguments: ["--help", "-h", "help"])
+    func help(argument: String) async {
+        let run = await CommandRun(argument)
+        #expect(run.code == 0 && run.complaints.isEmpty)
+        #expect(run.output.contains("EXAMPLES") && run.output.contains("SUBCOMMANDS"))
+        for status in ExitStatus.allCases {
+            #expect(run.output.contains("\(status.rawValue)  \(status.summary.prefix(20))"))
+        }
+    }
+
+    @Test("explains itself when it is given nothing to do")
+    func noArguments() async {
+        let surroundings = await CommandRun("help")
+        let run = await CommandRun([])
+        #expect(run.output == surroundings.output && run.code == 0)
+    }
+
+    @Test("explains every command", arguments: ["id"])
+    func helpOfCommand(name: String) async {
+        let run = await CommandRun("help", name)
+        #expect(run.code == 0 && run.output.contains("USAGE: cway \(name)"))
+        #expect(run.output.contains("EXAMPLES"))
+    }
+
+    @Test("complains about mistakes on standard error, with the code for wrong usage")
+    func usage() async {
+        let network = String(repeating: "0", count: 63)
+        let lines = [
+            ["nonsense"], ["id", "extra"], ["id", "--home"], ["id", "--log-level", "loud"], ["--nonsense"],
+            ["id", "--network", network],
+        ]
+        for line in lines {
+            let run = await CommandRun(line)
+            #expect(run.code == ExitStatus.usage.rawValue, "\(line)")
+            #expect(run.output.isEmpty && run.complaints.contains("Usage: cway"))
+        }
+    }
+
+    @Test("has a code of its own for every cause")
+    func codes() {
+        #expect(Set(ExitStatus.allCases.map(\.rawValue)).count == ExitStatus.allCases.count)
+        #expect(Set(ExitStatus.allCases.map(\.summary)).count == ExitStatus.allCases.count)
+        #expect(ExitStatus.allCases.allSatisfy { (0...125).contains($0.rawValue) })
+    }
+}
