@@ -58,6 +58,26 @@ struct PortalPressureTests {
         #expect(client.ends.isEmpty && endpoint.ends.isEmpty)
     }
 
+    @Test("lets a sender go that breaks while it is paused, and delivers what it had sent")
+    func breaksWhilePaused() throws {
+        let world = try PortalWorld { $0.tunnelQueueByteCount = 100_000 }
+        let (endpoint, slow) = try announced(in: world)
+        let (client, fast) = try world.connect(.random())
+        let tunnel = try connect(client, to: endpoint, in: world)
+        slow.isPeerReading = false
+        client.session.send(ByteBuffer(repeating: 1, count: 200_000), on: tunnel.near)
+        world.run()
+        #expect(!fast.connection.wantsInput)
+        world.drop(fast)
+        #expect(fast.connection.phase == .broken)
+        #expect(world.portal.statistics.connectionCount == 1)
+        world.wait(.seconds(10))
+        slow.isPeerReading = true
+        world.run()
+        #expect(endpoint.bytes[tunnel.far] == ByteBuffer(repeating: 1, count: 200_000))
+        #expect(endpoint.ends[tunnel.far] == PortalMessage.otherSideIsGone)
+    }
+
     @Test("cuts the tunnel of a reader that stands still after five seconds, and no other")
     func stuck() throws {
         let world = try PortalWorld { $0.tunnelQueueByteCount = 1 << 20 }
