@@ -38,11 +38,12 @@ public struct ForwardService: Service {
     public func run() async throws {
         try await keeper.start()
         let listener = try await Listener.bind(
-            listen, group: eventLoop, limits: nil, logger: logger, readsAtOnce: false
+            listen, group: eventLoop, limits: nil, logger: logger
         ) { channel in
-            let forwarding = Task { await forward(channel) }
-            channel.closeFuture.whenComplete { _ in forwarding.cancel() }
-            return channel.eventLoop.makeSucceededVoidFuture()
+            NodeLink.prepare(channel).map {
+                let forwarding = Task { await forward(channel) }
+                channel.closeFuture.whenComplete { _ in forwarding.cancel() }
+            }
         }
         try isReady(NetAddress(host: listen.host ?? "localhost", port: UInt16(clamping: listener.port)))
         await withTaskGroup { tasks in

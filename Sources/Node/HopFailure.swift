@@ -48,6 +48,7 @@ public enum HopFailure: Error, Equatable, Sendable {
         case .remote(NodeErrorText.serviceNotListening): self = .serviceNotListening(service)
         case .remote(let words): self = .connectionLost("the other side ended the stream: \(words)")
         case .truncated: self = .connectionLost("the stream ended in the middle")
+        case .local(let words): self = .connectionLost(words)
         case .credit: self = .connectionLost("the other side broke the rules of flow control")
         }
     }

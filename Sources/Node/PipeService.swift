@@ -22,8 +22,8 @@ public struct PipeService: Sendable {
     public func run(input: Int32, output: Int32) async throws {
         let pipes = try DescriptorPipes(input: input, output: output)
         let channel = try await NIOPipeBootstrap(group: connection.link.eventLoop)
-            .channelOption(.autoRead, value: false)
             .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { NodeLink.prepare($0) }
             .takingOwnershipOfDescriptors(input: pipes.input, output: pipes.output)
             .get()
         do {

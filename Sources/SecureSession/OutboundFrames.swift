@@ -72,7 +72,8 @@ struct OutboundFrames: ~Copyable {
         guard case .direct = framing else {
             return append(packets: batch.packets(numbered: stream.sentNumber))
         }
-        var buffer = batch.buffer
+        var buffer = ByteBuffer()
+        swap(&buffer, &batch.buffer)  // leaves one owner: sealing in place would copy a shared buffer
         var offset = buffer.readerIndex
         while offset < buffer.writerIndex {
             let packet = offset + BoxFrame.headerByteCount

@@ -30,7 +30,6 @@ public final class Listener: Sendable {
     /// - Throws: the system's error when an address cannot be bound.
     public static func bind(
         _ address: ListenAddress, group: any EventLoopGroup, limits: SourceLimiter.Limits?, logger: Logger,
-        readsAtOnce: Bool = true,
         accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws -> Listener {
         let gate = limits.map { AcceptGate(limits: $0, logger: logger) }
@@ -39,7 +38,7 @@ public final class Listener: Sendable {
         do {
             for candidate in try Self.candidates(for: address) {
                 let channel = try await bootstrap(
-                    group: group, gate: gate, logger: logger, readsAtOnce: readsAtOnce, accept: accept
+                    group: group, gate: gate, logger: logger, accept: accept
                 ).bind(to: Self.socketAddress(candidate, port: port)).get()
                 channels.append(channel)
                 port = channel.localAddress?.port ?? port
@@ -87,13 +86,12 @@ public final class Listener: Sendable {
     }
 
     private static func bootstrap(
-        group: any EventLoopGroup, gate: AcceptGate?, logger: Logger, readsAtOnce: Bool,
+        group: any EventLoopGroup, gate: AcceptGate?, logger: Logger,
         accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> ServerBootstrap {
         ServerBootstrap(group: group)
             .companionwayOptions()
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.autoRead, value: readsAtOnce)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([

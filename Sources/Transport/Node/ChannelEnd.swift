@@ -12,22 +12,35 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let handle: StreamHandle
-    private let ended: EventLoopPromise<Void>?
+    private var handle: StreamHandle?
+    private var ended: EventLoopPromise<Void>?
     private var context: ChannelHandlerContext?
+    /// What a channel brought that was closed before it had a stream: then it is read without being asked.
+    private var early = ByteBuffer()
     private var isPaused = false
     private var holdsRead = false
     private var isOver = false
+    private var hasFailed = false
     private var hasSentEnd = false
     private var hasReceivedEnd = false
     private var unwritten = 0
     /// What is to be done behind the last write.
     private var pendingClose: CloseMode?
 
+    /// An end without a stream yet; it reads nothing of its own accord.
+    init() {}
+
+    /// Joins the end to its stream.
+    ///
     /// - Parameter ended: the end of the stream, or why it ended in the middle.
-    init(_ handle: StreamHandle, ended: EventLoopPromise<Void>? = nil) {
+    func attach(_ handle: StreamHandle, ended: EventLoopPromise<Void>? = nil) {
         self.handle = handle
         self.ended = ended
+        if early.readableBytes > 0, !handle.send(early) { isPaused = true }
+        early = ByteBuffer()
+        if hasSentEnd { handle.sendEnd() }
+        if isOver { return abandon() }
+        resumeReading()
     }
 
     // MARK: The local side
@@ -37,29 +50,50 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if !handle.send(unwrapInboundIn(data)) { isPaused = true }
+        var bytes = unwrapInboundIn(data)
+        if let handle {
+            if !handle.send(bytes) { isPaused = true }
+        } else {
+            early.writeBuffer(&bytes)
+        }
     }
 
     func read(context: ChannelHandlerContext) {
-        if isPaused || !handle.takesInput { holdsRead = true } else { context.read() }
+        if let handle, !isPaused, handle.takesInput { context.read() } else { holdsRead = true }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .some(.inputClosed) = event as? ChannelEvent {
             hasSentEnd = true
-            handle.sendEnd()
+            handle?.sendEnd()
         }
         context.fireUserInboundEventTriggered(event)
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        hasFailed = true
+        context.close(promise: nil)
+    }
 
     func channelInactive(context: ChannelHandlerContext) {
-        // With both ends said the stream is complete, and only its own end is still under way.
-        guard !isOver, !(hasSentEnd && hasReceivedEnd) else { return }
-        isOver = true
-        handle.fail("the local connection was closed")
+        guard !isOver else { return }
+        if hasReceivedEnd, !hasFailed {
+            // Our direction was closed already, so the local side's orderly end closes the channel at once.
+            if !hasSentEnd {
+                hasSentEnd = true
+                handle?.sendEnd()
+            }
+        } else {
+            isOver = true
+            abandon()
+        }
+    }
+
+    /// The local connection is gone in the middle.
+    private func abandon() {
+        handle?.fail("the local connection was closed")
         ended?.fail(ChannelError.eof)
+        ended = nil
     }
 
     // MARK: The far side
@@ -82,7 +116,11 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
 
     func resume() {
         isPaused = false
-        guard holdsRead, let context, handle.takesInput else { return }
+        resumeReading()
+    }
+
+    private func resumeReading() {
+        guard holdsRead, !isPaused, let context, let handle, handle.takesInput else { return }
         holdsRead = false
         context.read()
     }
@@ -96,11 +134,12 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
             closeBehindWrites(.all)
             ended?.succeed()
         }
+        ended = nil
     }
 
     private func written(_ byteCount: Int, isOK: Bool) {
         unwritten -= 1
-        if isOK, !isOver { handle.drained(byteCount) }
+        if isOK, !isOver { handle?.drained(byteCount) }
         if unwritten == 0, let mode = pendingClose { closeBehindWrites(mode) }
     }
 

@@ -134,7 +134,16 @@ public final class NodeLink: Sendable {
         }.get()
     }
 
-    /// Joins a local channel of this link's event loop, which reads nothing yet, to a service of the far side.
+    /// Makes a new channel ready for ``join(_:to:on:)``: to be called from its initialiser, before it can be read.
+    ///
+    /// Until it is joined nothing is read of it, and what it brings when it is closed meanwhile is kept.
+    public static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> {
+        channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(ChannelEnd())
+        }
+    }
+
+    /// Joins a local channel of this link's event loop, which was prepared, to a service of the far side.
     ///
     /// The future ends with the stream: with a ``StreamFailure`` when it ended in the middle.
     public func join(
@@ -144,12 +153,8 @@ public final class NodeLink: Sendable {
         return eventLoop.flatSubmit {
             let promise = channel.eventLoop.makePromise(of: Void.self)
             do {
-                try core.value.openService(service, on: session) { handle in
-                    let end = ChannelEnd(handle, ended: promise)
-                    try channel.pipeline.syncOperations.addHandler(end)
-                    return end
-                }
-                channel.setOption(.autoRead, value: true).whenFailure { _ in }
+                let end = try channel.pipeline.syncOperations.handler(type: ChannelEnd.self)
+                try core.value.openService(service, on: session, for: end, ended: promise)
             } catch {
                 promise.fail(error)
                 channel.close(promise: nil)

@@ -97,10 +97,19 @@ final class NodeLinkCore {
 
     /// Opens a stream with credit; `makeEnd` gets the handle and gives its end.
     func openService(
-        _ service: ServiceRequest, on session: SessionID, makeEnd: (StreamHandle) throws -> any StreamEnd
+        _ service: ServiceRequest, on session: SessionID, makeEnd: (StreamHandle) -> any StreamEnd
     ) throws {
         let key = try act { try $0.openService(service, on: session) }
-        ends[key] = try makeEnd(StreamHandle(link: self, key: key))
+        ends[key] = makeEnd(StreamHandle(link: self, key: key))
+    }
+
+    /// Opens a stream with credit for a local channel's end.
+    func openService(
+        _ service: ServiceRequest, on session: SessionID, for end: ChannelEnd, ended: EventLoopPromise<Void>
+    ) throws {
+        let key = try act { try $0.openService(service, on: session) }
+        ends[key] = end
+        end.attach(StreamHandle(link: self, key: key), ended: ended)
     }
 
     // MARK: Local ends
@@ -181,7 +190,7 @@ final class NodeLinkCore {
             act { $0.refuseService(key, message: NodeErrorText.unknownService) }
             return
         }
-        let end = ChannelEnd(StreamHandle(link: self, key: key))
+        let end = ChannelEnd()
         uses[key] = ServiceUse(name: name, friend: friend)
         target.connect(on: eventLoop, end: end).assumeIsolated().whenComplete { [self] result in
             switch result {
@@ -190,7 +199,7 @@ final class NodeLinkCore {
                 ends[key] = end
                 report(.serviceOpened(name: name, friend: friend))
                 act { $0.serviceConnected(key) }
-                channel.read()
+                end.attach(StreamHandle(link: self, key: key))
             case .failure(let error):
                 uses[key] = nil
                 report(.serviceNotListening(name: name, friend: friend, reason: "\(error)"))
@@ -234,7 +243,6 @@ extension ServiceTarget {
         let bootstrap = ClientBootstrap(group: eventLoop)
             .companionwayOptions()
             .connectTimeout(.seconds(10))
-            .channelOption(.autoRead, value: true)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(bound.value)

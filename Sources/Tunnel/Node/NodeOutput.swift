@@ -68,6 +68,8 @@ public enum StreamFailure: Error, Equatable, Sendable {
     case truncated
     /// The other side broke the rules of credit.
     case credit(CreditError)
+    /// Our own end gave up; what the other side was told.
+    case local(String)
 }
 
 /// Why a session ended otherwise than by goodbye, or never stood.

@@ -296,7 +296,7 @@ final class PeerSession {
     func abort(_ stream: StreamID, message: String) {
         guard streams[stream] != nil else { return }
         secure.muxrpc.fail(stream, message: message)
-        forget(stream, nil)
+        forget(stream, .local(message))
     }
 
     /// Hands on what arrived and sends what may be sent: once after every round of input.
