@@ -1,0 +1,70 @@
+internal import Logging
+internal import Multiserver
+internal import NIOCore
+internal import NIOPosix
+internal import Node
+
+/// A connection that lives as long as a command's work with it.
+enum Dialled {
+    /// Dials, hands the connection to `work`, and says goodbye whatever came of it; signals end it in order.
+    ///
+    /// A cancelled `work` finds its connection closed, so whatever it waits for fails.
+    ///
+    /// - Throws: ``CommandFailure`` with the hop that failed, or what `work` throws.
+    static func run<Value: Sendable>(
+        _ plan: DialPlan, _ work: @escaping @Sendable (PeerConnection) async throws -> Value
+    ) async throws -> Value {
+        try await Interruption.run {
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let connection: PeerConnection
+            do {
+                connection = try await connect(plan, on: group.next())
+            } catch let error as CancellationError {
+                // Dialling goes on for a while in the group's thread, which ends with the process.
+                throw error
+            } catch {
+                try? await group.shutdownGracefully()
+                throw (error as? HopFailure).map { CommandFailure($0) } ?? error
+            }
+            plan.logger.debug("connected", metadata: ["target": "\(plan.route.target.id)"])
+            let result = await outcome(of: work, with: connection)
+            await connection.close()
+            try? await group.shutdownGracefully()
+            return try result.get()
+        }
+    }
+
+    private static func outcome<Value: Sendable>(
+        of work: @Sendable (PeerConnection) async throws -> Value, with connection: PeerConnection
+    ) async -> Result<Value, any Error> {
+        await withTaskCancellationHandler {
+            do {
+                return .success(try await work(connection))
+            } catch let failure as HopFailure {
+                return .failure(CommandFailure(failure))
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            Task { await connection.close() }
+        }
+    }
+
+    /// Dials, and is not waited for any more once the task is cancelled.
+    private static func connect(
+        _ plan: DialPlan, on eventLoop: any EventLoop
+    ) async throws -> PeerConnection {
+        let (connections, continuation) = AsyncThrowingStream.makeStream(of: PeerConnection.self)
+        Task {
+            do {
+                let connection = try await plan.caller.connect(plan.route, on: eventLoop)
+                if case .terminated = continuation.yield(connection) { await connection.close() }
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: error)
+            }
+        }
+        for try await connection in connections { return connection }
+        throw CancellationError()
+    }
+}
