@@ -16,12 +16,13 @@ public struct CwayCommand: AsyncParsableCommand {
 
             EXAMPLES
               cway id                    print who this node is
+              cway call ADDRESS METHOD   call a method of a portal or peer
               cway help id               explain a command
 
             EXIT CODES
             \(ExitStatus.table)
             """,
-        subcommands: [IDCommand.self])
+        subcommands: [IDCommand.self, CallCommand.self])
 
     /// Made by ArgumentParser.
     public init() {}
