@@ -75,7 +75,8 @@ public struct CallCommand: AsyncParsableCommand {
             } catch {
                 throw CommandFailure(
                     .usage,
-                    "argument \(index + 1) of the method is no JSON (\(error)): write text in double quotes, '\"text\"'")
+                    "argument \(index + 1) of the method is no JSON (\(error)): write text in double quotes, '\"text\"'"
+                )
             }
         }
         return values

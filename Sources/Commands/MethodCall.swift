@@ -26,7 +26,8 @@ struct MethodCall: Sendable {
             try await follow(connection)
         case .sink, .duplex:
             throw CommandFailure(
-                .usage, "\(name.joined(separator: ".")) is a \(kind): only async methods and sources can be called")
+                .usage,
+                "\(name.joined(separator: ".")) is a \(kind): only async methods and sources can be called")
         }
     }
 
