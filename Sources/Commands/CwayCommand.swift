@@ -17,12 +17,13 @@ public struct CwayCommand: AsyncParsableCommand {
             EXAMPLES
               cway id                    print who this node is
               cway call ADDRESS METHOD   call a method of a portal or peer
+              cway speedtest ADDRESS     measure the way to a target and back
               cway help id               explain a command
 
             EXIT CODES
             \(ExitStatus.table)
             """,
-        subcommands: [IDCommand.self, CallCommand.self])
+        subcommands: [IDCommand.self, CallCommand.self, SpeedTestCommand.self])
 
     /// Made by ArgumentParser.
     public init() {}
