@@ -100,8 +100,9 @@ let package = Package(
 
         // Tests, one target per module.
         .target(
-            name: "TestSupport", dependencies: ["Sodium"], path: "Tests/TestSupport",
-            swiftSettings: settings),
+            name: "TestSupport",
+            dependencies: ["BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", nioCore],
+            path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
             name: "SodiumTests", dependencies: ["Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
@@ -152,5 +153,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
+
+        // Other implementations, started as processes.
+        .testTarget(
+            name: "InteropTests", dependencies: ["BoxStream", "SecretHandshake", "Sodium", "TestSupport"],
+            resources: [.copy("Peers")], swiftSettings: settings),
     ]
 )

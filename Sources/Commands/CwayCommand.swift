@@ -23,7 +23,10 @@ public struct CwayCommand: AsyncParsableCommand {
             EXIT CODES
             \(ExitStatus.table)
             """,
-        subcommands: [IDCommand.self, CallCommand.self, SpeedTestCommand.self])
+        subcommands: [
+            IDCommand.self, PortalCommand.self, ServeCommand.self, ConnectCommand.self, CallCommand.self,
+            SpeedTestCommand.self,
+        ])
 
     /// Made by ArgumentParser.
     public init() {}

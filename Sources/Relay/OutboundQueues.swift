@@ -9,22 +9,12 @@ public struct OutboundQueues<Batch> {
     /// How much a tunnel may send per turn, in bytes: 64 KiB, one batch.
     public static var quantumByteCount: Int { 64 << 10 }
 
-    /// What is sent on a tunnel.
-    public enum Item {
-        /// Packets.
-        case batch(Batch)
-        /// The end, plain or with an error's message; the tunnel is gone from here.
-        case end(message: String?)
-    }
-
-    /// What is to be sent next.
-    public struct Turn {
-        /// On which tunnel.
-        public let tunnel: TunnelID
-        /// What.
-        public let item: Item
-        /// Whether the tunnel's sender is to be told to go on.
-        public let resumesSender: Bool
+    /// What is to be sent next; consume it, so that the batch has one owner and can be sealed in place.
+    public enum Turn {
+        /// Packets of a tunnel, and whether its sender is to be told to go on.
+        case batch(TunnelID, Batch, resumesSender: Bool)
+        /// The end of a tunnel, plain or with an error's message; the tunnel is gone from here.
+        case end(TunnelID, message: String?)
     }
 
     private let patience: TimeAmount
@@ -67,8 +57,11 @@ public struct OutboundQueues<Batch> {
     }
 
     /// Puts the end behind what waits; a second one changes nothing.
+    ///
+    /// The tunnel cannot be stuck any more: its sender waits for nothing.
     public mutating func appendEnd(message: String?, to tunnel: TunnelID) {
         queues[tunnel]?.appendEnd(message: message)
+        stalledSince[tunnel] = nil
         activate(tunnel)
     }
 
@@ -86,11 +79,11 @@ public struct OutboundQueues<Batch> {
             case .batch(let batch, let byteCount, let next)?:
                 let resumes = queues[tunnel]?.flow.release(byteCount, next: next) ?? false
                 noteProgress(of: tunnel, at: now)
-                return Turn(tunnel: tunnel, item: .batch(batch), resumesSender: resumes)
+                return .batch(tunnel, batch, resumesSender: resumes)
             case .end(let message)?:
                 finishTurn()
                 remove(tunnel)
-                return Turn(tunnel: tunnel, item: .end(message: message), resumesSender: false)
+                return .end(tunnel, message: message)
             case .overdrawn?:
                 finishTurn()
                 turns.append(tunnel)
@@ -120,6 +113,7 @@ public struct OutboundQueues<Batch> {
     }
 
     private mutating func noteProgress(of tunnel: TunnelID, at now: NIODeadline) {
+        guard stalledSince[tunnel] != nil else { return }
         stalledSince[tunnel] = queues[tunnel]?.flow.isPaused == true ? now : nil
     }
 }

@@ -16,6 +16,8 @@ struct InboundBuffer {
         if arrived.readableBytes == 0 {
             arrived = bytes
         } else {
+            // Whoever never takes everything would else make the buffer grow by all that was taken.
+            if arrived.readerIndex >= arrived.readableBytes { arrived.discardReadBytes() }
             arrived.writeImmutableBuffer(bytes)
         }
     }

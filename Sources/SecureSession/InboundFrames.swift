@@ -37,17 +37,20 @@ struct InboundFrames: ~Copyable {
 
     /// The next input, or `nil` when the frame it is in has not arrived whole.
     mutating func next(
-        from arrived: inout InboundBuffer, isOpen: (StreamID) -> Bool
+        from arrived: inout InboundBuffer, mayBring: (StreamID) -> Bool
     ) throws(BoxStreamError) -> Input? {
         while true {
             switch state {
             case .awaitingHeader:
                 if let item = packets.next(from: &chunk) { return .item(item) }
+                chunk = ByteBuffer()
                 guard arrived.prepare(BoxFrame.headerByteCount) else { return nil }
                 if try openHeader(from: &arrived) { return .goodbye }
             case .awaitingBody(let byteCount):
                 guard arrived.prepare(byteCount) else { return nil }
-                if let packet = try verifyBody(byteCount, from: &arrived, isOpen: isOpen) { return packet }
+                if let packet = try verifyBody(byteCount, from: &arrived, mayBring: mayBring) {
+                    return packet
+                }
             case .announced:
                 var dropped = ByteBuffer()
                 openBody(from: &arrived, into: &dropped, dropping: 0)
@@ -86,17 +89,20 @@ struct InboundFrames: ~Copyable {
     }
 
     private mutating func verifyBody(
-        _ byteCount: Int, from arrived: inout InboundBuffer, isOpen: (StreamID) -> Bool
+        _ byteCount: Int, from arrived: inout InboundBuffer, mayBring: (StreamID) -> Bool
     ) throws(BoxStreamError) -> Input? {
         let header = try arrived.withPiece(byteCount) { piece throws(BoxStreamError) in
             try opener.verify(piece)
             let prefix = opener.prefix(of: piece)
-            return prefix.byteCount > PacketHeader.byteCount ? PacketHeader(prefix.bytes.span) : nil
+            guard prefix.byteCount > PacketHeader.byteCount else { return PacketHeader?.none }
+            let header = PacketHeader(prefix.bytes.span)
+            // Flags that mean nothing are not passed on: such a packet takes the other way and loses them.
+            return header?.flags == prefix.bytes[0] ? header : nil
         }
         state = .announced(byteCount: byteCount)
         if packets.isAtPacketBoundary, let header, header.isBinaryOfStream,
             Int(header.bodyByteCount) == byteCount - PacketHeader.byteCount,
-            let stream = StreamID(receivedNumber: header.requestNumber), isOpen(stream)
+            let stream = StreamID(receivedNumber: header.requestNumber), mayBring(stream)
         {
             return .packet(stream, byteCount: Int(header.bodyByteCount))
         }

@@ -66,7 +66,12 @@ struct OutboundFrames: ~Copyable {
     }
 
     /// Appends a batch: its packets get the stream's number and are sealed where they stand.
+    ///
+    /// A tunnelled session cannot seal them there, for want of the outer holes: it copies them.
     mutating func append(_ batch: consuming PacketBatch, on stream: StreamID) {
+        guard case .direct = framing else {
+            return append(packets: batch.packets(numbered: stream.sentNumber))
+        }
         var buffer = batch.buffer
         var offset = buffer.readerIndex
         while offset < buffer.writerIndex {

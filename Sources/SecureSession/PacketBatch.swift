@@ -42,6 +42,27 @@ public struct PacketBatch: Sendable {
         }
     }
 
+    /// The packets back to back, without headroom, under a stream's number.
+    func packets(numbered number: Int32) -> ByteBuffer {
+        var laidOut = buffer
+        var packets = ByteBufferAllocator().buffer(capacity: byteCount)
+        while laidOut.readableBytes > 0 {
+            laidOut.moveReaderIndex(forwardBy: BoxFrame.headerByteCount)
+            guard var header = laidOut.readPacketHeader() else { break }
+            header.requestNumber = number
+            packets.writePacketHeader(header)
+            var remaining = Int(header.bodyByteCount)
+            var room = BoxFrame.maximumBodyByteCount - PacketHeader.byteCount
+            while var piece = laidOut.readSlice(length: min(room, remaining)) {
+                remaining -= packets.writeBuffer(&piece)
+                guard remaining > 0 else { break }
+                laidOut.moveReaderIndex(forwardBy: BoxFrame.headerByteCount)
+                room = BoxFrame.maximumBodyByteCount
+            }
+        }
+        return packets
+    }
+
     /// Leaves 34 bytes for the header of a box; what they hold does not matter.
     mutating func reserveHeadroom() {
         buffer.writeRepeatingByte(0, count: BoxFrame.headerByteCount)

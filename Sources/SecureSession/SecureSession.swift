@@ -10,6 +10,9 @@ public import Sodium
 /// no socket and no clock. Give what arrives to ``receive(_:)`` and call ``next()`` until it returns `nil`; send
 /// what ``nextOutbound()`` returns, in that order. A throw is final: send nothing more and end the connection.
 ///
+/// What is open when the session ends or fails is told by the `transportEnded()` of ``muxrpc``. An owner bounds
+/// what a peer can make it hold by not calling ``next()``, and not reading, while ``outboundByteCount`` is high.
+///
 /// A reference type, because a node holds many in one table; it stays on the thread that made it.
 public final class SecureSession {
     /// What the owner is told.
@@ -44,6 +47,7 @@ public final class SecureSession {
     private var clientHandshake: ClientHandshake?
     private var serverHandshake: ServerHandshake?
     private var hasAnswered = false
+    private var peerHasSaidGoodbye = false
     private var inbound: InboundFrames?
     private var arrived = InboundBuffer()
     private var outbound: OutboundFrames
@@ -95,6 +99,15 @@ public final class SecureSession {
     /// Whether nothing more will be sent once ``nextOutbound()`` has returned `nil`.
     public var isFinished: Bool { phase == .finished || phase == .failed }
 
+    /// Whether an announced client waits for ``accept()`` or ``refuse()``.
+    ///
+    /// No honest client sends anything meanwhile, so the owner need not read it.
+    public var isAwaitingDecision: Bool { phase == .awaitingDecision }
+
+    /// What arrived and was not taken by ``next()`` yet, in bytes; after a `nil`, less than one frame's header
+    /// or body, unless a decision is awaited.
+    public var inboundByteCount: Int { arrived.byteCount }
+
     /// What waits to be sent, in bytes.
     public var outboundByteCount: Int { outbound.byteCount + muxrpc.outboxByteCount }
 
@@ -105,7 +118,7 @@ public final class SecureSession {
         if phase != .failed { arrived.append(bytes) }
     }
 
-    /// Takes note that nothing more will arrive.
+    /// Takes note that nothing more will arrive; call ``next()`` until `nil` first, or the rest is lost.
     ///
     /// - Throws: ``SecureSessionError/refused(answered:)`` during the handshake,
     ///   ``SecureSessionError/boxStream(_:)`` with `.truncated` when the goodbye is missing.
@@ -154,9 +167,20 @@ public final class SecureSession {
 
     private func nextInput() throws(SecureSessionError) -> InboundFrames.Input? {
         do {
-            return try inbound?.next(from: &arrived) { stream in muxrpc.isOpen(stream) }
+            return try inbound?.next(from: &arrived) { stream in mayBring(packetsOn: stream) }
         } catch {
             throw fail(.boxStream(error))
+        }
+    }
+
+    /// Whether the peer may send on a stream: it is open, of a kind that leads our way, and no goodbye was said.
+    private func mayBring(packetsOn stream: StreamID) -> Bool {
+        guard !peerHasSaidGoodbye else { return false }
+        switch muxrpc.kind(of: stream) {
+        case .duplex?: return true
+        case .source?: return stream.isOurs
+        case .sink?: return !stream.isOurs
+        case .async?, nil: return false
         }
     }
 
@@ -166,10 +190,13 @@ public final class SecureSession {
             return .packet(stream, byteCount: byteCount)
         case .item(let item):
             guard let event = muxrpc.receive(item) else { return nil }
-            if case .goodbye = event { answerGoodbye() }
+            if case .goodbye = event {
+                peerHasSaidGoodbye = true
+                finish()
+            }
             return .session(event)
         case .goodbye:
-            answerGoodbye()
+            finish()
             return .ended
         }
     }
@@ -195,9 +222,11 @@ public final class SecureSession {
     }
 
     /// Turns the announced client away: nothing is written.
+    ///
+    /// Does nothing once the handshake is over.
     public func refuse() {
-        serverHandshake?.refuse()
-        phase = .failed
+        guard phase == .handshake || phase == .awaitingDecision else { return }
+        forget()
     }
 
     private func advanceHandshake() throws(SecureSessionError) -> HandshakeStep? {
@@ -261,15 +290,20 @@ public final class SecureSession {
     public func nextBatch() -> PacketBatch? { nextOutbound().map(PacketBatch.init) }
 
     /// Sends bytes on an open stream, cut into binary packets that fit one box each; empty ones send nothing.
+    ///
+    /// Does nothing where the stream has ended: a packet behind an end, or for a number that was never open,
+    /// would end a Go session.
     public func send(_ bytes: ByteBuffer, on stream: StreamID) {
-        guard phase == .open, bytes.readableBytes > 0 else { return }
+        guard phase == .open, bytes.readableBytes > 0, muxrpc.isOpen(stream) else { return }
         sealOutbox()
         outbound.append(bytes, on: stream)
     }
 
-    /// Sends a batch on an open stream, sealed where it stands.
+    /// Sends a batch on an open stream, sealed where it stands; does nothing where the stream has ended.
+    ///
+    /// A tunnelled session copies it, because it has to leave holes for the outer one.
     public func send(_ batch: consuming PacketBatch, on stream: StreamID) {
-        guard phase == .open, !batch.isEmpty else { return }
+        guard phase == .open, !batch.isEmpty, muxrpc.isOpen(stream) else { return }
         sealOutbox()
         outbound.append(batch, on: stream)
     }
@@ -282,7 +316,7 @@ public final class SecureSession {
             sealOutbox()
             phase = .closing
         case .handshake, .awaitingDecision:
-            phase = .failed
+            forget()
         case .closing, .finished, .failed:
             return
         }
@@ -296,24 +330,26 @@ public final class SecureSession {
         phase = .finished
     }
 
-    /// Both goodbyes of the peer are answered with ours.
-    private func answerGoodbye() {
-        finish()
-    }
-
     private func sealOutbox() {
         guard phase == .open || phase == .closing, let packets = muxrpc.takeOutbox() else { return }
         outbound.append(packets: packets)
     }
 
-    /// Ends the session for good, and forgets its keys.
     private func fail(_ error: SecureSessionError) -> SecureSessionError {
+        forget()
+        return error
+    }
+
+    /// Ends the session for good, and forgets its keys and whatever waits.
+    private func forget() {
         phase = .failed
         clientHandshake = nil
         serverHandshake = nil
         inbound = nil
         arrived.discard()
         outbound.discard()
-        return error
+        // Closes the outbox, so that what the owner still answers does not pile up there.
+        muxrpc.sayGoodbye()
+        _ = muxrpc.takeOutbox()
     }
 }

@@ -22,7 +22,10 @@ struct TestedNetwork: Sendable {
 
     /// Runs both, then `body`, then ends both in order.
     ///
-    /// - Parameter allowsCaller: whether the endpoint lets the caller in.
+    /// - Parameters:
+    ///   - allowsCaller: whether the endpoint lets the caller in.
+    ///   - body: what to do with them.
+    /// - Throws: what `body` throws, or the reason why they did not start.
     static func run(
         allowsCaller: Bool = true, _ body: @escaping @Sendable (TestedNetwork) async throws -> Void
     ) async throws {

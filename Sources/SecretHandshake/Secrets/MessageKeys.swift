@@ -15,9 +15,11 @@ package struct AuthenticateKey: ~Copyable {
         key = hash.finalizeSecret()
     }
 
-    borrowing func seal(_ plain: [UInt8]) -> [UInt8] { key.sealOnce(plain) }
+    package borrowing func seal(_ plain: [UInt8]) -> [UInt8] { key.sealOnce(plain) }
 
-    borrowing func open(_ box: Span<UInt8>) throws(HandshakeError) -> [UInt8] { try key.openOnce(box) }
+    package borrowing func open(_ box: Span<UInt8>) throws(HandshakeError) -> [UInt8] {
+        try key.openOnce(box)
+    }
 }
 
 /// Seals the server's accept: SHA-256(K ‖ ab ‖ aB ‖ Ab).
@@ -38,9 +40,11 @@ package struct AcceptKey: ~Copyable {
         key = hash.finalizeSecret()
     }
 
-    borrowing func seal(_ plain: [UInt8]) -> [UInt8] { key.sealOnce(plain) }
+    package borrowing func seal(_ plain: [UInt8]) -> [UInt8] { key.sealOnce(plain) }
 
-    borrowing func open(_ box: Span<UInt8>) throws(HandshakeError) -> [UInt8] { try key.openOnce(box) }
+    package borrowing func open(_ box: Span<UInt8>) throws(HandshakeError) -> [UInt8] {
+        try key.openOnce(box)
+    }
 }
 
 extension SecretKey {

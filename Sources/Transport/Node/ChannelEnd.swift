@@ -18,6 +18,8 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
     private var isPaused = false
     private var holdsRead = false
     private var isOver = false
+    private var hasSentEnd = false
+    private var hasReceivedEnd = false
     private var unwritten = 0
     /// What is to be done behind the last write.
     private var pendingClose: CloseMode?
@@ -43,14 +45,18 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .some(.inputClosed) = event as? ChannelEvent { handle.sendEnd() }
+        if case .some(.inputClosed) = event as? ChannelEvent {
+            hasSentEnd = true
+            handle.sendEnd()
+        }
         context.fireUserInboundEventTriggered(event)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     func channelInactive(context: ChannelHandlerContext) {
-        guard !isOver else { return }
+        // With both ends said the stream is complete, and only its own end is still under way.
+        guard !isOver, !(hasSentEnd && hasReceivedEnd) else { return }
         isOver = true
         handle.fail("the local connection was closed")
         ended?.fail(ChannelError.eof)
@@ -69,7 +75,10 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
         context.writeAndFlush(wrapOutboundOut(bytes), promise: promise)
     }
 
-    func receiveEnd() { closeBehindWrites(.output) }
+    func receiveEnd() {
+        hasReceivedEnd = true
+        closeBehindWrites(.output)
+    }
 
     func resume() {
         isPaused = false

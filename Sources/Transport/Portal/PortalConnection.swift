@@ -54,7 +54,7 @@ public final class PortalConnection: ConnectionMachine {
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
         legs = PortalLegs(on: id, patience: settings.patience)
         stage = .handshake(until: now + settings.handshakeTime)
-        liveness = Liveness(pingAfter: settings.pingAfter, silenceLimit: settings.silenceLimit, at: now)
+        liveness = Liveness(heardAt: now)
         read = PortalLegs.Read(time: now, byteCount: 0)
     }
 
@@ -95,8 +95,10 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     /// Whether the peer's packets have to wait.
+    ///
+    /// Not any more when nothing follows them: the channel is about to go, and little is left.
     private var isBlocked: Bool {
-        guard isOpen else { return false }
+        guard isOpen, !hasInputEnded else { return false }
         return legs.isPaused || session.outboundByteCount > portal.settings.controlByteCount
     }
 
@@ -111,7 +113,7 @@ public final class PortalConnection: ConnectionMachine {
         process(at: now)
     }
 
-    /// The other side sends nothing more.
+    /// The other side sends nothing more, or the channel is gone.
     public func inputEnded(at now: NIODeadline) {
         hasInputEnded = true
         process(at: now)
@@ -134,7 +136,7 @@ public final class PortalConnection: ConnectionMachine {
             while !isBlocked, let event = try session.next() { try handle(event) }
             legs.flush(at: now, into: &outputs)
             isHoldingInput = isBlocked
-            if hasInputEnded, !isHoldingInput { try session.inputEnded() }
+            if hasInputEnded { try session.inputEnded() }
         } catch {
             breakOff(.failed(error))
         }
@@ -193,16 +195,15 @@ public final class PortalConnection: ConnectionMachine {
 
     /// Seals what a tunnel sends next; whether there was anything.
     private func takeTurn(at now: NIODeadline) -> Bool {
-        guard isOpen, let turn = legs.queues.next(at: now), let leg = legs[turn.tunnel] else {
-            return false
-        }
-        if turn.resumesSender { post(.resume(turn.tunnel), to: leg.far.mailbox) }
-        switch turn.item {
-        case .batch(let batch):
-            session.send(batch, on: leg.stream)
-        case .end(let message):
-            end(leg.stream, message: message)
-            forget(turn.tunnel)
+        guard isOpen, let turn = legs.queues.next(at: now) else { return false }
+        switch consume turn {
+        case .batch(let tunnel, let batch, let resumesSender):
+            guard let leg = legs[tunnel] else { return true }
+            if resumesSender { post(.resume(tunnel), to: leg.far.mailbox) }
+            session.send(consume batch, on: leg.stream)
+        case .end(let tunnel, let message):
+            if let leg = legs[tunnel] { end(leg.stream, message: message) }
+            forget(tunnel)
         }
         return true
     }
@@ -254,11 +255,11 @@ public final class PortalConnection: ConnectionMachine {
     private func checkLiveness(at now: NIODeadline) {
         // While we do not read for another's sake the peer's silence means nothing.
         if legs.isPaused { liveness.heard(at: now) }
-        switch liveness.turn(at: now) {
+        switch liveness.timeReached(now) {
         // Where too much is open the ping cannot be sent; the silence is measured all the same.
         case .ask: _ = try? session.muxrpc.call(["tunnel", "ping"], [])
         case .giveUp: breakOff(.silent)
-        case nil: break
+        case .wait: break
         }
     }
 

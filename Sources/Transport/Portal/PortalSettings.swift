@@ -36,12 +36,6 @@ public struct PortalSettings: Sendable {
     /// How long the handshake may take.
     public var handshakeTime = TimeAmount.seconds(10)
 
-    /// How long a peer may be silent before it is asked whether it is there.
-    public var pingAfter = TimeAmount.seconds(25)
-
-    /// How long a peer may be silent before it is given up.
-    public var silenceLimit = TimeAmount.seconds(45)
-
     /// How long the peer's goodbye, and then the end of its bytes, is awaited.
     public var closingTime = TimeAmount.seconds(2)
 

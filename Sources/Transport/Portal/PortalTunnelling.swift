@@ -82,7 +82,8 @@ extension PortalConnection {
     /// It is refused where it cannot be opened, and where the endpoint leaves too much unread: each call to it
     /// takes memory that no tunnel's queue counts.
     private func open(_ tunnel: PortalTunnel, argument: JSONValue, request: String) {
-        guard session.outboundByteCount <= portal.settings.controlByteCount,
+        // The flow is closed where the tunnel was cut by a third connection, whose message came first.
+        guard session.outboundByteCount <= portal.settings.controlByteCount, !tunnel.endpoint.flow.isClosed,
             let stream = try? session.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
         else {
             let refusal = ConnectRefusal.unreachable(request)

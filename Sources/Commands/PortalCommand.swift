@@ -1,0 +1,65 @@
+public import ArgumentParser
+internal import Logging
+internal import Multiserver
+internal import Node
+
+/// `cway portal`: runs a portal.
+public struct PortalCommand: AsyncParsableCommand {
+    /// What ArgumentParser needs to know.
+    public static let configuration = CommandConfiguration(
+        commandName: "portal",
+        abstract: "Run a portal, through which nodes behind NATs are reached.",
+        discussion: """
+            Prints one line when it is ready: its address, which nodes give to --portal. The portal sees who connects \
+            to whom and how much, never what. It stops in order at SIGINT or SIGTERM.
+
+            EXAMPLES
+              cway portal --listen '*:8008'           on every address of this machine
+              cway portal --listen localhost:0        for trying things out, on any free port
+              cway portal --listen portal.example.org:8008
+            """)
+
+    @OptionGroup private var common: CommonOptions
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Where to listen; may be given several times. Port 0 is any free one.", valueName: "host:port"),
+        transform: Parsing.listenAddress)
+    private var listen: [ListenAddress] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Connections that one source address may have. Default: 64.", valueName: "n"))
+    private var connectionsPerAddress: Int?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("New handshakes of one source address per second. Default: 20.", valueName: "n"))
+    private var handshakesPerSecond: Int?
+
+    /// Made by ArgumentParser.
+    public init() {}
+
+    /// Serves until a signal.
+    public func run() async throws {
+        let home = try common.preparedHome()
+        var flags = common.flags
+        flags.listen = listen
+        flags.connectionsPerAddress = connectionsPerAddress
+        flags.handshakesPerSecondPerAddress = handshakesPerSecond
+        let (settings, logger) = try await common.settings(in: home, flags: flags)
+        guard !settings.listen.isEmpty else {
+            throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
+        }
+        let (identity, _) = try common.identity(in: home)
+        try await Serving.run(threads: nil, logger: logger) { group in
+            [
+                PortalService(.init(identity: identity, settings: settings), group: group, logger: logger) {
+                    addresses in
+                    for address in addresses { try Surroundings.current.print("\(address)") }
+                }
+            ]
+        }
+    }
+}

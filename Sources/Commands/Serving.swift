@@ -1,0 +1,49 @@
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Node
+internal import ServiceLifecycle
+internal import UnixSignals
+
+/// Runs services until SIGINT or SIGTERM, then lets them close in order.
+enum Serving {
+    /// How long closing in order may take before the process ends without.
+    static let shutdownTime = Duration.seconds(5)
+
+    /// - Parameters:
+    ///   - threads: how many event loops; one per core where it is `nil`.
+    ///   - services: makes the services on those loops.
+    static func run(
+        threads: Int?, logger: Logger, _ services: (any EventLoopGroup) async throws -> [any Service]
+    ) async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: threads ?? System.coreCount)
+        // Its debug lines describe the services with all that they hold, which is nobody's business.
+        var lifecycleLogger = Logger(label: "cway.lifecycle")
+        lifecycleLogger.logLevel = .warning
+        do {
+            var configuration = ServiceGroupConfiguration(
+                services: try await services(group).map {
+                    .init(service: $0, successTerminationBehavior: .ignore)
+                },
+                gracefulShutdownSignals: [.sigint, .sigterm], logger: lifecycleLogger)
+            configuration.maximumGracefulShutdownDuration = shutdownTime
+            try await ServiceGroup(configuration: configuration).run()
+        } catch {
+            try? await group.shutdownGracefully()
+            throw CommandFailure(servingError: error)
+        }
+        try? await group.shutdownGracefully()
+    }
+}
+
+extension CommandFailure {
+    /// What ended a service, as the command's failure.
+    init(servingError error: any Error) {
+        switch error {
+        case let failure as CommandFailure: self = failure
+        case let failure as HopFailure: self.init(failure)
+        case let error as IOError: self.init(.unexpected, "cannot listen: \(error)")
+        default: self.init(.unexpected, error)
+        }
+    }
+}

@@ -1,0 +1,160 @@
+import MuxRPC
+import Multiserver
+import NIOCore
+import SecureSession
+import Sodium
+import Testing
+import Transport
+import Tunnel
+
+@Suite("A portal answers")
+struct PortalCallsTests {
+    @Test("what is asked of a portal or a room")
+    func answers() throws {
+        let world = try PortalWorld()
+        let (peer, _) = try world.connect(.random())
+        #expect(world.happenings == [.connected(peer.key)])
+        let metadata: JSONValue = [
+            "name": "the portal", "membership": false, "features": ["tunnel", "room1"],
+        ]
+        let expected: [(String, JSONValue)] = [
+            ("tunnel.ping", 1_795_000_000_000), ("room.metadata", metadata), ("tunnel.isRoom", metadata),
+            ("tunnel.announce", true), ("tunnel.leave", true), ("tunnel.leave", true),
+            ("whoami", ["id": .string(world.portalKey.id), "caller": .string(peer.key.id)]),
+            ("manifest", PortalCall.manifest.tree),
+        ]
+        let calls = try expected.map { try peer.call($0.0) }
+        let members = try peer.open(.source, "room.members")
+        let unknown = try peer.call("gossip.ping")
+        let hidden = try peer.call("tunnel.announce", [["hidden": true, "tokens": []]])
+        world.run()
+        for (call, (_, answer)) in zip(calls, expected) { #expect(peer.replies[call] == .value(answer)) }
+        #expect(peer.ends[members]?.isEmpty == true && peer.values[members] == nil)
+        let refusal = RemoteError("method:gossip,ping is not in list of allowed methods")
+        #expect(peer.replies[unknown] == .failure(refusal))
+        #expect(
+            peer.replies[hidden] == .failure(RemoteError("this portal does not know hidden announcements")))
+        #expect(world.happenings.dropFirst() == [.announced(peer.key, .explicit), .left(peer.key)])
+    }
+
+    @Test("subscribers with the list, themselves included, and with who comes and goes")
+    func lists() throws {
+        let world = try PortalWorld()
+        let (first, _) = try world.connect(.random())
+        let endpoints = try first.open(.source, "tunnel.endpoints")
+        let attendants = try first.open(.source, "room.attendants")
+        world.run()
+        let own = JSONValue.string(first.key.id)
+        #expect(first.values[endpoints] == [[own]])
+        #expect(first.values[attendants] == [["type": "state", "ids": [own]]])
+
+        let (second, link) = try world.connect(.random())
+        _ = try second.call("tunnel.announce")
+        world.wait(.milliseconds(100))
+        let other = JSONValue.string(second.key.id)
+        let both: JSONValue = .array([first.key.id, second.key.id].sorted().map { .string($0) })
+        #expect(first.values[endpoints] == [[own], both])
+        #expect(first.values[attendants]?.last == ["type": "joined", "id": other])
+        world.drop(link)
+        world.wait(.milliseconds(100))
+        #expect(first.values[endpoints] == [[own], both, [own]])
+        #expect(first.values[attendants]?.last == ["type": "left", "id": other])
+
+        // A subscription announces: the first can be reached.
+        let (client, _) = try world.connect(.random())
+        _ = try client.open(.duplex, "tunnel.connect", [["target": own]])
+        world.run()
+        #expect(first.tunnels.count == 1)
+    }
+
+    @Test("subscribers at most once in 100 milliseconds")
+    func interval() throws {
+        let world = try PortalWorld()
+        let (subscriber, _) = try world.connect(.random())
+        let stream = try subscriber.open(.source, "tunnel.endpoints")
+        world.wait(.seconds(1))
+        for _ in 0..<50 {
+            let (peer, _) = try world.connect(.random())
+            _ = try peer.call("tunnel.announce")
+            world.wait(.milliseconds(10))
+        }
+        world.wait(.seconds(1))
+        let lists = subscriber.values[stream] ?? []
+        #expect((6...7).contains(lists.count), "the first, and one per 100 milliseconds")
+        #expect(lists.last?.array?.count == 51)
+    }
+
+    @Test("a subscriber that does not read with a fresh state when it does")
+    func slowSubscriber() throws {
+        let world = try PortalWorld { $0.subscriberByteCount = 1000 }
+        let (subscriber, link) = try world.connect(.random())
+        let stream = try subscriber.open(.source, "room.attendants")
+        world.run()
+        let (peer, _) = try world.connect(.random())
+        link.isPeerReading = false
+        for _ in 0..<Attendance.changeLimit {
+            _ = try peer.call("tunnel.announce")
+            _ = try peer.call("tunnel.leave")
+            world.wait(.milliseconds(1))
+        }
+        #expect(link.connection.phase == .running)
+        _ = try peer.call("tunnel.announce")
+        world.run()
+        link.isPeerReading = true
+        world.run()
+        let state: JSONValue = .array([subscriber.key.id, peer.key.id].sorted().map { .string($0) })
+        #expect(subscriber.values[stream]?.last == ["type": "state", "ids": state])
+        #expect((subscriber.values[stream] ?? []).count < 250)
+    }
+
+    @Test("no more subscriptions than the limit")
+    func subscriptionLimit() throws {
+        let world = try PortalWorld { $0.subscriptionLimit = 2 }
+        let (peer, _) = try world.connect(.random())
+        let streams = try (0..<3).map { _ in try peer.open(.source, "tunnel.endpoints") }
+        world.run()
+        #expect(peer.ends == [streams[2]: "too many subscriptions"])
+        peer.session.muxrpc.end(streams[0])
+        let again = try peer.open(.source, "tunnel.endpoints")
+        world.run()
+        #expect(peer.ends[again] == nil && peer.values[again]?.count == 1)
+    }
+
+    @Test("the older of two announcements with a late error, then goodbye")
+    func replaced() throws {
+        let world = try PortalWorld()
+        let identity = try Identity.random()
+        let (older, link) = try world.connect(identity)
+        let announcement = try older.call("tunnel.announce")
+        world.run()
+        #expect(older.replies[announcement] == .value(true))
+        let (newer, _) = try world.connect(identity)
+        let stream = try newer.open(.source, "tunnel.endpoints")
+        world.run()
+        #expect(link.connection.phase == .running, "a subscription replaces no announcement")
+        #expect(newer.values[stream]?.count == 1)
+
+        _ = try newer.call("tunnel.announce")
+        world.run()
+        #expect(older.lateFailures == [announcement: RemoteError(PortalMessage.announcedElsewhere)])
+        #expect(older.hasGoodbye && older.hasEnded && link.connection.phase == .finished)
+        #expect(world.happenings.contains(.disconnected(older.key, .replaced)))
+        let (client, _) = try world.connect(.random())
+        _ = try client.open(.duplex, "tunnel.connect", [["target": .string(newer.key.id)]])
+        world.run()
+        #expect(newer.tunnels.count == 1)
+    }
+
+    @Test("the older of two subscriptions with an error on its stream")
+    func replacedSubscription() throws {
+        let world = try PortalWorld()
+        let identity = try Identity.random()
+        let (older, link) = try world.connect(identity)
+        let stream = try older.open(.source, "room.attendants")
+        let (newer, _) = try world.connect(identity)
+        _ = try newer.open(.source, "room.attendants")
+        world.run()
+        #expect(older.ends[stream] == PortalMessage.announcedElsewhere)
+        #expect(link.connection.phase == .finished)
+    }
+}

@@ -1,0 +1,218 @@
+import MuxRPC
+import Multiserver
+import NIOCore
+import SecureSession
+import Sodium
+import TestSupport
+import Testing
+import Transport
+import Tunnel
+
+@Suite("A portal under pressure")
+struct PortalPressureTests {
+    private struct Tunnel {
+        let near: StreamID
+        let far: StreamID
+    }
+
+    /// A client with tunnels to an endpoint.
+    private func connect(
+        _ client: SessionPeer, to endpoint: SessionPeer, in world: PortalWorld
+    ) throws -> Tunnel {
+        let near = try client.open(.duplex, "tunnel.connect", [["target": .string(endpoint.key.id)]])
+        world.run()
+        return Tunnel(near: near, far: try #require(endpoint.tunnels.last?.stream))
+    }
+
+    private func announced(in world: PortalWorld) throws -> (SessionPeer, Link) {
+        let (endpoint, link) = try world.connect(.random())
+        _ = try endpoint.call("tunnel.announce")
+        world.run()
+        return (endpoint, link)
+    }
+
+    @Test("pauses the sender at the limit, resumes it, and loses nothing")
+    func pauseAndResume() throws {
+        let world = try PortalWorld { $0.tunnelQueueByteCount = 1 << 20 }
+        let (endpoint, slow) = try announced(in: world)
+        let (client, fast) = try world.connect(.random())
+        let tunnel = try connect(client, to: endpoint, in: world)
+
+        fast.readByteCount = 256 << 10
+        slow.isPeerReading = false
+        var random = SeededRandom(seed: 4)
+        let bytes = ByteBuffer(bytes: random.bytes(3 << 20))
+        client.session.send(bytes, on: tunnel.near)
+        world.run()
+        #expect(!fast.connection.wantsInput && fast.unread.readableBytes > 1 << 20)
+        #expect(slow.connection.wantsInput, "data towards a peer never stops reading from it")
+        let queued = world.portal.statistics.queuedByteCount
+        #expect(queued > 1 << 20 && queued <= (1 << 20) + (64 << 10) + 4139)
+
+        world.wait(.seconds(4))
+        slow.isPeerReading = true
+        world.wait(.seconds(10))
+        #expect(fast.connection.wantsInput && fast.unread.readableBytes == 0)
+        #expect(endpoint.bytes[tunnel.far] == bytes)
+        #expect(world.portal.statistics.queuedByteCount == 0)
+        #expect(client.ends.isEmpty && endpoint.ends.isEmpty)
+    }
+
+    @Test("lets a sender go that breaks while it is paused, and delivers what it had sent")
+    func breaksWhilePaused() throws {
+        let world = try PortalWorld { $0.tunnelQueueByteCount = 100_000 }
+        let (endpoint, slow) = try announced(in: world)
+        let (client, fast) = try world.connect(.random())
+        let tunnel = try connect(client, to: endpoint, in: world)
+        slow.isPeerReading = false
+        client.session.send(ByteBuffer(repeating: 1, count: 200_000), on: tunnel.near)
+        world.run()
+        #expect(!fast.connection.wantsInput)
+        world.drop(fast)
+        #expect(fast.connection.phase == .broken)
+        #expect(world.portal.statistics.connectionCount == 1)
+        world.wait(.seconds(10))
+        slow.isPeerReading = true
+        world.run()
+        #expect(endpoint.bytes[tunnel.far] == ByteBuffer(repeating: 1, count: 200_000))
+        #expect(endpoint.ends[tunnel.far] == PortalMessage.otherSideIsGone)
+    }
+
+    @Test("cuts the tunnel of a reader that stands still after five seconds, and no other")
+    func stuck() throws {
+        let world = try PortalWorld { $0.tunnelQueueByteCount = 1 << 20 }
+        let (still, slow) = try announced(in: world)
+        let (lively, _) = try announced(in: world)
+        let (client, link) = try world.connect(.random())
+        let stuck = try connect(client, to: still, in: world)
+        let other = try connect(client, to: lively, in: world)
+
+        slow.isPeerReading = false
+        let before = world.happenings.count
+        client.session.send(ByteBuffer(repeating: 1, count: 3 << 20), on: stuck.near)
+        client.session.send(ByteBuffer(string: "behind it"), on: other.near)
+        world.wait(.milliseconds(4999))
+        #expect(client.ends.isEmpty && !link.connection.wantsInput && lively.bytes.isEmpty)
+
+        world.wait(.milliseconds(1))
+        let message = TunnelCut.stuck.message
+        #expect(client.ends == [stuck.near: message] && link.connection.wantsInput)
+        #expect(lively.bytes[other.far] == ByteBuffer(string: "behind it"))
+        #expect(world.portal.statistics.queuedByteCount == 0 && world.portal.statistics.tunnelCount == 1)
+        #expect(world.happenings.dropFirst(before) == [.tunnelCut(world.firstTunnel, .stuck)])
+        slow.isPeerReading = true
+        world.run()
+        #expect(still.ends == [stuck.far: message])
+        #expect(still.bytes.isEmpty, "what waited is dropped")
+    }
+
+    @Test("cuts the tunnel with the oldest data when the budget is used up")
+    func budget() throws {
+        let world = try PortalWorld { $0.memoryByteCount = 1 << 20 }
+        let (still, slow) = try announced(in: world)
+        let (client, _) = try world.connect(.random())
+        let older = try connect(client, to: still, in: world)
+        let newer = try connect(client, to: still, in: world)
+        slow.isPeerReading = false
+        client.session.send(ByteBuffer(repeating: 1, count: 10_000), on: older.near)
+        world.wait(.seconds(1))
+        client.session.send(ByteBuffer(repeating: 2, count: 1_000_000), on: newer.near)
+        world.run()
+        #expect(client.ends.isEmpty)
+        client.session.send(ByteBuffer(repeating: 2, count: 30_000), on: newer.near)
+        world.run()
+        #expect(client.ends == [older.near: TunnelCut.memory.message])
+        slow.isPeerReading = true
+        world.run()
+        #expect(still.ends == [older.far: TunnelCut.memory.message])
+        #expect(still.bytes[newer.far] == ByteBuffer(repeating: 2, count: 1_030_000))
+    }
+
+    @Test("puts ends behind the data of their direction and drops the other's")
+    func ends() throws {
+        let world = try PortalWorld()
+        let (endpoint, slow) = try announced(in: world)
+        let (client, quick) = try world.connect(.random())
+        let tunnel = try connect(client, to: endpoint, in: world)
+        slow.isPeerReading = false
+        quick.isPeerReading = false
+        endpoint.session.send(ByteBuffer(string: "never read"), on: tunnel.far)
+        world.run()
+        client.session.send(ByteBuffer(repeating: 1, count: 500_000), on: tunnel.near)
+        client.session.muxrpc.end(tunnel.near)
+        world.run()
+        endpoint.session.send(ByteBuffer(string: "nor this"), on: tunnel.far)
+        slow.isPeerReading = true
+        quick.isPeerReading = true
+        world.run()
+        #expect(endpoint.bytes[tunnel.far] == ByteBuffer(repeating: 1, count: 500_000))
+        #expect(endpoint.ends[tunnel.far]?.isEmpty == true)
+        #expect(client.bytes[tunnel.near] == nil)
+        let statistics = world.portal.statistics
+        #expect(statistics.tunnelCount == 0 && statistics.queuedByteCount == 0)
+    }
+
+    @Test("serves the tunnels towards one peer in turns")
+    func turns() throws {
+        let world = try PortalWorld()
+        let (endpoint, slow) = try announced(in: world)
+        let clients = try (0..<3).map { _ in try world.connect(.random()).0 }
+        let tunnels = try clients.map { try connect($0, to: endpoint, in: world) }
+        slow.isPeerReading = false
+        for (client, tunnel) in zip(clients, tunnels) {
+            client.session.send(ByteBuffer(repeating: 1, count: 1 << 20), on: tunnel.near)
+            world.run()
+        }
+        for _ in 0..<12 {
+            guard let bytes = slow.connection.nextWrite(at: world.now) else { break }
+            endpoint.receive(bytes)
+        }
+        let counts = tunnels.map { endpoint.bytes[$0.far]?.readableBytes ?? 0 }
+        #expect((counts.max() ?? 0) - (counts.min() ?? 0) <= 64 << 10)
+    }
+
+    @Test("does not read a peer that asks and does not read the answers")
+    func controlBacklog() throws {
+        let world = try PortalWorld { $0.controlByteCount = 10_000 }
+        let (peer, link) = try world.connect(.random())
+        link.isPeerReading = false
+        link.readByteCount = 1000
+        let calls = try (0..<1000).map { _ in try peer.call("whoami") }
+        world.run()
+        #expect(!link.connection.wantsInput && link.unread.readableBytes > 0)
+        link.isPeerReading = true
+        world.run()
+        #expect(link.connection.wantsInput && link.unread.readableBytes == 0)
+        #expect(peer.replies.count == calls.count)
+    }
+
+    @Test("refuses to call an endpoint that leaves its calls unread")
+    func unreadCalls() throws {
+        let world = try PortalWorld { $0.controlByteCount = 2000 }
+        let (endpoint, slow) = try announced(in: world)
+        let (client, _) = try world.connect(.random())
+        slow.isPeerReading = false
+        let argument: JSONValue = ["target": .string(endpoint.key.id)]
+        let streams = try (0..<20).map { _ in try client.open(.duplex, "tunnel.connect", [argument]) }
+        world.run()
+        let refused = streams.filter { client.ends[$0] == "could not connect to:\(endpoint.key.id)" }
+        #expect(!refused.isEmpty && refused.count < 20)
+        #expect(world.portal.statistics.tunnelCount == 20 - refused.count)
+    }
+
+    @Test("allows a connection no more tunnels than the limit")
+    func tunnelLimit() throws {
+        let world = try PortalWorld { $0.tunnelLimit = 2 }
+        let (endpoint, _) = try announced(in: world)
+        let (other, _) = try announced(in: world)
+        let (client, _) = try world.connect(.random())
+        _ = try connect(client, to: endpoint, in: world)
+        _ = try connect(client, to: endpoint, in: world)
+        let third = try client.open(.duplex, "tunnel.connect", [["target": .string(other.key.id)]])
+        let (latecomer, _) = try world.connect(.random())
+        let fourth = try latecomer.open(.duplex, "tunnel.connect", [["target": .string(endpoint.key.id)]])
+        world.run()
+        #expect(client.ends[third] == "too many tunnels")
+        #expect(latecomer.ends[fourth] == "could not connect to:\(endpoint.key.id)")
+    }
+}

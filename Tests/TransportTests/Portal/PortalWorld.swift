@@ -1,0 +1,150 @@
+import NIOCore
+import Relay
+import SecretHandshake
+import SecureSession
+import Sodium
+import Synchronization
+import Transport
+
+/// The peer's end of a wire to a portal.
+protocol WirePeer: AnyObject {
+    /// The next bytes that the peer sends.
+    func nextOutbound() -> ByteBuffer?
+    /// Bytes from the portal.
+    func receive(_ bytes: ByteBuffer)
+}
+
+/// Messages that wait for a connection, as a channel's event loop would hold them.
+final class QueueMailbox: RelayMailbox {
+    private let messages = Mutex<[RelayMessage]>([])
+
+    func post(_ message: RelayMessage) { messages.withLock { $0.append(message) } }
+
+    func takeAll() -> [RelayMessage] {
+        messages.withLock { messages in
+            defer { messages = [] }
+            return messages
+        }
+    }
+}
+
+/// One connection of the portal and the peer at its other end.
+final class Link {
+    let connection: PortalConnection
+    let peer: any WirePeer
+    fileprivate let mailbox: QueueMailbox
+    /// Whether the peer's socket takes what the portal writes.
+    var isPeerReading = true
+    /// The longest piece in which bytes reach the portal.
+    var readByteCount = Int.max
+    /// What the peer has sent and the portal has not read.
+    fileprivate(set) var unread = ByteBuffer()
+
+    fileprivate init(_ peer: any WirePeer, portal: Portal, at now: NIODeadline) {
+        mailbox = QueueMailbox()
+        connection = PortalConnection(portal: portal, mailbox: mailbox, at: now)
+        self.peer = peer
+    }
+}
+
+/// A portal with peers around it, joined by memory instead of sockets; time stands still until it is moved.
+final class PortalWorld {
+    let portal: Portal
+    let network = NetworkIdentifier(FixedBytes<32>())
+    private(set) var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
+    private(set) var happenings: [PortalHappening] = []
+    private var links: [Link] = []
+
+    init(_ change: (inout PortalSettings) -> Void = { _ in }) throws {
+        var settings = PortalSettings(name: "the portal") { 1_795_000_000_000 }
+        change(&settings)
+        portal = Portal(identity: try .random(), network: network, settings: settings)
+    }
+
+    /// The first tunnel that was opened.
+    var firstTunnel: TunnelID { TunnelID(1) }
+
+    var portalKey: PublicKey { portal.identity.publicKey }
+
+    /// Joins a peer to the portal.
+    func join(_ peer: any WirePeer) -> Link {
+        let link = Link(peer, portal: portal, at: now)
+        links.append(link)
+        return link
+    }
+
+    /// A peer with a real session, its handshake done.
+    func connect(_ identity: Identity) throws -> (SessionPeer, Link) {
+        let peer = try SessionPeer(identity, to: portalKey, network: network)
+        let link = join(peer)
+        run()
+        return (peer, link)
+    }
+
+    /// The connection's transport breaks.
+    func drop(_ link: Link) {
+        link.connection.inputEnded(at: now)
+        run()
+        links.removeAll { $0 === link }
+    }
+
+    /// Lets everything happen that can happen at this moment.
+    func run() {
+        var hasMoved = true
+        while hasMoved {
+            hasMoved = false
+            for link in links {
+                for message in link.mailbox.takeAll() {
+                    link.connection.deliver(message, at: now)
+                    hasMoved = true
+                }
+                if carry(link) { hasMoved = true }
+            }
+        }
+    }
+
+    /// Moves the clock, stopping at every deadline in between.
+    func wait(_ amount: TimeAmount) {
+        let end = now + amount
+        run()
+        while let next = links.compactMap(\.connection.deadline).min(), next <= end {
+            now = max(now, next)
+            for link in links where link.connection.deadline.map({ $0 <= now }) == true {
+                link.connection.timeReached(now)
+            }
+            run()
+        }
+        now = end
+    }
+
+    private func carry(_ link: Link) -> Bool {
+        var hasMoved = perform(link)
+        while var bytes = link.peer.nextOutbound() { link.unread.writeBuffer(&bytes) }
+        while link.connection.wantsInput,
+            let bytes = link.unread.readSlice(length: min(link.readByteCount, link.unread.readableBytes)),
+            bytes.readableBytes > 0
+        {
+            link.connection.receive(bytes, at: now)
+            hasMoved = perform(link) || true
+        }
+        while link.isPeerReading, link.connection.phase != .broken,
+            let bytes = link.connection.nextWrite(at: now)
+        {
+            link.peer.receive(bytes)
+            hasMoved = perform(link) || true
+        }
+        return hasMoved
+    }
+
+    private func perform(_ link: Link) -> Bool {
+        var hasMoved = false
+        while let output = link.connection.nextOutput() {
+            hasMoved = true
+            switch output {
+            case .post(let message, let mailbox): mailbox.post(message)
+            case .happened(let happening): happenings.append(happening)
+            }
+        }
+        return hasMoved
+    }
+}

@@ -1,0 +1,85 @@
+import MuxRPC
+import NIOCore
+import SecretHandshake
+import SecureSession
+import Sodium
+import Testing
+
+/// A peer with a real session, which keeps what it was told.
+final class SessionPeer: WirePeer {
+    let session: SecureSession
+    let key: PublicKey
+    /// Calls of the portal.
+    private(set) var requests: [Request] = []
+    private(set) var replies: [RequestNumber: Reply] = [:]
+    private(set) var lateFailures: [RequestNumber: RemoteError] = [:]
+    /// Bytes on streams, and the packets they came in.
+    private(set) var bytes: [StreamID: ByteBuffer] = [:]
+    private(set) var packets: [StreamID: [ByteBuffer]] = [:]
+    /// JSON on streams.
+    private(set) var values: [StreamID: [JSONValue]] = [:]
+    /// How streams ended: with an error's message, or plainly, with an empty one.
+    private(set) var ends: [StreamID: String] = [:]
+    private(set) var hasGoodbye = false
+    private(set) var hasEnded = false
+    /// Whether pings are answered.
+    var answersPings = true
+
+    init(_ identity: Identity, to portal: PublicKey, network: NetworkIdentifier) throws {
+        key = identity.publicKey
+        session = try SecureSession(
+            dialling: portal, as: identity, network: network,
+            manifest: ["tunnel.connect": .duplex, "tunnel.ping": .async])
+    }
+
+    func nextOutbound() -> ByteBuffer? { session.nextOutbound() }
+
+    func receive(_ bytes: ByteBuffer) {
+        session.receive(bytes)
+        do {
+            while let event = try session.next() { note(event) }
+        } catch {
+            Issue.record("the portal sent what a session does not take: \(error)")
+        }
+    }
+
+    private func note(_ event: SecureSession.Event) {
+        switch event {
+        case .client, .established: break
+        case .packet(let stream, _):
+            var body = ByteBuffer()
+            session.openPacket(into: &body)
+            keep(body, on: stream)
+        case .session(.request(let request)):
+            requests.append(request)
+            guard answersPings, request.name == ["tunnel", "ping"] else { return }
+            session.muxrpc.fail(request.number, message: "an error is an answer too")
+        case .session(.reply(let call, let reply)): replies[call] = reply
+        case .session(.lateFailure(let call, let error)): lateFailures[call] = error
+        case .session(.data(let stream, .json, let body)):
+            values[stream, default: []].append((try? JSONValue(parsing: body)) ?? .null)
+        case .session(.data(let stream, _, let body)): keep(body, on: stream)
+        case .session(.ended(let stream, let error)): ends[stream] = error?.message ?? ""
+        case .session(.goodbye): hasGoodbye = true
+        case .ended: hasEnded = true
+        }
+    }
+
+    private func keep(_ body: ByteBuffer, on stream: StreamID) {
+        packets[stream, default: []].append(body)
+        bytes[stream, default: ByteBuffer()].writeImmutableBuffer(body)
+    }
+
+    /// Calls a method, which is answered when the world has run.
+    func call(_ name: String, _ arguments: [JSONValue] = []) throws -> RequestNumber {
+        try session.muxrpc.call(name.split(separator: ".").map(String.init), arguments)
+    }
+
+    /// Opens a stream.
+    func open(_ kind: CallKind, _ name: String, _ arguments: [JSONValue] = []) throws -> StreamID {
+        try session.muxrpc.open(kind, name.split(separator: ".").map(String.init), arguments)
+    }
+
+    /// The streams that the portal has opened for clients.
+    var tunnels: [Request] { requests.filter { $0.name == ["tunnel", "connect"] } }
+}

@@ -1,0 +1,76 @@
+import MuxRPC
+import Multiserver
+import Sodium
+import TestSupport
+import Testing
+import Tunnel
+
+@Suite("A request to connect")
+struct ConnectRequestTests {
+    private let portal: PublicKey
+    private let target: PublicKey
+    private let caller: PublicKey
+
+    init() throws {
+        var random = SeededRandom(seed: 3)
+        portal = PublicKey(try FixedBytes(random.bytes(32).span))
+        target = PublicKey(try FixedBytes(random.bytes(32).span))
+        caller = PublicKey(try FixedBytes(random.bytes(32).span))
+    }
+
+    private func read(_ arguments: [JSONValue]) throws(ConnectRefusal) -> ConnectRequest {
+        try ConnectRequest(arguments, from: caller, at: portal)
+    }
+
+    @Test("is forwarded untouched, but for what is missing or must be true")
+    func forwarded() throws {
+        let full: JSONValue = [
+            "x": [1.50, .null], "target": .string(target.id), "instance": -1, "portal": .string(portal.id),
+        ]
+        var expected = full
+        expected["origin"] = .string(caller.id)
+        #expect(try read([full]).forwarded == expected)
+        #expect(try read([full]).target == target)
+
+        let bare = try read([["origin": 7, "target": .string(target.id), "instance": nil, "portal": nil]])
+        #expect(
+            bare.forwarded == [
+                "origin": .string(caller.id), "target": .string(target.id), "instance": 0,
+                "portal": .string(portal.id),
+            ])
+    }
+
+    @Test("means this portal, in whichever of the two spellings of an id")
+    func portalSpelling() throws {
+        let spelled = JSONValue.string(portal.id.replacing(".ed25519", with: ".sha256"))
+        let request = try read([["target": .string(target.id), "portal": spelled]])
+        #expect(request.forwarded["portal"] == spelled)
+    }
+
+    @Test("is refused when it is none")
+    func invalid() {
+        let wrong: [[JSONValue]] = [
+            [], [.null], ["text"], [[]], [[:]], [["target": 1]], [["target": nil]],
+            [["target": .string(target.id)], nil],
+        ]
+        for arguments in wrong {
+            #expect(throws: ConnectRefusal.invalidArguments) { try read(arguments) }
+        }
+        #expect(throws: ConnectRefusal.wrongPortal) {
+            try read([["target": .string(target.id), "portal": .string(target.id)]])
+        }
+        #expect(throws: ConnectRefusal.wrongPortal) {
+            try read([["target": .string(target.id), "portal": ["x"]]])
+        }
+        #expect(throws: ConnectRefusal.toSelf) { try read([["target": .string(caller.id)]]) }
+    }
+
+    @Test("names nobody when the target is no id, and is echoed up to a limit")
+    func echo() throws {
+        let text = "x" + String(repeating: "ä", count: 100_000)
+        let request = try read([["target": .string(text)]])
+        #expect(request.target == nil)
+        let message = ConnectRefusal.unreachable(request.targetText).message
+        #expect(message == "could not connect to:x" + String(repeating: "ä", count: 63))
+    }
+}
