@@ -16,12 +16,17 @@ public struct CwayCommand: AsyncParsableCommand {
 
             EXAMPLES
               cway id                    print who this node is
+              cway call ADDRESS METHOD   call a method of a portal or peer
+              cway speedtest ADDRESS     measure the way to a target and back
               cway help id               explain a command
 
             EXIT CODES
             \(ExitStatus.table)
             """,
-        subcommands: [IDCommand.self, PortalCommand.self, ServeCommand.self, ConnectCommand.self])
+        subcommands: [
+            IDCommand.self, PortalCommand.self, ServeCommand.self, ConnectCommand.self, CallCommand.self,
+            SpeedTestCommand.self,
+        ])
 
     /// Made by ArgumentParser.
     public init() {}

@@ -1,6 +1,6 @@
 public import Multiserver
-internal import Transport
-internal import Tunnel
+public import Transport
+public import Tunnel
 
 /// Why a peer cannot be reached, by the hop that failed, with what to do next.
 public enum HopFailure: Error, Equatable, Sendable {
@@ -21,7 +21,8 @@ public enum HopFailure: Error, Equatable, Sendable {
     /// The stream or connection broke after it stood.
     case connectionLost(String)
 
-    init(_ failure: DialFailure, at peer: PeerAddress) {
+    /// Why dialling a portal or a peer came to nothing.
+    public init(_ failure: DialFailure, at peer: PeerAddress) {
         switch failure {
         case .unreachable(let reason): self = .unreachable(peer.net, reason: reason)
         case .session(.refused(let answered)): self = .outerHandshakeRefused(peer.net, answered: answered)
@@ -32,7 +33,8 @@ public enum HopFailure: Error, Equatable, Sendable {
         }
     }
 
-    init(_ failure: SessionFailure) {
+    /// Why a session inside a tunnel ended, or never stood.
+    public init(_ failure: SessionFailure) {
         switch failure {
         case .targetNotThere(let words): self = .targetAbsent(words)
         case .refused, .wrongPeer: self = .innerHandshakeRefused
@@ -42,7 +44,8 @@ public enum HopFailure: Error, Equatable, Sendable {
         }
     }
 
-    init(_ failure: StreamFailure, of service: String) {
+    /// Why a stream ended in the middle.
+    public init(_ failure: StreamFailure, of service: String) {
         switch failure {
         case .remote(NodeErrorText.unknownService): self = .serviceUnknown(service)
         case .remote(NodeErrorText.serviceNotListening): self = .serviceNotListening(service)

@@ -49,13 +49,16 @@ public final class NodeLink: Sendable {
                 .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .connect(host: peer.net.host, port: Int(peer.net.port))
             return connected.flatMapErrorThrowing { error in
-                throw DialFailure.unreachable(Self.words(for: error))
+                let failure = DialFailure.unreachable(Self.words(for: error))
+                bound.value.giveUp(failure)
+                throw failure
             }.flatMap { channel in
                 do {
                     let machine = try NodeConnection(
                         to: peer.key, showing: identity, configuration: configuration, at: .now())
                     try channel.pipeline.syncOperations.addHandler(bound.value.makeHandler(machine))
                 } catch {
+                    bound.value.giveUp(.session(.wrongPeer))
                     return channel.close().flatMapThrowing { throw DialFailure.session(.wrongPeer) }
                 }
                 return bound.value.established.futureResult.map { _ in

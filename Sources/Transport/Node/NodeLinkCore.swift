@@ -51,6 +51,12 @@ final class NodeLinkCore {
         return handler
     }
 
+    /// There will be no channel: nobody shall wait for a session.
+    func giveUp(_ failure: DialFailure) {
+        established.fail(failure)
+        ended.succeed(.lost)
+    }
+
     /// Uses the machine; before the channel stands, and after it is gone, nothing comes of it.
     func act<Result>(_ body: (NodeConnection) throws -> Result) rethrows -> Result {
         guard let handler else { preconditionFailure("a link is used once its handler is made") }

@@ -1,0 +1,96 @@
+public import ArgumentParser
+internal import Multiserver
+internal import MuxRPC
+internal import NIOCore
+internal import Node
+internal import Transport
+
+/// `cway call`: any method of any peer.
+public struct CallCommand: AsyncParsableCommand {
+    /// What ArgumentParser needs to know.
+    public static let configuration = CommandConfiguration(
+        commandName: "call",
+        abstract: "Call a method of a peer and print its answer as JSON.",
+        discussion: """
+            An answer that is text is printed as a JSON string, bytes as {"base64": "…"}. A source's items are printed \
+            one per line as they come, until it ends or --limit is reached.
+
+            Without --async or --source the peer's manifest says how to call the method; one that it does not list \
+            is called as async.
+
+            EXAMPLES
+              cway call net:portal.example:8008~shs:KEY whoami
+              cway call net:portal.example:8008~shs:KEY tunnel.endpoints --limit 1
+              cway call tunnel:@PORTAL.ed25519:@TARGET.ed25519~shs:TARGET service.list --portal net:…
+            """)
+
+    @OptionGroup private var common: CommonOptions
+    @OptionGroup private var dial: DialOptions
+
+    @Argument(
+        help: "The peer: its own address, or a tunnel address.",
+        transform: DialOptions.address)
+    private var address: Address
+
+    @Argument(help: "The method, for example tunnel.ping.", transform: MethodName.init)
+    private var method: MethodName
+
+    @Argument(help: ArgumentHelp("The method's arguments, each one JSON value.", valueName: "json"))
+    private var arguments: [String] = []
+
+    @Flag(name: .customLong("async"), help: "Expect one answer, and do not ask for the manifest.")
+    private var isAsync = false
+
+    @Flag(name: .customLong("source"), help: "Expect a stream of items, and do not ask for the manifest.")
+    private var isSource = false
+
+    @Option(name: .long, help: ArgumentHelp("Stop a source after this many items.", valueName: "count"))
+    private var limit: Int?
+
+    /// Made by ArgumentParser.
+    public init() {}
+
+    /// Refuses what does not go together.
+    public func validate() throws {
+        guard !(isAsync && isSource) else {
+            throw ValidationError("A method is called either with --async or with --source.")
+        }
+        guard limit ?? 1 > 0 else { throw ValidationError("--limit must be at least 1.") }
+    }
+
+    /// Calls, and prints.
+    public func run() async throws {
+        let values = try parsedArguments()
+        let plan = try await dial.plan(to: address, common)
+        let kind: CallKind? = isAsync ? .async : isSource ? .source : nil
+        let call = MethodCall(name: method.parts, arguments: values, kind: kind, limit: limit)
+        try await Dialled.run(plan) { try await call.run(on: $0) }
+    }
+
+    private func parsedArguments() throws(CommandFailure) -> [JSONValue] {
+        var values: [JSONValue] = []
+        for (index, text) in arguments.enumerated() {
+            do throws(JSONError) {
+                values.append(try JSONValue(parsing: ByteBuffer(string: text)))
+            } catch {
+                throw CommandFailure(
+                    .usage,
+                    "argument \(index + 1) of the method is no JSON (\(error)): write text in double quotes, '\"text\"'"
+                )
+            }
+        }
+        return values
+    }
+}
+
+/// The name of a method as it is written: parts joined with dots.
+private struct MethodName: Sendable {
+    let parts: [String]
+
+    @Sendable init(_ text: String) throws {
+        parts = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        guard parts.allSatisfy({ !$0.isEmpty }) else {
+            throw ValidationError("Write the parts of its name with dots between, like tunnel.ping.")
+        }
+    }
+}

@@ -1,0 +1,108 @@
+internal import Multiserver
+internal import MuxRPC
+internal import NIOCore
+internal import Node
+internal import Transport
+internal import Tunnel
+
+/// One call of one method, whose answers are printed.
+struct MethodCall: Sendable {
+    let name: [String]
+    let arguments: [JSONValue]
+    /// How to call; `nil` to ask the peer's manifest.
+    let kind: CallKind?
+    /// After how many items to stop a source.
+    let limit: Int?
+
+    /// Calls, and prints what comes.
+    ///
+    /// - Throws: ``CommandFailure``, ``HopFailure``.
+    func run(on connection: PeerConnection) async throws {
+        let kind = if let kind { kind } else { try await kindInManifest(of: connection) }
+        switch kind {
+        case .async:
+            try Surroundings.current.print(try await reply(to: name, arguments, of: connection).description)
+        case .source:
+            try await follow(connection)
+        case .sink, .duplex:
+            throw CommandFailure(
+                .usage,
+                "\(name.joined(separator: ".")) is a \(kind): only async methods and sources can be called")
+        }
+    }
+
+    /// What the peer says of the method; async where it says nothing, like peers that have no manifest.
+    private func kindInManifest(of connection: PeerConnection) async throws -> CallKind {
+        let answer = try await call(["manifest"], [], of: connection)
+        guard case .value(var tree) = answer else { return .async }
+        for part in name { tree = tree[part] ?? .null }
+        return tree.string.flatMap(MethodKind.init(rawValue:))?.callKind ?? .async
+    }
+
+    private func reply(
+        to name: [String], _ arguments: [JSONValue], of connection: PeerConnection
+    ) async throws -> JSONValue {
+        switch try await call(name, arguments, of: connection) {
+        case .value(let value): return value
+        case .string(let text): return .string(text)
+        case .binary(let bytes): return Self.json(of: bytes)
+        case .failure(let error): throw failure(error)
+        }
+    }
+
+    private func call(
+        _ name: [String], _ arguments: [JSONValue], of connection: PeerConnection
+    ) async throws -> Reply {
+        do {
+            return try await connection.link.call(name, arguments, on: connection.session)
+        } catch let error as SessionFailure {
+            throw HopFailure(error)
+        } catch let error as MuxRPCError {
+            throw Self.failure(error)
+        }
+    }
+
+    private func follow(_ connection: PeerConnection) async throws {
+        var count = 0
+        do {
+            for try await item in connection.link.source(name, arguments, on: connection.session) {
+                try Surroundings.current.print(try json(of: item).description)
+                count += 1
+                if count == limit { return }
+            }
+        } catch let error as RemoteError {
+            throw failure(error)
+        } catch let error as MuxRPCError {
+            throw Self.failure(error)
+        }
+    }
+
+    private func json(of item: SourceItem) throws(RemoteError) -> JSONValue {
+        switch item.type {
+        case .json:
+            guard let value = try? JSONValue(parsing: item.body) else {
+                throw RemoteError("an item is no JSON")
+            }
+            return value
+        case .string: return .string(String(buffer: item.body))
+        case .binary: return Self.json(of: item.body)
+        }
+    }
+
+    private static func json(of bytes: ByteBuffer) -> JSONValue {
+        ["base64": .string(Base64.text(of: Array(bytes.readableBytesView)))]
+    }
+
+    private func failure(_ error: RemoteError) -> CommandFailure {
+        CommandFailure(.methodFailed, "\(name.joined(separator: ".")): \(error.message)")
+    }
+
+    private static func failure(_ error: MuxRPCError) -> CommandFailure {
+        switch error {
+        case .bodyTooLong(let count, let limit):
+            CommandFailure(.usage, "the arguments take \(count) bytes, and \(limit) are allowed: send less")
+        case .notOpen, .tooManyOpen, .outOfNumbers, .closed:
+            CommandFailure(.connectionLost, "the connection was closed before the call: try again")
+        }
+    }
+}

@@ -1,0 +1,122 @@
+public import ArgumentParser
+internal import Foundation
+internal import Multiserver
+public import Node
+internal import Sodium
+internal import Tunnel
+
+/// `cway speedtest`: how fast a target is, and whether bytes arrive as they were sent.
+public struct SpeedTestCommand: AsyncParsableCommand {
+    /// What ArgumentParser needs to know.
+    public static let configuration = CommandConfiguration(
+        commandName: "speedtest",
+        abstract: "Measure the way to a target and back, and check every byte.",
+        discussion: """
+            Sends bytes that look random through the target's echo, and compares SHA-256 hashes of what was sent and \
+            what came back. Payload is counted once, though it takes the way there and the way back. Round trips are \
+            measured before that, 36 bytes at a time.
+
+            EXAMPLES
+              cway speedtest tunnel:@PORTAL.ed25519:@TARGET.ed25519~shs:TARGET --portal net:portal.example:8008~shs:PORTAL
+              cway speedtest ADDRESS --size 256 --json | jq .megabytesPerSecond
+            """)
+
+    @OptionGroup private var common: CommonOptions
+    @OptionGroup private var dial: DialOptions
+
+    @Argument(help: "The target's tunnel address.", transform: DialOptions.address)
+    private var address: Address
+
+    @Option(name: .long, help: ArgumentHelp("How much to send, in units of 2²⁰ bytes.", valueName: "MiB"))
+    private var size = 64
+
+    @Flag(name: .long, help: "Print JSON.")
+    private var json = false
+
+    /// Made by ArgumentParser.
+    public init() {}
+
+    /// Refuses sizes that make no sense.
+    public func validate() throws {
+        guard (1...Self.sizeLimit).contains(size) else {
+            throw ValidationError("--size must be from 1 to \(Self.sizeLimit).")
+        }
+    }
+
+    /// A tebibyte: more is a mistake.
+    private static let sizeLimit = 1 << 20
+
+    /// Measures, and prints.
+    public func run() async throws {
+        let plan = try await dial.plan(to: address, common)
+        let byteCount = size << 20
+        let report = try await Dialled.run(plan) { connection in
+            let bar = ProgressBar(total: byteCount)
+            defer { bar.clear() }
+            do {
+                return try await SpeedTest(byteCount: byteCount).run(on: connection) { bar.show($0) }
+            } catch let error as SpeedTestError {
+                throw CommandFailure(error)
+            }
+        }
+        try Surroundings.current.print(json ? try Self.json(report) : Self.words(report))
+    }
+
+    private static func words(_ report: SpeedTest.Report) -> String {
+        let seconds = report.duration / .seconds(1)
+        let trips = [0.5, 0.99].map { String(format: "%.0f", report.roundTripMicroseconds(at: $0)) }
+        return """
+            \(report.byteCount >> 20) MiB there and back in \(String(format: "%.2f", seconds)) s: \
+            \(String(format: "%.1f", report.megabytesPerSecond)) MB/s
+            round trip: \(trips[0]) µs (p50), \(trips[1]) µs (p99)
+            verified: SHA-256 \(hexadecimal(report.hash))
+            """
+    }
+
+    private static func json(_ report: SpeedTest.Report) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(Result(report)), as: UTF8.self)
+    }
+
+    fileprivate static func hexadecimal(_ hash: FixedBytes<32>) -> String {
+        hash.array.map { String(format: "%02x", $0) }.joined()
+    }
+
+    /// The shape of `--json`.
+    private struct Result: Encodable {
+        struct RoundTrip: Encodable {
+            let p50: Double
+            let p99: Double
+        }
+
+        let bytes: Int
+        let seconds: Double
+        let megabytesPerSecond: Double
+        let roundTripMicroseconds: RoundTrip
+        let sha256: String
+        let verified = true
+
+        init(_ report: SpeedTest.Report) {
+            bytes = report.byteCount
+            seconds = report.duration / .seconds(1)
+            megabytesPerSecond = report.megabytesPerSecond
+            roundTripMicroseconds = RoundTrip(
+                p50: report.roundTripMicroseconds(at: 0.5), p99: report.roundTripMicroseconds(at: 0.99))
+            sha256 = SpeedTestCommand.hexadecimal(report.hash)
+        }
+    }
+}
+
+extension CommandFailure {
+    /// Names what went wrong with a speed test, by code and in words.
+    public init(_ error: SpeedTestError) {
+        let status: ExitStatus =
+            switch error {
+            case .ended(.remote): .methodFailed
+            case .ended: .connectionLost
+            case .otherBytes: .verificationFailed
+            }
+        self.init(status, error)
+    }
+}
