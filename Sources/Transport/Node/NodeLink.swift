@@ -148,7 +148,8 @@ public final class NodeLink: Sendable {
 
     /// Joins a local channel of this link's event loop, which was prepared, to a service of the far side.
     ///
-    /// The future ends with the stream: with a ``StreamFailure`` when it ended in the middle.
+    /// The future ends with the stream: with a ``StreamFailure`` when it ended in the middle, with `MuxRPCError` when
+    /// the session takes no stream, which leaves the channel to be joined elsewhere.
     public func join(
         _ channel: any Channel, to service: ServiceRequest, on session: SessionID
     ) -> EventLoopFuture<Void> {
@@ -160,7 +161,6 @@ public final class NodeLink: Sendable {
                 try core.value.openService(service, on: session, for: end, ended: promise)
             } catch {
                 promise.fail(error)
-                channel.close(promise: nil)
             }
             return promise.futureResult
         }
