@@ -20,6 +20,8 @@ let package = Package(
         .library(name: "BoxStream", targets: ["BoxStream"]),
         .library(name: "MuxRPC", targets: ["MuxRPC"]),
         .library(name: "Multiserver", targets: ["Multiserver"]),
+        .library(name: "SecureSession", targets: ["SecureSession"]),
+        .executable(name: "cway", targets: ["cway"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
