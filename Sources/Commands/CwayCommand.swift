@@ -29,7 +29,7 @@ public struct CwayCommand: AsyncParsableCommand {
             """,
         subcommands: [
             IDCommand.self, PortalCommand.self, ServeCommand.self, ConnectCommand.self, CallCommand.self,
-            SpeedTestCommand.self,
+            SpeedTestCommand.self, ConformanceCommand.self,
         ])
 
     /// Made by ArgumentParser.
