@@ -134,7 +134,8 @@ let package = Package(
         .testTarget(
             name: "TransportTests",
             dependencies: [
-                "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium", "TestSupport",
+                "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium",
+                "TestSupport",
                 "Transport", "Tunnel", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

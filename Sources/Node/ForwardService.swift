@@ -17,9 +17,9 @@ public struct ForwardService: Service {
     private let logger: Logger
     private let isReady: @Sendable (NetAddress) throws -> Void
 
-    /// - Parameters:
-    ///   - service: the name of the friend's service.
-    ///   - isReady: told the port, once it accepts connections and the first session stands.
+    /// A port for the friend's service of that name.
+    ///
+    /// `isReady` is told the port once it accepts connections and the first session stands.
     public init(
         from listen: ListenAddress, to service: String, caller: Caller, route: Route,
         on eventLoop: any EventLoop,

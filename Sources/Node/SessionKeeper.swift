@@ -39,7 +39,7 @@ actor SessionKeeper {
 
     /// The session, as soon as one stands.
     ///
-    /// - Parameter failed: one that the caller has found to be over.
+    /// `failed` is one that the caller has found to be over.
     /// - Throws: ``Refusal``.
     func session(after failed: PeerConnection? = nil) async throws -> PeerConnection {
         if let current, current.link !== failed?.link { return current }

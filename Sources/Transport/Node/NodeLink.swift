@@ -28,11 +28,8 @@ public final class NodeLink: Sendable {
 
     /// Dials a portal or peer, and returns once the handshake is over.
     ///
-    /// - Parameters:
-    ///   - peer: where and who it is.
-    ///   - identity: the key to show there, which need not be the one that friends know.
-    ///   - services: where the services of the configuration's policy are to be had.
-    ///   - report: what happens on the connection; called on the event loop.
+    /// `identity` is the key to show there, which need not be the one that friends know; `services` says where the
+    /// services of the configuration's policy are to be had; `report` is told, on the event loop, what happens.
     /// - Throws: ``DialFailure``.
     public static func dial(
         _ peer: PeerAddress, showing identity: Identity, configuration: NodeConnection.Configuration,
