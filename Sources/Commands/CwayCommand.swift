@@ -15,6 +15,7 @@ public struct CwayCommand: AsyncParsableCommand {
             config.json in the home folder, in this order.
 
             EXAMPLES
+              cway demo                  see all of it at work, on this machine alone
               cway id                    print who this node is
               cway call ADDRESS METHOD   call a method of a portal or peer
               cway speedtest ADDRESS     measure the way to a target and back
@@ -25,7 +26,7 @@ public struct CwayCommand: AsyncParsableCommand {
             """,
         subcommands: [
             IDCommand.self, PortalCommand.self, ServeCommand.self, ConnectCommand.self, CallCommand.self,
-            SpeedTestCommand.self,
+            SpeedTestCommand.self, DemoCommand.self,
         ])
 
     /// Made by ArgumentParser.
