@@ -150,7 +150,8 @@ let package = Package(
         .testTarget(
             name: "CommandsTests",
             dependencies: [
-                "Commands", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport",
+                // The built executable too: the demo starts it.
+                "Commands", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport", "cway",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),

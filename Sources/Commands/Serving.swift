@@ -10,10 +10,9 @@ enum Serving {
     /// How long closing in order may take before the process ends without.
     static let shutdownTime = Duration.seconds(5)
 
-    /// - Parameters:
-    ///   - threads: how many event loops; one per core where it is `nil`.
-    ///   - options: what else than a signal ends them.
-    ///   - services: makes the services on those loops.
+    /// Makes services on so many event loops, one per core where it is `nil`, and runs them.
+    ///
+    /// - Throws: ``CommandFailure``.
     static func run(
         threads: Int?, logger: Logger, _ options: ServingOptions,
         _ services: (any EventLoopGroup) async throws -> [any Service]

@@ -1,9 +1,9 @@
 internal import NIOCore
 internal import Node
-internal import Sodium
+package import Sodium
 
 /// The demo's steps that measure: many bytes, and many small requests.
-struct DemoMeasuring: Sendable {
+package struct DemoMeasuring: Sendable {
     /// How many small requests are measured, after some that warm up.
     private static let requestCount = 500
     private static let uncounted = 20
@@ -47,7 +47,9 @@ struct DemoMeasuring: Sendable {
     }
 
     /// Compares what came with what was announced on the way, and that with what was sent.
-    static func verify(_ hash: FixedBytes<32>, announced: String?, expected: String) throws(CommandFailure) {
+    package static func verify(_ hash: FixedBytes<32>, announced: String?, expected: String)
+        throws(CommandFailure)
+    {
         guard announced == expected, DemoBytes.digest(of: hash) == expected else {
             throw CommandFailure(.verificationFailed, "other bytes came than were sent: their hashes differ")
         }

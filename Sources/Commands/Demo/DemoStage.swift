@@ -57,9 +57,7 @@ final class DemoStage: Sendable {
         return try SecretFile(in: home).loadOrCreate().identity.publicKey
     }
 
-    /// Starts a command.
-    ///
-    /// - Parameter isNeeded: whether its end is a failure from now on.
+    /// Starts a command, whose end is a failure from now on if it is needed.
     func launch(_ role: DemoProcess.Role, _ arguments: [String], isNeeded: Bool = true) throws -> DemoProcess
     {
         let words = arguments + ["--home", home(of: role), "--until-input-ends"]

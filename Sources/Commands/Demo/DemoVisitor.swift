@@ -42,9 +42,8 @@ struct DemoVisitor {
         ["GET \(path)", "HTTP/1.1", "host: 127.0.0.1", "user-agent: cway"]
     }
 
-    /// Requests a path.
+    /// Requests a path, and lets `take` have the body piece by piece.
     ///
-    /// - Parameter take: takes the body piece by piece.
     /// - Returns: the head of the answer, whose status is 200.
     /// - Throws: ``CommandFailure`` for another status, or where the connection ends in the middle.
     mutating func fetch(_ path: String, _ take: (ByteBuffer) -> Void) async throws -> HTTPResponseHead {

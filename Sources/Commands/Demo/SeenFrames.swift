@@ -1,7 +1,7 @@
 internal import Foundation
 
 /// What the portal has passed on, as it wrote it down itself; see ``FramePrinter``.
-struct SeenFrames {
+package struct SeenFrames {
     /// One packet.
     struct Frame {
         let sender: String
@@ -19,7 +19,7 @@ struct SeenFrames {
     let frames: [Frame]
 
     /// Finds the frames in a portal's log.
-    init(log: [Substring]) {
+    package init(log: [Substring]) {
         frames = log.compactMap { line in
             let fields = line.split(separator: " ")
             guard fields.count == 5, fields[0] == "frame", let byteCount = Int(fields[3]),
@@ -29,15 +29,15 @@ struct SeenFrames {
         }
     }
 
-    var byteCount: Int { frames.reduce(0) { $0 + $1.body.count } }
+    package var byteCount: Int { frames.reduce(0) { $0 + $1.body.count } }
 
     /// How much a peer, or everybody else, has sent, in bytes.
-    func byteCount(from sender: String, others: Bool = false) -> Int {
+    package func byteCount(from sender: String, others: Bool = false) -> Int {
         bytes { ($0 == sender) != others }.count
     }
 
     /// Which of the words can be read in what was passed on, in either direction, across frames too.
-    func readable(_ words: [String]) -> [String] {
+    package func readable(_ words: [String]) -> [String] {
         let streams = Set(frames.map(\.sender)).map { sender in bytes { $0 == sender } }
         return words.filter { word in streams.contains { $0.range(of: Data(word.utf8)) != nil } }
     }
