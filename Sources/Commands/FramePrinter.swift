@@ -1,3 +1,4 @@
+internal import Multiserver
 internal import NIOCore
 internal import Sodium
 internal import Synchronization

@@ -82,6 +82,6 @@ public struct DemoCommand: AsyncParsableCommand {
 
     private var allowedTime: Duration {
         if let timeLimit { return .seconds(timeLimit) }
-        return Self.ordinaryTime + max(0, size - Self.ordinarySize) * Self.timePerMebibyte
+        return Self.ordinaryTime + Self.timePerMebibyte * max(0, size - Self.ordinarySize)
     }
 }

@@ -22,7 +22,7 @@ struct DemoRun: Sendable {
         // No task group: that would wait for a step which hangs, the very thing the clock is there for.
         let (outcomes, continuation) = AsyncThrowingStream.makeStream(of: DemoSummary.self)
         let tasks = [
-            Task { try? await site.serve() },
+            Task { _ = try? await site.serve() },
             Task { await play(script, continuation) },
             Task { await watchProcesses(continuation) },
             Task { await watchClock(continuation) },

@@ -109,7 +109,8 @@ struct DemoBytes: Sendable {
         self.byteCount = byteCount
         self.bytes = bytes
         hashing = Task(priority: .utility) {
-            var (unhashed, hash) = (bytes, SHA256())
+            var unhashed = bytes
+            var hash = SHA256()
             while let piece = unhashed.next(limit: 1 << 20) {
                 try Task.checkCancellation()
                 hash.update(piece.readableBytesSpan)

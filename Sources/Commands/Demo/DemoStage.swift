@@ -87,8 +87,8 @@ final class DemoStage: Sendable {
     /// Blocks on purpose: it is the last that the command does, and a cancelled task would not wait.
     func clear(keepsFolder: Bool) {
         // An impatient second signal would leave the rest standing.
-        unsafe _ = Glibc.signal(SIGINT, SIG_IGN)
-        unsafe _ = Glibc.signal(SIGTERM, SIG_IGN)
+        _ = Glibc.signal(SIGINT, SIG_IGN)
+        _ = Glibc.signal(SIGTERM, SIG_IGN)
         let processes = cast.withLock { cast in
             cast.isCleared = true
             cast.needed.removeAll()
