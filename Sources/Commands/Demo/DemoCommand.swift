@@ -69,13 +69,20 @@ public struct DemoCommand: AsyncParsableCommand {
     /// Plays, and leaves nothing behind, whatever came of it.
     private func play(_ narrator: DemoNarrator) async throws -> DemoSummary {
         let stage = try DemoStage()
-        defer {
-            stage.clear(keepsFolder: keep)
-            if keep { Surroundings.current.complaints("kept: \(stage.folder)\n") }
-        }
         let run = DemoRun(
             stage: stage, narrator: narrator, byteCount: size << 20, timeLimit: allowedTime)
-        var summary = try await Interruption.run { try await run.perform() }
+        let result: Result<DemoSummary, any Error>
+        do {
+            result = .success(try await Interruption.run { try await run.perform() })
+        } catch {
+            result = .failure(error)
+        }
+        let isClear = stage.clear(keepsFolder: keep)
+        if keep { Surroundings.current.complaints("kept: \(stage.folder)\n") }
+        var summary = try result.get()
+        guard isClear else {
+            throw CommandFailure(.unexpected, "something is left behind; look at \(stage.folder)")
+        }
         if keep { summary.folder = stage.folder }
         return summary
     }

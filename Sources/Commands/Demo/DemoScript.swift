@@ -188,7 +188,7 @@ struct DemoScript: Sendable {
     }
 
     private func endInOrder(_ findings: Findings) async throws {
-        try await narrator.step("Clean-up", "Every process says goodbye; the folder goes.") {
+        try await narrator.step("Clean-up", "Every process says goodbye to the others, the portal last.") {
             stage.release()
             for process in findings.processes.reversed() {
                 process.signal(SIGTERM)

@@ -82,10 +82,10 @@ final class DemoStage: Sendable {
         return (process?.log ?? []).filter { !$0.hasPrefix("frame ") }.suffix(count)
     }
 
-    /// Ends what still runs, and removes the folder; at once, whatever the state.
+    /// Ends what still runs, and removes the folder, whatever the state; whether nothing is left behind.
     ///
     /// Blocks on purpose: it is the last that the command does, and a cancelled task would not wait.
-    func clear(keepsFolder: Bool) {
+    func clear(keepsFolder: Bool) -> Bool {
         // An impatient second signal would leave the rest standing.
         _ = Glibc.signal(SIGINT, SIG_IGN)
         _ = Glibc.signal(SIGTERM, SIG_IGN)
@@ -99,6 +99,8 @@ final class DemoStage: Sendable {
         for process in processes { process.signal(SIGKILL) }
         Self.wait(for: processes)
         if !keepsFolder { try? FileManager.default.removeItem(atPath: folder) }
+        return processes.allSatisfy { $0.ending != nil }
+            && FileManager.default.fileExists(atPath: folder) == keepsFolder
     }
 
     private static func wait(for processes: [DemoProcess]) {

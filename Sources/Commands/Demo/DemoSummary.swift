@@ -63,7 +63,10 @@ struct DemoSummary: Encodable {
             ("", String(format: "%.0f µs", roundTripMicroseconds.p99), "99th percentile"),
             ("portal saw", "\(portalSaw.bytes) bytes", "of the page, not a word of it readable"),
             ("stranger", "refused", "exit code 13"),
-            ("all of it", String(format: "%.1f s", totalSeconds), "and nothing left behind"),
+            (
+                "all of it", String(format: "%.1f s", totalSeconds),
+                folder == nil ? "and nothing left behind" : "and the folder kept"
+            ),
         ]
         return rows.map { name, value, remark in
             let gap = String(repeating: " ", count: max(0, 12 - value.count))
