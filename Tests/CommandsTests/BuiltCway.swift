@@ -10,6 +10,8 @@ final class BuiltCway: Sendable {
 
     /// Starts it.
     init(_ arguments: String...) throws {
+        let (ended, continuation) = AsyncStream.makeStream(of: Never.self)
+        self.ended = ended
         // Swift Package Manager puts the test bundle and the executables side by side.
         let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let built = URL(fileURLWithPath: own).deletingLastPathComponent()
@@ -21,8 +23,6 @@ final class BuiltCway: Sendable {
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try Self.file(at: "\(folder.path)/output")
         process.standardError = try Self.file(at: "\(folder.path)/complaints")
-        let (ended, continuation) = AsyncStream.makeStream(of: Never.self)
-        self.ended = ended
         process.terminationHandler = { _ in continuation.finish() }
         try process.run()
     }
