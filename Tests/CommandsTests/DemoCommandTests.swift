@@ -66,11 +66,11 @@ struct DemoCommandTests {
     @Test(
         "names the process that died, and leaves nothing behind", arguments: ["portal", "serve", "connect"])
     func casualty(_ command: String) async throws {
-        let demo = try BuiltCway("demo", "--size", "4096")
+        let demo = try BuiltCway("demo", "--size", "128")
         var victim: Int32?
         let isReady = try await BuiltCway.eventually {
             victim = demo.descendants.first { $0.value.contains(" \(command) ") }?.key
-            return victim != nil && demo.output.contains("4096 MiB")
+            return victim != nil && demo.output.contains("/data")
         }
         try #require(isReady, "\(demo.output) \(demo.complaints)")
         kill(try #require(victim), SIGKILL)
@@ -83,8 +83,8 @@ struct DemoCommandTests {
 
     @Test("cleans up when it is interrupted", arguments: [SIGINT, SIGTERM])
     func interruption(_ signal: Int32) async throws {
-        let demo = try BuiltCway("demo", "--size", "4096")
-        let isReady = try await BuiltCway.eventually { demo.output.contains("4096 MiB") }
+        let demo = try BuiltCway("demo", "--size", "128")
+        let isReady = try await BuiltCway.eventually { demo.output.contains("/data") }
         try #require(isReady, "\(demo.output) \(demo.complaints)")
         demo.signal(signal)
         #expect(await demo.code() == 128 + signal)
@@ -93,8 +93,8 @@ struct DemoCommandTests {
 
     @Test("leaves no process behind even when it is killed")
     func kill9() async throws {
-        let demo = try BuiltCway("demo", "--size", "4096")
-        let isReady = try await BuiltCway.eventually { demo.output.contains("4096 MiB") }
+        let demo = try BuiltCway("demo", "--size", "128")
+        let isReady = try await BuiltCway.eventually { demo.output.contains("/data") }
         try #require(isReady, "\(demo.output) \(demo.complaints)")
         #expect(demo.descendants.count == 3)
         demo.signal(SIGKILL)

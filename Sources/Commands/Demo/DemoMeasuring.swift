@@ -31,6 +31,7 @@ package struct DemoMeasuring: Sendable {
         ) {
             // Not in the midst of measuring.
             let expected = try await data.digest
+            try narrator.detail("GET", "http://127.0.0.1:\(port)/data")
             let transfer = try await fetch()
             try Self.verify(transfer.hash, announced: transfer.announcedDigest, expected: expected)
             guard transfer.byteCount == byteCount else {

@@ -75,6 +75,7 @@ struct DemoRun: Sendable {
             message +=
                 tail.isEmpty ? "\nthe \(role) has logged nothing" : "\nthe last that the \(role) logged:"
             for line in tail { message += "\n  \(line)" }
+            message += "\nwith --keep, all logs stay to be read"
         }
         return CommandFailure(cause.status, message)
     }

@@ -1,5 +1,7 @@
 import Multiserver
+import MuxRPC
 import NIOCore
+import SecureSession
 import Sodium
 import Synchronization
 import TestSupport
