@@ -26,6 +26,7 @@ public struct ConnectCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup private var common: CommonOptions
+    @OptionGroup private var serving: ServingOptions
     @OptionGroup private var dial: DialOptions
 
     @Argument(
@@ -72,7 +73,7 @@ public struct ConnectCommand: AsyncParsableCommand {
 
     private func forward(from listen: ListenAddress, _ plan: DialPlan) async throws {
         let surroundings = Surroundings.current
-        try await Serving.run(threads: 1, logger: plan.logger) { group in
+        try await Serving.run(threads: 1, logger: plan.logger, serving) { group in
             [
                 ForwardService(
                     from: listen, to: service, caller: plan.caller, route: plan.route, on: group.next(),

@@ -15,6 +15,7 @@ public struct CwayCommand: AsyncParsableCommand {
             config.json in the home folder, in this order.
 
             EXAMPLES
+              cway demo                                            see all of it at work, on this machine alone
               cway portal --listen '*:8008'                        on a server that all can reach
               cway serve --portal … --service ssh=localhost:22 …   at home: prints the tunnel address
               cway connect tunnel:… --portal … ssh --stdio         on the road, as ssh's ProxyCommand
@@ -29,7 +30,7 @@ public struct CwayCommand: AsyncParsableCommand {
             """,
         subcommands: [
             IDCommand.self, PortalCommand.self, ServeCommand.self, ConnectCommand.self, CallCommand.self,
-            SpeedTestCommand.self, ConformanceCommand.self,
+            SpeedTestCommand.self, DemoCommand.self, ConformanceCommand.self,
         ])
 
     /// Made by ArgumentParser.

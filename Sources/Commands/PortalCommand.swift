@@ -20,6 +20,7 @@ public struct PortalCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup private var common: CommonOptions
+    @OptionGroup private var serving: ServingOptions
 
     @Option(
         name: .long,
@@ -38,6 +39,13 @@ public struct PortalCommand: AsyncParsableCommand {
         help: ArgumentHelp("New handshakes of one source address per second. Default: 20.", valueName: "n"))
     private var handshakesPerSecond: Int?
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Write the first packets that are passed on to standard error.", valueName: "n",
+            visibility: .hidden))
+    private var showFrames = 0
+
     /// Made by ArgumentParser.
     public init() {}
 
@@ -53,9 +61,14 @@ public struct PortalCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
         }
         let (identity, _) = try common.identity(in: home)
-        try await Serving.run(threads: nil, logger: logger) { group in
+        var configuration = PortalService.Configuration(identity: identity, settings: settings)
+        if showFrames > 0 {
+            let printer = FramePrinter(limit: showFrames)
+            configuration.inspector = { printer.show($1, from: $0) }
+        }
+        try await Serving.run(threads: nil, logger: logger, serving) { [configuration] group in
             [
-                PortalService(.init(identity: identity, settings: settings), group: group, logger: logger) {
+                PortalService(configuration, group: group, logger: logger) {
                     addresses in
                     for address in addresses { try Surroundings.current.print("\(address)") }
                 }

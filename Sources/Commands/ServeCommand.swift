@@ -21,6 +21,7 @@ public struct ServeCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup private var common: CommonOptions
+    @OptionGroup private var serving: ServingOptions
 
     @Option(
         name: .long,
@@ -72,7 +73,7 @@ public struct ServeCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "two services have the same name: give each a name of its own")
         }
         let (identity, _) = try common.identity(in: home)
-        try await Serving.run(threads: nil, logger: logger) { group in
+        try await Serving.run(threads: nil, logger: logger, serving) { group in
             settings.portals.map { portal in
                 EndpointService(
                     .init(identity: identity, settings: settings), at: portal, group: group, logger: logger

@@ -14,18 +14,25 @@ enum Serving {
     ///
     /// - Throws: ``CommandFailure``.
     static func run(
-        threads: Int?, logger: Logger, _ services: (any EventLoopGroup) async throws -> [any Service]
+        threads: Int?, logger: Logger, _ options: ServingOptions,
+        _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads ?? System.coreCount)
         // Its debug lines describe the services with all that they hold, which is nobody's business.
         var lifecycleLogger = Logger(label: "cway.lifecycle")
         lifecycleLogger.logLevel = .warning
         do {
+            var watched = try await services(group).map {
+                ServiceGroupConfiguration.ServiceConfiguration(
+                    service: $0, successTerminationBehavior: .ignore)
+            }
+            if options.untilInputEnds {
+                watched.append(
+                    .init(service: InputWatch(), successTerminationBehavior: .gracefullyShutdownGroup))
+            }
             var configuration = ServiceGroupConfiguration(
-                services: try await services(group).map {
-                    .init(service: $0, successTerminationBehavior: .ignore)
-                },
-                gracefulShutdownSignals: [.sigint, .sigterm], logger: lifecycleLogger)
+                services: watched, gracefulShutdownSignals: [.sigint, .sigterm],
+                logger: lifecycleLogger)
             configuration.maximumGracefulShutdownDuration = shutdownTime
             try await ServiceGroup(configuration: configuration).run()
         } catch {

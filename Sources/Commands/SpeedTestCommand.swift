@@ -80,7 +80,7 @@ public struct SpeedTestCommand: AsyncParsableCommand {
     }
 
     fileprivate static func hexadecimal(_ hash: FixedBytes<32>) -> String {
-        hash.array.map { String(format: "%02x", $0) }.joined()
+        Hexadecimal.text(of: hash.array)
     }
 
     /// The shape of `--json`.

@@ -14,10 +14,6 @@ final class EchoTransfer: StreamEnd {
 
     /// How many bytes are sent at a time; a frame's overhead is 1% anyway.
     private static let pieceByteCount = 1 << 16
-    /// How much waits to be hashed until the clock has stopped.
-    ///
-    /// SHA-256 in portable C makes 300 MB/s: hashing while the clock runs would measure that instead of the way.
-    private static let unhashedByteCount = 128 << 20
 
     private let handle: StreamHandle
     private let sent: TestBytes
@@ -32,9 +28,7 @@ final class EchoTransfer: StreamEnd {
     private var hasSentEnd = false
     private var isOver = false
 
-    private var receivedHash = SHA256()
-    private var unhashed = CircularBuffer<ByteBuffer>()
-    private var unhashedByteCount = 0
+    private var receivedHash = LateHash()
     private var receivedByteCount = 0
     private var reportedByteCount = 0
 
@@ -73,9 +67,7 @@ final class EchoTransfer: StreamEnd {
     func receive(_ bytes: ByteBuffer) {
         let byteCount = bytes.readableBytes
         receivedByteCount += byteCount
-        unhashed.append(bytes)
-        unhashedByteCount += byteCount
-        while unhashedByteCount > Self.unhashedByteCount { hashFirst() }
+        receivedHash.append(bytes)
         if receivedByteCount >= sent.byteCount, end == nil { end = .now() }
         if receivedByteCount - reportedByteCount >= sent.byteCount / 200 {
             reportedByteCount = receivedByteCount
@@ -90,19 +82,12 @@ final class EchoTransfer: StreamEnd {
         isOver = true
         if let failure { return result.fail(SpeedTestError.ended(failure)) }
         let end = end ?? .now()
-        while !unhashed.isEmpty { hashFirst() }
-        var received = SHA256()
+        var received = LateHash()
         swap(&received, &receivedHash)
         result.succeed(
             Outcome(
                 duration: .nanoseconds((end - (start ?? end)).nanoseconds), sentHash: sent.hash(),
                 receivedHash: received.finalize()))
-    }
-
-    private func hashFirst() {
-        guard let bytes = unhashed.popFirst() else { return }
-        unhashedByteCount -= bytes.readableBytes
-        receivedHash.update(bytes.readableBytesSpan)
     }
 }
 

@@ -16,6 +16,8 @@ public struct PortalService: Service {
         public var settings: Settings
         /// How it is called in lists.
         public var name: String
+        /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
+        public var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
 
         /// A configuration.
         public init(identity: Identity, settings: Settings, name: String = "companionway") {
@@ -46,9 +48,12 @@ public struct PortalService: Service {
     /// - Throws: the system's error when an address cannot be bound.
     public func run() async throws {
         let settings = configuration.settings
+        var portalSettings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
+        if let inspector = configuration.inspector {
+            portalSettings.inspector = { inspector($0.sender, $0.body) }
+        }
         let portal = Portal(
-            identity: configuration.identity, network: settings.network,
-            settings: PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds))
+            identity: configuration.identity, network: settings.network, settings: portalSettings)
         let limits = SourceLimiter.Limits(
             connections: settings.limits.connectionsPerAddress,
             handshakesPerSecond: settings.limits.handshakesPerSecondPerAddress)

@@ -1,13 +1,13 @@
-internal import NIOCore
-internal import Sodium
+package import NIOCore
+package import Sodium
 
 /// Bytes that look random and can be made again from their seed, so that nothing needs to be kept for comparison.
-struct TestBytes: Sendable {
+package struct TestBytes: Sendable {
     private var state: UInt64
     /// How many are left to be made.
-    private(set) var byteCount: Int
+    package private(set) var byteCount: Int
 
-    init(seed: UInt64, byteCount: Int) {
+    package init(seed: UInt64, byteCount: Int) {
         state = seed
         self.byteCount = byteCount
     }
@@ -15,7 +15,7 @@ struct TestBytes: Sendable {
     /// The next bytes, at most `limit`, which is a multiple of 8; `nil` behind the last.
     ///
     /// The generator is SplitMix64 (Steele, Lea, Flood, 2014): a nanosecond for 8 bytes.
-    mutating func next(limit: Int) -> ByteBuffer? {
+    package mutating func next(limit: Int) -> ByteBuffer? {
         guard byteCount > 0 else { return nil }
         let count = min(limit, byteCount)
         byteCount -= count
@@ -27,7 +27,7 @@ struct TestBytes: Sendable {
     }
 
     /// The hash of all that are left.
-    func hash() -> FixedBytes<32> {
+    package func hash() -> FixedBytes<32> {
         var rest = self
         var hash = SHA256()
         while let bytes = rest.next(limit: 1 << 16) { hash.update(bytes.readableBytesSpan) }

@@ -63,6 +63,18 @@ public struct PacketBatch: Sendable {
         return packets
     }
 
+    /// The packets' bodies, copied: for looking at them, not for passing them on.
+    public var bodies: [ByteBuffer] {
+        var packets = packets(numbered: 0)
+        var bodies: [ByteBuffer] = []
+        while let header = packets.readPacketHeader(),
+            let body = packets.readSlice(length: Int(header.bodyByteCount))
+        {
+            bodies.append(body)
+        }
+        return bodies
+    }
+
     /// Leaves 34 bytes for the header of a box; what they hold does not matter.
     mutating func reserveHeadroom() {
         buffer.writeRepeatingByte(0, count: BoxFrame.headerByteCount)

@@ -76,8 +76,8 @@ struct HandshakeClientCommand: AsyncParsableCommand {
 }
 
 /// Hexadecimal arguments; complaints name the argument and never show it.
-private enum Hexadecimal {
-    static func value<let count: Int>(
+extension Hexadecimal {
+    fileprivate static func value<let count: Int>(
         _ text: String, _ name: String
     ) throws(CommandFailure) -> FixedBytes<count> {
         guard let bytes = bytes(of: text), let value = try? FixedBytes<count>(bytes) else {
@@ -86,7 +86,7 @@ private enum Hexadecimal {
         return value
     }
 
-    static func identity(_ text: String, _ name: String) throws(CommandFailure) -> Identity {
+    fileprivate static func identity(_ text: String, _ name: String) throws(CommandFailure) -> Identity {
         var bytes = bytes(of: text) ?? []
         defer { wipe(&bytes) }
         do throws(SodiumError) {
@@ -95,11 +95,5 @@ private enum Hexadecimal {
             throw CommandFailure(
                 .usage, "\(name) must be 128 hexadecimal digits, a seed and its public key (\(error))")
         }
-    }
-
-    private static func bytes(of text: String) -> [UInt8]? {
-        let digits = text.utf8.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
-        guard digits.count == text.utf8.count, digits.count.isMultiple(of: 2) else { return nil }
-        return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
     }
 }

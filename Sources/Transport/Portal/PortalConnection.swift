@@ -52,7 +52,7 @@ public final class PortalConnection: ConnectionMachine {
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
-        legs = PortalLegs(on: id, patience: settings.patience)
+        legs = PortalLegs(on: id, patience: settings.patience, inspector: settings.inspector)
         stage = .handshake(until: now + settings.handshakeTime)
         liveness = Liveness(heardAt: now)
         read = PortalLegs.Read(time: now, byteCount: 0)

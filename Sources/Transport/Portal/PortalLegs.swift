@@ -48,6 +48,7 @@ struct PortalLegs {
     private static let packetOverhead = 34 + PacketHeader.byteCount
 
     private let connection: ConnectionID
+    private let inspector: (@Sendable (RelayedPacket) -> Void)?
     private var byTunnel: [TunnelID: PortalLeg] = [:]
     private var byStream: [StreamID: PortalLeg] = [:]
     private var filling: [PortalLeg] = []
@@ -56,8 +57,12 @@ struct PortalLegs {
     /// What waits to be sent to the peer.
     var queues: OutboundQueues<PacketBatch>
 
-    init(on connection: ConnectionID, patience: TimeAmount) {
+    init(
+        on connection: ConnectionID, patience: TimeAmount,
+        inspector: (@Sendable (RelayedPacket) -> Void)? = nil
+    ) {
         self.connection = connection
+        self.inspector = inspector
         queues = OutboundQueues(patience: patience)
     }
 
@@ -147,6 +152,12 @@ struct PortalLegs {
         var batch = PacketBatch(capacity: 0)
         swap(&batch, &leg.batch)
         guard !leg.isDeaf else { return }
+        if let inspector {
+            let sender = leg.tunnel.end(on: connection).peer
+            for body in batch.bodies {
+                inspector(RelayedPacket(tunnel: leg.tunnel.id, sender: sender, body: body))
+            }
+        }
         switch leg.far.flow.add(batch.byteCount, at: now) {
         case .closed: return
         case .full: full.insert(leg.tunnel.id)

@@ -39,6 +39,11 @@ public struct PortalSettings: Sendable {
     /// How long the peer's goodbye, and then the end of its bytes, is awaited.
     public var closingTime = TimeAmount.seconds(2)
 
+    /// Shown every packet that a tunnel is about to pass on; for demonstrations.
+    ///
+    /// Called on the sender's event loop, before the packet is on its way to the other side.
+    public var inspector: (@Sendable (RelayedPacket) -> Void)?
+
     /// The defaults for a portal of that name.
     public init(name: String, wallClock: @escaping @Sendable () -> Int64) {
         self.name = name

@@ -1,0 +1,108 @@
+internal import Foundation
+internal import Glibc
+internal import Synchronization
+
+/// One of the demo's processes: a `cway` command with a home of its own.
+///
+/// What it writes goes to files, not pipes: it can neither block on them nor break, and they can be kept. Its standard
+/// input is a pipe that nobody writes to; the process ends with it, so also when the demo is killed.
+final class DemoProcess: Sendable {
+    /// What it is in the demo.
+    enum Role: String, CaseIterable {
+        case portal, endpoint, client, stranger
+    }
+
+    /// How it ended.
+    enum Ending: Equatable, CustomStringConvertible {
+        case exited(Int32)
+        case killed(signal: Int32)
+
+        var description: String {
+            switch self {
+            case .exited(let code): "exited with code \(code)"
+            case .killed(let signal): "was killed by signal \(signal)"
+            }
+        }
+    }
+
+    /// How often a process is looked at: an hundredth of a second is soon enough for people.
+    static let interval = Duration.milliseconds(10)
+
+    let role: Role
+    private let process = Process()
+    private let input = Pipe()
+    private let outputPath: String
+    private let logPath: String
+    private let end = Mutex(Ending?.none)
+
+    /// Starts the command.
+    init(_ role: Role, _ arguments: [String], in folder: String, executable: URL) throws {
+        self.role = role
+        outputPath = "\(folder)/\(role).out"
+        logPath = "\(folder)/\(role).log"
+        process.executableURL = executable
+        process.arguments = arguments
+        // The demo is the same wherever it runs: settings of the user's own nodes are none of its business.
+        process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CWAY_") }
+        process.standardInput = input
+        process.standardOutput = try Self.file(at: outputPath)
+        process.standardError = try Self.file(at: logPath)
+        process.terminationHandler = { [weak self] process in
+            let ending: Ending =
+                process.terminationReason == .exit
+                ? .exited(process.terminationStatus) : .killed(signal: process.terminationStatus)
+            self?.end.withLock { $0 = ending }
+        }
+        try process.run()
+    }
+
+    var identifier: Int32 { process.processIdentifier }
+
+    /// How it ended; `nil` while it runs.
+    var ending: Ending? { end.withLock { $0 } }
+
+    /// The lines that are complete in what it has written to standard output.
+    var output: [Substring] { Self.lines(of: outputPath) }
+
+    /// The lines that are complete in what it has written to standard error.
+    var log: [Substring] { Self.lines(of: logPath) }
+
+    /// Its first line of output, once it is there.
+    ///
+    /// - Throws: ``CommandFailure`` when the process ends without one.
+    func firstLine() async throws -> String {
+        while true {
+            // Asked in this order, because a process may say something and end in between.
+            let ending = ending
+            if let line = output.first { return String(line) }
+            if let ending { throw CommandFailure(.unexpected, "the \(role) \(ending) before it was ready") }
+            try await Task.sleep(for: Self.interval)
+        }
+    }
+
+    /// Waits for its end.
+    func ended() async throws -> Ending {
+        while true {
+            if let ending { return ending }
+            try await Task.sleep(for: Self.interval)
+        }
+    }
+
+    /// Sends a signal, unless it has ended.
+    func signal(_ signal: Int32) {
+        if ending == nil { kill(identifier, signal) }
+    }
+
+    private static func file(at path: String) throws -> FileHandle {
+        try Data().write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        return file
+    }
+
+    private static func lines(of path: String) -> [Substring] {
+        guard let bytes = FileManager.default.contents(atPath: path) else { return [] }
+        // What follows the last line break is not complete yet.
+        return String(decoding: bytes, as: UTF8.self)
+            .split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    }
+}

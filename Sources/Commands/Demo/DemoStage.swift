@@ -1,0 +1,112 @@
+internal import Foundation
+internal import Glibc
+internal import Node
+internal import Sodium
+internal import Synchronization
+
+/// The demo's temporary folder and its processes, and that nothing of both is left behind.
+final class DemoStage: Sendable {
+    private struct Cast {
+        var processes: [DemoProcess] = []
+        /// Whose end is a failure.
+        var needed: [DemoProcess] = []
+        var isCleared = false
+    }
+
+    /// How long processes may take to end in order before they are killed.
+    ///
+    /// Less than an interrupted command may take in all, see ``Interruption/grace``.
+    private static let endingTime = 2.0
+
+    /// For its owner alone.
+    let folder: String
+    private let executable: URL
+    private let cast = Mutex(Cast())
+
+    /// Makes the folder.
+    ///
+    /// - Throws: ``CommandFailure``.
+    init() throws {
+        let name = "companionway-demo-\(UUID().uuidString.prefix(8))"
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
+        executable = try Self.ownExecutable()
+        do {
+            try Home(path: folder, environment: [:]).prepare()
+        } catch {
+            throw CommandFailure(.unexpected, "no temporary folder: \(error)")
+        }
+    }
+
+    private static func ownExecutable() throws -> URL {
+        // A name like "cway" in the arguments may have been found through PATH; the system knows the file.
+        let path =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+            ?? CommandLine.arguments.first ?? ""
+        guard FileManager.default.isExecutableFile(atPath: path) else {
+            throw CommandFailure(.unexpected, "the program does not find itself: start it by its path")
+        }
+        return URL(fileURLWithPath: path)
+    }
+
+    func home(of role: DemoProcess.Role) -> String { "\(folder)/\(role)" }
+
+    /// Makes an identity.
+    func makeIdentity(of role: DemoProcess.Role) throws -> PublicKey {
+        let home = try Home(path: home(of: role), environment: [:])
+        try home.prepare()
+        return try SecretFile(in: home).loadOrCreate().identity.publicKey
+    }
+
+    /// Starts a command, whose end is a failure from now on if it is needed.
+    func launch(_ role: DemoProcess.Role, _ arguments: [String], isNeeded: Bool = true) throws -> DemoProcess
+    {
+        let words = arguments + ["--home", home(of: role), "--until-input-ends"]
+        return try cast.withLock { cast in
+            guard !cast.isCleared else { throw CancellationError() }
+            let process = try DemoProcess(role, words, in: folder, executable: executable)
+            cast.processes.append(process)
+            if isNeeded { cast.needed.append(process) }
+            return process
+        }
+    }
+
+    /// A process that has ended though it is needed.
+    var casualty: DemoProcess? { cast.withLock { $0.needed.first { $0.ending != nil } } }
+
+    /// From now on processes may end.
+    func release() { cast.withLock { $0.needed.removeAll() } }
+
+    /// The last lines of a process's log.
+    func logTail(of role: DemoProcess.Role, count: Int = 8) -> [Substring] {
+        let process = cast.withLock { $0.processes.last { $0.role == role } }
+        return (process?.log ?? []).filter { !$0.hasPrefix("frame ") }.suffix(count)
+    }
+
+    /// Ends what still runs, and removes the folder, whatever the state; whether nothing is left behind.
+    ///
+    /// Blocks on purpose: it is the last that the command does, and a cancelled task would not wait.
+    func clear(keepsFolder: Bool) -> Bool {
+        // An impatient second signal would leave the rest standing.
+        _ = Glibc.signal(SIGINT, SIG_IGN)
+        _ = Glibc.signal(SIGTERM, SIG_IGN)
+        let processes = cast.withLock { cast in
+            cast.isCleared = true
+            cast.needed.removeAll()
+            return cast.processes
+        }
+        for process in processes { process.signal(SIGTERM) }
+        Self.wait(for: processes)
+        for process in processes { process.signal(SIGKILL) }
+        Self.wait(for: processes)
+        if !keepsFolder { try? FileManager.default.removeItem(atPath: folder) }
+        return processes.allSatisfy { $0.ending != nil }
+            && FileManager.default.fileExists(atPath: folder) == keepsFolder
+    }
+
+    private static func wait(for processes: [DemoProcess]) {
+        let start = Date()
+        while processes.contains(where: { $0.ending == nil }), Date().timeIntervalSince(start) < endingTime {
+            Thread.sleep(forTimeInterval: 0.005)
+        }
+    }
+}
