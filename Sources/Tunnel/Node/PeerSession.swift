@@ -29,10 +29,7 @@ final class PeerSession {
     private let wallClock: @Sendable () -> Int64
     private let outputs: NodeOutputs
 
-    /// - Parameters:
-    ///   - policy: what to offer to the peer, where it is a friend inside a tunnel.
-    ///   - held: what waits for local ends on the whole connection.
-    ///   - wallClock: milliseconds since 1970, for `tunnel.ping`.
+    /// A session; `policy` is what to offer to the peer, where it is a friend inside a tunnel.
     init(
         id: SessionID, secure: SecureSession, policy: EndpointPolicy?, held: HeldBytes, outputs: NodeOutputs,
         wallClock: @escaping @Sendable () -> Int64

@@ -33,8 +33,9 @@ final class PeerStreams {
     private var touched: Set<StreamID> = []
     private var waitingForCredit: Set<StreamID> = []
     private var credit = SessionCredit()
-    /// What waits for readers that have not taken it, over all streams.
-    private var heldByteCount = 0
+    private var receipts = SessionReceipts()
+    /// The streams whose readers have drained something that is not granted back.
+    private var owing: Set<StreamID> = []
 
     init(session: SessionID, secure: SecureSession, held: HeldBytes, outputs: NodeOutputs) {
         self.session = session
@@ -121,11 +122,12 @@ final class PeerStreams {
         _ byteCount: Int, on stream: StreamID, of service: ServiceStream, open: (inout ByteBuffer) -> Void
     ) {
         do throws(CreditError) {
+            let before = service.received
             try service.receive(byteCount)
             service.fill(open)
             touched.insert(stream)
-            hold(byteCount)
-            if heldByteCount > Credit.heldByteCount || connectionHeld.isExceeded { throw .exceeded }
+            account(from: before, to: service.received)
+            if receipts.undrained > Credit.heldByteCount || connectionHeld.isExceeded { throw .exceeded }
         } catch {
             breach(error, on: stream)
         }
@@ -216,6 +218,11 @@ final class PeerStreams {
             }
             pump(stream, service)
         }
+        guard receipts.isGrantDue else { return }
+        for stream in owing {
+            guard case .service(let service)? = entries[stream]?.end else { continue }
+            grant(of: service, on: stream) { $0.grantBack() }
+        }
     }
 
     /// The session is over: every stream on it has ended in the middle.
@@ -265,13 +272,21 @@ final class PeerStreams {
     }
 
     private func drain(_ byteCount: Int, of service: ServiceStream, on stream: StreamID) {
-        hold(-byteCount)
-        send(grants: service.drained(byteCount), on: stream)
+        grant(of: service, on: stream) { $0.drained(byteCount) }
     }
 
-    private func hold(_ byteCount: Int) {
-        heldByteCount += byteCount
-        connectionHeld.change(by: byteCount)
+    private func grant(
+        of service: ServiceStream, on stream: StreamID, _ grants: (ServiceStream) -> [Int]
+    ) {
+        let before = service.received
+        send(grants: grants(service), on: stream)
+        account(from: before, to: service.received)
+        if service.received.ungranted > 0 { owing.insert(stream) } else { owing.remove(stream) }
+    }
+
+    private func account(from before: ReceiveCredit?, to after: ReceiveCredit?) {
+        receipts.change(from: before, to: after)
+        connectionHeld.change(by: (after?.undrained ?? 0) - (before?.undrained ?? 0))
     }
 
     private func send(grants: [Int], on stream: StreamID) {
@@ -294,7 +309,8 @@ final class PeerStreams {
             return
         }
         credit.change(from: service.credit.unreturned, to: 0)
-        hold(-service.received.undrained)
+        account(from: service.received, to: nil)
+        owing.remove(stream)
         touched.formUnion(waitingForCredit)
         guard service.localEnd != .echo else { return }
         report(
