@@ -1,5 +1,6 @@
 import MuxRPC
 import NIOCore
+import SecretHandshake
 import Sodium
 import Testing
 import Transport
@@ -21,6 +22,9 @@ final class NodePeer: WirePeer {
     /// What happens to local ends of services.
     var prepare: (LocalEnd) -> Void = { _ in }
 
+    /// What is done when a session stands.
+    var whenEstablished: (SessionID) throws -> Void = { _ in }
+
     private(set) var ends: [StreamKey: LocalEnd] = [:]
     private(set) var asked: [(key: StreamKey, name: String, friend: PublicKey)] = []
     private(set) var established: [SessionID: PublicKey] = [:]
@@ -32,15 +36,21 @@ final class NodePeer: WirePeer {
     private(set) var announcementEnds: [RemoteError] = []
     private(set) var happenings: [NodeHappening] = []
 
+    convenience init(_ identity: Identity, policy: EndpointPolicy? = nil, in world: PortalWorld) throws {
+        try self.init(identity, policy: policy, to: world.portalKey, network: world.network) {
+            [unowned world] in world.now
+        }
+    }
+
     init(
-        _ identity: Identity, policy: EndpointPolicy? = nil, in world: PortalWorld
+        _ identity: Identity, policy: EndpointPolicy?, to remote: PublicKey, network: NetworkIdentifier,
+        now: @escaping () -> NIODeadline
     ) throws {
         self.identity = identity
+        self.now = now
         let configuration = NodeConnection.Configuration(
-            identity: identity, network: world.network, policy: policy, wallClock: { 1_795_000_000_001 })
-        node = try NodeConnection(
-            to: world.portalKey, showing: identity, configuration: configuration, at: world.now)
-        now = { [unowned world] in world.now }
+            identity: identity, network: network, policy: policy, wallClock: { 1_795_000_000_001 })
+        node = try NodeConnection(to: remote, showing: identity, configuration: configuration, at: now())
     }
 
     var key: PublicKey { identity.publicKey }
@@ -116,7 +126,10 @@ final class NodePeer: WirePeer {
 
     private func perform(_ output: NodeOutput) {
         switch output {
-        case .established(let session, let peer): established[session] = peer
+        case .established(let session, let peer):
+            established[session] = peer
+            // What came in the same read may have ended it again.
+            try? whenEstablished(session)
         case .ended(let session, let failure):
             #expect(ended.updateValue(failure, forKey: session) == nil, "a session ends once")
         case .reply(let call, let reply): replies[call] = reply
