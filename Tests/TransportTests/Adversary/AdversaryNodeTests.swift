@@ -21,6 +21,9 @@ struct AdversaryNodeTests {
         Misdeed.allCases.map { Attack(misdeed: $0, depth: depth) }
     }
 
+    /// What is no breach of the rules of credit.
+    private static let legal: Set<StreamMisdeed> = [.creditAfterEOF, .dataAfterEnd, .errorEnd, .neverGrants]
+
     private func finish(_ wire: HostileWire) {
         let report = "\(wire.adversary)"
         #expect(wire.adversary.complaints.isEmpty, "\(report)")
@@ -40,14 +43,18 @@ struct AdversaryNodeTests {
             let plan = AdversaryPlan(
                 seed: seed, role: .server, depth: attack.depth, misdeed: attack.misdeed)
             let wire = try HostileWire(plan, policy: EndpointPolicy(services: ["ssh"], access: .anyone))
-            wire.node.prepare = { $0.send([UInt8](repeating: 3, count: 300_000), end: true) }
+            wire.node.prepare = { end in
+                end.drains = false
+                end.send([UInt8](repeating: 3, count: 300_000), end: true)
+            }
             wire.node.whenEstablished = { [node = wire.node] in if $0 == .outer { node.node.announce() } }
             wire.run()
             if attack.misdeed.consequence == .survival, attack.depth != .answeringTunnel {
                 #expect(wire.adversary.probeIsAnswered, "\(wire.adversary)")
             }
-            if attack.misdeed.consequence == .failure, attack.depth == .outer {
-                #expect(wire.node.ended[.outer] != nil || wire.node.deadline != nil, "\(wire.adversary)")
+            if attack.depth == .callingTunnel, case .stream(let deed) = attack.misdeed {
+                let isBreach = wire.adversary.breachAnswer?.contains(#""credit""#) ?? false
+                #expect(isBreach != Self.legal.contains(deed), "\(wire.adversary)")
             }
             finish(wire)
         }

@@ -16,7 +16,8 @@ struct NodePressureTests {
         let identity = try Identity.random()
         let portal = try HandmadePortal(
             node: identity, policy: EndpointPolicy(services: [], access: .anyone))
-        let (friend, _) = try portal.friend(["target": .string(identity.publicKey.id)], of: identity.publicKey)
+        let (friend, _) = try portal.friend(
+            ["target": .string(identity.publicKey.id)], of: identity.publicKey)
         let stream = try friend.open(.duplex, "echo")
         portal.isReading = false
         friend.session.send(ByteBuffer(repeating: 5, count: 8 << 20), on: stream)
@@ -33,7 +34,8 @@ struct NodePressureTests {
         #expect(portal.ended.isEmpty)
     }
 
-    @Test("holds answers up to a limit, whatever is asked inside its tunnels, and gives all of them in the end")
+    @Test(
+        "holds answers up to a limit, whatever is asked inside its tunnels, and gives all of them in the end")
     func answers() throws {
         let identity = try Identity.random()
         let services = (0..<40).map { "\($0) " + String(repeating: "s", count: 60) }
@@ -61,7 +63,8 @@ struct NodePressureTests {
         let identity = try Identity.random()
         let portal = try HandmadePortal(
             node: identity, policy: EndpointPolicy(services: ["ssh"], access: .anyone))
-        let (friend, _) = try portal.friend(["target": .string(identity.publicKey.id)], of: identity.publicKey)
+        let (friend, _) = try portal.friend(
+            ["target": .string(identity.publicKey.id)], of: identity.publicKey)
         let stream = try friend.open(.duplex, "service.open", [["name": "ssh"]])
         friend.session.send(ByteBuffer(repeating: 5, count: 100_000), on: stream)
         portal.run()
