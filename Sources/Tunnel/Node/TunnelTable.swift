@@ -1,25 +1,7 @@
-internal import BoxStream
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
 internal import Sodium
-
-/// One tunnel of a node's connection: a stream of the outer session with a whole session inside.
-final class NodeTunnel {
-    let session: PeerSession
-    /// The target as the call named it, for answers in the same words.
-    let target: String
-    /// When the inner handshake is given up; `nil` once it is over.
-    var handshakeDeadline: NIODeadline?
-    /// What the outer session has opened for it in this round.
-    var arrived = ByteBuffer()
-
-    init(session: PeerSession, target: String, handshakeDeadline: NIODeadline) {
-        self.session = session
-        self.target = target
-        self.handshakeDeadline = handshakeDeadline
-    }
-}
 
 /// The tunnels of a node's connection: feeds their sessions, sees to what these have to say, lays their bytes
 /// into the outer session.
@@ -260,17 +242,5 @@ final class TunnelTable {
 
     private func flush(_ tunnel: NodeTunnel, on stream: StreamID) {
         while let batch = tunnel.session.secure.nextBatch() { outer.send(batch, on: stream) }
-    }
-}
-
-extension SessionFailure {
-    /// What a failed session means to its owner.
-    init(_ error: SecureSessionError) {
-        switch error {
-        case .handshake: self = .wrongPeer
-        case .refused(let answered): self = .refused(answered: answered)
-        case .boxStream(.truncated): self = .lost
-        case .boxStream: self = .forged
-        }
     }
 }
