@@ -210,7 +210,7 @@ final class NodeLinkCore {
                 act { $0.serviceConnected(key) }
                 end.attach(StreamHandle(link: self, key: key))
             case .failure(let error):
-                uses[key] = nil
+                guard uses.removeValue(forKey: key) != nil else { return }
                 report(.serviceNotListening(name: name, friend: friend, reason: "\(error)"))
                 act { $0.refuseService(key, message: NodeErrorText.serviceNotListening) }
             }

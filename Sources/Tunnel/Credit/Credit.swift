@@ -14,6 +14,8 @@ public enum Credit {
     ///
     /// Four times what a sender that keeps the rules has under way; the stream that goes beyond is ended.
     public static let heldByteCount = 16_777_216
+    /// The same over all sessions of one connection: a friend may open as many tunnels as a portal lets it.
+    public static let connectionHeldByteCount = 268_435_456
 }
 
 /// A breach of the credit rules by the peer: the stream ends with the error `credit`, the session stays.

@@ -1,14 +1,17 @@
 /// How many bytes the other side of one stream may still send, and when to allow more.
 ///
-/// At any time: window = outstanding + received and not drained + drained and not granted back.
-struct ReceiveCredit {
+/// At any time: window = outstanding + undrained + ungranted.
+package struct ReceiveCredit {
     private var window = Credit.initialByteCount
     private var outstanding = Credit.initialByteCount
     /// Received, and not yet taken by the reader.
-    private(set) var undrained = 0
-    private var drained = 0
+    package private(set) var undrained = 0
+    /// Taken by the reader, and not yet granted back.
+    package private(set) var ungranted = 0
 
-    mutating func receive(_ byteCount: Int) throws(CreditError) {
+    package init() {}
+
+    package mutating func receive(_ byteCount: Int) throws(CreditError) {
         guard byteCount <= outstanding else { throw .exceeded }
         outstanding -= byteCount
         undrained += byteCount
@@ -16,25 +19,58 @@ struct ReceiveCredit {
 
     /// The reader has taken bytes; returns the grants to send, in order.
     ///
-    /// Half a window goes back at a time. While the reader keeps up, so that little waits for it, the window is
-    /// doubled too: a fixed one of 256 KiB would cap a stream at 2.6 MB/s over 100 ms.
-    mutating func drain(_ byteCount: Int) -> [Int] {
+    /// Half a window goes back at a time. While the reader keeps up, so that little waits for it, and unless the
+    /// other side has ended, the window is doubled too: a fixed one of 256 KiB would cap a stream at 2.6 MB/s over
+    /// 100 ms.
+    package mutating func drain(_ byteCount: Int, hasEnded: Bool = false) -> [Int] {
         precondition(byteCount <= undrained, "a reader takes what came")
         undrained -= byteCount
-        drained += byteCount
-        guard drained >= window / 2 else { return [] }
+        ungranted += byteCount
+        guard ungranted >= window / 2 else { return [] }
+        let grants = grantBack()
+        return undrained <= window / 4 && !hasEnded ? grants + doubleWindow() : grants
+    }
+
+    /// The grant of what was drained, if anything was.
+    package mutating func grantBack() -> [Int] {
         // A grant of exactly the window means that it doubles; see `SendCredit`.
-        let grant = min(drained, window - 1)
-        drained -= grant
+        let grant = min(ungranted, window - 1)
+        guard grant > 0 else { return [] }
+        ungranted -= grant
         outstanding += grant
-        return undrained <= window / 4 ? [grant] + doubleWindow() : [grant]
+        return [grant]
     }
 
     /// The grant that doubles the window, unless it has grown to its limit.
-    mutating func doubleWindow() -> [Int] {
+    package mutating func doubleWindow() -> [Int] {
         guard window * 2 <= Credit.maximumByteCount else { return [] }
         defer { window *= 2 }
         outstanding += window
         return [window]
+    }
+}
+
+/// What the receiver of all streams of one session has, and when it may keep nothing of it back.
+package struct SessionReceipts {
+    /// Waits for readers.
+    package private(set) var undrained = 0
+    /// Drained, and kept back so that grants are few.
+    package private(set) var ungranted = 0
+
+    package init() {}
+
+    /// A stream's part has become another; `nil` for a stream that is not there yet, or no more.
+    package mutating func change(from before: ReceiveCredit?, to after: ReceiveCredit?) {
+        undrained += (after?.undrained ?? 0) - (before?.undrained ?? 0)
+        ungranted += (after?.ungranted ?? 0) - (before?.ungranted ?? 0)
+    }
+
+    /// Whether every stream has to grant back what it keeps.
+    ///
+    /// The sender counts that against the session's limit, where it can stop a stream, or all of them, whose
+    /// windows are far from half drained: two streams with windows of 4 MiB would wait for each other for good.
+    package var isGrantDue: Bool {
+        let left = max(0, Credit.sessionByteCount - undrained - ungranted)
+        return ungranted > 0 && ungranted >= left / 2
     }
 }

@@ -3,20 +3,22 @@
 /// The window, which is all that can be under way at once, is not on the wire. The receiver doubles it with a
 /// grant of exactly the present window and never returns drained bytes in a grant of that size, so the sender can
 /// follow; what it believes is under way counts against the session's limit.
-struct SendCredit {
+package struct SendCredit {
     /// What may still be sent.
-    private(set) var available = Credit.initialByteCount
+    package private(set) var available = Credit.initialByteCount
     private var window = Credit.initialByteCount
 
-    /// What is sent and not yet granted back.
-    var unreturned: Int { window - available }
+    package init() {}
 
-    mutating func spend(_ byteCount: Int) {
+    /// What is sent and not yet granted back.
+    package var unreturned: Int { window - available }
+
+    package mutating func spend(_ byteCount: Int) {
         precondition(byteCount <= available, "a sender asks before it sends")
         available -= byteCount
     }
 
-    mutating func add(_ grant: Int) throws(CreditError) {
+    package mutating func add(_ grant: Int) throws(CreditError) {
         guard (1...Credit.maximumByteCount).contains(grant),
             available + grant <= Credit.maximumByteCount
         else { throw .badGrant }
@@ -27,20 +29,24 @@ struct SendCredit {
 }
 
 /// What all streams of one session may keep under way together, and a fair share of it for each.
-struct SessionCredit {
-    private(set) var unreturned = 0
+package struct SessionCredit {
+    package private(set) var unreturned = 0
 
     /// How much of the rest one stream may use for every byte it has under way already.
     ///
     /// A stalled stream keeps what it has under way for good. With a limit in proportion to what is left, one
-    /// alone gets eight ninths of the session's credit, and any number of stalled ones leave some to the next.
+    /// alone gets eight ninths of the session's credit, and every one that stalls leaves a part to the next.
     private static let share = 8
 
+    package init() {}
+
     /// What a stream may send now.
-    func allowance(for credit: SendCredit) -> Int {
+    package func allowance(for credit: SendCredit) -> Int {
         let left = Credit.sessionByteCount - unreturned
-        return max(0, min(credit.available, left, Self.share * left - credit.unreturned))
+        // What is sent is taken from what is left, too: afterwards the stream has at most `share` times the rest.
+        let allowed = (Self.share * left - credit.unreturned) / (Self.share + 1)
+        return max(0, min(credit.available, allowed))
     }
 
-    mutating func change(from before: Int, to after: Int) { unreturned += after - before }
+    package mutating func change(from before: Int, to after: Int) { unreturned += after - before }
 }

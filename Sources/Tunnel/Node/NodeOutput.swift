@@ -18,10 +18,14 @@ public struct CallID: Hashable, Sendable {
 }
 
 /// A stream of one session.
+///
+/// No two streams have the same key, though a peer may use a request number again: what a local end still says about
+/// the old stream must not reach the other.
 public struct StreamKey: Hashable, Sendable {
     /// The session it belongs to.
     public let session: SessionID
     let stream: StreamID
+    let ordinal: UInt64
 }
 
 /// What a ``NodeConnection`` asks of, or tells, its owner.
@@ -110,9 +114,11 @@ public enum NodeErrorText {
     public static let serviceNotListening = "service not listening"
     /// The rules of credit were broken.
     public static let credit = "credit"
+    /// The session has as many streams as it may.
+    public static let tooManyStreams = "too many streams"
 
     /// A tunnel is not opened; the same words whatever the reason.
     public static func couldNotConnect(to target: String) -> String {
-        "could not connect to:\(target.prefix(128))"
+        "could not connect to:\(ConnectRefusal.cut(target))"
     }
 }

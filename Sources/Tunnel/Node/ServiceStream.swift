@@ -119,10 +119,12 @@ final class ServiceStream {
     }
 
     /// The local end has taken bytes; returns the grants to send.
-    func drained(_ byteCount: Int) -> [Int] {
-        let grants = received.drain(byteCount)
-        return hasReceivedEnd ? [] : grants
-    }
+    ///
+    /// Behind the other side's end too, because they free what the stream uses of the session's credit.
+    func drained(_ byteCount: Int) -> [Int] { received.drain(byteCount, hasEnded: hasReceivedEnd) }
+
+    /// The grant of what was drained and kept back.
+    func grantBack() -> [Int] { received.grantBack() }
 
     /// The first grant of an `echo`, which says that this caller speaks credit.
     func openingGrant() -> [Int] { received.doubleWindow() }

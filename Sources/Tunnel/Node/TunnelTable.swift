@@ -1,43 +1,38 @@
-internal import BoxStream
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
 internal import Sodium
-
-/// One tunnel of a node's connection: a stream of the outer session with a whole session inside.
-final class NodeTunnel {
-    let session: PeerSession
-    /// The target as the call named it, for answers in the same words.
-    let target: String
-    /// When the inner handshake is given up; `nil` once it is over.
-    var handshakeDeadline: NIODeadline?
-    /// What the outer session has opened for it in this round.
-    var arrived = ByteBuffer()
-
-    init(session: PeerSession, target: String, handshakeDeadline: NIODeadline) {
-        self.session = session
-        self.target = target
-        self.handshakeDeadline = handshakeDeadline
-    }
-}
 
 /// The tunnels of a node's connection: feeds their sessions, sees to what these have to say, lays their bytes
 /// into the outer session.
 final class TunnelTable {
     private let configuration: NodeConnection.Configuration
     private let outer: SecureSession
+    private let held: HeldBytes
     private let outputs: NodeOutputs
     private var tunnels: [StreamID: NodeTunnel] = [:]
     private var streams: [SessionID: StreamID] = [:]
     private var handshaking: Set<StreamID> = []
     private var touched: Set<StreamID> = []
+    /// Those that have input which waits until the peer takes more.
+    private var holding: Set<StreamID> = []
     private var lastSession: UInt64 = 0
 
-    init(configuration: NodeConnection.Configuration, outer: SecureSession, outputs: NodeOutputs) {
+    init(
+        configuration: NodeConnection.Configuration, outer: SecureSession, held: HeldBytes,
+        outputs: NodeOutputs
+    ) {
         self.configuration = configuration
         self.outer = outer
+        self.held = held
         self.outputs = outputs
     }
+
+    /// How many tunnels there are.
+    var count: Int { tunnels.count }
+
+    /// Whether input waits until the peer takes more.
+    var isHoldingInput: Bool { !holding.isEmpty }
 
     /// How many tunnels have no session yet.
     var unfinishedCount: Int { handshaking.count }
@@ -59,8 +54,8 @@ final class TunnelTable {
     ) -> SessionID {
         lastSession += 1
         let session = PeerSession(
-            id: SessionID(rawValue: lastSession), secure: secure, policy: policy, outputs: outputs,
-            wallClock: configuration.wallClock)
+            id: SessionID(rawValue: lastSession), secure: secure, policy: policy, held: held,
+            outputs: outputs, wallClock: configuration.wallClock)
         tunnels[stream] = NodeTunnel(
             session: session, target: target, handshakeDeadline: now + NodeConnection.handshakeTime)
         streams[session.id] = stream
@@ -85,19 +80,26 @@ final class TunnelTable {
         touched.insert(stream)
     }
 
-    /// Gives every tunnel what this round has opened for it.
-    func feed() {
-        for stream in touched {
-            guard let tunnel = tunnels[stream], tunnel.arrived.readableBytes > 0 else { continue }
-            tunnel.session.secure.receive(tunnel.arrived)
-            tunnel.arrived = ByteBuffer()
-            advance(tunnel, on: stream)
+    /// Gives every tunnel what this round has opened for it, or an earlier one has left.
+    ///
+    /// Answers are laid out at once, and stop where `limit` bytes wait: the rest stays until the peer takes more.
+    func feed(whileBelow limit: Int) {
+        for stream in touched.union(holding) {
+            guard let tunnel = tunnels[stream] else { continue }
+            if tunnel.arrived.readableBytes > 0 {
+                tunnel.session.secure.receive(tunnel.arrived)
+                tunnel.arrived = ByteBuffer()
+            } else if !holding.contains(stream) {
+                continue
+            }
+            touched.insert(stream)
+            advance(tunnel, on: stream, whileBelow: limit)
         }
     }
 
     /// The portal says that a tunnel has ended.
     func end(_ stream: StreamID, _ remoteError: RemoteError?) {
-        feed()
+        feed(whileBelow: .max)
         guard let tunnel = tunnels[stream] else { return }
         do throws(SecureSessionError) {
             try tunnel.session.secure.inputEnded()
@@ -124,14 +126,21 @@ final class TunnelTable {
 
     // MARK: The sessions inside
 
-    private func advance(_ tunnel: NodeTunnel, on stream: StreamID) {
+    private func advance(_ tunnel: NodeTunnel, on stream: StreamID, whileBelow limit: Int) {
+        let session = tunnel.session
         do throws(SecureSessionError) {
-            while let concern = try tunnel.session.next() {
+            while let concern = try session.next(whileBelow: limit - outer.outboundByteCount) {
                 guard try see(to: concern, in: tunnel, on: stream) else { return }
             }
         } catch {
-            fail(tunnel, on: stream, SessionFailure(error))
+            return fail(tunnel, on: stream, SessionFailure(error))
         }
+        if session.secure.outboundByteCount + outer.outboundByteCount >= limit {
+            holding.insert(stream)
+        } else {
+            holding.remove(stream)
+        }
+        flush(tunnel, on: stream)
     }
 
     /// Whether the tunnel goes on.
@@ -213,7 +222,8 @@ final class TunnelTable {
         guard let tunnel = tunnels.removeValue(forKey: stream) else { return }
         streams[tunnel.session.id] = nil
         handshaking.remove(stream)
-        tunnel.session.abandonStreams()
+        holding.remove(stream)
+        tunnel.session.streams.abandon()
         outputs.append(.ended(tunnel.session.id, failure))
     }
 
@@ -221,7 +231,7 @@ final class TunnelTable {
     func settle() {
         while let stream = touched.popFirst() {
             guard let tunnel = tunnels[stream] else { continue }
-            tunnel.session.settle()
+            tunnel.session.streams.settle()
             if tunnel.session.secure.isFinished {
                 sayGoodbye(tunnel, on: stream)
             } else {
@@ -232,17 +242,5 @@ final class TunnelTable {
 
     private func flush(_ tunnel: NodeTunnel, on stream: StreamID) {
         while let batch = tunnel.session.secure.nextBatch() { outer.send(batch, on: stream) }
-    }
-}
-
-extension SessionFailure {
-    /// What a failed session means to its owner.
-    init(_ error: SecureSessionError) {
-        switch error {
-        case .handshake: self = .wrongPeer
-        case .refused(let answered): self = .refused(answered: answered)
-        case .boxStream(.truncated): self = .lost
-        case .boxStream: self = .forged
-        }
     }
 }

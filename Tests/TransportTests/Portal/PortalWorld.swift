@@ -4,6 +4,7 @@ import SecretHandshake
 import SecureSession
 import Sodium
 import Synchronization
+import Testing
 import Transport
 
 /// The peer's end of a wire to a portal.
@@ -12,6 +13,23 @@ protocol WirePeer: AnyObject {
     func nextOutbound() -> ByteBuffer?
     /// Bytes from the portal.
     func receive(_ bytes: ByteBuffer)
+    /// The portal sends nothing more.
+    func inputEnded()
+    /// Whether the peer takes bytes.
+    var wantsInput: Bool { get }
+    /// Whether the connection ends behind what the peer has sent.
+    var hangsUp: Bool { get }
+    /// When the peer has something to do.
+    var deadline: NIODeadline? { get }
+    func timeReached()
+}
+
+extension WirePeer {
+    func inputEnded() {}
+    var wantsInput: Bool { true }
+    var hangsUp: Bool { false }
+    var deadline: NIODeadline? { nil }
+    func timeReached() {}
 }
 
 /// Messages that wait for a connection, as a channel's event loop would hold them.
@@ -37,6 +55,10 @@ final class Link {
     var isPeerReading = true
     /// The longest piece in which bytes reach the portal.
     var readByteCount = Int.max
+    /// How much of the peer's bytes fits in front of the portal.
+    var unreadLimit = Int.max
+    fileprivate var hasToldPortal = false
+    fileprivate var hasToldPeer = false
     /// What the peer has sent and the portal has not read.
     fileprivate(set) var unread = ByteBuffer()
 
@@ -73,6 +95,9 @@ final class PortalWorld {
         return link
     }
 
+    /// The number of connections on this side of the world.
+    var linkCount: Int { links.count }
+
     /// A peer with a real session, its handshake done.
     func connect(_ identity: Identity) throws -> (SessionPeer, Link) {
         let peer = try SessionPeer(identity, to: portalKey, network: network)
@@ -90,9 +115,10 @@ final class PortalWorld {
 
     /// Lets everything happen that can happen at this moment.
     func run() {
-        var hasMoved = true
-        while hasMoved {
+        var (hasMoved, rounds) = (true, 0)
+        while hasMoved, rounds < 100_000 {
             hasMoved = false
+            rounds += 1
             for link in links {
                 for message in link.mailbox.takeAll() {
                     link.connection.deliver(message, at: now)
@@ -101,14 +127,25 @@ final class PortalWorld {
                 if carry(link) { hasMoved = true }
             }
         }
+        if hasMoved { Issue.record("the world does not come to rest") }
+    }
+
+    /// How much the portal would write to a peer that reads nothing, in bytes.
+    func drain(_ link: Link) -> Int {
+        var byteCount = 0
+        while let bytes = link.connection.nextWrite(at: now) { byteCount += bytes.readableBytes }
+        return byteCount
     }
 
     /// Moves the clock, stopping at every deadline in between.
     func wait(_ amount: TimeAmount) {
         let end = now + amount
         run()
-        while let next = links.compactMap(\.connection.deadline).min(), next <= end {
+        while let next = links.flatMap({ [$0.connection.deadline, $0.peer.deadline] }).compactMap(\.self)
+            .min(), next <= end
+        {
             now = max(now, next)
+            for link in links where link.peer.deadline.map({ $0 <= now }) == true { link.peer.timeReached() }
             for link in links where link.connection.deadline.map({ $0 <= now }) == true {
                 link.connection.timeReached(now)
             }
@@ -119,7 +156,9 @@ final class PortalWorld {
 
     private func carry(_ link: Link) -> Bool {
         var hasMoved = perform(link)
-        while var bytes = link.peer.nextOutbound() { link.unread.writeBuffer(&bytes) }
+        while link.unread.readableBytes < link.unreadLimit, var bytes = link.peer.nextOutbound() {
+            link.unread.writeBuffer(&bytes)
+        }
         while link.connection.wantsInput,
             let bytes = link.unread.readSlice(length: min(link.readByteCount, link.unread.readableBytes)),
             bytes.readableBytes > 0
@@ -127,11 +166,31 @@ final class PortalWorld {
             link.connection.receive(bytes, at: now)
             hasMoved = perform(link) || true
         }
-        while link.isPeerReading, link.connection.phase != .broken,
+        while link.isPeerReading, link.peer.wantsInput, link.connection.phase != .broken,
             let bytes = link.connection.nextWrite(at: now)
         {
             link.peer.receive(bytes)
             hasMoved = perform(link) || true
+        }
+        return endIfDue(link) || hasMoved
+    }
+
+    /// Carries the end of the connection, from either side to the other.
+    private func endIfDue(_ link: Link) -> Bool {
+        var hasMoved = false
+        let isBroken = link.connection.phase == .broken
+        if link.peer.hangsUp, link.unread.readableBytes == 0 || isBroken, !link.hasToldPortal {
+            link.hasToldPortal = true
+            link.connection.inputEnded(at: now)
+            _ = perform(link)
+            hasMoved = true
+        }
+        if isBroken || (link.connection.phase == .finished && link.isPeerReading && link.peer.wantsInput),
+            !link.hasToldPeer
+        {
+            link.hasToldPeer = true
+            link.peer.inputEnded()
+            hasMoved = true
         }
         return hasMoved
     }

@@ -25,19 +25,34 @@ final class SessionPeer: WirePeer {
     /// Whether pings are answered.
     var answersPings = true
 
-    init(_ identity: Identity, to portal: PublicKey, network: NetworkIdentifier) throws {
+    private static let manifest: Manifest = ["tunnel.connect": .duplex, "tunnel.ping": .async]
+
+    init(
+        _ identity: Identity, to portal: PublicKey, network: NetworkIdentifier, framing: Framing = .direct
+    ) throws {
         key = identity.publicKey
         session = try SecureSession(
-            dialling: portal, as: identity, network: network,
-            manifest: ["tunnel.connect": .duplex, "tunnel.ping": .async])
+            dialling: portal, as: identity, network: network, manifest: Self.manifest, framing: framing)
     }
+
+    /// The other side of a connection, which lets everybody in.
+    init(answeringAs identity: Identity, network: NetworkIdentifier) {
+        key = identity.publicKey
+        session = SecureSession(answeringAs: identity, network: network, manifest: Self.manifest)
+    }
+
+    /// Takes away the bytes that have come on a stream.
+    func takeBytes(on stream: StreamID) -> ByteBuffer? { bytes.removeValue(forKey: stream) }
 
     func nextOutbound() -> ByteBuffer? { session.nextOutbound() }
 
     func receive(_ bytes: ByteBuffer) {
         session.receive(bytes)
         do {
-            while let event = try session.next() { note(event) }
+            while let event = try session.next() {
+                if case .client = event { try session.accept() }
+                note(event)
+            }
         } catch {
             Issue.record("the portal sent what a session does not take: \(error)")
         }

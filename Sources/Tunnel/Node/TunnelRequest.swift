@@ -1,0 +1,29 @@
+internal import MuxRPC
+internal import Multiserver
+internal import Sodium
+
+/// A portal's `tunnel.connect` (hop 2), as an endpoint reads it.
+///
+/// What is left out is filled in as every known portal means it: ssb-room sends no `instance`, ssb-tunnel no
+/// `portal`, and only newer ones an `origin`, which proves nothing.
+struct TunnelRequest {
+    /// The target as the call names it, cut to what an answer repeats.
+    let targetText: String
+    private let target: String?
+    private let portal: JSONValue
+    private let instance: JSONValue
+
+    init(_ arguments: [JSONValue]) {
+        let fields = arguments.first
+        target = fields?["target"]?.string
+        targetText = ConnectRefusal.cut(target ?? "")
+        portal = fields?["portal"] ?? .null
+        instance = fields?["instance"] ?? .null
+    }
+
+    /// Whether it is this node that is meant, behind this portal.
+    func isMeant(for node: PublicKey, through portal: PublicKey) -> Bool {
+        target == node.id && (self.portal == .null || self.portal.string == portal.id)
+            && (instance == .null || instance.integer == 0)
+    }
+}

@@ -1,0 +1,108 @@
+import Logging
+import Multiserver
+import NIOCore
+import NIOPosix
+import SecretHandshake
+import Sodium
+import TestSupport
+import Testing
+import Transport
+import Tunnel
+
+/// Adversaries over real sockets, beside an endpoint and a client that exchange bytes all the while.
+@Suite("A portal that listens, under attack")
+struct AdversarySocketTests {
+    private static let network = NetworkIdentifier(FixedBytes<32>())
+    private static let seeds: Range<UInt64> = 0..<48
+
+    private func configuration(_ policy: EndpointPolicy?) throws -> NodeConnection.Configuration {
+        NodeConnection.Configuration(
+            identity: try .random(), network: Self.network, policy: policy, wallClock: { 1_795_000_000_000 })
+    }
+
+    private func dial(
+        _ portal: PeerAddress, _ configuration: NodeConnection.Configuration, on group: any EventLoopGroup,
+        report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
+    ) async throws -> NodeLink {
+        try await NodeLink.dial(
+            portal, showing: configuration.identity, configuration: configuration, on: group.next(),
+            report: report)
+    }
+
+    /// An endpoint that has announced itself.
+    private func endpoint(
+        _ portal: PeerAddress, _ configuration: NodeConnection.Configuration, on group: any EventLoopGroup
+    ) async throws -> NodeLink {
+        let (announced, continuation) = AsyncStream.makeStream(of: Void.self)
+        let link = try await dial(portal, configuration, on: group) { event in
+            if case .announced = event { continuation.finish() }
+        }
+        link.announce()
+        for await _ in announced {}
+        return link
+    }
+
+    private func attack(
+        _ plan: AdversaryPlan, in surroundings: AdversarySurroundings, port: Int, on group: any EventLoopGroup
+    ) async throws -> [String] {
+        let loop = group.next()
+        let result = loop.makePromise(of: [String].self)
+        let connected = ClientBootstrap(group: loop).channelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(
+                    HostileChannel(AdversarialPeer(plan, in: surroundings), complaints: result))
+            }
+        }.connect(host: "127.0.0.1", port: port)
+        connected.whenFailure { result.fail($0) }
+        return try await result.futureResult.get().map { "\(plan): \($0)" }
+    }
+
+    @Test("serves the others all the while", .timeLimit(.minutes(2)))
+    func crowd() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        let settings = PortalSettings(name: "attacked") { 1_795_000_000_000 }
+        let portal = Portal(identity: try .random(), network: Self.network, settings: settings)
+        let server = try await PortalServer.start(
+            portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil, logger: Logger(label: "test")
+        )
+        let net = try NetAddress(host: "127.0.0.1", port: UInt16(server.port))
+        let address = PeerAddress(net: net, key: portal.identity.publicKey)
+
+        let answering = try configuration(EndpointPolicy(services: ["ssh"], access: .anyone))
+        let target = answering.identity.publicKey
+        let endpoint = try await endpoint(address, answering, on: group)
+        let client = try await dial(address, configuration(nil), on: group)
+        let session = try await client.openTunnel(to: target)
+        let isWanted = EchoLoop.Switch()
+        let rounds = client.eventLoop.makePromise(of: Int.self)
+        try await client.open(.echo, on: session) { [loop = client.eventLoop] handle in
+            let end = EchoLoop(handle, while: isWanted, rounds: rounds)
+            loop.assumeIsolated().execute { end.start() }
+            return end
+        }
+
+        let complaints = try await withThrowingTaskGroup(of: [String].self) { tasks in
+            for seed in Self.seeds {
+                var surroundings = AdversarySurroundings(
+                    network: Self.network, identity: try .random(), victim: target)
+                surroundings.server = portal.identity.publicKey
+                surroundings.portal = portal.identity.publicKey
+                let plan = AdversaryPlan(
+                    seed: seed, role: .client, depth: seed.isMultiple(of: 2) ? .outer : .callingTunnel)
+                tasks.addTask { [surroundings] in
+                    try await attack(plan, in: surroundings, port: server.port, on: group)
+                }
+            }
+            return try await tasks.reduce(into: []) { $0 += $1 }
+        }
+        #expect(complaints.isEmpty)
+        isWanted.turnOff()
+        #expect(try await rounds.futureResult.get() > 0)
+        await client.close()
+        await endpoint.close()
+        await server.close()
+        let left = portal.statistics
+        #expect(left.connectionCount == 0 && left.tunnelCount == 0 && left.queuedByteCount == 0)
+        try await group.shutdownGracefully()
+    }
+}

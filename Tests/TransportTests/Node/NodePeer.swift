@@ -1,0 +1,186 @@
+import MuxRPC
+import NIOCore
+import SecretHandshake
+import Sodium
+import Testing
+import Transport
+import Tunnel
+
+/// A node at a portal, with everything that it was told, and local ends for its streams.
+final class NodePeer: WirePeer {
+    /// What is done about a friend who wants a service.
+    enum ServiceAnswer {
+        case connect
+        case refuse(String)
+        case nothing
+    }
+
+    let identity: Identity
+    let node: NodeConnection
+    private let now: () -> NIODeadline
+    var answer = ServiceAnswer.connect
+    /// What happens to local ends of services.
+    var prepare: (LocalEnd) -> Void = { _ in }
+
+    /// What is done when a session stands.
+    var whenEstablished: (SessionID) throws -> Void = { _ in }
+
+    private(set) var ends: [StreamKey: LocalEnd] = [:]
+    private(set) var asked: [(key: StreamKey, name: String, friend: PublicKey)] = []
+    private(set) var established: [SessionID: PublicKey] = [:]
+    private(set) var ended: [SessionID: SessionFailure?] = [:]
+    private(set) var replies: [CallID: Reply] = [:]
+    private(set) var items: [ByteBuffer] = []
+    private(set) var itemEnds: [RemoteError?] = []
+    private(set) var announcedCount = 0
+    private(set) var announcementEnds: [RemoteError] = []
+    private(set) var happenings: [NodeHappening] = []
+
+    convenience init(_ identity: Identity, policy: EndpointPolicy? = nil, in world: PortalWorld) throws {
+        try self.init(identity, policy: policy, to: world.portalKey, network: world.network) {
+            [unowned world] in world.now
+        }
+    }
+
+    init(
+        _ identity: Identity, policy: EndpointPolicy?, to remote: PublicKey, network: NetworkIdentifier,
+        now: @escaping () -> NIODeadline
+    ) throws {
+        self.identity = identity
+        self.now = now
+        let configuration = NodeConnection.Configuration(
+            identity: identity, network: network, policy: policy, wallClock: { 1_795_000_000_001 })
+        node = try NodeConnection(to: remote, showing: identity, configuration: configuration, at: now())
+    }
+
+    var key: PublicKey { identity.publicKey }
+
+    /// The sessions inside tunnels that stand.
+    var inner: [SessionID] { established.keys.filter { $0 != .outer && ended[$0] == nil } }
+
+    // MARK: The wire
+
+    func nextOutbound() -> ByteBuffer? {
+        perform()
+        defer { perform() }
+        return node.phase == .broken ? nil : node.nextWrite(at: now())
+    }
+
+    func receive(_ bytes: ByteBuffer) {
+        node.receive(bytes, at: now())
+        perform()
+    }
+
+    func inputEnded() {
+        node.inputEnded(at: now())
+        perform()
+    }
+
+    var wantsInput: Bool { node.wantsInput }
+
+    var hangsUp: Bool { node.phase != .running && (node.phase == .broken || node.outboundByteCount == 0) }
+
+    var deadline: NIODeadline? { node.deadline }
+
+    func timeReached() {
+        guard let deadline = node.deadline, deadline <= now() else { return }
+        node.timeReached(now())
+        perform()
+    }
+
+    // MARK: What the owner does
+
+    /// Opens a tunnel and a session in it.
+    func openTunnel(to target: PublicKey) throws -> SessionID {
+        try node.openTunnel(to: target, at: now())
+    }
+
+    func call(_ name: String, on session: SessionID) throws -> CallID {
+        try node.call(name.split(separator: ".").map(String.init), [], on: session)
+    }
+
+    func open(_ service: ServiceRequest, on session: SessionID) throws -> LocalEnd {
+        let end = LocalEnd(try node.openService(service, on: session))
+        ends[end.key] = end
+        return end
+    }
+
+    func connect(_ key: StreamKey) {
+        let end = LocalEnd(key)
+        prepare(end)
+        ends[key] = end
+        node.serviceConnected(key)
+    }
+
+    private func perform() {
+        var hasMoved = true
+        while hasMoved {
+            hasMoved = false
+            while let output = node.nextOutput() {
+                perform(output)
+                hasMoved = true
+            }
+            for end in ends.values { end.pump(node) }
+        }
+    }
+
+    private func perform(_ output: NodeOutput) {
+        switch output {
+        case .established(let session, let peer):
+            established[session] = peer
+            // What came in the same read may have ended it again.
+            try? whenEstablished(session)
+        case .ended(let session, let failure):
+            #expect(ended.updateValue(failure, forKey: session) == nil, "a session ends once")
+        case .reply(let call, let reply): replies[call] = reply
+        case .item(_, _, let body): items.append(body)
+        case .itemsEnded(_, let error): itemEnds.append(error)
+        case .announced: announcedCount += 1
+        case .announcementEnded(let error): announcementEnds.append(error)
+        case .connectService(let key, let name, let friend):
+            asked.append((key, name, friend))
+            switch answer {
+            case .connect: connect(key)
+            case .refuse(let message): node.refuseService(key, message: message)
+            case .nothing: break
+            }
+        case .service(let key, let event): ends[key]?.perform(event)
+        case .happened(let happening): happenings.append(happening)
+        }
+    }
+}
+
+extension PortalWorld {
+    /// A node that is connected.
+    func connectNode(
+        _ identity: Identity, policy: EndpointPolicy? = nil
+    ) throws -> (NodePeer, Link) {
+        let peer = try NodePeer(identity, policy: policy, in: self)
+        let link = join(peer)
+        link.unreadLimit = 256 << 10
+        link.readByteCount = 64 << 10
+        run()
+        return (peer, link)
+    }
+
+    /// An endpoint that has announced itself.
+    func endpoint(
+        services: [String] = ["ssh"], access: EndpointPolicy.Access = .anyone
+    ) throws -> (NodePeer, Link) {
+        let (peer, link) = try connectNode(
+            .random(), policy: EndpointPolicy(services: services, access: access))
+        peer.node.announce()
+        run()
+        #expect(peer.announcedCount == 1)
+        return (peer, link)
+    }
+
+    /// A client with a session to an endpoint.
+    func client(of endpoint: PublicKey) throws -> (NodePeer, SessionID) {
+        let (peer, _) = try connectNode(.random())
+        let session = try peer.openTunnel(to: endpoint)
+        run()
+        #expect(peer.established[session] == endpoint)
+        return (peer, session)
+    }
+}

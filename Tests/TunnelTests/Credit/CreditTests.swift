@@ -1,0 +1,123 @@
+import Testing
+import Tunnel
+
+@Suite("Credit")
+struct CreditTests {
+    @Test("starts with a window of 256 KiB, and takes not one byte more")
+    func firstWindow() throws {
+        var receiver = ReceiveCredit()
+        try receiver.receive(262_144)
+        #expect(receiver.undrained == 262_144)
+        #expect(throws: CreditError.exceeded) { try receiver.receive(1) }
+        #expect(SendCredit().available == 262_144)
+        #expect(SendCredit().unreturned == 0)
+    }
+
+    @Test("is granted back half a window at a time, for what was drained")
+    func grants() throws {
+        var receiver = ReceiveCredit()
+        try receiver.receive(262_144)
+        #expect(receiver.drain(131_071).isEmpty)
+        #expect(receiver.drain(1) == [131_072], "half the window waits: the reader does not keep up")
+        #expect(receiver.drain(65_536).isEmpty)
+        #expect(receiver.drain(65_536) == [131_072, 262_144], "nothing waits: the window doubles")
+        try receiver.receive(524_288)
+        #expect(throws: CreditError.exceeded) { try receiver.receive(1) }
+    }
+
+    @Test("returns drained bytes in no grant that would double the sender's window")
+    func drainsWindow() throws {
+        var (sender, receiver) = (SendCredit(), ReceiveCredit())
+        sender.spend(262_144)
+        try receiver.receive(262_144)
+        let grants = receiver.drain(262_144)
+        #expect(grants == [262_143, 262_144])
+        for grant in grants { try sender.add(grant) }
+        #expect(sender.available == 524_287)
+        #expect(sender.unreturned == 1, "one byte is drained and not granted back")
+    }
+
+    @Test("doubles up to 4 MiB while the reader keeps up")
+    func doubling() throws {
+        var (sender, receiver) = (SendCredit(), ReceiveCredit())
+        for _ in 0..<20 {
+            let byteCount = sender.available
+            sender.spend(byteCount)
+            try receiver.receive(byteCount)
+            for grant in receiver.drain(byteCount) { try sender.add(grant) }
+            #expect(sender.available <= 4_194_304)
+        }
+        #expect(sender.available + sender.unreturned == 4_194_304)
+        #expect(sender.unreturned < 4_194_304 / 2)
+    }
+
+    @Test("refuses grants that are none", arguments: [0, -1, 4_194_305, Int.max, Int.min])
+    func badGrants(_ grant: Int) {
+        var sender = SendCredit()
+        #expect(throws: CreditError.badGrant) { try sender.add(grant) }
+        #expect(sender.available == 262_144)
+    }
+
+    @Test("refuses grants that bring what is outstanding above 4 MiB")
+    func tooMuchOutstanding() throws {
+        var sender = SendCredit()
+        #expect(throws: CreditError.badGrant) { try sender.add(4_194_304) }
+        try sender.add(4_194_304 - 262_144)
+        #expect(sender.available == 4_194_304)
+        #expect(throws: CreditError.badGrant) { try sender.add(1) }
+        sender.spend(1)
+        try sender.add(1)
+    }
+
+    @Test("of a session: one stalled stream leaves a ninth to the others")
+    func oneStalled() {
+        let (session, stalled) = fill(SessionCredit())
+        #expect(stalled.unreturned > 3_700_000 && session.unreturned == stalled.unreturned)
+        let (_, next) = fill(session)
+        #expect(next.unreturned > 262_144, "the next gets more than a first window")
+    }
+
+    @Test("of a session: every stalled stream leaves a part to the next")
+    func manyStalled() {
+        var session = SessionCredit()
+        for count in 1...5 {
+            let (after, stream) = fill(session)
+            #expect(stream.unreturned > 0, "\(count) streams")
+            session = after
+            #expect(session.unreturned < Credit.sessionByteCount)
+        }
+    }
+
+    @Test("of a session: what is drained is kept back until it could stop somebody")
+    func sessionReceipts() throws {
+        var receipts = SessionReceipts()
+        var streams = [ReceiveCredit](repeating: ReceiveCredit(), count: 11)
+        for index in streams.indices {
+            #expect(!receipts.isGrantDue)
+            let before = streams[index]
+            try streams[index].receive(131_071)
+            #expect(streams[index].drain(131_071).isEmpty)
+            receipts.change(from: before, to: streams[index])
+        }
+        #expect(receipts.ungranted == 11 * 131_071 && receipts.isGrantDue)
+        for index in streams.indices {
+            let before = streams[index]
+            #expect(streams[index].grantBack() == [131_071])
+            #expect(streams[index].grantBack().isEmpty)
+            receipts.change(from: before, to: streams[index])
+        }
+        #expect(receipts.ungranted == 0 && !receipts.isGrantDue)
+    }
+
+    /// A stream that sends all it may, with a window of 4 MiB, and gets nothing back.
+    private func fill(_ session: SessionCredit) -> (SessionCredit, SendCredit) {
+        var (session, stream) = (session, SendCredit())
+        for grant in [262_144, 524_288, 1_048_576, 2_097_152] { try? stream.add(grant) }
+        while case let byteCount = min(65_536, session.allowance(for: stream)), byteCount > 0 {
+            let before = stream.unreturned
+            stream.spend(byteCount)
+            session.change(from: before, to: stream.unreturned)
+        }
+        return (session, stream)
+    }
+}
