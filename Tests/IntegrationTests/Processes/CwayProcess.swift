@@ -1,0 +1,172 @@
+import Foundation
+
+/// A program that runs as a process of its own: `cway` as it was built, or one that it works with.
+final class CwayProcess: Sendable {
+    /// How it ended: its code, or the signal that ended it.
+    enum Ending: Equatable {
+        case exit(Int32)
+        case signal(Int32)
+    }
+
+    /// A process ended, or a stream did, while something was awaited of it.
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// What it was started as, for messages.
+    let command: String
+    private let process: Process
+    private let output: CapturedStream
+    private let complaints: CapturedStream
+    private let ending = Watched<Ending?>(nil)
+
+    /// Starts a program.
+    ///
+    /// - Parameters:
+    ///   - input: what it reads; nothing by default.
+    ///   - outputFile: takes standard output in place of ``outputText``.
+    init(
+        _ program: URL, _ arguments: [String], environment: [String: String] = [:],
+        input: FileHandle = .nullDevice, outputFile: FileHandle? = nil
+    ) throws {
+        command = ([program.lastPathComponent] + arguments).joined(separator: " ")
+        process = Process()
+        output = CapturedStream()
+        complaints = CapturedStream()
+        process.executableURL = program
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardInput = input
+        process.standardOutput = outputFile ?? output.pipe
+        process.standardError = complaints.pipe
+        process.terminationHandler = { [ending] process in
+            let status = process.terminationStatus
+            let how = process.terminationReason == .exit ? Ending.exit(status) : .signal(status)
+            ending.update { $0 = how }
+        }
+        if outputFile != nil { output.neverOpened() }
+        try process.run()
+        if outputFile == nil { output.start() }
+        complaints.start()
+    }
+
+    var id: Int32 { process.processIdentifier }
+
+    /// Standard output so far.
+    var outputText: String { output.text }
+
+    /// Standard error so far.
+    var log: String { complaints.text }
+
+    // MARK: Events
+
+    /// The first line of standard output, or one that is as wanted.
+    func line(
+        within limit: Duration = .seconds(20),
+        where isWanted: @escaping @Sendable (String) -> Bool = { _ in true }
+    ) async throws -> String {
+        try await explained { try await output.line(within: limit, where: isWanted) }
+    }
+
+    /// The first line of the log that has these words in it.
+    @discardableResult
+    func logLine(with words: String, within limit: Duration = .seconds(20)) async throws -> String {
+        try await explained { try await complaints.line(within: limit) { $0.contains(words) } }
+    }
+
+    /// As many log lines with these words as wanted.
+    func logLines(_ count: Int, with words: String, within limit: Duration = .seconds(20)) async throws {
+        try await explained { try await complaints.lines(count, within: limit) { $0.contains(words) } }
+    }
+
+    /// The end, once both streams are read to theirs.
+    @discardableResult
+    func end(within limit: Duration = .seconds(20)) async throws -> Ending {
+        try await explained {
+            let how = try await ending.first(within: limit) { $0 }
+            try await output.end(within: limit)
+            try await complaints.end(within: limit)
+            return how
+        }
+    }
+
+    /// Adds to an error what is known of the process.
+    private func explained<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch {
+            throw Failure(
+                description:
+                    "\(error); \(command): \(ending.value.map { "\($0)" } ?? "running"), said: \(log)")
+        }
+    }
+
+    // MARK: Orders
+
+    /// Sends a signal, unless it has ended.
+    func signal(_ number: Int32) {
+        if process.isRunning { kill(process.processIdentifier, number) }
+    }
+
+    /// Kills it, unless it has ended.
+    func discard() { signal(SIGKILL) }
+}
+
+/// What a process writes to one of its streams.
+final class CapturedStream: Sendable {
+    private struct Content {
+        var bytes: [UInt8] = []
+        var hasEnded = false
+    }
+
+    let pipe = Pipe()
+    private let content = Watched(Content())
+
+    var text: String { String(decoding: content.value.bytes, as: UTF8.self) }
+
+    /// Reads until the end.
+    func start() {
+        pipe.fileHandleForReading.readabilityHandler = { [content] handle in
+            let arrived = handle.availableData
+            if arrived.isEmpty { handle.readabilityHandler = nil }
+            content.update {
+                $0.bytes += arrived
+                if arrived.isEmpty { $0.hasEnded = true }
+            }
+        }
+    }
+
+    /// The stream goes elsewhere.
+    func neverOpened() { content.update { $0.hasEnded = true } }
+
+    func line(within limit: Duration, where isWanted: @escaping @Sendable (String) -> Bool) async throws
+        -> String
+    {
+        try await content.first(within: limit) { content in
+            if let line = Self.lines(content.bytes).first(where: isWanted) { return line }
+            guard !content.hasEnded else { throw CwayProcess.Failure(description: "the stream has ended") }
+            return nil
+        }
+    }
+
+    func lines(_ count: Int, within limit: Duration, where isWanted: @escaping @Sendable (String) -> Bool)
+        async throws
+    {
+        try await content.first(within: limit) { content in
+            if Self.lines(content.bytes).filter(isWanted).count >= count { return () }
+            guard !content.hasEnded else { throw CwayProcess.Failure(description: "the stream has ended") }
+            return nil
+        }
+    }
+
+    func end(within limit: Duration) async throws {
+        try await content.first(within: limit) { $0.hasEnded ? () : nil }
+    }
+
+    /// The complete lines.
+    private static func lines(_ bytes: [UInt8]) -> [String] {
+        guard let end = bytes.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
+        return bytes[..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .map { String(decoding: $0, as: UTF8.self) }
+    }
+}
