@@ -87,8 +87,7 @@ extension Integration {
                     try await TestNetwork.Portal.start(on: stage, home: "second"),
                 ]
                 let endpoint = try TestNetwork.serve(on: stage, at: portals, flags: ["--allow-anyone"])
-                try await endpoint.logLines(2, with: "announced")
-                let addresses = endpoint.outputText.split(separator: "\n").map(String.init)
+                let addresses = try await endpoint.lines(2)
                 #expect(Set(addresses).count == 2)
                 for kill in [false, true] {
                     if kill {

@@ -63,7 +63,7 @@ struct TestNetwork: Sendable {
 
     /// Starts `cway connect` to a service.
     func connect(
-        _ service: String, _ flags: [String], home: String = "caller", input: FileHandle = .nullDevice,
+        _ service: String, _ flags: [String], home: String = "caller", input: FileHandle? = nil,
         outputFile: FileHandle? = nil
     ) throws -> CwayProcess {
         try stage.cway(

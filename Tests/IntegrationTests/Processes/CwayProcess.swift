@@ -15,10 +15,10 @@ final class CwayProcess: Sendable {
 
     /// What it was started as, for messages.
     let command: String
-    private let process: Process
+    private let child: ChildProcess
     private let output: CapturedStream
     private let complaints: CapturedStream
-    private let ending = Watched<Ending?>(nil)
+    private let ending: Watched<Ending?>
 
     /// Starts a program.
     ///
@@ -27,30 +27,29 @@ final class CwayProcess: Sendable {
     ///   - outputFile: takes standard output in place of ``outputText``.
     init(
         _ program: URL, _ arguments: [String], environment: [String: String] = [:],
-        input: FileHandle = .nullDevice, outputFile: FileHandle? = nil
+        input: FileHandle? = nil, outputFile: FileHandle? = nil
     ) throws {
         command = ([program.lastPathComponent] + arguments).joined(separator: " ")
-        process = Process()
+        let ending = Watched<Ending?>(nil)
+        self.ending = ending
         output = CapturedStream()
         complaints = CapturedStream()
-        process.executableURL = program
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardInput = input
-        process.standardOutput = outputFile ?? output.pipe
-        process.standardError = complaints.pipe
-        process.terminationHandler = { [ending] process in
-            let status = process.terminationStatus
-            let how = process.terminationReason == .exit ? Ending.exit(status) : .signal(status)
+        let inputEnd = try input ?? FileHandle(forReadingFrom: URL(fileURLWithPath: "/dev/null"))
+        let outputEnd = outputFile ?? output.pipe.fileHandleForWriting
+        child = try ChildProcess(
+            program.path, arguments,
+            environment: ProcessInfo.processInfo.environment.merging(environment) { $1 },
+            descriptors: [inputEnd, outputEnd, complaints.pipe.fileHandleForWriting].map(\.fileDescriptor)
+        ) { status in
+            // See wait(2): the low seven bits are the signal, the next eight the code.
+            let how = status & 0x7F == 0 ? Ending.exit(status >> 8 & 0xFF) : .signal(status & 0x7F)
             ending.update { $0 = how }
         }
-        if outputFile != nil { output.neverOpened() }
-        try process.run()
-        if outputFile == nil { output.start() }
-        complaints.start()
+        try output.start()
+        try complaints.start()
     }
 
-    var id: Int32 { process.processIdentifier }
+    var id: Int32 { child.id }
 
     /// Standard output so far.
     var outputText: String { output.text }
@@ -72,6 +71,12 @@ final class CwayProcess: Sendable {
     @discardableResult
     func logLine(with words: String, within limit: Duration = .seconds(20)) async throws -> String {
         try await explained { try await complaints.line(within: limit) { $0.contains(words) } }
+    }
+
+    /// As many lines of standard output as wanted.
+    func lines(_ count: Int, within limit: Duration = .seconds(20)) async throws -> [String] {
+        try await explained { try await output.lines(count, within: limit) { _ in true } }
+        return outputText.split(separator: "\n").map(String.init)
     }
 
     /// As many log lines with these words as wanted.
@@ -104,9 +109,7 @@ final class CwayProcess: Sendable {
     // MARK: Orders
 
     /// Sends a signal, unless it has ended.
-    func signal(_ number: Int32) {
-        if process.isRunning { kill(process.processIdentifier, number) }
-    }
+    func signal(_ number: Int32) { child.signal(number) }
 
     /// Kills it, unless it has ended.
     func discard() { signal(SIGKILL) }
@@ -119,13 +122,14 @@ final class CapturedStream: Sendable {
         var hasEnded = false
     }
 
-    let pipe = Pipe()
+    let pipe = Pipe.uninherited()
     private let content = Watched(Content())
 
     var text: String { String(decoding: content.value.bytes, as: UTF8.self) }
 
-    /// Reads until the end.
-    func start() {
+    /// Reads until the end; the end for writing belongs to the child alone then.
+    func start() throws {
+        try pipe.fileHandleForWriting.close()
         pipe.fileHandleForReading.readabilityHandler = { [content] handle in
             let arrived = handle.availableData
             if arrived.isEmpty { handle.readabilityHandler = nil }
@@ -135,9 +139,6 @@ final class CapturedStream: Sendable {
             }
         }
     }
-
-    /// The stream goes elsewhere.
-    func neverOpened() { content.update { $0.hasEnded = true } }
 
     func line(within limit: Duration, where isWanted: @escaping @Sendable (String) -> Bool) async throws
         -> String

@@ -38,7 +38,7 @@ final class Stage: Sendable {
 
     /// Starts `cway` in the home folder of that name.
     func cway(
-        home: String, _ arguments: [String], input: FileHandle = .nullDevice, outputFile: FileHandle? = nil
+        home: String, _ arguments: [String], input: FileHandle? = nil, outputFile: FileHandle? = nil
     ) throws -> CwayProcess {
         try start(
             Cway.program(), arguments, environment: ["CWAY_HOME": path(home)], input: input,
@@ -48,7 +48,7 @@ final class Stage: Sendable {
     /// Starts any program.
     func start(
         _ program: URL, _ arguments: [String], environment: [String: String] = [:],
-        input: FileHandle = .nullDevice, outputFile: FileHandle? = nil
+        input: FileHandle? = nil, outputFile: FileHandle? = nil
     ) throws -> CwayProcess {
         let process = try CwayProcess(
             program, arguments, environment: environment, input: input, outputFile: outputFile)

@@ -59,21 +59,22 @@ final class LocalService: Sendable {
     }
 
     private static func serve(_ connection: Connection, _ kind: Kind, _ sent: Watched<Int>) async throws {
-        try await connection.executeThenClose { inbound, outbound in
+        try await connection.executeThenClose { inbound, _ in
+            // Not through the outbound writer: what it has not written yet is lost when the channel is closed.
+            let channel = connection.channel
             switch kind {
             case .echo:
-                for try await bytes in inbound { try await outbound.write(bytes) }
+                for try await bytes in inbound { try await channel.writeAndFlush(bytes) }
             case .source(let pattern):
                 for index in 0..<pattern.chunkCount {
                     let chunk = pattern.chunk(index)
-                    try await outbound.write(chunk)
+                    try await channel.writeAndFlush(chunk)
                     sent.update { $0 += chunk.readableBytes }
                 }
             case .sink:
-                let hash = try await hash(of: inbound)
-                try await outbound.write(ByteBuffer(string: hash.hexadecimal))
+                try await channel.writeAndFlush(ByteBuffer(string: hash(of: inbound).hexadecimal))
             }
-            outbound.finish()
+            try await channel.close(mode: .output)
         }
     }
 
