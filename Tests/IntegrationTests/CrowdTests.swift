@@ -57,26 +57,32 @@ extension Integration {
         /// Whether the bytes of this number came back.
         private static func exchange(_ number: Int, over connection: PeerConnection) async throws -> Bool {
             let bytes = Pattern(byteCount: Pattern.chunkByteCount, seed: UInt64(number)).chunk(0)
-            let promise = connection.link.eventLoop.makePromise(of: ByteBuffer.self)
+            let outcome = Watched<Exchange.Outcome?>(nil)
+            let loop = connection.link.eventLoop
             try await connection.link.open(.service("echo"), on: connection.session) { handle in
-                Exchange(handle, sending: bytes, result: promise)
+                let end = Exchange(handle, sending: bytes, outcome: outcome)
+                // Only behind this call will the end be told what comes of its first bytes.
+                loop.assumeIsolated().execute { end.resume() }
+                return end
             }
-            return try await before(.seconds(60)) { try await promise.futureResult.get() } == bytes
+            return try await outcome.first(within: .seconds(60)) { $0 } == .success(bytes)
         }
     }
 }
 
 /// Sends some bytes, and keeps what comes back.
 private final class Exchange: StreamEnd {
+    typealias Outcome = Result<ByteBuffer, StreamFailure>
+
     private let handle: StreamHandle
     private var unsent: ByteBuffer?
     private var received = ByteBuffer()
-    private let result: EventLoopPromise<ByteBuffer>
+    private let outcome: Watched<Outcome?>
 
-    init(_ handle: StreamHandle, sending bytes: ByteBuffer, result: EventLoopPromise<ByteBuffer>) {
+    init(_ handle: StreamHandle, sending bytes: ByteBuffer, outcome: Watched<Outcome?>) {
         self.handle = handle
         unsent = bytes
-        self.result = result
+        self.outcome = outcome
     }
 
     func resume() {
@@ -94,6 +100,6 @@ private final class Exchange: StreamEnd {
     func receiveEnd() {}
 
     func close(_ failure: StreamFailure?) {
-        if let failure { result.fail(failure) } else { result.succeed(received) }
+        outcome.update { $0 = failure.map { .failure($0) } ?? .success(received) }
     }
 }

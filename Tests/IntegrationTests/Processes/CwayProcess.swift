@@ -130,12 +130,15 @@ final class CapturedStream: Sendable {
     /// Reads until the end; the end for writing belongs to the child alone then.
     func start() throws {
         try pipe.fileHandleForWriting.close()
-        pipe.fileHandleForReading.readabilityHandler = { [content] handle in
-            let arrived = handle.availableData
-            if arrived.isEmpty { handle.readabilityHandler = nil }
-            content.update {
-                $0.bytes += arrived
-                if arrived.isEmpty { $0.hasEnded = true }
+        // On a thread: a readability handler was seen to miss the end.
+        Thread.detachNewThread { [pipe, content] in
+            while true {
+                let arrived = pipe.fileHandleForReading.availableData
+                content.update {
+                    $0.bytes += arrived
+                    $0.hasEnded = arrived.isEmpty
+                }
+                if arrived.isEmpty { return }
             }
         }
     }

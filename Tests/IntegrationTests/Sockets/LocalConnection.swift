@@ -78,14 +78,16 @@ final class LocalConnection: Sendable {
     }
 }
 
-private final class ReceivingHandler: ChannelInboundHandler {
+private final class ReceivingHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
 
     private static let beginningByteCount = 4096
 
     private let received: Watched<LocalConnection.Received>
     private var hash = SHA256()
     private var hasEnded = false
+    private var hasSentEnd = false
 
     init(_ received: Watched<LocalConnection.Received>) { self.received = received }
 
@@ -108,7 +110,13 @@ private final class ReceivingHandler: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    func channelInactive(context: ChannelHandlerContext) { end(.broken) }
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if mode == .output { hasSentEnd = true }
+        context.close(mode: mode, promise: promise)
+    }
+
+    /// Behind our own end, an orderly end of the other side closes the channel at once.
+    func channelInactive(context: ChannelHandlerContext) { end(hasSentEnd ? .complete : .broken) }
 
     private func end(_ ending: LocalConnection.Ending) {
         guard !hasEnded else { return }
