@@ -20,6 +20,8 @@ let package = Package(
         .library(name: "BoxStream", targets: ["BoxStream"]),
         .library(name: "MuxRPC", targets: ["MuxRPC"]),
         .library(name: "Multiserver", targets: ["Multiserver"]),
+        .library(name: "SecureSession", targets: ["SecureSession"]),
+        .executable(name: "cway", targets: ["cway"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -132,7 +134,8 @@ let package = Package(
         .testTarget(
             name: "TransportTests",
             dependencies: [
-                "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium", "TestSupport",
+                "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium",
+                "TestSupport",
                 "Transport", "Tunnel", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

@@ -15,17 +15,21 @@ public struct CwayCommand: AsyncParsableCommand {
             config.json in the home folder, in this order.
 
             EXAMPLES
-              cway id                    print who this node is
-              cway call ADDRESS METHOD   call a method of a portal or peer
-              cway speedtest ADDRESS     measure the way to a target and back
-              cway help id               explain a command
+              cway portal --listen '*:8008'                        on a server that all can reach
+              cway serve --portal … --service ssh=localhost:22 …   at home: prints the tunnel address
+              cway connect tunnel:… --portal … ssh --stdio         on the road, as ssh's ProxyCommand
+              cway connect tunnel:… --portal … web --listen localhost:8080
+              cway id                                              print who this node is
+              cway call ADDRESS METHOD                             call a method of a portal or peer
+              cway speedtest ADDRESS                               measure the way to a target and back
+              cway help connect                                    explain a command
 
             EXIT CODES
             \(ExitStatus.table)
             """,
         subcommands: [
             IDCommand.self, PortalCommand.self, ServeCommand.self, ConnectCommand.self, CallCommand.self,
-            SpeedTestCommand.self,
+            SpeedTestCommand.self, ConformanceCommand.self,
         ])
 
     /// Made by ArgumentParser.

@@ -74,9 +74,17 @@ public struct CommandFailure: Error, Equatable, CustomStringConvertible {
     public let message: String
 
     /// Puts the two together.
+    ///
+    /// Words of a peer may stand in the message: control characters, which could move a terminal's cursor or worse,
+    /// are replaced.
     public init(_ status: ExitStatus, _ message: String) {
         self.status = status
-        self.message = message
+        var shown = String.UnicodeScalarView()
+        for character in message.unicodeScalars {
+            let isControl = character.properties.generalCategory == .control && character != "\n"
+            shown.append(isControl ? "\u{FFFD}" : character)
+        }
+        self.message = String(shown)
     }
 
     /// Names the cause with an error that explains itself.

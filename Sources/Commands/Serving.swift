@@ -10,9 +10,9 @@ enum Serving {
     /// How long closing in order may take before the process ends without.
     static let shutdownTime = Duration.seconds(5)
 
-    /// - Parameters:
-    ///   - threads: how many event loops; one per core where it is `nil`.
-    ///   - services: makes the services on those loops.
+    /// Runs the services that `services` makes on that many event loops, one per core where `threads` is `nil`.
+    ///
+    /// - Throws: ``CommandFailure``.
     static func run(
         threads: Int?, logger: Logger, _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {

@@ -35,8 +35,7 @@ public struct EndpointService: Service {
     private let logger: Logger
     private let isAnnounced: @Sendable (TunnelAddress) throws -> Void
 
-    /// - Parameters:
-    ///   - isAnnounced: told the address at which friends reach this node, after every announcement.
+    /// An endpoint; `isAnnounced` is told the address at which friends reach it, after every announcement.
     public init(
         _ configuration: Configuration, at portal: PeerAddress, group: any EventLoopGroup, logger: Logger,
         isAnnounced: @escaping @Sendable (TunnelAddress) throws -> Void

@@ -1,4 +1,5 @@
 public import Logging
+internal import MuxRPC
 public import Multiserver
 public import NIOCore
 public import ServiceLifecycle
@@ -16,9 +17,9 @@ public struct ForwardService: Service {
     private let logger: Logger
     private let isReady: @Sendable (NetAddress) throws -> Void
 
-    /// - Parameters:
-    ///   - service: the name of the friend's service.
-    ///   - isReady: told the port, once it accepts connections and the first session stands.
+    /// A port for the friend's service of that name.
+    ///
+    /// `isReady` is told the port once it accepts connections and the first session stands.
     public init(
         from listen: ListenAddress, to service: String, caller: Caller, route: Route,
         on eventLoop: any EventLoop,
@@ -56,15 +57,26 @@ public struct ForwardService: Service {
 
     private func forward(_ channel: any Channel) async {
         do {
-            let connection = try await keeper.session()
-            logger.debug("connection opened", metadata: ["service": "\(service)"])
-            try await connection.link.join(channel, to: .service(service), on: connection.session).get()
+            try await transfer(channel)
             logger.debug("connection closed", metadata: ["service": "\(service)"])
         } catch {
             let reason =
                 (error as? StreamFailure).map { HopFailure($0, of: service).description } ?? "\(error)"
             logger.warning("connection ended", metadata: ["service": "\(service)", "reason": "\(reason)"])
             channel.close(promise: nil)
+        }
+    }
+
+    /// Joins the connection to a stream, of the next session where this one is just over.
+    private func transfer(_ channel: any Channel) async throws {
+        var connection = try await keeper.session()
+        while true {
+            do {
+                return try await connection.link.join(channel, to: .service(service), on: connection.session)
+                    .get()
+            } catch MuxRPCError.closed {
+                connection = try await keeper.session(after: connection)
+            }
         }
     }
 }

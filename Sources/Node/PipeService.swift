@@ -10,7 +10,7 @@ public struct PipeService: Sendable {
     private let service: String
     private let connection: PeerConnection
 
-    /// - Parameter service: the name of the friend's service.
+    /// A join to the friend's service of that name.
     public init(to service: String, over connection: PeerConnection) {
         self.service = service
         self.connection = connection

@@ -30,8 +30,7 @@ public struct PortalService: Service {
     private let logger: Logger
     private let isReady: @Sendable ([PeerAddress]) throws -> Void
 
-    /// - Parameters:
-    ///   - isReady: told the portal's addresses, with the real port, once it accepts connections.
+    /// A portal; `isReady` is told its addresses, with the real port, once it accepts connections.
     public init(
         _ configuration: Configuration, group: any EventLoopGroup, logger: Logger,
         isReady: @escaping @Sendable ([PeerAddress]) throws -> Void

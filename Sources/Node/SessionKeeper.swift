@@ -39,9 +39,10 @@ actor SessionKeeper {
 
     /// The session, as soon as one stands.
     ///
+    /// `failed` is one that the caller has found to be over.
     /// - Throws: ``Refusal``.
-    func session() async throws -> PeerConnection {
-        if let current { return current }
+    func session(after failed: PeerConnection? = nil) async throws -> PeerConnection {
+        if let current, current.link !== failed?.link { return current }
         guard !hasStopped else { throw Refusal.stopped }
         guard waiters.count < Self.waiterLimit else { throw Refusal.tooManyWaiting }
         lastWaiter += 1

@@ -24,9 +24,8 @@ public final class Listener: Sendable {
     /// Binds every address that the text means, and accepts from then on.
     ///
     /// No host means all of them, IPv6 and IPv4; `localhost` means both loopback addresses.
-    /// - Parameters:
-    ///   - limits: what each source address may have; `nil` for no limit, where only this machine connects.
-    ///   - accept: sets up an accepted channel, on its event loop; a failure closes it.
+    /// Each source address may have what `limits` say; none are needed where only this machine connects. `accept`
+    /// sets up an accepted channel, on its event loop; a failure closes it.
     /// - Throws: the system's error when an address cannot be bound.
     public static func bind(
         _ address: ListenAddress, group: any EventLoopGroup, limits: SourceLimiter.Limits?, logger: Logger,

@@ -29,10 +29,10 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     private var unwritten = 0
     private var writeDeadline: NIODeadline?
 
-    /// - Parameters:
-    ///   - perform: does what the machine asks for; it may use the machine through ``act(_:)``.
-    ///   - settled: a round is over; what waits for the socket may be less.
-    ///   - ended: the channel is gone; called once.
+    /// A handler for one machine.
+    ///
+    /// `perform` does what the machine asks for, and may use it through ``act(_:)``. `settled` is called after every
+    /// round, when less may wait for the socket; `ended` once, when the channel is gone.
     init(
         _ machine: Machine, perform: @escaping (Machine.Output) -> Void,
         settled: @escaping () -> Void = {}, ended: @escaping () -> Void

@@ -20,7 +20,7 @@ struct CwayCommandTests {
         #expect(run.output == surroundings.output && run.code == 0)
     }
 
-    @Test("explains every command", arguments: ["id"])
+    @Test("explains every command", arguments: ["id", "call", "speedtest"])
     func helpOfCommand(name: String) async {
         let run = await CommandRun("help", name)
         #expect(run.code == 0 && run.output.contains("USAGE: cway \(name)"))
@@ -39,6 +39,12 @@ struct CwayCommandTests {
             #expect(run.code == ExitStatus.usage.rawValue, "\(line)")
             #expect(run.output.isEmpty && run.complaints.contains("Usage: cway"))
         }
+    }
+
+    @Test("shows no control characters of a peer")
+    func controlCharacters() {
+        let failure = CommandFailure(.methodFailed, "a\u{1B}[2Jb\u{9B}c\r\nd é")
+        #expect(failure.message == "a\u{FFFD}[2Jb\u{FFFD}c\u{FFFD}\nd é")
     }
 
     @Test("has a code of its own for every cause")

@@ -32,7 +32,7 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
 
     /// Joins the end to its stream.
     ///
-    /// - Parameter ended: the end of the stream, or why it ended in the middle.
+    /// `ended` is told the end of the stream, or why it ended in the middle.
     func attach(_ handle: StreamHandle, ended: EventLoopPromise<Void>? = nil) {
         self.handle = handle
         self.ended = ended

@@ -28,11 +28,8 @@ public final class NodeLink: Sendable {
 
     /// Dials a portal or peer, and returns once the handshake is over.
     ///
-    /// - Parameters:
-    ///   - peer: where and who it is.
-    ///   - identity: the key to show there, which need not be the one that friends know.
-    ///   - services: where the services of the configuration's policy are to be had.
-    ///   - report: what happens on the connection; called on the event loop.
+    /// `identity` is the key to show there, which need not be the one that friends know; `services` says where the
+    /// services of the configuration's policy are to be had; `report` is told, on the event loop, what happens.
     /// - Throws: ``DialFailure``.
     public static func dial(
         _ peer: PeerAddress, showing identity: Identity, configuration: NodeConnection.Configuration,
@@ -148,7 +145,8 @@ public final class NodeLink: Sendable {
 
     /// Joins a local channel of this link's event loop, which was prepared, to a service of the far side.
     ///
-    /// The future ends with the stream: with a ``StreamFailure`` when it ended in the middle.
+    /// The future ends with the stream: with a ``StreamFailure`` when it ended in the middle, with `MuxRPCError` when
+    /// the session takes no stream, which leaves the channel to be joined elsewhere.
     public func join(
         _ channel: any Channel, to service: ServiceRequest, on session: SessionID
     ) -> EventLoopFuture<Void> {
@@ -160,7 +158,6 @@ public final class NodeLink: Sendable {
                 try core.value.openService(service, on: session, for: end, ended: promise)
             } catch {
                 promise.fail(error)
-                channel.close(promise: nil)
             }
             return promise.futureResult
         }

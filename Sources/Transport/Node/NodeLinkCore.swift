@@ -24,6 +24,7 @@ final class NodeLinkCore {
     private var replies: [CallID: EventLoopPromise<Reply>] = [:]
     private var sinks: [StreamKey: ItemSink] = [:]
     private var tunnels: [SessionID: EventLoopPromise<SessionID>] = [:]
+    private var openTunnels: Set<SessionID> = []
     private var tunnelEnds: [SessionID: EventLoopPromise<SessionFailure?>] = [:]
     private var failure: SessionFailure??
 
@@ -77,7 +78,7 @@ final class NodeLinkCore {
     }
 
     func tunnelEnd(_ session: SessionID) -> EventLoopFuture<SessionFailure?> {
-        guard failure == nil else { return eventLoop.makeSucceededFuture(.lost) }
+        guard openTunnels.contains(session) else { return eventLoop.makeSucceededFuture(.lost) }
         let promise = tunnelEnds[session] ?? eventLoop.makePromise()
         tunnelEnds[session] = promise
         return promise.futureResult
@@ -146,10 +147,12 @@ final class NodeLinkCore {
         case .established(.outer, let peer):
             established.succeed(peer)
         case .established(let session, _):
+            openTunnels.insert(session)
             tunnels.removeValue(forKey: session)?.succeed(session)
         case .ended(.outer, let failure):
             end(failure)
         case .ended(let session, let failure):
+            openTunnels.remove(session)
             tunnels.removeValue(forKey: session)?.fail(failure ?? .lost)
             tunnelEnds.removeValue(forKey: session)?.succeed(failure)
             failReplies(of: session)

@@ -74,7 +74,7 @@ extension PortalConnection {
         announce(peer, .subscription)
         var subscription = PortalSubscriptions.Subscription(
             stream: request.stream, kind: kind, version: nil)
-        update(&subscription)
+        _ = update(&subscription)
         subscriptions.all.append(subscription)
     }
 
@@ -83,24 +83,29 @@ extension PortalConnection {
             subscriptions.wait()
             return
         }
-        subscriptions.updated(at: now)
-        for index in subscriptions.all.indices { update(&subscriptions.all[index]) }
+        var listedCount = 0
+        for index in subscriptions.all.indices { listedCount += update(&subscriptions.all[index]) }
+        subscriptions.updated(at: now, listing: listedCount)
     }
 
-    /// Tells a subscriber what it does not know yet.
-    private func update(_ subscription: inout PortalSubscriptions.Subscription) {
+    /// Tells a subscriber what it does not know yet; how many ids that took.
+    private func update(_ subscription: inout PortalSubscriptions.Subscription) -> Int {
         let known = subscription.kind == .attendants ? subscription.version : nil
         let (update, version) = portal.update(for: id, since: known)
-        guard version != subscription.version else { return }
+        guard version != subscription.version else { return 0 }
         subscription.version = version
         switch (update, subscription.kind) {
         case (.changes(let changes), .attendants):
             for change in changes { send(change.json, on: subscription.stream) }
+            return changes.count
         case (.state(let ids), .attendants):
             send(["type": "state", "ids": .array(ids.map { .string($0) })], on: subscription.stream)
+            return ids.count
         case (.state(let ids), .endpoints):
             send(.array(ids.map { .string($0) }), on: subscription.stream)
-        case (.changes, .endpoints): break  // is not asked for
+            return ids.count
+        case (.changes, .endpoints):
+            return 0  // is not asked for
         }
     }
 

@@ -29,12 +29,24 @@ struct PortalSubscriptions {
         case waiting
     }
 
-    private let interval: TimeAmount
+    /// How much longer the next update waits for every id that the last one told beyond a few, and how long at most.
+    ///
+    /// A whole list goes to every subscriber at every change: a thousand that come in one after another would else
+    /// make the portal send half a gigabyte a second.
+    private static let pause = TimeAmount.milliseconds(10)
+    private static let fewIDs = 16
+    private static let longestPause = TimeAmount.seconds(10)
+
+    private let shortestInterval: TimeAmount
+    private var interval: TimeAmount
     private var state = State.current
     private var lastUpdate = NIODeadline.uptimeNanoseconds(0)
     var all: [Subscription] = []
 
-    init(interval: TimeAmount) { self.interval = interval }
+    init(interval: TimeAmount) {
+        shortestInterval = interval
+        self.interval = interval
+    }
 
     /// When an update is due.
     var deadline: NIODeadline? {
@@ -54,9 +66,10 @@ struct PortalSubscriptions {
 
     mutating func wait() { state = .waiting }
 
-    mutating func updated(at now: NIODeadline) {
+    mutating func updated(at now: NIODeadline, listing count: Int) {
         state = .current
         lastUpdate = now
+        interval = shortestInterval + min(Self.pause * max(0, count - Self.fewIDs), Self.longestPause)
     }
 
     mutating func remove(_ stream: StreamID) { all.removeAll { $0.stream == stream } }

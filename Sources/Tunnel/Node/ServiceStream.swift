@@ -24,7 +24,7 @@ final class ServiceStream {
     private(set) var received = ReceiveCredit()
 
     /// Taken from the local end and not yet allowed to be sent: at most one read of it.
-    private var unsent = ByteBuffer()
+    private var unsent = CircularBuffer<ByteBuffer>()
     /// Received and not yet handed to the local end.
     private var incoming = ByteBuffer()
 
@@ -50,29 +50,24 @@ final class ServiceStream {
 
     /// Takes bytes of the local end.
     func offer(_ bytes: ByteBuffer) {
-        guard !hasLocalEnd else { return }
-        if unsent.readableBytes == 0 {
-            unsent = bytes
-        } else {
-            unsent.writeImmutableBuffer(bytes)
-        }
+        if !hasLocalEnd, bytes.readableBytes > 0 { unsent.append(bytes) }
     }
 
     /// The local end has no more bytes.
     func offerEnd() { hasLocalEnd = true }
 
     /// Whether the local end should wait with its next bytes.
-    var isBacklogged: Bool { unsent.readableBytes > 0 }
+    var isBacklogged: Bool { !unsent.isEmpty }
 
     /// Whether the local end is to be told when it may give more.
     var owesWantsMore = false
 
     /// What may be sent now, of what the local end gave.
     func takeSendable(limit: Int) -> ByteBuffer? {
-        guard limit > 0, let bytes = unsent.readSlice(length: min(limit, unsent.readableBytes)),
-            bytes.readableBytes > 0
+        guard limit > 0, var first = unsent.popFirst(),
+            let bytes = first.readSlice(length: min(limit, first.readableBytes))
         else { return nil }
-        if unsent.readableBytes == 0 { unsent = ByteBuffer() }
+        if first.readableBytes > 0 { unsent.prepend(first) }
         credit.spend(bytes.readableBytes)
         sentByteCount += bytes.readableBytes
         return bytes
@@ -80,7 +75,7 @@ final class ServiceStream {
 
     /// Whether the half-close is due, which then counts as sent.
     func takeEnd() -> Bool {
-        guard hasLocalEnd, !hasSentEnd, unsent.readableBytes == 0 else { return false }
+        guard hasLocalEnd, !hasSentEnd, unsent.isEmpty else { return false }
         hasSentEnd = true
         return true
     }
