@@ -23,7 +23,7 @@ extension Integration {
                 connection = try await LocalConnection.dial(forward.port)
                 try await connection.send("open")
                 #expect(try await connection.text(4) == "open")
-                input = Pipe.uninherited()
+                input = Pipe()
                 pipe = try network.connect("echo", ["--stdio"], input: input.fileHandleForReading)
                 try input.fileHandleForWriting.write(contentsOf: Data("piped\n".utf8))
                 #expect(try await pipe.line() == "piped")

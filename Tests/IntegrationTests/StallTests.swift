@@ -23,11 +23,9 @@ extension Integration {
                 // More than the initial credit, so that the windows have grown, before the other one starts.
                 _ = try await endless.sentByteCount.first { $0 > 1 << 20 ? true : nil }
 
-                for port in [other.port, other.port] {
-                    let transfer = try await LocalConnection.dial(port)
-                    let received = try await transfer.end(within: .seconds(60))
-                    #expect(received.ending == .complete && received.hash == pattern.hash)
-                }
+                let transfer = try await LocalConnection.dial(other.port)
+                let received = try await transfer.end()
+                #expect(received.ending == .complete && received.hash == pattern.hash)
                 let growth = zip(try processes.map(Self.peak), start).map { $0 - $1 }
                 #expect(growth.allSatisfy { $0 < Self.bound }, "bytes: \(growth)")
                 #expect(endless.sentByteCount.value < 64 << 20, "it was read on")
@@ -36,21 +34,38 @@ extension Integration {
             }
         }
 
-        @Test("leaves the other connections of its own session some credit")
+        @Test("leaves the other connections of its own session credit")
         func sameSession() async throws {
             try await Stage.run { stage in
-                let endless = try await stage.service(.source(.mebibytes(1024, seed: 3)))
-                let pattern = Pattern.mebibytes(4, seed: 4)
+                let pattern = Pattern.mebibytes(32, seed: 3)
+                let source = try await stage.service(.source(pattern))
+                let network = try await TestNetwork.start(on: stage, services: ["source": source.port])
+                let forward = try await network.forward("source")
+                let stalled = try await LocalConnection.dial(forward.port, reads: false)
+                _ = try await source.sentByteCount.first { $0 > 1 << 20 ? true : nil }
+                let other = try await LocalConnection.dial(forward.port)
+                let received = try await other.end(within: .seconds(30))
+                #expect(received.ending == .complete && received.hash == pattern.hash)
+                #expect(!stalled.hasEnded)
+                for connection in [stalled, other] { await connection.close() }
+            }
+        }
+
+        @Test("is not one that has received everything and only keeps its own side open")
+        func halfClosed() async throws {
+            try await Stage.run { stage in
+                let pattern = Pattern.mebibytes(16, seed: 5)
                 let network = try await TestNetwork.start(
-                    on: stage, services: ["endless": endless.port])
-                let stalled = try await network.forward("endless")
-                let readers = [
-                    try await LocalConnection.dial(stalled.port, reads: false),
-                    try await LocalConnection.dial(stalled.port),
-                ]
-                _ = try await endless.sentByteCount.first { $0 > pattern.byteCount * 4 ? true : nil }
-                _ = try await readers[1].text(1)
-                for reader in readers { await reader.close() }
+                    on: stage, services: ["source": stage.service(.source(pattern)).port])
+                let forward = try await network.forward("source")
+                var connections: [LocalConnection] = []
+                for _ in 0..<4 {
+                    let connection = try await LocalConnection.dial(forward.port)
+                    let received = try await connection.end(within: .seconds(30))
+                    #expect(received.ending == .complete && received.hash == pattern.hash)
+                    connections.append(connection)  // still open in the other direction
+                }
+                for connection in connections { await connection.close() }
             }
         }
 

@@ -28,6 +28,10 @@ final class ChildProcess: Sendable {
         for (target, descriptor) in descriptors.enumerated() {
             unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(target))
         }
+        // What the child inherited would stay open when the test closes it: sockets, and ends of other pipes.
+        for descriptor in try Self.openDescriptors() where descriptor > 2 {
+            unsafe posix_spawn_file_actions_addclose(&actions, descriptor)
+        }
         var words = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
         var variables = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
         defer { unsafe (words + variables).forEach { unsafe free($0) } }
@@ -45,6 +49,10 @@ final class ChildProcess: Sendable {
         }
     }
 
+    private static func openDescriptors() throws -> [Int32] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
+    }
+
     private func wait() -> Int32 {
         var how = unsafe siginfo_t()
         // Without taking the end, so that the number stays the child's until nobody signals it any more.
@@ -55,16 +63,5 @@ final class ChildProcess: Sendable {
             unsafe waitpid(id, &status, 0)
             return status
         }
-    }
-}
-
-extension Pipe {
-    /// One whose ends no child inherits but the one that is given them: else its end would never be seen.
-    static func uninherited() -> Pipe {
-        let pipe = Pipe()
-        for end in [pipe.fileHandleForReading, pipe.fileHandleForWriting] {
-            _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
-        }
-        return pipe
     }
 }

@@ -122,7 +122,7 @@ final class CapturedStream: Sendable {
         var hasEnded = false
     }
 
-    let pipe = Pipe.uninherited()
+    let pipe = Pipe()
     private let content = Watched(Content())
 
     var text: String { String(decoding: content.value.bytes, as: UTF8.self) }
