@@ -38,9 +38,7 @@ struct TestNetwork: Sendable {
         var port: Int { Int(peer.net.port) }
     }
 
-    /// Starts both, and awaits the announcement.
-    ///
-    /// - Parameter services: their names and ports.
+    /// Starts both, with services by their names and ports, and awaits the announcement.
     static func start(
         on stage: Stage, services: KeyValuePairs<String, Int>, portalFlags: [String] = [],
         serveFlags: [String] = ["--allow-anyone"]

@@ -15,9 +15,9 @@ final class ChildProcess: Sendable {
     let id: pid_t
     private let isReaped = Mutex(false)
 
-    /// - Parameters:
-    ///   - descriptors: what becomes its standard input, output and error.
-    ///   - ended: called once on the thread, with the status that waitpid(2) gives.
+    /// Spawns a program whose standard input, output and error are to be these descriptors.
+    ///
+    /// `ended` is called once on the thread, with the status that waitpid(2) gives.
     init(
         _ program: String, _ arguments: [String], environment: [String: String], descriptors: [Int32],
         ended: @escaping @Sendable (Int32) -> Void

@@ -20,11 +20,9 @@ final class CwayProcess: Sendable {
     private let complaints: CapturedStream
     private let ending: Watched<Ending?>
 
-    /// Starts a program.
+    /// Starts a program that reads `input`, by default nothing.
     ///
-    /// - Parameters:
-    ///   - input: what it reads; nothing by default.
-    ///   - outputFile: takes standard output in place of ``outputText``.
+    /// Standard output goes to `outputFile` where there is one, and not to ``outputText``.
     init(
         _ program: URL, _ arguments: [String], environment: [String: String] = [:],
         input: FileHandle? = nil, outputFile: FileHandle? = nil

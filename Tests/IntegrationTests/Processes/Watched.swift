@@ -24,7 +24,8 @@ final class Watched<Value: Sendable>: Sendable {
 
     /// What `pick` finds in the value as soon as it finds something.
     ///
-    /// - Parameter limit: a deadline, not a wait: nothing is slower for a longer one.
+    /// The limit is a deadline, not a wait: nothing is slower for a longer one.
+    ///
     /// - Throws: ``Late`` when nothing was found in time, and what `pick` throws.
     func first<Found: Sendable>(
         within limit: Duration = .seconds(20), _ pick: @escaping @Sendable (Value) throws -> Found?

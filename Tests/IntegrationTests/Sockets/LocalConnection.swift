@@ -30,7 +30,7 @@ final class LocalConnection: Sendable {
         self.received = received
     }
 
-    /// - Parameter reads: whether it takes what comes; one that does not is a stalled reader.
+    /// Dials; one that does not read what comes is a stalled reader.
     static func dial(_ port: Int, reads: Bool = true) async throws -> LocalConnection {
         let received = Watched(Received())
         let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
