@@ -4,7 +4,7 @@ import Synchronization
 
 /// A process that was spawned, and a thread that waits for its end.
 ///
-/// Foundation's `Process` misses ends: it waits for a descriptor that whatever the child leaves behind may hold.
+/// Not Foundation's `Process`, which was seen to report no end of a child that had ended.
 final class ChildProcess: Sendable {
     /// A system call failed.
     struct Failure: Error {
