@@ -159,6 +159,15 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
 
+        // The program as it is built, started as processes.
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "cway", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport", "Transport",
+                "Tunnel", nioCore,
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: settings),
+
         // Other implementations, started as processes.
         .testTarget(
             name: "InteropTests", dependencies: ["BoxStream", "SecretHandshake", "Sodium", "TestSupport"],

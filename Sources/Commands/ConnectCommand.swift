@@ -92,6 +92,8 @@ public struct ConnectCommand: AsyncParsableCommand {
     }
 
     /// What goes into ssh's configuration: the same command with --stdio.
+    ///
+    /// The alias is the id without its `@`, which in a known_hosts file would begin a marker.
     private func sshLines(_ plan: DialPlan) -> String {
         var words = ["cway", "connect", "\(address)", service, "--stdio"]
         if case .tunnel(_, let portal) = plan.route { words += ["--portal", "\(portal)"] }
@@ -101,7 +103,7 @@ public struct ConnectCommand: AsyncParsableCommand {
         let command = words.map(Self.quoted).joined(separator: " ")
         return """
             Host \(service)-at-\(plan.route.target.id.dropFirst().prefix(8).filter { $0.isLetter || $0.isNumber })
-                HostKeyAlias \(plan.route.target.id)
+                HostKeyAlias \(plan.route.target.id.dropFirst())
                 ProxyCommand \(command)
             """
     }

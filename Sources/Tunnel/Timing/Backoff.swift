@@ -8,7 +8,9 @@ public struct Backoff: Sendable {
     /// The longest first wait.
     public static let first = TimeAmount.seconds(1)
     /// The longest wait in the first minutes, so that a restarted portal is reachable again soon.
-    public static let earlyCeiling = TimeAmount.seconds(8)
+    ///
+    /// An endpoint has to come back first, then who dials it: twice this wait, and no more, may pass.
+    public static let earlyCeiling = TimeAmount.seconds(5)
     /// The longest wait later.
     public static let lateCeiling = TimeAmount.seconds(60)
     /// How long the early ceiling holds, from the first failure on.
