@@ -63,7 +63,7 @@ public struct ForwardService: Service {
             let reason =
                 (error as? StreamFailure).map { HopFailure($0, of: service).description } ?? "\(error)"
             logger.warning("connection ended", metadata: ["service": "\(service)", "reason": "\(reason)"])
-            channel.close(promise: nil)
+            NodeLink.reset(channel)
         }
     }
 

@@ -69,6 +69,8 @@ extension HopFailure: CustomStringConvertible {
         case .outerHandshakeRefused(let address, answered: false):
             "\(address.hostAndPort) ended the handshake at once: it is no portal, or on another network "
                 + "(see --network)"
+        case .targetAbsent(NodeErrorText.busy):
+            "the target is busy with others' handshakes: try again in a moment"
         case .targetAbsent(let words):
             "the target is not at the portal (\(words)): check the id, and that its node runs and is announced"
         case .innerHandshakeRefused:

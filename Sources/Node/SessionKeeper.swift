@@ -68,7 +68,7 @@ actor SessionKeeper {
 
     /// Follows the session and dials again after its end, until the task is cancelled.
     func keep() async {
-        var backoff = Backoff()
+        var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
         while !Task.isCancelled {
             if let connection = current {
                 let failure = (try? await ended(connection)) ?? nil

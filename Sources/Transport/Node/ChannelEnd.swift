@@ -1,4 +1,3 @@
-internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import Tunnel
@@ -154,10 +153,7 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
 
     private func reset() {
         guard let context else { return }
-        if let socket = context.channel as? any SocketOptionProvider {
-            socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
-        }
-        context.close(promise: nil)
+        NodeLink.reset(context.channel)
     }
 }
 

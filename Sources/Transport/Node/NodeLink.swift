@@ -1,3 +1,4 @@
+internal import Glibc
 public import MuxRPC
 public import Multiserver
 public import NIOCore
@@ -141,6 +142,14 @@ public final class NodeLink: Sendable {
         channel.eventLoop.makeCompletedFuture {
             try channel.pipeline.syncOperations.addHandler(ChannelEnd())
         }
+    }
+
+    /// Closes a local channel so that its other end cannot take it for an orderly end.
+    public static func reset(_ channel: any Channel) {
+        if let socket = channel as? any SocketOptionProvider {
+            socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
+        }
+        channel.close(promise: nil)
     }
 
     /// Joins a local channel of this link's event loop, which was prepared, to a service of the far side.

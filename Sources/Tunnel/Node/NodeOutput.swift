@@ -117,6 +117,9 @@ public enum NodeErrorText {
     /// The session has as many streams as it may.
     public static let tooManyStreams = "too many streams"
 
+    /// Too many inner handshakes are unfinished; the next try may find a place.
+    public static let busy = "busy: too many handshakes at once"
+
     /// A tunnel is not opened; the same words whatever the reason.
     public static func couldNotConnect(to target: String) -> String {
         "could not connect to:\(ConnectRefusal.cut(target))"

@@ -50,11 +50,14 @@ final class OuterCalls {
     func answer(_ request: Request, at now: NIODeadline) {
         let connect = TunnelRequest(request.arguments)
         guard connect.isMeant(for: configuration.identity.publicKey, through: portal),
-            let policy = configuration.policy,
-            tunnels.unfinishedCount < NodeConnection.unfinishedHandshakeLimit
+            let policy = configuration.policy
         else {
             let message = NodeErrorText.couldNotConnect(to: connect.targetText)
             secure.muxrpc.fail(request.stream, message: message)
+            return
+        }
+        guard tunnels.unfinishedCount < NodeConnection.unfinishedHandshakeLimit else {
+            secure.muxrpc.fail(request.stream, message: NodeErrorText.busy)
             return
         }
         let inner = SecureSession(

@@ -7,31 +7,32 @@ public import NIOCore
 public struct Backoff: Sendable {
     /// The longest first wait.
     public static let first = TimeAmount.seconds(1)
-    /// The longest wait in the first minutes, so that a restarted portal is reachable again soon.
-    ///
-    /// An endpoint has to come back first, then who dials it: twice this wait, and no more, may pass.
-    public static let earlyCeiling = TimeAmount.seconds(5)
+    /// An endpoint's longest wait in the first minutes, so that a restarted portal is reachable again soon.
+    public static let endpointEarlyCeiling = TimeAmount.seconds(8)
+    /// The same for who dials an endpoint, which has to come back first: a person waits for this one.
+    public static let callerEarlyCeiling = TimeAmount.seconds(2)
     /// The longest wait later.
     public static let lateCeiling = TimeAmount.seconds(60)
     /// How long the early ceiling holds, from the first failure on.
     public static let earlyPeriod = TimeAmount.minutes(5)
 
+    private let earlyCeiling: TimeAmount
     private var failures = 0
     private var firstFailure: NIODeadline?
 
     /// No failure yet.
-    public init() {}
+    public init(earlyCeiling: TimeAmount = Self.endpointEarlyCeiling) { self.earlyCeiling = earlyCeiling }
 
     /// Notes a failure at `now`; returns how long to wait, for a `fraction` drawn evenly from 0..<1.
     public mutating func failed(at now: NIODeadline, fraction: Double) -> TimeAmount {
         let since = firstFailure ?? now
         firstFailure = since
-        let ceiling = now - since < Self.earlyPeriod ? Self.earlyCeiling : Self.lateCeiling
+        let ceiling = now - since < Self.earlyPeriod ? earlyCeiling : Self.lateCeiling
         let exponential = Self.first.nanoseconds << min(failures, 16)
         failures += 1
         return .nanoseconds(Int64(Double(min(exponential, ceiling.nanoseconds)) * fraction))
     }
 
     /// A connection stood: the next failure is a first one again.
-    public mutating func succeeded() { self = Backoff() }
+    public mutating func succeeded() { self = Backoff(earlyCeiling: earlyCeiling) }
 }

@@ -129,7 +129,7 @@ struct NodeEndingTests {
         world.run()
         #expect(endpoint.node.tunnelCount == 64)
         #expect(client.ends.count == 6)
-        #expect(client.ends.values.allSatisfy { $0 == "could not connect to:\(endpoint.key.id)" })
+        #expect(client.ends.values.allSatisfy { $0 == NodeErrorText.busy })
         world.wait(.milliseconds(10_100))
         #expect(endpoint.node.tunnelCount == 0 && client.ends.count == 70)
         #expect(endpoint.happenings.allSatisfy { $0 == .handshakeFailed(.timedOut) })
