@@ -45,6 +45,7 @@ let package = Package(
         .target(name: "BoxStream", dependencies: ["CSodium", "Sodium"], swiftSettings: settings),
         .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Multiserver", dependencies: ["Sodium"], swiftSettings: settings),
+        .target(name: "Blinding", dependencies: ["Sodium"], swiftSettings: settings),
 
         // Level 3: roles and hot paths, still no input or output.
         .target(
@@ -143,6 +144,9 @@ let package = Package(
             ], swiftSettings: settings),
         .testTarget(
             name: "MultiserverTests", dependencies: ["Multiserver", "Sodium", "TestSupport"],
+            resources: [.copy("Vectors")], swiftSettings: settings),
+        .testTarget(
+            name: "BlindingTests", dependencies: ["Blinding", "Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
         .testTarget(
             name: "NodeTests",

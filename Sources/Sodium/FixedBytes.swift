@@ -1,6 +1,9 @@
+internal import CSodium
+
 /// A value of exactly `count` bytes, stored inline: a public key, a signature, a tag, a nonce.
 ///
-/// Not for secrets: it is copied freely and compared in variable time. Secrets live in ``SecretKey``.
+/// Not for secrets: it is copied freely, and `==` takes variable time. Secrets live in ``SecretKey``; a value that
+/// only its owner should know, but has to be sent, is compared with ``isEqual(to:)``.
 public struct FixedBytes<let count: Int>: Sendable {
     /// The bytes themselves; `.span` reads them without a copy.
     public var storage: InlineArray<count, UInt8>
@@ -35,6 +38,15 @@ public struct FixedBytes<let count: Int>: Sendable {
 
     /// The bytes as an array, for text encodings and tests.
     public var array: [UInt8] { storage.indices.map { storage[$0] } }
+
+    /// Whether all bytes are the same, in constant time.
+    public func isEqual(to other: Self) -> Bool {
+        unsafe withUnsafeBytes { own in
+            unsafe other.withUnsafeBytes { theirs in
+                unsafe sodium_memcmp(own.bytePointer, theirs.bytePointer, count) == 0
+            }
+        }
+    }
 
     /// Lends the bytes to a C function.
     @inlinable

@@ -78,6 +78,13 @@ public final class Identity: @unchecked Sendable {
         return converted
     }
 
+    /// A copy of the seed, not guarded, to derive other keys from.
+    public func seed() -> SecretKey {
+        let seed = SecretKey(uninitialized: ())
+        unsafe seed.start.copyMemory(from: secret, byteCount: Self.seedByteCount)
+        return seed
+    }
+
     /// Lends seed and public key, 64 bytes, to whoever writes the key file; they must not outlive the call.
     @unsafe
     public func withUnsafeSecretBytes<Result, Failure>(

@@ -43,7 +43,8 @@ public struct SecretKey: ~Copyable, @unchecked Sendable {
         unsafe self.init(owning: .allocate(byteCount: Self.byteCount, alignment: 16), isGuarded: false)
     }
 
-    private init(uninitializedGuarded guarded: Bool) throws(SodiumError) {
+    /// Memory for a result that the caller fills at once.
+    init(uninitializedGuarded guarded: Bool) throws(SodiumError) {
         guard guarded else {
             self.init(uninitialized: ())
             return
@@ -83,6 +84,15 @@ public struct SecretKey: ~Copyable, @unchecked Sendable {
     /// A second owner of the same bytes, not guarded.
     public borrowing func copy() -> SecretKey {
         let copy = SecretKey(uninitialized: ())
+        unsafe copy.start.copyMemory(from: start, byteCount: Self.byteCount)
+        return copy
+    }
+
+    /// A second owner of the same bytes, in guarded memory.
+    ///
+    /// - Throws: ``SodiumError/outOfGuardedMemory``.
+    public borrowing func guardedCopy() throws(SodiumError) -> SecretKey {
+        let copy = try SecretKey(uninitializedGuarded: true)
         unsafe copy.start.copyMemory(from: start, byteCount: Self.byteCount)
         return copy
     }

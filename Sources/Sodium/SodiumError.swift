@@ -10,6 +10,8 @@ public enum SodiumError: Error, Equatable, Sendable {
     case notOnCurve
     /// A key pair whose two halves do not belong together.
     case mismatchedKeyPair
+    /// Text that is not the one spelling of any bytes.
+    case notCanonicalText
     /// Guarded memory could not be had: the process has used up its locked memory or its memory maps.
     case outOfGuardedMemory
 }

@@ -24,11 +24,11 @@ struct FixedBytesTests {
     func equality() throws {
         let value = try Tag(bytes.prefix(16))
         let same = try Tag(bytes.prefix(16))
-        #expect(value == same && value.hashValue == same.hashValue)
+        #expect(value == same && value.hashValue == same.hashValue && value.isEqual(to: same))
         for index in 0..<16 {
             var other = same
             other.storage[index] ^= 1
-            #expect(value != other)
+            #expect(value != other && !value.isEqual(to: other))
         }
     }
 

@@ -22,6 +22,12 @@ struct IdentityTests {
         #expect(bytes == seed + identity.publicKey.bytes.array)
     }
 
+    @Test("hands out a copy of its seed, to derive other keys from")
+    func copiedSeed() throws {
+        let copy = try grown().seed()
+        #expect(try copy.isEqual(to: Hex(seed.hex)))
+    }
+
     @Test("refuses a public half that is not the seed's")
     func mismatch() throws {
         let publicBytes = try grown().publicKey.bytes.array

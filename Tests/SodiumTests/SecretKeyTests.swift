@@ -35,6 +35,13 @@ struct SecretKeyTests {
         #expect(try copy.isEqual(to: Hex(bytes.hex)))
     }
 
+    @Test("a guarded copy is the same key")
+    func guardedCopy() throws {
+        let bytes = [UInt8](repeating: 8, count: 32)
+        let copy = try SecretKey(copying: bytes.span).guardedCopy()
+        #expect(try copy.isEqual(to: Hex(bytes.hex)))
+    }
+
     @Test("is drawn anew each time", arguments: [false, true])
     func random(_ guarded: Bool) throws {
         let key = try SecretKey.random(guarded: guarded)

@@ -1,0 +1,49 @@
+public import Sodium
+
+/// What stands for the portal, and in a sealed address for the target too, in a `circle1` address.
+///
+/// It changes daily; outside of the circle nobody can link the values of two days or test a guess.
+public struct CircleValue: Sendable {
+    /// The value as it stands in the address.
+    public let bytes: FixedBytes<32>
+
+    /// Wraps the value of an address.
+    public init(_ bytes: FixedBytes<32>) { self.bytes = bytes }
+}
+
+extension CircleValue: Hashable {
+    /// Whether both values are the same, in constant time.
+    public static func == (left: CircleValue, right: CircleValue) -> Bool {
+        left.bytes.isEqual(to: right.bytes)
+    }
+}
+
+/// The address key of a circle for one epoch: it writes and resolves the circle's addresses of that day.
+///
+/// Short-lived, hence not in guarded memory: made from a ``ChainKey`` to fill an index, then dropped and wiped.
+public struct CircleAddressing: ~Copyable, Sendable {
+    /// The day of the addresses.
+    public let epoch: Epoch
+    private let key: SecretKey
+
+    init(key: consuming SecretKey, epoch: Epoch) {
+        self.key = key
+        self.epoch = epoch
+    }
+
+    /// The value of a target behind a portal on this day.
+    ///
+    /// `H("companionway/1/circle-address", T ‖ P ‖ LE64(e), key: ak_e)`.
+    public borrowing func value(target: EndpointKey, portal: PortalKey) -> CircleValue {
+        var hash = GenericHash(label: "companionway/1/circle-address", key: key)
+        hash.update(target.bytes)
+        hash.update(portal.bytes)
+        hash.update(epoch.littleEndianBytes)
+        return CircleValue(hash.finalize())
+    }
+
+    /// Whether this is the same day's address key, in constant time.
+    public borrowing func isEqual(to other: borrowing CircleAddressing) -> Bool {
+        epoch == other.epoch && key.isEqual(to: other.key)
+    }
+}

@@ -1,0 +1,57 @@
+/// A portal that an invite names: whom to dial, and where.
+public struct InvitePortal: Hashable, Sendable {
+    /// The key that the portal must prove to have.
+    public let key: PortalKey
+    /// A name, or an IP address without brackets.
+    public let host: String
+    /// The port, never 0.
+    public let port: UInt16
+    /// Whether the endpoint is open there: reached by its plain id, because the portal takes no tokens.
+    public let isOpen: Bool
+
+    /// The longest host in bytes.
+    ///
+    /// Source: RFC 1035, section 2.3.4.
+    public static let hostByteCountLimit = 253
+
+    static let openFlag: UInt8 = 1
+
+    /// Puts the parts together.
+    ///
+    /// - Throws: ``InviteCodeError/emptyHost``, ``InviteCodeError/hostTooLong(_:limit:)``,
+    ///   ``InviteCodeError/badHost`` or ``InviteCodeError/badPort``.
+    public init(key: PortalKey, host: String, port: UInt16, isOpen: Bool) throws(InviteCodeError) {
+        let hostBytes = Array(host.utf8)
+        guard !hostBytes.isEmpty else { throw .emptyHost }
+        guard Self.isHost(hostBytes) else { throw .badHost }
+        guard hostBytes.count <= Self.hostByteCountLimit else {
+            throw .hostTooLong(hostBytes.count, limit: Self.hostByteCountLimit)
+        }
+        guard port != 0 else { throw .badPort }
+        self.key = key
+        self.host = host
+        self.port = port
+        self.isOpen = isOpen
+    }
+
+    /// Whether nothing stands in it that a name or an address cannot have.
+    ///
+    /// Only the characters count here, so that a host can be shown to people and put into an address; whether it
+    /// is a good name or address shows where it is dialled. No zone of an IPv6 address: it means something on
+    /// one machine alone.
+    private static func isHost(_ bytes: [UInt8]) -> Bool {
+        guard bytes.first != UInt8(ascii: "-") else { return false }
+        if bytes.contains(UInt8(ascii: ":")) {
+            return bytes.allSatisfy { byte in
+                isDigit(byte) || (0x61...0x66).contains(byte | 0x20) || byte == UInt8(ascii: ":")
+                    || byte == UInt8(ascii: ".")
+            }
+        }
+        return bytes.allSatisfy { byte in
+            isDigit(byte) || (0x61...0x7a).contains(byte | 0x20) || byte == UInt8(ascii: "-")
+                || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
+        }
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+}
