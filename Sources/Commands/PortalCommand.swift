@@ -14,9 +14,8 @@ public struct PortalCommand: AsyncParsableCommand {
             to whom and how much, never what. It stops in order at SIGINT or SIGTERM.
 
             EXAMPLES
-              cway portal --listen '*:8008'           on every address of this machine
+              cway portal --listen '*:8008' --public-host portal.example.org
               cway portal --listen localhost:0        for trying things out, on any free port
-              cway portal --listen portal.example.org:8008
             """)
 
     @OptionGroup private var common: CommonOptions
@@ -28,6 +27,13 @@ public struct PortalCommand: AsyncParsableCommand {
             "Where to listen; may be given several times. Port 0 is any free one.", valueName: "host:port"),
         transform: Parsing.listenAddress)
     private var listen: [ListenAddress] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The name or IP address under which others reach this portal, for the printed address.",
+            discussion: "Default: the host of --listen, or localhost where that is '*'.", valueName: "host"))
+    private var publicHost: String?
 
     @Option(
         name: .long,
@@ -62,6 +68,7 @@ public struct PortalCommand: AsyncParsableCommand {
         }
         let (identity, _) = try common.identity(in: home)
         var configuration = PortalService.Configuration(identity: identity, settings: settings)
+        configuration.publicHost = publicHost
         if showFrames > 0 {
             let printer = FramePrinter(limit: showFrames)
             configuration.inspector = { printer.show($1, from: $0) }

@@ -16,6 +16,8 @@ public struct PortalService: Service {
         public var settings: Settings
         /// How it is called in lists.
         public var name: String
+        /// The host in the printed addresses, where others reach it by another name than it listens at.
+        public var publicHost: String?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         public var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
 
@@ -78,11 +80,12 @@ public struct PortalService: Service {
         logger.debug("the portal is closed")
     }
 
-    /// What others dial: the host as it was written, the port as it came out.
+    /// What others dial: the host as it was written or named, the port as it came out.
     private func address(of server: PortalServer, for listen: ListenAddress) throws(AddressError)
         -> PeerAddress
     {
-        let net = try NetAddress(host: listen.host ?? "localhost", port: UInt16(clamping: server.port))
+        let net = try NetAddress(
+            host: configuration.publicHost ?? listen.host ?? "localhost", port: UInt16(clamping: server.port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
     }
 }
