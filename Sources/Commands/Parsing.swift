@@ -9,6 +9,10 @@ enum Parsing {
         try explained { try ListenAddress(text) }
     }
 
+    @Sendable static func host(_ text: String) throws -> String {
+        try explained { try NetAddress(host: text, port: NetAddress.defaultPort).host }
+    }
+
     @Sendable static func service(_ text: String) throws -> ServiceSetting {
         try explained { try ServiceSetting(text) }
     }

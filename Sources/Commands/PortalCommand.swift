@@ -32,7 +32,8 @@ public struct PortalCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "The name or IP address under which others reach this portal, for the printed address.",
-            discussion: "Default: the host of --listen, or localhost where that is '*'.", valueName: "host"))
+            discussion: "Default: the host of --listen, or localhost where that is '*'.", valueName: "host"),
+        transform: Parsing.host)
     private var publicHost: String?
 
     @Option(
