@@ -42,10 +42,8 @@ public final class SecureSession {
         case failed
     }
 
-    private let network: NetworkIdentifier
     private var phase = Phase.handshake
-    private var clientHandshake: ClientHandshake?
-    private var serverHandshake: ServerHandshake?
+    private var handshake: SessionHandshake?
     private var hasAnswered = false
     private var peerHasSaidGoodbye = false
     private var inbound: InboundFrames?
@@ -58,8 +56,7 @@ public final class SecureSession {
     /// Who the peer has proved to be, once the handshake is over.
     public private(set) var peer: PublicKey?
 
-    private init(network: NetworkIdentifier, manifest: Manifest, framing: Framing) {
-        self.network = network
+    private init(manifest: Manifest, framing: Framing) {
         muxrpc = Session(manifest: manifest)
         outbound = OutboundFrames(framing: framing)
     }
@@ -71,12 +68,12 @@ public final class SecureSession {
         dialling server: PublicKey, as identity: Identity, network: NetworkIdentifier,
         manifest: Manifest, framing: Framing = .direct
     ) throws(SecureSessionError) {
-        self.init(network: network, manifest: manifest, framing: framing)
+        self.init(manifest: manifest, framing: framing)
         do {
-            let handshake = try ClientHandshake(
-                network: network, identity: identity, server: server, ephemeral: .random())
-            outbound.append(message: handshake.hello)
-            clientHandshake = consume handshake
+            handshake = SessionHandshake(
+                try ClientHandshake(
+                    network: network, identity: identity, server: server, ephemeral: .random()))
+            if let hello = handshake?.hello { outbound.append(message: hello) }
         } catch {
             throw .handshake(error)
         }
@@ -87,8 +84,9 @@ public final class SecureSession {
         answeringAs identity: Identity, network: NetworkIdentifier,
         manifest: Manifest, framing: Framing = .direct
     ) {
-        self.init(network: network, manifest: manifest, framing: framing)
-        serverHandshake = ServerHandshake(network: network, identity: identity, ephemeral: .random())
+        self.init(manifest: manifest, framing: framing)
+        handshake = SessionHandshake(
+            ServerHandshake(network: network, identity: identity, ephemeral: .random()))
     }
 
     // MARK: State
@@ -213,7 +211,7 @@ public final class SecureSession {
     /// - Throws: ``SecureSessionError/handshake(_:)`` when no client was announced.
     public func accept() throws(SecureSessionError) {
         do throws(HandshakeError) {
-            guard let acceptance = try serverHandshake?.accept() else { throw HandshakeError.outOfTurn }
+            guard let acceptance = try handshake?.accept() else { throw HandshakeError.outOfTurn }
             outbound.append(message: acceptance.message)
             open(acceptance.keys)
         } catch {
@@ -230,47 +228,33 @@ public final class SecureSession {
     }
 
     private func advanceHandshake() throws(SecureSessionError) -> HandshakeStep? {
-        let expected = clientHandshake?.expectedByteCount ?? serverHandshake?.expectedByteCount
-        guard let expected, let message = arrived.take(expected) else { return nil }
+        guard let expected = handshake?.expectedByteCount, let message = arrived.take(expected) else {
+            return nil
+        }
         hasAnswered = true
-        do {
-            return try clientHandshake == nil ? answerClient(message) : answerServer(message)
+        do throws(HandshakeError) {
+            switch try handshake?.receive(message) {
+            case .send(let answer):
+                outbound.append(message: answer)
+                return .goOn
+            case .decide(let client):
+                phase = .awaitingDecision
+                return .tell(.client(client))
+            case .establish(let keys):
+                let server = keys.peer
+                open(keys)
+                return .tell(.established(server))
+            case nil:
+                throw .alreadyFinished
+            }
         } catch {
             throw fail(.handshake(error))
         }
     }
 
-    private func answerServer(_ message: [UInt8]) throws(HandshakeError) -> HandshakeStep {
-        switch try clientHandshake?.receive(message.span) {
-        case .send(let message):
-            outbound.append(message: message)
-            return .goOn
-        case .establish(let keys):
-            let server = keys.peer
-            open(keys)
-            return .tell(.established(server))
-        case nil:
-            throw .outOfTurn
-        }
-    }
-
-    private func answerClient(_ message: [UInt8]) throws(HandshakeError) -> HandshakeStep {
-        switch try serverHandshake?.receive(message.span) {
-        case .send(let message):
-            outbound.append(message: message)
-            return .goOn
-        case .decide(let client):
-            phase = .awaitingDecision
-            return .tell(.client(client))
-        case nil:
-            throw .outOfTurn
-        }
-    }
-
     private func open(_ keys: consuming SessionKeys) {
         peer = keys.peer
-        clientHandshake = nil
-        serverHandshake = nil
+        handshake = nil
         keys.take { encryptKey, encryptNonce, decryptKey, decryptNonce in
             outbound.start(Sealer(key: encryptKey, nonce: encryptNonce))
             inbound = InboundFrames(Opener(key: decryptKey, nonce: decryptNonce))
@@ -343,8 +327,7 @@ public final class SecureSession {
     /// Ends the session for good, and forgets its keys and whatever waits.
     private func forget() {
         phase = .failed
-        clientHandshake = nil
-        serverHandshake = nil
+        handshake = nil
         inbound = nil
         arrived.discard()
         outbound.discard()
