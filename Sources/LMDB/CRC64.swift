@@ -1,15 +1,18 @@
 /// The checksum CRC-64/XZ, in which stored values are kept.
 ///
-/// It is there against damage, not against malice. A cyclic code rather than a fast hash, because it gives a proof
-/// where a hash gives a probability: every change that spans at most 64 bits, so every flipped byte anywhere, is
-/// noticed; any other passes once in 2⁶⁴.
+/// It is there against damage, not against malice. A cyclic code rather than a fast hash, because it gives a
+/// proof where a hash gives a probability: every change that spans at most 64 bits, so every flipped byte
+/// anywhere, is noticed; any other passes once in 2⁶⁴.
 ///
-/// Source: ECMA-182 for the polynomial; Greg Cook's catalogue of CRC algorithms for the parameters and the check value
-/// (`123456789` gives `995dc9bbdf1939fa`).
-struct CRC64: Sendable {
+/// Source: ECMA-182 for the polynomial; Greg Cook's catalogue of CRC algorithms for the parameters and the
+/// check value (`123456789` gives `995dc9bbdf1939fa`).
+package struct CRC64: Sendable {
     private var state = UInt64.max
 
-    var value: UInt64 { ~state }
+    package init() {}
+
+    /// The checksum of what was fed so far.
+    package var value: UInt64 { ~state }
 
     mutating func update(_ byte: UInt8) {
         state = Self.table[Int(UInt8(truncatingIfNeeded: state) ^ byte)] ^ (state >> 8)
@@ -19,7 +22,7 @@ struct CRC64: Sendable {
         for byte in bytes { update(byte) }
     }
 
-    mutating func update(_ bytes: Span<UInt8>) {
+    package mutating func update(_ bytes: Span<UInt8>) {
         for index in bytes.indices { update(bytes[index]) }
     }
 

@@ -1,12 +1,13 @@
 /// A value as a table keeps it.
 ///
-/// | offset | bytes | field                                                                       |
-/// |--------|-------|-----------------------------------------------------------------------------|
-/// | 0      | 1     | version of the payload's format, its owner's business                        |
-/// | 1      | n     | payload                                                                     |
-/// | 1 + n  | 8     | CRC-64 of table's name, 0, key's length in 2 bytes, key, version, payload; most significant byte first |
+/// | offset | bytes | field                                                 |
+/// |--------|-------|-------------------------------------------------------|
+/// | 0      | 1     | version of the payload's format, its owner's business |
+/// | 1      | n     | payload                                               |
+/// | 1 + n  | 8     | checksum, most significant byte first                 |
 ///
-/// Name and key are part of it, so that a value which turns up under another key is noticed too.
+/// The checksum is the CRC-64 of the table's name, a zero byte, the key's length in two bytes, key, version,
+/// payload. Name and key are part of it, so that a value which turns up under another key is noticed too.
 public struct CheckedValue: Hashable, Sendable {
     /// The version of the payload's format.
     public let version: UInt8

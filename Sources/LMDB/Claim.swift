@@ -13,7 +13,8 @@ struct Claim: ~Copyable {
 
     private let place: Place
 
-    /// Claims a path, whose file need not exist yet; by its folder's identity, so that no detour leads round it.
+    /// Claims a path, whose file need not exist yet; by its folder's identity, so that no detour leads round
+    /// it.
     init(_ path: String) throws(LMDBError) {
         let folder = SystemFile.folder(of: path)
         // The slash makes the system follow a link to the folder.

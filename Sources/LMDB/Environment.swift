@@ -2,13 +2,15 @@ internal import CLMDB
 
 /// A store: tables in one file of mode 0600, which several processes may have open at once.
 ///
-/// A commit is on the disk when ``write(_:)`` returns, whole; a process that is killed leaves the state of its last
-/// commit. Before anything in a file is used, every page and value of it is looked at: damage is refused with a sentence
-/// that says what to do. The calls block, on the disk and on other writers: they have no place on an event loop.
+/// A commit is on the disk when ``write(_:)`` returns, whole; a process that is killed leaves the state of
+/// its last commit. Before anything in a file is used, every page and value of it is looked at: damage is
+/// refused with a sentence that says what to do. The calls block, on the disk and on other writers: they have
+/// no place on an event loop.
 ///
-/// Safety: everything stored is immutable but `writer`, which is atomic; LMDB allows each call from every thread.
+/// Safety: what is stored here is immutable, but for `writer`, which locks; LMDB allows each call from every
+/// thread.
 public final class Environment: Sendable {
-    /// What the file may hold at most unless said otherwise, in bytes; it costs addresses, not disk or memory.
+    /// What the file may hold at most unless said otherwise, in bytes: addresses, neither disk nor memory.
     public static let defaultMapByteCount = 64 << 30
 
     /// What is done when there is no file.
@@ -22,7 +24,6 @@ public final class Environment: Sendable {
     /// Brings a store of an earlier version of the schema, whose number it is given, up to date.
     public typealias Upgrade = (inout WriteTransaction, UInt32) throws(LMDBError) -> Void
 
-    private let claim: Claim
     private let handle: EnvironmentHandle
     private let tables: [Table: MDB_dbi]
     private let writer = WriterMark()
@@ -33,7 +34,7 @@ public final class Environment: Sendable {
     /// Opens a store after a look at all of it.
     ///
     /// - Parameters:
-    ///   - path: the file, in a folder that its owner alone may enter; its locks get the same name and `-lock`.
+    ///   - path: the file, in a folder that its owner alone may enter; its locks are beside it, in `…-lock`.
     ///   - schema: what the store must be, or becomes.
     ///   - absence: what is done when there is no file.
     ///   - mapByteCount: what the file may hold at most, in bytes.
@@ -49,11 +50,10 @@ public final class Environment: Sendable {
         }
         try EnvironmentCheck.inspect(path, mapByteCount: mapByteCount)
         let handle = try EnvironmentHandle(
-            opening: path, mapByteCount: mapByteCount, tableLimit: schema.tables.count + 1)
+            opening: path, claim: claim, mapByteCount: mapByteCount, tableLimit: schema.tables.count + 1)
         _ = try EnvironmentCheck.walk(handle)
         tables = try EnvironmentOpening.tables(handle, schema: schema, upgrade: upgrade)
         self.handle = handle
-        self.claim = claim
     }
 
     /// Reads in one state of the store, while others may write.
@@ -71,7 +71,7 @@ public final class Environment: Sendable {
     ///
     /// There is one writer at a time, over all processes; the others wait.
     ///
-    /// - Precondition: not called from the `body` of another `write` of the same store, which would wait for itself.
+    /// - Precondition: not called from the `body` of another `write`, which would wait for itself.
     /// - Throws: what `body` throws, or the store's error in its type.
     public func write<Result: ~Copyable, Failure: StoreFailure>(
         _ body: (inout WriteTransaction) throws(Failure) -> Result

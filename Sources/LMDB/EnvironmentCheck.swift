@@ -18,18 +18,18 @@ public enum EnvironmentCheck {
 
     /// Walks a store that this process does not have open; another process may, and may write meanwhile.
     ///
-    /// Damage is thrown, not died of: the walk maps nothing. What damages the file underneath LMDB's own few looks at
-    /// it can still end the process, so a command that has time runs this in a child and reports the child's signal.
+    /// Damage is thrown, not died of: the walk maps nothing. What damages the file underneath LMDB's own few
+    /// looks at it can still end the process, so a command that has time runs this in a child and reports the
+    /// child's signal.
     ///
     /// - Throws: ``LMDBError``, also when the file is none to be opened; see ``Environment``.
     public static func walk(_ path: String) throws(LMDBError) -> CheckReport {
         let claim = try Claim(path)
         try inspect(path)
         let handle = try EnvironmentHandle(
-            opening: path, mapByteCount: Environment.defaultMapByteCount, tableLimit: 1, readOnly: true)
-        let report = try walk(handle)
-        _ = consume claim
-        return report
+            opening: path, claim: claim, mapByteCount: Environment.defaultMapByteCount, tableLimit: 1,
+            readOnly: true)
+        return try walk(handle)
     }
 
     /// Looks at what can be seen from outside, before LMDB maps the file.
@@ -56,8 +56,8 @@ public enum EnvironmentCheck {
         let descriptor = try handle.descriptor
         let path = handle.path
         for _ in 0..<attempts {
-            // The transaction keeps the pages of its state from being used again. Its meta page is not kept: two
-            // commits later it describes another state.
+            // The transaction keeps the pages of its state from being used again. Its meta page is not kept:
+            // two commits later it describes another state.
             let report = try handle.read(tables: [:]) { (transaction) throws(LMDBError) -> CheckReport? in
                 let metas = try Meta.pair(descriptor, path: path)
                 guard let meta = metas.first(where: { $0.number == UInt64(transaction.number) }) else {

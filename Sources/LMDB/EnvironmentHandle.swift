@@ -2,20 +2,23 @@ internal import CLMDB
 
 /// LMDB's own environment, closed with the value.
 ///
-/// Safety: LMDB's environment may be used from every thread once it is open; with `MDB_NOTLS` its readers belong to
-/// their transaction instead of their thread. The pointer is freed only by `deinit`.
+/// Safety: LMDB's environment may be used from every thread once it is open; with `MDB_NOTLS` its readers
+/// belong to their transaction instead of their thread. The pointer is freed only by `deinit`.
 @safe
 struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
-    /// `NOTLS`: see above. `NOSUBDIR`: the path names the file itself. `NORDAHEAD`: reads are scattered.
+    /// `MDB_NOSUBDIR` makes the path name the file itself; `MDB_NORDAHEAD` suits reads that are scattered.
     private static let flags = MDB_NOTLS | MDB_NOSUBDIR | MDB_NORDAHEAD
 
     let pointer: OpaquePointer
     let path: String
     let mapByteCount: Int
+    /// Given back after LMDB has closed the file; a draft, whose name nobody else has, needs none.
+    private let claim: Claim?
 
     /// Opens a file, or makes one of mode 0600 where there is none.
     init(
-        opening path: String, mapByteCount: Int, tableLimit: Int, readOnly: Bool = false
+        opening path: String, claim: consuming Claim?, mapByteCount: Int, tableLimit: Int,
+        readOnly: Bool = false
     ) throws(LMDBError) {
         var created: OpaquePointer?
         let status = unsafe mdb_env_create(&created)
@@ -43,6 +46,7 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
             throw Self.error(path: path, call: call, code: code, mapByteCount: mapByteCount)
         }
         unsafe pointer = environment
+        self.claim = claim
         self.path = path
         self.mapByteCount = mapByteCount
     }
@@ -77,7 +81,8 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
         }
     }
 
-    /// Runs a reading transaction, which ends with the call; handles of tables that it opened stay when it succeeds.
+    /// Runs a reading transaction, which ends with the call; handles of tables that it opened stay when it
+    /// succeeds.
     func read<Result: ~Copyable, Failure: StoreFailure>(
         tables: [Table: MDB_dbi], _ body: (borrowing ReadTransaction) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -95,7 +100,8 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
         return result
     }
 
-    /// Runs a writing transaction: all of it is on the disk when this returns, none of it ever when it throws.
+    /// Runs a writing transaction: all of it is on the disk when this returns, none of it ever when it
+    /// throws.
     func write<Result: ~Copyable, Failure: StoreFailure>(
         tables: [Table: MDB_dbi], _ body: (inout WriteTransaction) throws(Failure) -> Result
     ) throws(Failure) -> Result {

@@ -17,7 +17,7 @@ enum EnvironmentOpening {
 
     private static func fill(_ draft: String, schema: Schema, mapByteCount: Int) throws(LMDBError) {
         let handle = try EnvironmentHandle(
-            opening: draft, mapByteCount: mapByteCount, tableLimit: schema.tables.count + 1)
+            opening: draft, claim: nil, mapByteCount: mapByteCount, tableLimit: schema.tables.count + 1)
         try handle.write(tables: [:]) { (transaction) throws(LMDBError) in
             for table in schema.tables { _ = try transaction.open(table, creating: true) }
             try transaction.write(schema)
@@ -62,8 +62,8 @@ enum EnvironmentOpening {
 
     /// Copies the newest state to a file that gets its name once it is on the disk.
     ///
-    /// Into a file of our own making: one of LMDB's making would be open to others. Page by page rather than entry by
-    /// entry, which would follow what is in the pages.
+    /// Into a file of our own making: one of LMDB's making would be open to others. Page by page rather than
+    /// entry by entry, which would follow what is in the pages.
     static func copy(_ handle: borrowing EnvironmentHandle, to path: String) throws(LMDBError) {
         guard try SystemFile.status(of: path) == nil else { throw .exists(path: path) }
         let draft = SystemFile.draft(of: path)

@@ -36,8 +36,8 @@ struct Meta: Equatable {
 
     /// The two of an open file, the newer one first.
     ///
-    /// LMDB's own look at them is not enough: it divides by the page size that it finds, and where the higher number of
-    /// a commit is damaged it goes on with the state before.
+    /// LMDB's own look at them is not enough: it divides by the page size that it finds, and where the higher
+    /// number of a commit is damaged it goes on with the state before.
     static func pair(_ descriptor: Int32, path: String) throws(LMDBError) -> [Meta] {
         var attempt = 1
         while true {

@@ -8,9 +8,9 @@
 /// | 14     | 2     | beginning of the nodes                                                 |
 /// | 16     | 2 · n | offsets of the nodes, in order of their keys                           |
 ///
-/// A node has 4 bytes of the size of its data (or, with the next two, the number of a branch's child), 2 of flags, 2 of
-/// the key's length, then key and data. Numbers are in the machine's own byte order. Nothing in a page is believed:
-/// every access is checked and throws.
+/// A node has 4 bytes of the size of its data (or, with the next two, the number of a branch's child), 2 of
+/// flags, 2 of the key's length, then key and data. Numbers are in the machine's own byte order. Nothing in a
+/// page is believed: every access is checked and throws.
 ///
 /// Source: OpenLDAP's `mdb.c` 0.9, `MDB_page`, `MDB_node`, `MDB_db` and `MDB_meta`.
 struct Page {

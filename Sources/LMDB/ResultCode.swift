@@ -2,7 +2,8 @@ internal import CLMDB
 
 /// What a call of LMDB or of the system answered: negative numbers are LMDB's, positive ones `errno`'s.
 ///
-/// The names are LMDB's own, so that its manual can be searched for them; codes that have no name here survive.
+/// The names are LMDB's own, so that its manual can be searched for them; codes that have no name here
+/// survive.
 public struct ResultCode: RawRepresentable, Hashable, Sendable {
     /// The number itself.
     public let rawValue: Int32

@@ -1,7 +1,7 @@
 /// What a store is: whose, in which version, with which tables.
 ///
-/// The store itself keeps identity and version from the moment it appears under its name. So a store without them
-/// has lost something, and one of a later version is left alone.
+/// The store itself keeps identity and version from the moment it appears under its name. So a store without
+/// them has lost something, and one of a later version is left alone.
 public struct Schema: Sendable {
     /// Who the store belongs to, for example `companionway keyring`.
     public let identity: String
@@ -18,8 +18,8 @@ public struct Schema: Sendable {
     }
 }
 
-/// The record in which a store keeps its identity and version: four bytes of version, most significant first, then
-/// the identity in UTF-8.
+/// The record in which a store keeps its identity and version: four bytes of version, most significant first,
+/// then the identity in UTF-8.
 struct SchemaRecord: Equatable {
     static let key = Array("schema".utf8)
     static let format: UInt8 = 1

@@ -1,8 +1,9 @@
 /// A walk over every page that a state of the store consists of, which no damage can crash.
 ///
-/// LMDB believes its pages: a wrong number in one ends the process with SIGSEGV, SIGBUS or SIGABRT. So the walk reads the
-/// file with plain calls and looks at each number before using it: that every page is what leads to it says, is used
-/// once and not free, that keys ascend, that counts are right, and that every value has its checksum.
+/// LMDB believes its pages: a wrong number in one ends the process with SIGSEGV, SIGBUS or SIGABRT. So the
+/// walk reads the file with plain calls and looks at each number before using it: that every page is what
+/// leads to it says, is used once and not free, that keys ascend, that counts are right, and that every value
+/// has its checksum.
 struct StoreWalk {
     /// LMDB's own limit on the pages between a root and a value.
     private static let depthLimit = 32
@@ -42,8 +43,8 @@ struct StoreWalk {
 
     private mutating func run() throws(Damage) {
         let free = try freePages()
-        // LMDB never writes a page that one transaction both took and gave back, so the file of a healthy store may
-        // end before its last page: but only when all that is missing is free.
+        // LMDB never writes a page that one transaction both took and gave back, so the file of a healthy
+        // store may end before its last page: but only when all that is missing is free.
         let missing = meta.lastPage + 1 - min(meta.lastPage + 1, filePageCount)
         guard free.count(where: { $0 >= filePageCount }) == Int(missing) else {
             throw .page(filePageCount, "beyond the end of the file")
@@ -146,18 +147,31 @@ struct StoreWalk {
             return try page.slice(at: node.dataOffset, count: node.valueByteCount)
         }
         let number = try page.integer(at: node.dataOffset, UInt64.self)
-        let occupied = Page.headerByteCount + node.valueByteCount + meta.pageByteCount - 1
-        let count = UInt64(occupied / meta.pageByteCount)
-        let overflow = try take(number, kind: .overflow, count: count)
-        guard try overflow.overflowPageCount == UInt32(count) else {
-            throw overflow.fault("of another length")
+        let first = try take(number, kind: .overflow)
+        // A value that was replaced by a shorter one in the same transaction keeps all its pages.
+        let count = try first.overflowPageCount
+        let needed = Page.headerByteCount + node.valueByteCount
+        guard count > 0, needed <= Int(count) * meta.pageByteCount else {
+            throw first.fault("too few pages for the value")
         }
-        subtree.overflowCount += count
-        return try overflow.slice(at: Page.headerByteCount, count: node.valueByteCount)
+        try use(number + 1, count: UInt64(count) - 1)
+        subtree.overflowCount += UInt64(count)
+        return try read(number, count: needed).slice(at: Page.headerByteCount, count: node.valueByteCount)
     }
 
-    /// Reads pages that belong together, and notes that they are used.
-    private mutating func take(_ number: UInt64, kind: Page.Kind, count: UInt64 = 1) throws(Damage) -> Page {
+    /// Reads a page of which only this is known, and notes that it is used.
+    private mutating func take(_ number: UInt64, kind: Page.Kind) throws(Damage) -> Page {
+        try use(number, count: 1)
+        let page = try read(number, count: meta.pageByteCount)
+        guard try page.claimedNumber == number, try page.kind == kind else {
+            throw page.fault("not the one that belongs here")
+        }
+        return page
+    }
+
+    /// Notes that pages are used, none of them twice.
+    private mutating func use(_ number: UInt64, count: UInt64) throws(Damage) {
+        guard count > 0 else { return }
         guard number <= meta.lastPage, count <= meta.lastPage + 1 - number else {
             throw .page(number, "beyond the last one")
         }
@@ -165,18 +179,18 @@ struct StoreWalk {
             throw .page(number, "beyond the end of the file")
         }
         for used in number..<number + count where !self.used.insert(used).inserted { throw .usedTwice(used) }
-        let page: Page
+    }
+
+    /// Reads bytes from a page on, which must be in use.
+    private func read(_ number: UInt64, count: Int) throws(Damage) -> Page {
+        let bytes: [UInt8]
         do throws(LMDBError) {
-            let bytes = try SystemFile.read(
-                descriptor, at: Int(number) * meta.pageByteCount, count: Int(count) * meta.pageByteCount,
-                path: path)
-            page = Page(number: number, bytes: bytes)
+            bytes = try SystemFile.read(
+                descriptor, at: Int(number) * meta.pageByteCount, count: count, path: path)
         } catch {
             throw .page(number, "the disk does not give it back")
         }
-        guard try page.claimedNumber == number, try page.kind == kind else {
-            throw page.fault("not the one that belongs here")
-        }
-        return page
+        guard bytes.count == count else { throw .page(number, "beyond the end of the file") }
+        return Page(number: number, bytes: bytes)
     }
 }

@@ -16,7 +16,8 @@ struct Subtree {
         self.isFreeList = isFreeList
     }
 
-    /// Checks that keys ascend: an entry may have the key of the branch that leads to it, and no other may come twice.
+    /// Checks that keys ascend: an entry may have the key of the branch that leads to it, and no other may
+    /// come twice.
     mutating func checkOrder(of key: [UInt8], on page: Page, isEntry: Bool) throws(Damage) {
         guard isFreeList ? key.count == 8 : (1...511).contains(key.count) else {
             throw page.fault("a key of no length")

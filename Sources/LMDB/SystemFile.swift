@@ -2,7 +2,8 @@ internal import Glibc
 
 /// Files through the system's own calls, for what has to be known before LMDB maps one into memory.
 ///
-/// Safety: paths are lent to C for the length of a call, and every read is bounded by the array that it fills.
+/// Safety: paths are lent to C for the length of a call, and every read is bounded by the array that it
+/// fills.
 enum SystemFile {
     /// What is known of a file before it is opened.
     struct Status: Equatable {

@@ -1,4 +1,5 @@
-/// The name of one of a store's tables, each a map from keys of 1 to 511 bytes to checked values, ordered by key.
+/// The name of one of a store's tables, each a map from keys of 1 to 511 bytes to checked values, ordered by
+/// key.
 public struct Table: Hashable, Sendable {
     /// The name under which LMDB keeps it.
     public let name: String

@@ -12,9 +12,9 @@ public typealias WriteTransaction = Transaction<Writing>
 
 /// One transaction, lent to a closure.
 ///
-/// It can be neither copied nor stored, so it does not outlive the closure. Bytes that a method lends to a closure of
-/// its own stand in the file's memory map: the span cannot leave that closure, and because writing needs the
-/// transaction for itself alone, nothing moves underneath it.
+/// It can be neither copied nor stored, so it does not outlive the closure. Bytes that a method lends to a
+/// closure of its own stand in the file's memory map: the span cannot leave that closure, and because writing
+/// needs the transaction for itself alone, nothing moves underneath it.
 @safe
 public struct Transaction<Access>: ~Copyable {
     let pointer: OpaquePointer
@@ -106,7 +106,8 @@ public struct Transaction<Access>: ~Copyable {
 extension Transaction where Access == Writing {
     /// Stores a value under a key of 1 to 511 bytes, in place of what was there.
     ///
-    /// - Throws: ``LMDBError/full(path:byteCount:)``, or ``LMDBError/refused(path:call:_:)`` with `MDB_BAD_VALSIZE`
+    /// - Throws: ``LMDBError/full(path:byteCount:)``, or ``LMDBError/refused(path:call:_:)`` with
+    /// `MDB_BAD_VALSIZE`
     ///   for a key of another length. Either way the whole transaction can only fail.
     public mutating func put(
         _ payload: Span<UInt8>, version: UInt8, for key: [UInt8], in table: Table
