@@ -14,16 +14,22 @@ package struct CRC64: Sendable {
     /// The checksum of what was fed so far.
     package var value: UInt64 { ~state }
 
-    mutating func update(_ byte: UInt8) {
-        state = Self.table[Int(UInt8(truncatingIfNeeded: state) ^ byte)] ^ (state >> 8)
-    }
+    mutating func update(_ byte: UInt8) { state = Self.next(state, byte, Self.table.span) }
 
     mutating func update(_ bytes: some Sequence<UInt8>) {
         for byte in bytes { update(byte) }
     }
 
+    /// Feeds bytes.
     package mutating func update(_ bytes: Span<UInt8>) {
-        for index in bytes.indices { update(bytes[index]) }
+        let table = Self.table
+        var state = state
+        for index in bytes.indices { state = Self.next(state, bytes[index], table.span) }
+        self.state = state
+    }
+
+    private static func next(_ state: UInt64, _ byte: UInt8, _ table: Span<UInt64>) -> UInt64 {
+        table[Int(UInt8(truncatingIfNeeded: state) ^ byte)] ^ (state >> 8)
     }
 
     private static let table: [UInt64] = (0..<256).map { byte in

@@ -63,10 +63,25 @@ public enum EnvironmentCheck {
                 guard let meta = metas.first(where: { $0.number == UInt64(transaction.number) }) else {
                     return nil
                 }
+                try checkNumber(of: metas, below: meta, descriptor, path: path)
                 return try StoreWalk.walk(descriptor, path: path, meta: meta)
             }
             if let report { return report }
         }
         throw .refused(path: path, call: "pread", ResultCode(rawValue: EAGAIN))
+    }
+
+    /// Checks that the state before is not a later one whose number was damaged: LMDB would lose a commit.
+    ///
+    /// LMDB uses no page of the state before until the next commit but one, so it can still be walked.
+    private static func checkNumber(
+        of metas: [Meta], below newest: Meta, _ descriptor: Int32, path: String
+    ) throws(LMDBError) {
+        guard let before = metas.first(where: { $0.number + 1 == newest.number }) else { return }
+        let walked = Result { () throws(LMDBError) in
+            try StoreWalk.walk(descriptor, path: path, meta: before.renumbered)
+        }
+        guard case .success = walked else { return }
+        throw .damaged(path: path, .meta(Int(before.number % 2), "not the number of its state"))
     }
 }

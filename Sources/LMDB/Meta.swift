@@ -14,7 +14,7 @@ struct Meta: Equatable {
     let free, main: Tree
     let lastPage: UInt64
     /// The number of the commit.
-    let number: UInt64
+    private(set) var number: UInt64
 
     private init(_ page: Page, index: Int) throws(Damage) {
         guard try page.kind == .meta, try page.claimedNumber == UInt64(index), try Self.isOurs(page) else {
@@ -49,6 +49,13 @@ struct Meta: Equatable {
                 attempt += 1
             }
         }
+    }
+
+    /// The state as if it were that of the next commit but one, which is written to the same page.
+    var renumbered: Meta {
+        var later = self
+        later.number += 2
+        return later
     }
 
     private static func pair(_ start: [UInt8], path: String) throws(LMDBError) -> [Meta] {

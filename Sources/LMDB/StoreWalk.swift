@@ -62,9 +62,13 @@ struct StoreWalk {
     /// The tree of free pages: by the number of the commit that freed them, their count and their numbers.
     private mutating func freePages() throws(Damage) -> Set<UInt64> {
         var free: Set<UInt64> = []
-        var branch = Subtree(of: "", isFreeList: true)
-        try walk(meta.free, &branch)
-        for value in branch.freeLists {
+        var subtree = Subtree(of: "", isFreeList: true)
+        try walk(meta.free, &subtree)
+        // Every commit but the first replaces pages, and so writes down under its number that they are free.
+        guard meta.number < 2 || subtree.newestCommit == meta.number else {
+            throw .meta(Int(meta.number % 2), "not the number of its state")
+        }
+        for value in subtree.freeLists {
             let list = Page(number: meta.free.root, bytes: value)
             let count = try list.integer(at: 0, UInt64.self)
             guard count < value.count / 8 else { throw list.fault("a list of free pages that is too long") }

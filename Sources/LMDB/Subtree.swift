@@ -46,6 +46,9 @@ struct Subtree {
         }
     }
 
+    /// In the tree of free pages, the newest commit that freed any.
+    var newestCommit: UInt64? { last.map { Self.number($0.key) } }
+
     private static func number(_ key: [UInt8]) -> UInt64 {
         key.indices.reduce(0) { $0 | UInt64(key[$1]) << (8 * UInt64($1)) }
     }

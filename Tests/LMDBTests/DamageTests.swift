@@ -103,6 +103,20 @@ struct DamageTests {
         }
     }
 
+    @Test("a commit that looks like another because its number was damaged is refused", arguments: [0, 1])
+    func numbers(_ commits: Int) throws {
+        for _ in 0..<commits { try restoredStore().put([Entry("d", "4")]) }
+        let intact = try store.read()
+        for place in [144, pageByteCount + 144] {
+            for number in UInt8.min...255 where number != intact[place] {
+                var bytes = intact
+                bytes[place] = number
+                let said = try verdict(bytes)
+                #expect(said.hasPrefix("refused "), "byte \(place), \(number) for \(intact[place]): \(said)")
+            }
+        }
+    }
+
     @Test("another program's file is refused")
     func foreignFile() throws {
         var random = SeededRandom(seed: 4)
