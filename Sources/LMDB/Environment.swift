@@ -91,7 +91,8 @@ public final class Environment: Sendable {
 
     /// Writes a copy of the newest state to another file, of mode 0600, while others may write.
     ///
-    /// The copy gets its name once it is complete and on the disk.
+    /// The copy gets its name once it is complete and on the disk; a process killed before that leaves a file
+    /// `…-draft-` with its number, of mode 0600 as well.
     ///
     /// - Throws: ``LMDBError/exists(path:)`` rather than replace a file.
     public func copy(to path: String) throws(LMDBError) {
