@@ -36,9 +36,13 @@ let package = Package(
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium",
             providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
+        .systemLibrary(
+            name: "CLMDB", pkgConfig: "lmdb",
+            providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
 
         // Level 1: typed primitives.
         .target(name: "Sodium", dependencies: ["CSodium"], swiftSettings: settings),
+        .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: settings),
 
         // Level 2: one protocol each, no input or output.
         .target(name: "SecretHandshake", dependencies: ["Sodium"], swiftSettings: settings),
@@ -110,6 +114,10 @@ let package = Package(
         .testTarget(
             name: "SodiumTests", dependencies: ["Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
+        .executableTarget(
+            name: "LMDBChild", dependencies: ["LMDB"], path: "Tests/LMDBChild", swiftSettings: settings),
+        .testTarget(
+            name: "LMDBTests", dependencies: ["LMDB", "LMDBChild", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "SecretHandshakeTests", dependencies: ["SecretHandshake", "Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),

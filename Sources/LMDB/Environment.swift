@@ -1,0 +1,101 @@
+internal import CLMDB
+
+/// A store: tables in one file of mode 0600, which several processes may have open at once.
+///
+/// A commit is on the disk when ``write(_:)`` returns, whole; a process that is killed leaves the state of
+/// its last commit. Before anything in a file is used, every page and value of it is looked at: damage is
+/// refused with a sentence that says what to do. The calls block, on the disk and on other writers: they have
+/// no place on an event loop.
+///
+/// Safety: what is stored here is immutable, but for `writer`, which locks; LMDB allows each call from every
+/// thread.
+public final class Environment: Sendable {
+    /// What the file may hold at most unless said otherwise, in bytes: addresses, neither disk nor memory.
+    public static let defaultMapByteCount = 64 << 30
+
+    /// What is done when there is no file.
+    public enum Absence: Sendable {
+        /// One is made. It gets its name once it is complete.
+        case creates
+        /// It is an error: somebody knows that there was one.
+        case fails
+    }
+
+    /// Brings a store of an earlier version of the schema, whose number it is given, up to date.
+    public typealias Upgrade = (inout WriteTransaction, UInt32) throws(LMDBError) -> Void
+
+    private let handle: EnvironmentHandle
+    private let tables: [Table: MDB_dbi]
+    private let writer = WriterMark()
+
+    /// The file.
+    public var path: String { handle.path }
+
+    /// Opens a store after a look at all of it.
+    ///
+    /// - Parameters:
+    ///   - path: the file, in a folder that its owner alone may enter; its locks are beside it, in `…-lock`.
+    ///   - schema: what the store must be, or becomes.
+    ///   - absence: what is done when there is no file.
+    ///   - mapByteCount: what the file may hold at most, in bytes.
+    ///   - upgrade: brings an earlier version up to date, in one transaction with the new version's number.
+    /// - Throws: ``LMDBError``.
+    public init(
+        path: String, schema: Schema, absence: Absence = .creates,
+        mapByteCount: Int = Environment.defaultMapByteCount, upgrade: Upgrade? = nil
+    ) throws(LMDBError) {
+        let claim = try Claim(path)
+        if absence == .creates, try SystemFile.status(of: path) == nil {
+            try EnvironmentOpening.create(path, schema: schema, mapByteCount: mapByteCount)
+        }
+        try EnvironmentCheck.inspect(path, mapByteCount: mapByteCount)
+        let handle = try EnvironmentHandle(
+            opening: path, claim: claim, mapByteCount: mapByteCount, tableLimit: schema.tables.count + 1)
+        _ = try EnvironmentCheck.walk(handle)
+        tables = try EnvironmentOpening.tables(handle, schema: schema, upgrade: upgrade)
+        self.handle = handle
+    }
+
+    /// Reads in one state of the store, while others may write.
+    ///
+    /// The state's pages are kept while `body` runs: keep it short.
+    ///
+    /// - Throws: what `body` throws, or the store's error in its type.
+    public func read<Result: ~Copyable, Failure: StoreFailure>(
+        _ body: (borrowing ReadTransaction) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try handle.read(tables: tables, body)
+    }
+
+    /// Reads and writes; all of it is on the disk when this returns, and none of it ever when it throws.
+    ///
+    /// There is one writer at a time, over all processes; the others wait.
+    ///
+    /// - Precondition: not called from the `body` of another `write`, which would wait for itself.
+    /// - Throws: what `body` throws, or the store's error in its type.
+    public func write<Result: ~Copyable, Failure: StoreFailure>(
+        _ body: (inout WriteTransaction) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        writer.enter()
+        defer { writer.leave() }
+        return try handle.write(tables: tables, body)
+    }
+
+    /// Waits until everything committed is on the disk; ``write(_:)`` has done so already.
+    public func sync() throws(LMDBError) {
+        try handle.check(unsafe mdb_env_sync(handle.pointer, 1), "mdb_env_sync")
+    }
+
+    /// Looks at every page and value, as opening does; others may write meanwhile.
+    public func check() throws(LMDBError) -> CheckReport { try EnvironmentCheck.walk(handle) }
+
+    /// Writes a copy of the newest state to another file, of mode 0600, while others may write.
+    ///
+    /// The copy gets its name once it is complete and on the disk; a process killed before that leaves a file
+    /// `…-draft-` with its number, of mode 0600 as well.
+    ///
+    /// - Throws: ``LMDBError/exists(path:)`` rather than replace a file.
+    public func copy(to path: String) throws(LMDBError) {
+        try EnvironmentOpening.copy(handle, to: path)
+    }
+}

@@ -1,0 +1,41 @@
+/// Which keys of a table are meant; keys are compared byte by byte, a shorter one before its continuations.
+public struct KeyRange: Equatable, Sendable {
+    /// The smallest key that belongs to it; `nil` for no bound.
+    public let lower: [UInt8]?
+    /// The smallest key above it that does not; `nil` for no bound.
+    public let upper: [UInt8]?
+
+    /// The keys from one on, up to but without another.
+    public init(from lower: [UInt8]? = nil, below upper: [UInt8]? = nil) {
+        // LMDB knows no empty key, so this bound says nothing.
+        self.lower = lower.flatMap { $0.isEmpty ? nil : $0 }
+        self.upper = upper
+    }
+
+    /// Every key.
+    public static let all = KeyRange()
+
+    /// The keys that begin with these bytes.
+    public static func prefix(_ bytes: [UInt8]) -> KeyRange {
+        guard let last = bytes.lastIndex(where: { $0 != 0xFF }) else { return KeyRange(from: bytes) }
+        var next = Array(bytes[...last])
+        next[last] += 1
+        return KeyRange(from: bytes, below: next)
+    }
+}
+
+/// The direction in which a table is walked.
+public enum KeyOrder: Sendable {
+    /// From the smallest key on.
+    case ascending
+    /// From the largest key on.
+    case descending
+}
+
+/// Whether a walk goes on.
+public enum Step: Sendable {
+    /// On to the following key.
+    case next
+    /// Enough has been seen.
+    case stop
+}

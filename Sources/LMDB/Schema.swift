@@ -1,0 +1,46 @@
+/// What a store is: whose, in which version, with which tables.
+///
+/// The store itself keeps identity and version from the moment it appears under its name. So a store without
+/// them has lost something, and one of a later version is left alone.
+public struct Schema: Sendable {
+    /// Who the store belongs to, for example `companionway keyring`.
+    public let identity: String
+    /// Raised by one with every change that earlier versions of the program would not understand.
+    public let version: UInt32
+    /// The tables of this version, all of which exist from the beginning.
+    public let tables: [Table]
+
+    /// Describes a store.
+    public init(identity: String, version: UInt32, tables: [Table]) {
+        self.identity = identity
+        self.version = version
+        self.tables = tables
+    }
+}
+
+/// The record in which a store keeps its identity and version: four bytes of version, most significant first,
+/// then the identity in UTF-8.
+struct SchemaRecord: Equatable {
+    static let key = Array("schema".utf8)
+    static let format: UInt8 = 1
+
+    let identity: String
+    let version: UInt32
+
+    init(_ schema: Schema) {
+        identity = schema.identity
+        version = schema.version
+    }
+
+    init(_ stored: CheckedValue) throws(Damage) {
+        guard stored.version == Self.format, stored.payload.count > 4,
+            let name = String(validating: stored.payload.dropFirst(4), as: UTF8.self)
+        else { throw .schema }
+        version = stored.payload.prefix(4).reduce(0) { $0 << 8 | UInt32($1) }
+        identity = name
+    }
+
+    var payload: [UInt8] {
+        [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: version >> $0) } + Array(identity.utf8)
+    }
+}
