@@ -32,22 +32,38 @@ public final class Listener: Sendable {
         accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws -> Listener {
         let gate = limits.map { AcceptGate(limits: $0, logger: logger) }
+        let bootstrap = bootstrap(group: group, gate: gate, logger: logger, accept: accept)
+        var attempts = address.port == 0 ? freePortAttempts : 1
+        while true {
+            attempts -= 1
+            do {
+                return Listener(channels: try await bind(address, with: bootstrap))
+            } catch let error as IOError where error.errnoCode == EADDRINUSE && attempts > 0 {
+                continue
+            }
+        }
+    }
+
+    /// How often a free port is looked for that is free on every address.
+    private static let freePortAttempts = 8
+
+    /// Binds every address to the first one's port, or none.
+    private static func bind(
+        _ address: ListenAddress, with bootstrap: ServerBootstrap
+    ) async throws -> [any Channel] {
         var channels: [any Channel] = []
         var port = Int(address.port)
         do {
-            for candidate in try Self.candidates(for: address) {
-                let channel = try await bootstrap(
-                    group: group, gate: gate, logger: logger, accept: accept
-                ).bind(to: Self.socketAddress(candidate, port: port)).get()
+            for host in hosts(for: address) {
+                let channel = try await bootstrap.bind(to: socketAddress(host, port: port)).get()
                 channels.append(channel)
                 port = channel.localAddress?.port ?? port
-                if candidate == Self.anyIPv6 { break }  // takes IPv4 too
             }
-        } catch  where !channels.isEmpty || address.host != nil {
+        } catch {
             for channel in channels { channel.close(promise: nil) }
             throw error
         }
-        return Listener(channels: channels)
+        return channels
     }
 
     /// Accepts no more; what was accepted stays.
@@ -61,11 +77,9 @@ public final class Listener: Sendable {
         }
     }
 
-    private static let anyIPv6 = "::"
-
-    private static func candidates(for address: ListenAddress) throws -> [String] {
+    private static func hosts(for address: ListenAddress) -> [String] {
         switch address.host {
-        case nil: hasIPv6 ? [anyIPv6] : ["0.0.0.0"]
+        case nil: hasIPv6 ? ["::"] : ["0.0.0.0"]  // the first takes IPv4 too
         case "localhost"?: hasIPv6 ? ["127.0.0.1", "::1"] : ["127.0.0.1"]
         case let host?: [host]
         }
