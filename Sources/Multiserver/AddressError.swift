@@ -20,6 +20,12 @@ public enum AddressError: Error, Equatable, Sendable {
     case badID
     /// A tunnel address without both the portal's id and the target's.
     case missingID
+    /// A blinded address that shows no target, in a form that has to.
+    case missingTarget
+    /// A value in the place of a portal that is not 32 bytes in canonical Base64.
+    case badBlindedValue
+    /// A portal blinded in a form that is not spoken here, which is named.
+    case unknownBlinding(String)
     /// An instance that is a number but not a plain whole one.
     case badInstance
     /// The key in `~shs:` is another one than the target's.
@@ -50,6 +56,12 @@ extension AddressError: CustomStringConvertible {
         case .badID:
             "an id is not of the form @KEY.ed25519 with a KEY of 44 characters: copy it again, whole"
         case .missingID: "the tunnel address does not name a portal and a target: write \(Self.tunnelForm)"
+        case .missingTarget: "the blinded address has lost its target: copy it again, whole"
+        case .badBlindedValue:
+            "the blinded portal is not 44 characters of Base64 that end in '=': copy the address again, whole"
+        case .unknownBlinding(let form):
+            "the portal is blinded in the form '\(form)', and only hmac1 and circle1 are known: "
+                + "ask for the plain address"
         case .badInstance: "the instance is no plain whole number: write 0, or leave it out"
         case .keyIsNotTheTargets:
             "the key after ~shs: is not the target's: one of the two was changed, ask for the address again"

@@ -18,10 +18,14 @@ public struct TunnelAddress: Hashable, Sendable {
     ///
     /// - Throws: ``AddressError/badInstance`` when its magnitude is above ``instanceLimit``.
     public init(portal: PublicKey, target: PublicKey, instance: Int = 0) throws(AddressError) {
-        guard instance.magnitude <= Self.instanceLimit.magnitude else { throw .badInstance }
+        self.init(portal: portal, target: try TunnelTarget(key: target, instance: instance))
+    }
+
+    /// The plain address of a target once its portal is known, as after resolving a blinded one.
+    public init(portal: PublicKey, target: TunnelTarget) {
         self.portal = portal
-        self.target = target
-        self.instance = instance
+        self.target = target.key
+        self.instance = target.instance
     }
 
     /// Reads a tunnel address, as leniently as ssb-tunnel does.

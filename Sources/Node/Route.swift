@@ -26,6 +26,8 @@ public enum Route: Hashable, Sendable {
                 throw portals.isEmpty ? .noPortal : .otherPortal(tunnel.portal)
             }
             self = .tunnel(tunnel, through: portal)
+        case .blinded:
+            throw .blinded
         }
     }
 
@@ -44,6 +46,8 @@ public enum RouteError: Error, Equatable, Sendable {
     case noPortal
     /// A tunnel address at another portal than those that are known.
     case otherPortal(PublicKey)
+    /// An address that does not say which portal it means.
+    case blinded
 }
 
 extension RouteError: CustomStringConvertible {
@@ -54,6 +58,9 @@ extension RouteError: CustomStringConvertible {
             "a tunnel address needs the address of its portal: give --portal net:HOST:PORT~shs:KEY"
         case .otherPortal(let key):
             "the address is for the portal \(key.id), and none of the --portal addresses has that key"
+        case .blinded:
+            "a blinded address is resolved by a keyring, which this version does not have yet: "
+                + "ask for the plain address"
         }
     }
 }

@@ -94,7 +94,8 @@ struct CallCommandTests {
         let lines = [
             [portal, "whoami", "1", "{"], ["nonsense", "whoami"], [portal, ".a"], [portal],
             [portal, "whoami", "--limit", "0"], [portal, "whoami", "--async", "--source"],
-            [target, "whoami"], [target, "whoami", "--portal", target], ["net:h:1~noauth", "whoami"],
+            [target, "whoami"], [target, "whoami", "--portal", target],
+            ["tunnel:\(key.base64).circle1", "whoami", "--portal", portal], ["net:h:1~noauth", "whoami"],
         ]
         for line in lines {
             let run = await CommandRun(["call", "--home", folder.path] + line)

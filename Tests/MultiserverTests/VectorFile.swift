@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A file of known answers beside these tests.
@@ -34,5 +35,33 @@ struct InviteVectors: Decodable {
 
     static func load() throws -> [String: String] {
         try VectorFile(name: "invites").decoded(as: InviteVectors.self).strings
+    }
+}
+
+/// `blinded-addresses.json`: an independent program's addresses of every blinded form.
+struct BlindedVectors: Decodable {
+    struct Hmac1: Decodable {
+        let value: Hex
+        let address: String
+    }
+
+    struct Circle: Decodable {
+        let value: Hex
+        let shown: String
+        let sealed: String
+
+        private enum CodingKeys: String, CodingKey {
+            case value
+            case shown = "address_open"
+            case sealed = "address_sealed"
+        }
+    }
+
+    let portal, target: Hex
+    let hmac1: Hmac1
+    let circle: [Circle]
+
+    static func load() throws -> BlindedVectors {
+        try VectorFile(name: "blinded-addresses").decoded(as: BlindedVectors.self)
     }
 }
