@@ -12,8 +12,8 @@ public enum Address: Hashable, Sendable {
     /// Reads an address or a list of them and takes the first that can be dialled.
     ///
     /// Protocols and transforms that are not spoken here (`ws`, `onion`) and entries that are broken are passed
-    /// over while another entry will do. So are blinded ones: every other can be dialled as it stands, and shows
-    /// already what they hide. The older form `host:port:@key.ed25519` is read too.
+    /// over while another entry will do. So are blinded ones, because every other can be dialled as it stands.
+    /// The older form `host:port:@key.ed25519` is read too.
     ///
     /// - Throws: ``AddressError``, the first entry's own when there are several and none will do.
     public init(_ text: String) throws(AddressError) {
