@@ -102,12 +102,28 @@ public struct Caller: Sendable {
             return PeerConnection(link: link, session: .outer)
         }
         do {
-            let session = try await link.openTunnel(to: tunnel.target, instance: tunnel.instance)
+            let session = try await openTunnel(to: tunnel, over: link)
             return PeerConnection(link: link, session: session)
         } catch let failure as SessionFailure {
             await link.close()
             throw HopFailure(failure)
         }
+    }
+
+    /// How often a target that is busy is asked again, and how long to wait before at most.
+    private static let busyRetries = 10
+    private static let busyPause = Duration.milliseconds(400)
+
+    /// Opens the tunnel; a target with too many handshakes under way has a place again in a moment.
+    private func openTunnel(to tunnel: TunnelAddress, over link: NodeLink) async throws -> SessionID {
+        for _ in 0..<Self.busyRetries {
+            do {
+                return try await link.openTunnel(to: tunnel.target, instance: tunnel.instance)
+            } catch SessionFailure.targetNotThere(NodeErrorText.busy) {
+                try await Task.sleep(for: Self.busyPause * Double.random(in: 0..<1))
+            }
+        }
+        return try await link.openTunnel(to: tunnel.target, instance: tunnel.instance)
     }
 }
 

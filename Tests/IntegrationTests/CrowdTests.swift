@@ -12,8 +12,6 @@ extension Integration {
     @Suite("Many at once")
     struct CrowdTests {
         private static let count = 200
-        /// How many are dialled at a time: an endpoint has at most 64 unfinished handshakes.
-        private static let handshakes = 48
 
         @Test("200 tunnels at once carry each its own bytes")
         func tunnels() async throws {
@@ -38,19 +36,16 @@ extension Integration {
             }
         }
 
+        /// Dials all at the same instant: an endpoint does 64 handshakes at a time, and the others ask again.
         private static func connect(_ route: Route) async throws -> [PeerConnection] {
             let caller = Caller(identity: try .random(), network: .scuttlebutt)
             return try await withThrowingTaskGroup(of: PeerConnection.self) { tasks in
-                var connections: [PeerConnection] = []
-                for number in 0..<count {
-                    if number >= handshakes, let connection = try await tasks.next() {
-                        connections.append(connection)
-                    }
+                for _ in 0..<count {
                     tasks.addTask {
                         try await caller.connect(route, on: MultiThreadedEventLoopGroup.singleton.next())
                     }
                 }
-                return try await tasks.reduce(into: connections) { $0.append($1) }
+                return try await tasks.reduce(into: []) { $0.append($1) }
             }
         }
 
