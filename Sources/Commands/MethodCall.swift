@@ -101,7 +101,7 @@ struct MethodCall: Sendable {
         switch error {
         case .bodyTooLong(let count, let limit):
             CommandFailure(.usage, "the arguments take \(count) bytes, and \(limit) are allowed: send less")
-        case .notOpen, .tooManyOpen, .outOfNumbers, .closed:
+        case .notOpen, .tooManyOpen, .queueFull, .outOfNumbers, .closed:
             CommandFailure(.connectionLost, "the connection was closed before the call: try again")
         }
     }

@@ -22,8 +22,6 @@ enum Parsing {
     private static func explained<Value>(_ read: () throws -> Value) throws -> Value {
         do {
             return try read()
-        } catch let error as ValidationError {
-            throw error
         } catch {
             throw ValidationError("\(error)")
         }

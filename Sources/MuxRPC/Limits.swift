@@ -19,15 +19,11 @@ public struct Limits: Equatable, Sendable {
     /// 4096: tunnels of a busy portal connection number some hundreds; an entry is a few dozen bytes.
     public var openRequestCount = 4096
 
-    /// The most that waits to be sent on one stream; above it the owner stops reading whoever feeds it.
+    /// The most of calls and stream packets that may wait to be boxed on one connection; beyond it they are refused.
     ///
-    /// 4 MiB and one packet: the greatest credit window of `service.open` and what overshoots it.
-    public var streamQueueByteCount = (4 << 20) + (64 << 10) + PacketHeader.byteCount
-
-    /// The most that waits to be sent on one connection.
-    ///
-    /// 16 MiB: four streams with a full window each, so that one connection takes a sixteenth of the portal's
-    /// budget of 256 MiB.
+    /// 16 MiB: sixteen bodies of the longest kind, so only an owner that never takes the outbox gets there. What one
+    /// stream may have waiting behind it is bounded where it waits: by a portal's queue for a tunnel, and by the
+    /// credit of a service.
     public var connectionQueueByteCount = 16 << 20
 
     /// The most of a session's own packets that may wait before its owner should stop reading the peer.

@@ -88,6 +88,7 @@ public struct Session: ~Copyable, Sendable {
         _ kind: CallKind, _ name: [String], _ arguments: [JSONValue]
     ) throws(MuxRPCError) -> Int32 {
         guard !outbox.isClosed, !hasEnded else { throw .closed }
+        try requireRoom()
         return try ours.begin(kind, name, arguments, outbox: &outbox)
     }
 
@@ -128,7 +129,8 @@ public struct Session: ~Copyable, Sendable {
 
     /// Sends a JSON value on a stream.
     ///
-    /// - Throws: ``MuxRPCError/notOpen(_:)`` or ``MuxRPCError/bodyTooLong(_:limit:)``, and nothing is sent.
+    /// - Throws: ``MuxRPCError/notOpen(_:)``, ``MuxRPCError/bodyTooLong(_:limit:)`` or
+    ///   ``MuxRPCError/queueFull(limit:)``, and nothing is sent.
     public mutating func send(_ value: JSONValue, on stream: StreamID) throws(MuxRPCError) {
         try requireOpen(stream)
         try outbox.write(
@@ -137,7 +139,8 @@ public struct Session: ~Copyable, Sendable {
 
     /// Sends bytes on a stream, as one packet; no bytes are no packet.
     ///
-    /// - Throws: ``MuxRPCError/notOpen(_:)`` or ``MuxRPCError/bodyTooLong(_:limit:)``, and nothing is sent.
+    /// - Throws: ``MuxRPCError/notOpen(_:)``, ``MuxRPCError/bodyTooLong(_:limit:)`` or
+    ///   ``MuxRPCError/queueFull(limit:)``, and nothing is sent.
     public mutating func send(_ bytes: ByteBuffer, on stream: StreamID) throws(MuxRPCError) {
         try requireOpen(stream)
         guard bytes.readableBytes <= limits.streamBodyByteCount else {
@@ -187,6 +190,13 @@ public struct Session: ~Copyable, Sendable {
 
     private func requireOpen(_ stream: StreamID) throws(MuxRPCError) {
         guard isOpen(stream), !outbox.isClosed else { throw .notOpen(stream.sentNumber) }
+        try requireRoom()
+    }
+
+    /// Answers are not refused here: whoever owns the session reads the peer no further than they are sent.
+    private func requireRoom() throws(MuxRPCError) {
+        let limit = limits.connectionQueueByteCount
+        guard outboxByteCount < limit else { throw .queueFull(limit: limit) }
     }
 
     private mutating func close(_ stream: StreamID) -> Bool {

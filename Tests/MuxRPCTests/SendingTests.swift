@@ -136,6 +136,22 @@ struct SendingTests {
         #expect(try session.call(["x"], []).value == 2)
     }
 
+    @Test("nothing more while as much waits as may, until it is taken")
+    func queueLimit() throws {
+        let stream = try session.open(.duplex, ["x"], [])
+        let body = ByteBuffer(repeating: 0, count: Limits.default.streamBodyByteCount)
+        let full = MuxRPCError.queueFull(limit: 16 << 20)
+        while session.outboxByteCount < 16 << 20 { try session.send(body, on: stream) }
+        #expect(throws: full) { try session.send(body, on: stream) }
+        #expect(throws: full) { try session.send(true, on: stream) }
+        #expect(throws: full) { try session.call(["x"], []) }
+        #expect(throws: full) { try session.open(.source, ["x"], []) }
+        #expect(session.outboxByteCount < 17 << 20)
+        _ = session.outbox()
+        try session.send(body, on: stream)
+        #expect(try session.call(["x"], []).value == 2)
+    }
+
     @Test("no more open calls and streams than allowed")
     func openLimit() throws {
         var limits = Limits()

@@ -1,3 +1,4 @@
+internal import MuxRPC
 public import NIOCore
 internal import Relay
 
@@ -28,7 +29,7 @@ public struct PortalSettings: Sendable {
     public var controlByteCount = 1 << 20
 
     /// What a subscriber may leave unread before its next update waits, in bytes.
-    public var subscriberByteCount = 256 << 10
+    public var subscriberByteCount = Limits.default.outboxByteCount
 
     /// How often a subscriber is told of changes at most.
     public var attendanceInterval = TimeAmount.milliseconds(100)
