@@ -40,7 +40,7 @@ public enum TextEncoding: CaseIterable, Sendable {
         let capacity = text.count / 4 * 3 + 3
         var byteCount = 0
         var status: Int32 = -1
-        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: capacity) { output, initialized in
+        var bytes = unsafe [UInt8](unsafeUninitializedCapacity: capacity) { output, initialized in
             status = unsafe text.withUnsafeBytes { digits in
                 let digitBytes = unsafe UnsafeRawPointer(digits.bytePointer)
                 return unsafe sodium_base642bin(
@@ -51,8 +51,24 @@ public enum TextEncoding: CaseIterable, Sendable {
             if status != 0 { unsafe sodium_memzero(output.baseAddress.unsafelyUnwrapped, capacity) }
             initialized = status == 0 ? byteCount : 0
         }
-        guard status == 0, digitCount(forByteCount: byteCount) == text.count else { throw .notCanonicalText }
+        guard status == 0 else { throw .notCanonicalText }
+        // libsodium takes some characters beyond ASCII for digits (1.0.18: "é9v"), so the spelling is compared.
+        var spelling = encode(bytes.span)
+        defer { wipe(&spelling) }
+        guard spelling.count == text.count, Self.isEqual(spelling.span, text) else {
+            wipe(&bytes)
+            throw .notCanonicalText
+        }
         return bytes
+    }
+
+    /// In constant time; both have the same length.
+    private static func isEqual(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
+        unsafe left.withUnsafeBytes { left in
+            unsafe right.withUnsafeBytes { right in
+                unsafe sodium_memcmp(left.bytePointer, right.bytePointer, left.count) == 0
+            }
+        }
     }
 
     private var variant: Int32 {

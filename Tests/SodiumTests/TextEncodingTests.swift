@@ -46,6 +46,25 @@ struct TextEncodingTests {
         }
     }
 
+    @Test("takes no byte for a digit that is none, in any place", arguments: TextEncoding.allCases)
+    func foreignBytes(_ encoding: TextEncoding) {
+        let letters =
+            (UInt8(ascii: "A")...UInt8(ascii: "Z")).map(\.self)
+            + (UInt8(ascii: "a")...UInt8(ascii: "z")) + (UInt8(ascii: "0")...UInt8(ascii: "9"))
+        let digits = Set(letters + Array((encoding == .base64 ? "+/" : "-_").utf8))
+        for byte in UInt8.min...UInt8.max where !digits.contains(byte) {
+            for place in 0..<8 where byte != UInt8(ascii: "=") || place < 7 {
+                var text = Array("Zm9vYmFy".utf8)
+                text[place] = byte
+                #expect(throws: SodiumError.notCanonicalText) { try encoding.decode(text.span) }
+            }
+        }
+        let pairs: [[UInt8]] = (0x80...0xFF).flatMap { first in
+            (0x80...0xFF).map { [first, $0, UInt8(ascii: "9"), UInt8(ascii: "v")] }
+        }
+        #expect(pairs.allSatisfy { (try? encoding.decode($0.span)) == nil }, "as libsodium 1.0.18 would not")
+    }
+
     @Test("refuses the other alphabet, wrong padding, stray bits and anything behind the end")
     func refused() {
         for text in [
