@@ -14,43 +14,51 @@ struct DemoSite: Sendable {
 
     /// A sentence of the page.
     static let sentence = "Hello from a machine without an open port."
-    private static let page = """
-        <!doctype html>
-        <title>Companionway</title>
-        <p>\(sentence)</p>
 
-        """
+    private let listener: any Channel
 
-    private let listener: NIOAsyncChannel<Connection, Never>
-    private let data: DemoBytes
-
-    /// Listens on a free port.
+    /// Listens on a free port, and answers from then on.
     static func open(serving data: DemoBytes, on group: any EventLoopGroup) async throws -> DemoSite {
-        let listener = try await ServerBootstrap(group: group).bind(host: "127.0.0.1", port: 0) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-                return try Connection(wrappingChannelSynchronously: channel)
+        let answers = DemoAnswers(data: data)
+        let listener = try await ServerBootstrap(group: group)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+                    let connection = try Connection(wrappingChannelSynchronously: channel)
+                    // Taken on at once: NIO traps on a connection that comes while the demo ends, and that nobody
+                    // executes. A visitor that breaks off is no failure of the site.
+                    Task { try? await answers.answer(connection) }
+                }
             }
-        }
-        return DemoSite(listener: listener, data: data)
+            .bind(host: "127.0.0.1", port: 0).get()
+        return DemoSite(listener: listener)
     }
 
     /// Where it listens.
-    var port: Int { listener.channel.localAddress?.port ?? 0 }
+    var port: Int { listener.localAddress?.port ?? 0 }
 
-    /// Serves until the task is cancelled.
+    /// Returns when it listens no more, at the latest when the task is cancelled.
     func serve() async throws {
-        try await listener.executeThenClose { connections in
-            try await withThrowingDiscardingTaskGroup { tasks in
-                for try await connection in connections {
-                    // A visitor that breaks off is no failure of the site.
-                    tasks.addTask { try? await answer(connection) }
-                }
-            }
+        try await withTaskCancellationHandler {
+            try await listener.closeFuture.get()
+        } onCancel: {
+            listener.close(promise: nil)
         }
     }
+}
 
-    private func answer(_ connection: Connection) async throws {
+/// What the site answers.
+private struct DemoAnswers: Sendable {
+    private static let page = """
+        <!doctype html>
+        <title>Companionway</title>
+        <p>\(DemoSite.sentence)</p>
+
+        """
+
+    let data: DemoBytes
+
+    func answer(_ connection: DemoSite.Connection) async throws {
         try await connection.executeThenClose { requests, responses in
             for try await case .head(let request) in requests {
                 try await answer(request, to: responses)
