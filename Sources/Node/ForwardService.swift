@@ -21,7 +21,7 @@ public struct ForwardService: Service {
     ///
     /// `isReady` is told the port once it accepts connections and the first session stands.
     public init(
-        from listen: ListenAddress, to service: String, caller: Caller, route: Route,
+        from listen: ListenAddress, to service: String, dialler: Dialler,
         on eventLoop: any EventLoop,
         logger: Logger, isReady: @escaping @Sendable (NetAddress) throws -> Void
     ) {
@@ -30,7 +30,7 @@ public struct ForwardService: Service {
         self.eventLoop = eventLoop
         self.logger = logger
         self.isReady = isReady
-        keeper = SessionKeeper(caller: caller, route: route, eventLoop: eventLoop, logger: logger)
+        keeper = SessionKeeper(dialler: dialler, eventLoop: eventLoop, logger: logger)
     }
 
     /// Forwards until the group shuts down.

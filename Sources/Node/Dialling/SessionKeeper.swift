@@ -21,8 +21,7 @@ actor SessionKeeper {
         case stopped
     }
 
-    private let caller: Caller
-    private let route: Route
+    private let dialler: Dialler
     private let eventLoop: any EventLoop
     private let logger: Logger
     private var current: PeerConnection?
@@ -30,9 +29,8 @@ actor SessionKeeper {
     private var lastWaiter: UInt64 = 0
     private var hasStopped = false
 
-    init(caller: Caller, route: Route, eventLoop: any EventLoop, logger: Logger) {
-        self.caller = caller
-        self.route = route
+    init(dialler: Dialler, eventLoop: any EventLoop, logger: Logger) {
+        self.dialler = dialler
         self.eventLoop = eventLoop
         self.logger = logger
     }
@@ -63,7 +61,7 @@ actor SessionKeeper {
     ///
     /// - Throws: ``HopFailure``: what fails now would fail for ever, or is for a person to see.
     func start() async throws {
-        publish(try await caller.connect(route, on: eventLoop))
+        publish(try await dialler.connect(on: eventLoop))
     }
 
     /// Follows the session and dials again after its end, until the task is cancelled.
@@ -84,7 +82,7 @@ actor SessionKeeper {
             try? await Task.sleep(for: .nanoseconds(pause.nanoseconds))
             if Task.isCancelled { break }
             do {
-                publish(try await caller.connect(route, on: eventLoop))
+                publish(try await dialler.connect(on: eventLoop))
                 logger.info("connected again")
             } catch {
                 logger.warning("no session yet", metadata: ["reason": "\(error)"])

@@ -10,6 +10,8 @@ public enum HopFailure: Error, Equatable, Sendable {
     case outerHandshakeRefused(NetAddress, answered: Bool)
     /// The portal does not know the target; its words.
     case targetAbsent(String)
+    /// Nothing at the portal answers to the token that this node and its friend have in common.
+    case friendAbsent
     /// The target turned us away, or is not who it should be.
     case innerHandshakeRefused
     /// The target, or the portal on the way, fell silent during the inner handshake.
@@ -44,6 +46,27 @@ public enum HopFailure: Error, Equatable, Sendable {
         }
     }
 
+    /// Why an attempt to dial came to nothing.
+    init(_ error: any Error) {
+        switch error {
+        case let failure as HopFailure: self = failure
+        case let failure as SessionFailure: self.init(failure)
+        default: self = .connectionLost("\(error)")
+        }
+    }
+
+    /// How many hops were passed before it failed: of several portals the furthest attempt tells most.
+    var progress: Int {
+        switch self {
+        case .unreachable: 0
+        case .outerHandshakeRefused: 1
+        case .targetAbsent, .friendAbsent: 2
+        case .innerHandshakeTimedOut: 3
+        case .innerHandshakeRefused: 4
+        case .serviceUnknown, .serviceNotListening, .connectionLost: 5
+        }
+    }
+
     /// Why a stream ended in the middle.
     public init(_ failure: StreamFailure, of service: String) {
         switch failure {
@@ -73,6 +96,9 @@ extension HopFailure: CustomStringConvertible {
             "the target is busy with others' handshakes: try again in a moment"
         case .targetAbsent(let words):
             "the target is not at the portal (\(words)): check the id, and that its node runs and is announced"
+        case .friendAbsent:
+            "your friend's node is not at the portal now, or does not have you as a friend any more: "
+                + "ask its owner whether it runs"
         case .innerHandshakeRefused:
             "the target refused the inner handshake: ask its owner to allow the id that `cway id` prints here"
         case .innerHandshakeTimedOut:

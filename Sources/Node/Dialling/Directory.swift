@@ -1,0 +1,127 @@
+public import Blinding
+public import Keyring
+public import Multiserver
+public import Sodium
+
+/// Finds out whom a name or an address means, and which portals lead there; asks the keyring and dials nothing.
+public struct Directory: Sendable {
+    private let identity: Identity
+    private let keyring: Keyring?
+    private let portals: [PeerAddress]
+
+    /// A directory; `portals` are those of the settings.
+    public init(identity: Identity, keyring: Keyring?, portals: [PeerAddress]) {
+        self.identity = identity
+        self.keyring = keyring
+        self.portals = portals
+    }
+
+    // MARK: Whom
+
+    /// Reads a friend's name, a friend's id, or an address of any form.
+    ///
+    /// - Throws: ``DestinationError`` or `KeyringError`.
+    public func destination(named text: String) throws -> Destination {
+        if let friend = try keyring?.friend(named: text) { return try destination(of: friend) }
+        if let key = try? PublicKey(id: text), let friend = try keyring?.friend(key) {
+            return try destination(of: friend)
+        }
+        let address: Address
+        do throws(AddressError) {
+            address = try Address(text)
+        } catch {
+            throw DestinationError.unknownName(text, error)
+        }
+        return try destination(of: address)
+    }
+
+    /// Reads an address.
+    ///
+    /// - Throws: ``DestinationError`` or `KeyringError`.
+    public func destination(of address: Address) throws -> Destination {
+        switch address {
+        case .peer(let peer):
+            return .peer(peer)
+        case .tunnel(let tunnel):
+            // An address that names its portal does not make a hidden friend's node one that is asked for by its id.
+            if let way = try way(to: tunnel.target, at: tunnel.portal), !way.isOpen {
+                return .friend(tunnel.target, at: tunnel.portal)
+            }
+            return .announced(tunnel, through: try address(of: tunnel.portal))
+        case .blinded(let blinded):
+            guard let keyring else { throw DestinationError.noKeyring }
+            guard let found = try keyring.resolve(blinded, now: WallClock.seconds()) else {
+                throw DestinationError.unresolved
+            }
+            return .friend(found.target.publicKey, at: found.portal.key.publicKey)
+        }
+    }
+
+    private func destination(of friend: Friend) throws -> Destination {
+        guard let reach = friend.reach, !reach.portals.isEmpty else {
+            throw DestinationError.unreachableFriend(friend.name)
+        }
+        return .friend(friend.key, at: nil)
+    }
+
+    private func way(to target: PublicKey, at portal: PublicKey) throws -> InvitePortal? {
+        try keyring?.friend(target)?.reach?.portals.first { $0.key.publicKey == portal }
+    }
+
+    /// Where a portal is dialled that an address names by its key only.
+    private func address(of portal: PublicKey) throws -> PeerAddress {
+        if let known = portals.first(where: { $0.key == portal }) { return known }
+        let announced = try keyring?.portals() ?? []
+        if let known = announced.first(where: { $0.portal.key.publicKey == portal }) {
+            return try PeerAddress(known.portal)
+        }
+        throw portals.isEmpty && announced.isEmpty
+            ? DestinationError.noPortal : DestinationError.otherPortal(portal)
+    }
+
+    // MARK: Which way
+
+    /// The ways that lead there just now; asked again before each dialling, because a friend's portals change.
+    ///
+    /// - Throws: ``DestinationError``, `KeyringError` or `BlindingError`.
+    public func route(to destination: Destination) throws -> Route {
+        switch destination {
+        case .peer(let peer):
+            return .direct(peer)
+        case .announced(let tunnel, let portal):
+            return .tunnel(target: tunnel.target, ways: [.init(portal: portal, instance: tunnel.instance)])
+        case .friend(let key, let named):
+            guard let keyring else { throw DestinationError.noKeyring }
+            guard key != keyring.owner.publicKey else { throw DestinationError.ownNode }
+            guard let friend = try keyring.friend(key) else { throw DestinationError.unresolved }
+            let known = friend.reach?.portals ?? []
+            let wanted = known.filter { named == nil || $0.key.publicKey == named }
+            guard !wanted.isEmpty else { throw DestinationError.unreachableFriend(friend.name) }
+            return try Self.route(to: key, through: wanted, as: identity)
+        }
+    }
+
+    /// The ways to a target through portals, as the identity that it knows: a friend's own, or an invite's.
+    ///
+    /// - Throws: `BlindingError` or `AddressError`.
+    public static func route(
+        to target: PublicKey, through portals: [InvitePortal], as identity: Identity
+    ) throws -> Route {
+        let isHidden = portals.contains { !$0.isOpen }
+        let pair = isHidden ? try FriendPair(of: identity, with: target) : nil
+        return .tunnel(
+            target: target,
+            ways: try portals.map { portal in
+                Route.Way(portal: try PeerAddress(portal), pair: portal.isOpen ? nil : pair)
+            })
+    }
+}
+
+extension PeerAddress {
+    /// The address of a portal that an invite, a grant or the keyring names.
+    ///
+    /// - Throws: `AddressError`, for a host that cannot be dialled.
+    public init(_ portal: InvitePortal) throws(AddressError) {
+        self.init(net: try NetAddress(host: portal.host, port: portal.port), key: portal.key.publicKey)
+    }
+}

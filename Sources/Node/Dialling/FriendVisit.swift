@@ -1,0 +1,93 @@
+internal import Keyring
+internal import Logging
+internal import MuxRPC
+internal import NIOCore
+internal import Sodium
+internal import Transport
+
+/// What this node does after each connect to a friend: it notes that they were there, lets the portal confirm a clock
+/// that is in doubt, and asks for the friend's grant.
+struct FriendVisit: Sendable {
+    let keyring: Keyring
+    let friend: PublicKey
+    let logger: Logger
+
+    /// Does all of it; what fails is logged and tried again at the next connect.
+    func run(over connection: PeerConnection) async {
+        let (keyring, friend) = (keyring, friend)
+        do {
+            try await Blocking.run { try keyring.markSeen(friend, now: WallClock.seconds()) }
+            await ClockCheck(keyring: keyring, logger: logger).run(over: connection.link)
+            try await fetchGrant(over: connection)
+        } catch {
+            logger.warning("the friend's grant was not stored", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// Asks for the grant and gives it to the keyring.
+    ///
+    /// - Returns: what the keyring did with it; `nil` where the friend's node has none to give.
+    /// - Throws: ``HopFailure``, ``GrantError`` or `KeyringError`.
+    @discardableResult
+    func fetchGrant(over connection: PeerConnection) async throws -> GrantOutcome? {
+        let reply: Reply
+        do {
+            reply = try await connection.link.call(["circle", "grant"], on: connection.session)
+        } catch {
+            return nil  // the session ended first
+        }
+        guard case .value(let json) = reply else {
+            if case .failure(let error) = reply {
+                logger.debug("no grant", metadata: ["reason": "\(error.message)"])
+            }
+            return nil
+        }
+        let (keyring, friend) = (keyring, friend)
+        let outcome = try await Blocking.run {
+            try keyring.take(
+                try GrantMessage.grant(in: json), from: EndpointKey(friend), now: WallClock.seconds())
+        }
+        if case .clocksDiffer(let theirs, let ours) = outcome {
+            logger.warning(
+                "the friend's clock and this one are more than a day apart: no address key was taken; set the clock",
+                metadata: ["theirs": "\(theirs.number)", "ours": "\(ours.number)"])
+        }
+        return outcome
+    }
+}
+
+/// Asks a portal for the time where the keyring doubts this machine's.
+struct ClockCheck: Sendable {
+    /// JavaScript portals answer in milliseconds, go-ssb-room's in microseconds; 10¹⁴ ms is in the year 5138.
+    private static let firstMicroseconds: Int64 = 100_000_000_000_000
+
+    let keyring: Keyring
+    let logger: Logger
+
+    /// Asks where there is a doubt; a portal that does not answer leaves it standing.
+    func run(over link: NodeLink) async {
+        guard case .unconfirmed = keyring.clock else { return }
+        guard let seconds = await Self.unixSeconds(of: link) else { return }
+        let keyring = keyring
+        do {
+            let verdict = try await Blocking.run {
+                try keyring.confirmClock(portalUnixSeconds: seconds, now: WallClock.seconds())
+            }
+            if case .unconfirmed = verdict {
+                logger.warning(
+                    "this machine's clock has jumped, and the portal's does not agree with it: set the clock, or "
+                        + "start once with --trust-clock")
+            }
+        } catch {
+            logger.warning("the keyring was not brought up to date", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// The portal's time, in Unix seconds.
+    static func unixSeconds(of link: NodeLink) async -> UInt64? {
+        guard let reply = try? await link.call(["tunnel", "ping"]), case .value(let json) = reply,
+            let time = json.integer ?? json.double.flatMap({ Int64(exactly: $0.rounded()) }), time > 0
+        else { return nil }
+        return UInt64(time >= firstMicroseconds ? time / 1_000_000 : time / 1000)
+    }
+}

@@ -1,0 +1,97 @@
+internal import Blinding
+internal import Keyring
+internal import Multiserver
+internal import MuxRPC
+internal import NIOCore
+internal import Sodium
+
+/// A grant as it travels: the answer to `circle.grant`.
+///
+/// `{"name", "generation", "epoch", "portals": [{"id", "host", "port", "hidden"}], "key"}`.
+enum GrantMessage {
+    /// The answer's bytes; whoever sends them wipes them.
+    ///
+    /// Laid out by hand: a JSON value would leave copies of the key behind.
+    static func bytes(of grant: borrowing CircleGrant) -> ByteBuffer {
+        let portals: [JSONValue] = grant.portals.map { portal in
+            [
+                "id": .string(portal.key.publicKey.id), "host": .string(portal.host),
+                "port": .integer(Int64(portal.port)), "hidden": .bool(!portal.isOpen),
+            ]
+        }
+        let shown: JSONValue = [
+            "name": .string(grant.name), "generation": .integer(Int64(clamping: grant.generation)),
+            "epoch": .integer(Int64(clamping: grant.epoch.number)), "portals": .array(portals),
+        ]
+        var key: [UInt8] = []
+        key.reserveCapacity(SecretKey.byteCount)
+        grant.key.append(to: &key)
+        defer { wipe(&key) }
+        var digits = TextEncoding.base64.encode(key.span)
+        defer { wipe(&digits) }
+
+        var head = shown.serialized
+        var bytes = ByteBufferAllocator().buffer(capacity: head.readableBytes + digits.count + 16)
+        head.moveWriterIndex(to: head.writerIndex - 1)  // the closing brace comes behind the key
+        bytes.writeImmutableBuffer(head)
+        bytes.writeString(",\"key\":\"")
+        bytes.writeBytes(digits)
+        bytes.writeString("\"}")
+        return bytes
+    }
+
+    /// Reads an answer.
+    ///
+    /// - Throws: ``GrantError``.
+    static func grant(in json: JSONValue) throws(GrantError) -> CircleGrant {
+        guard let name = json["name"]?.string, name.utf8.count <= CircleGrant.nameByteCountLimit,
+            let generation = json["generation"]?.integer, generation >= 0,
+            let epoch = json["epoch"]?.integer, epoch >= 0,
+            let text = json["key"]?.string, let list = json["portals"]?.array
+        else { throw .malformed }
+        guard list.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(list.count) }
+        var portals: [InvitePortal] = []
+        for entry in list { portals.append(try portal(in: entry)) }
+        do throws(SodiumError) {
+            var digits = Array(text.utf8)
+            defer { wipe(&digits) }
+            var bytes = try TextEncoding.base64.decode(digits.span)
+            defer { wipe(&bytes) }
+            let key = try SecretKey(copying: bytes.span)
+            return CircleGrant(
+                name: name, generation: UInt64(generation), epoch: Epoch(UInt64(epoch)), key: key,
+                portals: portals)
+        } catch {
+            throw .malformed
+        }
+    }
+
+    private static func portal(in json: JSONValue) throws(GrantError) -> InvitePortal {
+        guard let id = json["id"]?.string, let key = try? PublicKey(id: id), let host = json["host"]?.string,
+            let number = json["port"]?.integer, let port = UInt16(exactly: number),
+            let portal = try? InvitePortal(
+                key: PortalKey(key), host: host, port: port, isOpen: json["hidden"]?.bool == false)
+        else { throw .malformed }
+        return portal
+    }
+}
+
+/// Why a friend's answer is no grant.
+enum GrantError: Error, Equatable {
+    /// Something is missing in it or is not what it should be.
+    case malformed
+    /// It names more portals than a grant may.
+    case tooManyPortals(Int)
+}
+
+extension GrantError: CustomStringConvertible {
+    /// The cause and the remedy, for people.
+    var description: String {
+        switch self {
+        case .malformed: "the friend's node answered with something that is no grant: ask its owner to update it"
+        case .tooManyPortals(let count):
+            "the friend's node names \(count) portals, more than \(InviteCode.portalCountLimit): "
+                + "ask its owner to remove some"
+        }
+    }
+}

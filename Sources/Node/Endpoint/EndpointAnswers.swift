@@ -1,0 +1,77 @@
+internal import Blinding
+internal import Keyring
+internal import Logging
+internal import NIOCore
+internal import Sodium
+internal import Transport
+internal import Tunnel
+
+/// Answers what only the owner of an endpoint can answer: invites, and grants.
+struct EndpointAnswers: Sendable {
+    /// What is said when the keyring fails: the reason is nobody's business but the owner's.
+    private static let failed = "the node cannot do that now"
+
+    let link: NodeLink
+    let keyring: EndpointKeyring
+    let board: EndpointBoard
+    let logger: Logger
+
+    /// Finds the answer and gives it; the connection may be gone by then.
+    func answer(_ question: Question) async {
+        do {
+            switch question.kind {
+            case .inviteUse(let feed):
+                try await redeem(question, for: feed)
+            case .circleGrant:
+                let keyring = keyring
+                let grant = try await Blocking.run { GrantMessage.bytes(of: try keyring.grant()) }
+                link.answer(question.id, with: grant)
+            }
+        } catch {
+            logger.error("a question could not be answered", metadata: ["reason": "\(error)"])
+            link.answer(question.id, failure: Self.failed)
+        }
+    }
+
+    /// Counts the use, lets the portals know, then says yes: whoever hears it can dial at once.
+    private func redeem(_ question: Question, for friend: PublicKey) async throws {
+        let keyring = keyring
+        let (redemption, view) = try await Blocking.run {
+            (try keyring.redeem(question.peer, for: friend), try keyring.view())
+        }
+        switch redemption {
+        case .admitted(let isFresh):
+            await board.publish(view)
+            if isFresh {
+                logger.info("an invite was redeemed", metadata: ["friend": "\(friend.id)"])
+                await board.waitUntilAnnounced(view.sequence)
+            }
+            link.answer(question.id, with: ByteBuffer(string: "true"))
+        case .refused(let reason):
+            logger.info("an invite was refused", metadata: ["reason": "\(reason)"])
+            link.answer(question.id, failure: Self.words(for: reason))
+        }
+    }
+
+    private static func words(for refusal: Redemption.Refusal) -> String {
+        switch refusal {
+        case .usedUp: InviteAnswer.usedUp
+        case .revoked: InviteAnswer.revoked
+        case .expired: InviteAnswer.expired
+        case .removed: InviteAnswer.removed
+        }
+    }
+
+    /// Remembers when a friend was here last.
+    func noteVisit(_ event: NodeLinkEvent) {
+        guard case .happened(.accepted(let friend)) = event, let keyring = keyring.keyring else { return }
+        let logger = logger
+        Task {
+            do {
+                try await Blocking.run { try keyring.markSeen(friend, now: WallClock.seconds()) }
+            } catch {
+                logger.warning("a visit was not noted", metadata: ["reason": "\(error)"])
+            }
+        }
+    }
+}

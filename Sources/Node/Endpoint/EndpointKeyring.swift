@@ -1,0 +1,126 @@
+internal import Blinding
+internal import Keyring
+internal import Logging
+internal import Multiserver
+internal import Sodium
+internal import Synchronization
+internal import Transport
+internal import Tunnel
+
+/// What an endpoint asks its keyring: who may do what, which tokens stand for them, what a redeemer is told.
+///
+/// Every call may wait for the disk: use it through ``Blocking``.
+final class EndpointKeyring: Sendable {
+    /// What an endpoint brings beside its keyring.
+    struct Surroundings: Sendable {
+        let identity: Identity
+        let settings: Settings
+        /// The portals that the command line or the settings name; where there are none, those of the keyring count.
+        let portals: [PeerAddress]
+        /// Whether to be announced under its id everywhere.
+        let isVisible: Bool
+    }
+
+    let keyring: Keyring?
+    private let surroundings: Surroundings
+    private let entries: Mutex<Entries>?
+
+    init(_ keyring: Keyring?, _ surroundings: Surroundings) {
+        self.keyring = keyring
+        self.surroundings = surroundings
+        entries = keyring == nil ? nil : Mutex(Entries(identity: surroundings.identity))
+    }
+
+    // MARK: Views
+
+    /// The view of this moment, or `nil` where nothing has changed since the state with that number.
+    func view(unlessAt known: UInt64) throws -> EndpointView? {
+        guard let keyring, try keyring.sequence() != known else { return nil }
+        return try view()
+    }
+
+    /// The view of this moment; the pairs of friends who are new are computed, 50 µs each.
+    func view() throws -> EndpointView {
+        guard let keyring, let entries else { return staticView }
+        let now = WallClock.seconds()
+        // Read first: a change in between is seen once more, not lost.
+        let sequence = try keyring.sequence()
+        let allowed = surroundings.settings.allow
+        try entries.withLock { _ = try $0.update(from: keyring, also: allowed, now: now) }
+        let friends = try keyring.friends()
+        var access = Dictionary(allowed.map { ($0, EndpointPolicy.Rights.all) }) { first, _ in first }
+        for friend in friends {
+            guard let admission = friend.admission else { continue }
+            access[friend.key] = EndpointPolicy.Rights(admission.services)
+        }
+        let invites = try keyring.entryInvites(now: now).map(\.key.publicKey)
+        let policy = EndpointPolicy(
+            services: surroundings.settings.services.map(\.name),
+            access: surroundings.settings.allowAnyone ? .anyone : .only(access), invites: Set(invites),
+            grantsCircle: true)
+        return EndpointView(sequence: sequence, policy: policy, places: try places(keyring))
+    }
+
+    /// Without a keyring nothing ever changes, and everything is open.
+    private var staticView: EndpointView {
+        let settings = surroundings.settings
+        let friends = Dictionary(settings.allow.map { ($0, EndpointPolicy.Rights.all) }) { first, _ in first }
+        return EndpointView(
+            sequence: 0,
+            policy: EndpointPolicy(
+                services: settings.services.map(\.name),
+                access: settings.allowAnyone ? .anyone : .only(friends), invites: [], grantsCircle: false),
+            places: Set(surroundings.portals.map { .init(portal: $0, isOpen: true) }))
+    }
+
+    private func places(_ keyring: Keyring) throws -> Set<EndpointView.Place> {
+        let known = try keyring.portals().map(\.portal)
+        guard !surroundings.portals.isEmpty else {
+            return Set(
+                try known.map {
+                    .init(portal: try PeerAddress($0), isOpen: surroundings.isVisible || $0.isOpen)
+                })
+        }
+        let open = Set(known.filter(\.isOpen).map(\.key.publicKey))
+        return Set(
+            surroundings.portals.map {
+                .init(portal: $0, isOpen: surroundings.isVisible || open.contains($0.key))
+            })
+    }
+
+    // MARK: Tokens
+
+    /// What to announce at a portal on a day, in an order that says nothing.
+    func entries(at portal: PublicKey, on epoch: Epoch) -> [TokenEntry] {
+        guard let entries else { return [] }
+        let tokens = entries.withLock { $0.tokens(portal: PortalKey(portal), epochs: epoch.window) }
+        var generator = SystemRandomNumberGenerator()
+        return tokens.map { TokenEntry(token: $0.key, owner: $0.value) }.shuffled(using: &generator)
+    }
+
+    /// The address at which friends reach the endpoint at a portal: its id where it is open, else the sealed address of
+    /// today.
+    func address(at place: EndpointView.Place) throws -> Address {
+        let owner = surroundings.identity.publicKey
+        guard !place.isOpen, let keyring else {
+            return .tunnel(try TunnelAddress(portal: place.portal.key, target: owner))
+        }
+        let addressing = try keyring.ownAddressing(at: Epoch(unixSeconds: WallClock.seconds()))
+        let value = addressing.value(target: EndpointKey(owner), portal: PortalKey(place.portal.key))
+        return .blinded(.sealed(value.bytes))
+    }
+
+    // MARK: Questions
+
+    /// Redeems an invite for somebody whose signature is good.
+    func redeem(_ invite: PublicKey, for friend: PublicKey) throws -> Redemption {
+        guard let keyring else { return .refused(.revoked) }
+        return try keyring.redeem(InviteKey(invite), by: FriendKey(friend), now: WallClock.seconds())
+    }
+
+    /// The friend's grant, with the portals where this endpoint is announced.
+    func grant() throws -> CircleGrant {
+        guard let keyring else { throw KeyringError.missing(path: "") }
+        return try keyring.grant(now: WallClock.seconds())
+    }
+}

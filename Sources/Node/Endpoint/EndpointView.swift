@@ -1,0 +1,31 @@
+internal import Blinding
+internal import Keyring
+internal import Multiserver
+internal import Sodium
+internal import Tunnel
+
+/// What an endpoint is to its portals and friends at one moment: data, made anew from the keyring after each change.
+struct EndpointView: Sendable {
+    /// A portal at which to be announced.
+    struct Place: Hashable, Sendable {
+        let portal: PeerAddress
+        /// Whether under its id; else hidden, under tokens.
+        let isOpen: Bool
+    }
+
+    /// The keyring's number of this state; 0 without a keyring.
+    let sequence: UInt64
+    /// Who may do what.
+    let policy: EndpointPolicy
+    /// Where to be announced.
+    let places: Set<Place>
+}
+
+extension EndpointPolicy.Rights {
+    init(_ grant: ServiceGrant) {
+        switch grant {
+        case .all: self = .all
+        case .only(let names): self = .only(Set(names))
+        }
+    }
+}

@@ -1,0 +1,171 @@
+internal import Blinding
+internal import Logging
+internal import Multiserver
+internal import MuxRPC
+internal import NIOCore
+internal import SecretHandshake
+internal import Sodium
+internal import Transport
+internal import Tunnel
+
+/// An endpoint's stay at one portal: it dials, announces, serves, and dials again, until its task is cancelled.
+struct PortalPresence: Sendable {
+    /// How long to stay away after another node with this identity has announced itself.
+    ///
+    /// Two nodes with one identity would else throw each other out for ever.
+    private static let truceTime = Duration.seconds(60)
+    /// How long to stay away from a portal that cannot keep this endpoint hidden: its operator has to update it.
+    private static let unsuitableTime = Duration.seconds(60)
+
+    let place: EndpointView.Place
+    let identity: Identity
+    let settings: Settings
+    let board: EndpointBoard
+    let keyring: EndpointKeyring
+    let group: any EventLoopGroup
+    let logger: Logger
+    let isAnnounced: @Sendable (EndpointView.Place) async throws -> Void
+
+    private enum Outcome {
+        case replaced
+        case unsuitable
+        case ended(wasAnnounced: Bool)
+    }
+
+    private var portal: PeerAddress { place.portal }
+
+    /// Stays until the task is cancelled.
+    func run() async {
+        var backoff = Backoff()
+        while !Task.isCancelled {
+            let outcome = await stayOnce()
+            if Task.isCancelled { break }
+            let pause: Duration
+            switch outcome {
+            case .replaced:
+                logger.warning("this identity has announced itself elsewhere: staying away for a minute")
+                pause = Self.truceTime
+            case .unsuitable:
+                pause = Self.unsuitableTime
+            case .ended(let wasAnnounced):
+                if wasAnnounced { backoff.succeeded() }
+                pause = .nanoseconds(backoff.failed(at: .now(), fraction: .random(in: 0..<1)).nanoseconds)
+            }
+            logger.debug("dialling again", metadata: ["after": "\(pause)"])
+            // Cancelled when the endpoint stops: the loop's condition sees to the rest.
+            try? await Task.sleep(for: pause)
+        }
+    }
+
+    // MARK: One connection
+
+    /// One connection, from dialling to its end.
+    private func stayOnce() async -> Outcome {
+        let (events, continuation) = AsyncStream.makeStream(of: NodeLinkEvent.self)
+        let link: NodeLink
+        do {
+            let policy = await board.view.policy
+            let shown =
+                place.isOpen ? identity : try Pseudonym.identity(of: identity, at: PortalKey(portal.key))
+            link = try await NodeLink.dial(
+                portal, showing: shown, configuration: configuration(policy), services: targets,
+                on: group.next()
+            ) { continuation.yield($0) }
+        } catch {
+            let reason = (error as? DialFailure).map { HopFailure($0, at: portal).description } ?? "\(error)"
+            logger.warning("no connection to the portal", metadata: ["reason": "\(reason)"])
+            return .ended(wasAnnounced: false)
+        }
+        link.ended.whenComplete { _ in continuation.finish() }
+        return await withTaskCancellationHandler {
+            let outcome = await stay(on: link, events)
+            await board.left(portal.key)
+            await link.close()
+            return outcome
+        } onCancel: {
+            Task { await link.close() }
+        }
+    }
+
+    private func stay(on link: NodeLink, _ events: AsyncStream<NodeLinkEvent>) async -> Outcome {
+        if let keyring = keyring.keyring {
+            await ClockCheck(keyring: keyring, logger: logger).run(over: link)
+        }
+        guard await suits(link) else { return .unsuitable }
+        let announcement = Announcement(presence: self, link: link)
+        return await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { await followPolicy(on: link) }
+            tasks.addTask { await announcement.run() }
+            let outcome = await follow(events, of: link, announcement)
+            tasks.cancelAll()
+            return outcome
+        }
+    }
+
+    /// Whether the portal can do what this endpoint needs; a hidden one needs a portal that knows tokens.
+    private func suits(_ link: NodeLink) async -> Bool {
+        guard !place.isOpen else { return true }
+        guard let reply = try? await link.call(["room", "metadata"]) else { return true }  // broken: dial again
+        if case .value(let json) = reply, let features = json["features"]?.array,
+            features.contains(.string(PortalCall.hidingFeature))
+        {
+            return true
+        }
+        logger.error(
+            "the portal cannot keep this node hidden: announce elsewhere, or openly with `cway portals open`")
+        return false
+    }
+
+    /// Gives the connection each new policy at once, whatever the announcing waits for.
+    private func followPolicy(on link: NodeLink) async {
+        for await view in await board.views() { link.update(policy: view.policy) }
+    }
+
+    private func follow(
+        _ events: AsyncStream<NodeLinkEvent>, of link: NodeLink, _ announcement: Announcement
+    ) async -> Outcome {
+        let questions = EndpointAnswers(link: link, keyring: keyring, board: board, logger: logger)
+        var wasAnnounced = false
+        var wasReplaced = false
+        for await event in events {
+            switch event {
+            case .announced:
+                wasAnnounced = true
+                await announced()
+            case .announcementEnded(let error):
+                wasReplaced = wasAnnounced
+                logger.error("the portal ended the announcement", metadata: ["reason": "\(error.message)"])
+                await link.close()
+            case .asked(let question):
+                Task { await questions.answer(question) }
+            default:
+                EndpointLog(logger: logger).note(event)
+                questions.noteVisit(event)
+            }
+        }
+        let failure = (try? await link.ended.get()) ?? nil
+        if let failure, !Task.isCancelled {
+            logger.warning("the connection is over", metadata: ["reason": "\(failure)"])
+        }
+        return wasReplaced ? .replaced : .ended(wasAnnounced: wasAnnounced)
+    }
+
+    /// Tells the owner that friends can come.
+    func announced() async {
+        do {
+            try await isAnnounced(place)
+        } catch {
+            logger.error("the address cannot be printed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func configuration(_ policy: EndpointPolicy) -> NodeConnection.Configuration {
+        NodeConnection.Configuration(
+            identity: identity, network: settings.network,
+            reception: place.isOpen ? .open(policy) : .hidden(policy), wallClock: WallClock.milliseconds)
+    }
+
+    private var targets: [String: ServiceTarget] {
+        Dictionary(settings.services.map { ($0.name, $0.target) }) { _, last in last }
+    }
+}
