@@ -32,6 +32,10 @@ public enum AddressError: Error, Equatable, Sendable {
     case keyIsNotTheTargets
     /// An invite code of a portal: it carries a secret and is redeemed, not dialled.
     case inviteCode
+    /// No invite code of a portal: there is no seed in it, or the one that gives no rights.
+    case noInvite
+    /// The seed of an invite code is not 32 bytes in canonical Base64.
+    case badSeed
 }
 
 extension AddressError: CustomStringConvertible {
@@ -67,6 +71,11 @@ extension AddressError: CustomStringConvertible {
             "the key after ~shs: is not the target's: one of the two was changed, ask for the address again"
         case .inviteCode:
             "this is an invite code and no address: it holds a secret, so keep it and redeem it instead"
+        case .noInvite:
+            "this is no invite to a portal: it has the form HOST:PORT:@KEY.ed25519~SEED; "
+                + "an open portal needs none"
+        case .badSeed:
+            "the seed of the invite is not 44 characters of Base64 that end in '=': copy it again, whole"
         }
     }
 

@@ -14,7 +14,7 @@ struct HandshakeLayer {
     let key: PublicKey
     let seed: Seed
 
-    private static let openPortalConstant = "SSB+Room+PSK3TLYC2T86EHQCUHBUHASCASE18JBV24="
+    static let openPortalConstant = "SSB+Room+PSK3TLYC2T86EHQCUHBUHASCASE18JBV24="
 
     /// Reads the transforms of an address: none, or this one alone, since no other is spoken here.
     init?(above address: MultiserverAddress) throws(AddressError) {
