@@ -4,7 +4,8 @@ public import NIOCore
 internal import SecretHandshake
 public import ServiceLifecycle
 public import Sodium
-internal import Transport
+public import Transport
+public import Tunnel
 
 /// A portal as a service: it listens until it is told to stop, and says goodbye then.
 public struct PortalService: Service {
@@ -18,6 +19,10 @@ public struct PortalService: Service {
         public var name: String
         /// The host in the printed addresses, where others reach it by another name than it listens at.
         public var publicHost: String?
+        /// Who may do what, at first; ``PortalService/update(_:)`` changes it.
+        public var policy = PortalPolicy()
+        /// Asked when the key of an invite calls `invite.use`; without it the portal has no invites.
+        public var redeem: (@Sendable (_ invite: PublicKey, _ feed: PublicKey) async -> RedeemOutcome)?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         public var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
 
@@ -30,6 +35,7 @@ public struct PortalService: Service {
     }
 
     private let configuration: Configuration
+    private let portal: Portal
     private let group: any EventLoopGroup
     private let logger: Logger
     private let isReady: @Sendable ([PeerAddress]) throws -> Void
@@ -43,6 +49,21 @@ public struct PortalService: Service {
         self.group = group
         self.logger = logger
         self.isReady = isReady
+        portal = Self.portal(configuration)
+    }
+
+    /// Puts another policy in force at once, before the service runs or while it does.
+    public func update(_ policy: PortalPolicy) { portal.update(policy) }
+
+    private static func portal(_ configuration: Configuration) -> Portal {
+        var settings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
+        settings.policy = configuration.policy
+        settings.redeem = configuration.redeem
+        if let inspector = configuration.inspector {
+            settings.inspector = { inspector($0.sender, $0.body) }
+        }
+        return Portal(
+            identity: configuration.identity, network: configuration.settings.network, settings: settings)
     }
 
     /// Serves until the group shuts down.
@@ -50,12 +71,6 @@ public struct PortalService: Service {
     /// - Throws: the system's error when an address cannot be bound.
     public func run() async throws {
         let settings = configuration.settings
-        var portalSettings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
-        if let inspector = configuration.inspector {
-            portalSettings.inspector = { inspector($0.sender, $0.body) }
-        }
-        let portal = Portal(
-            identity: configuration.identity, network: settings.network, settings: portalSettings)
         let limits = SourceLimiter.Limits(
             connections: settings.limits.connectionsPerAddress,
             handshakesPerSecond: settings.limits.handshakesPerSecondPerAddress)
