@@ -60,15 +60,17 @@ let package = Package(
         .target(
             name: "Tunnel",
             dependencies: [
-                "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
+                "Blinding", "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession",
+                "Sodium",
+                nioCore,
             ], swiftSettings: settings),
 
         // Level 4: channels around the machines.
         .target(
             name: "Transport",
             dependencies: [
-                "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium", "Tunnel",
-                nioCore,
+                "Blinding", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium",
+                "Tunnel", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
@@ -137,16 +139,14 @@ let package = Package(
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", "TestSupport",
-                "Tunnel",
-                nioCore,
+                "Blinding", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium",
+                "TestSupport", "Tunnel", nioCore,
             ], swiftSettings: settings),
         .testTarget(
             name: "TransportTests",
             dependencies: [
-                "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium",
-                "TestSupport",
-                "Transport", "Tunnel", nioCore,
+                "Blinding", "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession",
+                "Sodium", "TestSupport", "Transport", "Tunnel", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),

@@ -132,10 +132,14 @@ public struct EndpointService: Service {
 
     private func log(_ event: NodeLinkEvent) {
         switch event {
-        case .announced, .announcementEnded:
+        case .announced, .announcementEnded, .asked:
             break
         case .happened(.accepted(let friend)):
             logger.info("friend connected", metadata: ["friend": "\(friend.id)"])
+        case .happened(.invited(let invite)):
+            logger.info("an invite's holder connected", metadata: ["invite": "\(invite.id)"])
+        case .happened(.dismissed(let peer)):
+            logger.info("dismissed: not allowed any more", metadata: ["peer": "\(peer.id)"])
         case .happened(.refused(let peer)):
             logger.warning("refused: not allowed", metadata: ["peer": "\(peer.id)"])
         case .happened(.handshakeFailed(let failure)):
@@ -163,10 +167,15 @@ public struct EndpointService: Service {
         let settings = configuration.settings
         return NodeConnection.Configuration(
             identity: configuration.identity, network: settings.network,
-            policy: EndpointPolicy(
-                services: settings.services.map(\.name),
-                access: settings.allowAnyone ? .anyone : .only(Set(settings.allow))),
+            reception: .open(
+                EndpointPolicy(services: settings.services.map(\.name), access: access)),
             wallClock: WallClock.milliseconds)
+    }
+
+    private var access: EndpointPolicy.Access {
+        let settings = configuration.settings
+        if settings.allowAnyone { return .anyone }
+        return .only(Dictionary(settings.allow.map { ($0, .all) }) { first, _ in first })
     }
 
     private var targets: [String: ServiceTarget] {
