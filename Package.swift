@@ -58,6 +58,9 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "Relay", dependencies: [nioCore], swiftSettings: settings),
         .target(
+            name: "Keyring", dependencies: ["Blinding", "LMDB", "Multiserver", "Sodium"],
+            swiftSettings: settings),
+        .target(
             name: "Tunnel",
             dependencies: [
                 "Blinding", "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession",
@@ -78,7 +81,8 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
+                "Blinding", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", "Transport",
+                "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -89,7 +93,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "MuxRPC", "Multiserver", "Node", "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
+                "Blinding", "Keyring", "MuxRPC", "Multiserver", "Node", "SecretHandshake", "Sodium",
+                "Transport", "Tunnel", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -22,14 +22,14 @@ struct PortalKeyring: Sendable {
     }
 
     /// Counts a use of an invite and makes its user a member.
-    func redeem(_ invite: PublicKey, for feed: PublicKey, in portal: Portal) async -> RedeemOutcome {
+    func redeem(_ invite: PublicKey, for feed: PublicKey, in portal: Portal?) async -> RedeemOutcome {
         do {
             let (redemption, policy) = try await Blocking.run {
                 let redemption = try keyring.redeemMember(
                     invite: InviteKey(invite), feed: feed, now: WallClock.seconds())
                 return (redemption, try self.policy())
             }
-            portal.update(policy)
+            portal?.update(policy)
             return RedeemOutcome(redemption)
         } catch {
             logger.error("an invite could not be redeemed", metadata: ["reason": "\(error)"])
@@ -46,5 +46,26 @@ struct PortalKeyring: Sendable {
                 logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
             }
         }.run()
+    }
+}
+
+extension PortalPolicy.Who {
+    init(_ who: PolicyRecord.Who) {
+        switch who {
+        case .everyone: self = .everyone
+        case .members: self = .members
+        }
+    }
+}
+
+extension RedeemOutcome {
+    init(_ redemption: MemberRedemption) {
+        switch redemption {
+        case .admitted: self = .admitted
+        case .refused(.usedUp): self = .refused(InviteAnswer.usedUp)
+        case .refused(.revoked): self = .refused(InviteAnswer.revoked)
+        case .refused(.expired): self = .refused(InviteAnswer.expired)
+        case .refused(.removed): self = .refused(InviteAnswer.removed)
+        }
     }
 }

@@ -68,14 +68,16 @@ public enum PortalCall: Equatable, Sendable {
         }
     }
 
+    /// What a portal names among its features that takes hidden announcements and calls by token.
+    public static let hidingFeature = "companionway1"
+
     /// What is answered to ``metadata``.
     ///
-    /// `companionway1` names what is ours: hidden announcements and calls by token.
     /// Source of the form: rooms2, "Metadata".
     public static func metadata(name: String, isMember: Bool) -> JSONValue {
         [
             "name": .string(name), "membership": .bool(isMember),
-            "features": ["tunnel", "room1", "companionway1"],
+            "features": ["tunnel", "room1", .string(hidingFeature)],
         ]
     }
 
