@@ -62,17 +62,21 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "Relay", dependencies: [nioCore], swiftSettings: settings),
         .target(
+            name: "Keyring", dependencies: ["Blinding", "LMDB", "Multiserver", "Sodium"],
+            swiftSettings: settings),
+        .target(
             name: "Tunnel",
             dependencies: [
-                "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
+                "Blinding", "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession",
+                "Sodium", nioCore,
             ], swiftSettings: settings),
 
         // Level 4: channels around the machines.
         .target(
             name: "Transport",
             dependencies: [
-                "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium", "Tunnel",
-                nioCore,
+                "Blinding", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium",
+                "Tunnel", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
@@ -81,7 +85,8 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
+                "Blinding", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", "Transport",
+                "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -92,7 +97,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "MuxRPC", "Multiserver", "Node", "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
+                "Blinding", "Keyring", "MuxRPC", "Multiserver", "Node", "SecretHandshake", "Sodium",
+                "Transport", "Tunnel", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -142,16 +148,14 @@ let package = Package(
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", "TestSupport",
-                "Tunnel",
-                nioCore,
+                "Blinding", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium",
+                "TestSupport", "Tunnel", nioCore,
             ], swiftSettings: settings),
         .testTarget(
             name: "TransportTests",
             dependencies: [
-                "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium",
-                "TestSupport",
-                "Transport", "Tunnel", nioCore,
+                "Blinding", "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
+                "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),

@@ -103,6 +103,23 @@ public struct Session: ~Copyable, Sendable {
         theirs.close(call.value)
     }
 
+    /// Answers an async call of the peer for owners that write the header and the JSON behind it themselves: what
+    /// passes through the outbox leaves copies in memory, which a secret must not.
+    ///
+    /// They take the outbox first, and send at least one byte of JSON.
+    /// - Throws: ``MuxRPCError/notOpen(_:)`` or ``MuxRPCError/bodyTooLong(_:limit:)``, and nothing is to be sent.
+    public mutating func beginReply(
+        to call: RequestNumber, bodyByteCount: Int
+    ) throws(MuxRPCError) -> PacketHeader {
+        precondition(bodyByteCount > 0, "JSON has at least one byte")
+        guard theirs.isOpen(call), !outbox.isClosed else { throw .notOpen(call.value) }
+        let limit = limits.jsonBodyByteCount
+        guard bodyByteCount <= limit else { throw .bodyTooLong(bodyByteCount, limit: limit) }
+        theirs.close(call.value)
+        return PacketHeader(
+            bodyType: .json, bodyByteCount: UInt32(bodyByteCount), requestNumber: -call.value)
+    }
+
     /// Answers an async call of the peer with an error; does nothing where it is answered already.
     public mutating func fail(_ call: RequestNumber, message: String) {
         guard theirs.isOpen(call) else { return }

@@ -65,6 +65,26 @@ struct OutboundFrames: ~Copyable {
         enqueue(buffer)
     }
 
+    /// Appends one packet whose body is sealed where it is first written: no copy of it is left behind.
+    mutating func append(_ header: PacketHeader, secret body: Span<UInt8>) {
+        let limit = framing.maximumBodyByteCount
+        let byteCount = PacketHeader.byteCount + body.count
+        // Room for all of it, because a buffer that grows leaves what it held behind.
+        var buffer = makeBuffer(bodyByteCount: byteCount, pieceCount: byteCount / limit + 1)
+        var written = 0
+        repeat {
+            let headerByteCount = written == 0 ? PacketHeader.byteCount : 0
+            let piece = body.extracting(written..<min(body.count, written + limit - headerByteCount))
+            let bodyByteCount = headerByteCount + piece.count
+            let frame = beginFrame(bodyByteCount: bodyByteCount, in: &buffer)
+            if written == 0 { buffer.writePacketHeader(header) }
+            for index in piece.indices { buffer.writeInteger(piece[index]) }
+            seal(bodyByteCount: bodyByteCount, at: frame, in: &buffer)
+            written += piece.count
+        } while written < body.count
+        enqueue(buffer)
+    }
+
     /// Appends a batch: its packets get the stream's number and are sealed where they stand.
     ///
     /// A tunnelled session cannot seal them there, for want of the outer holes: it copies them.

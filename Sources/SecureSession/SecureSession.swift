@@ -44,7 +44,8 @@ public final class SecureSession {
 
     private var phase = Phase.handshake
     private var handshake: SessionHandshake?
-    private var hasAnswered = false
+    /// How many messages of the handshake the peer has sent; a server has two of them with the client's proof.
+    public private(set) var handshakeMessageCount = 0
     private var peerHasSaidGoodbye = false
     private var inbound: InboundFrames?
     private var arrived = InboundBuffer()
@@ -125,7 +126,7 @@ public final class SecureSession {
         case .failed:
             return
         case .handshake, .awaitingDecision:
-            throw fail(.refused(answered: hasAnswered))
+            throw fail(.refused(answered: handshakeMessageCount > 0))
         case .open, .closing, .finished:
             do {
                 try inbound?.finish()
@@ -231,7 +232,7 @@ public final class SecureSession {
         guard let expected = handshake?.expectedByteCount, let message = arrived.take(expected) else {
             return nil
         }
-        hasAnswered = true
+        handshakeMessageCount += 1
         do throws(HandshakeError) {
             switch try handshake?.receive(message) {
             case .send(let answer):
@@ -290,6 +291,16 @@ public final class SecureSession {
         guard phase == .open, !batch.isEmpty, muxrpc.isOpen(stream) else { return }
         sealOutbox()
         outbound.append(batch, on: stream)
+    }
+
+    /// Answers an async call of the peer with JSON that carries a secret, of which no plaintext is left in memory here.
+    ///
+    /// - Throws: `MuxRPCError`, and nothing is sent.
+    public func reply(to call: RequestNumber, withSecret json: Span<UInt8>) throws(MuxRPCError) {
+        guard phase == .open else { throw .closed }
+        let header = try muxrpc.beginReply(to: call, bodyByteCount: json.count)
+        sealOutbox()
+        outbound.append(header, secret: json)
     }
 
     /// Says goodbye, and waits for the peer's before the box stream is ended.

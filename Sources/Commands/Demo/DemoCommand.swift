@@ -6,11 +6,12 @@ public struct DemoCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
     public static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "See a portal, an endpoint and a client at work, on this machine alone.",
+        abstract: "See a portal, an owner, a friend and a stranger, on this machine alone.",
         discussion: """
-            Starts the three as processes with fresh identities in a temporary folder, fetches a page and many bytes \
-            of a real web service through the tunnel, shows what the portal saw of it, and cleans up. It ends with 0 \
-            only if everything held, and it needs no network.
+            Starts each as a process with a fresh identity in a temporary folder: an invite is redeemed; a published \
+            address leads the friend to the owner's node, and tells the stranger nothing; a page and many bytes go \
+            through the tunnel; the portal saw none of it; the friend is removed, and is out. It ends with 0 only if \
+            everything held, and it needs no network.
 
             EXAMPLES
               cway demo
@@ -57,13 +58,13 @@ public struct DemoCommand: AsyncParsableCommand {
         let start = ContinuousClock.now
         let narrator = DemoNarrator(isQuiet: json)
         try narrator.say(
-            "A portal, an endpoint and a client: three processes on this machine, as if on three.")
+            "A portal, an owner, a friend and a stranger: processes on this machine, as if on four.")
         var summary = try await play(narrator)
         summary.totalSeconds = (.now - start) / .seconds(1)
         summary.steps = narrator.finished.map { .init(title: $0.title, seconds: $0.duration / .seconds(1)) }
         guard !json else { return try Surroundings.current.print(try summary.json()) }
         try narrator.say("\nAll of it held.\n\n\(summary.table)")
-        try narrator.say("\nYour turn: 'cway portal', 'cway serve' and 'cway connect'; see 'cway --help'.")
+        try narrator.say("\nYour turn: 'cway portals add', 'cway invite create', 'cway serve'; see 'cway --help'.")
     }
 
     /// Plays, and leaves nothing behind, whatever came of it.

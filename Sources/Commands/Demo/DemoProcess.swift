@@ -9,7 +9,7 @@ internal import Synchronization
 final class DemoProcess: Sendable {
     /// What it is in the demo.
     enum Role: String, CaseIterable {
-        case portal, endpoint, client, stranger
+        case portal, owner, friend, stranger
     }
 
     /// How it ended.
@@ -36,10 +36,12 @@ final class DemoProcess: Sendable {
     private let end = Mutex(Ending?.none)
 
     /// Starts the command.
-    init(_ role: Role, _ arguments: [String], in folder: String, executable: URL) throws {
+    init(
+        _ role: Role, _ arguments: [String], number: Int, in folder: String, executable: URL
+    ) throws {
         self.role = role
-        outputPath = "\(folder)/\(role).out"
-        logPath = "\(folder)/\(role).log"
+        outputPath = "\(folder)/\(number)-\(role).out"
+        logPath = "\(folder)/\(number)-\(role).log"
         process.executableURL = executable
         process.arguments = arguments
         // The demo is the same wherever it runs: settings of the user's own nodes are none of its business.

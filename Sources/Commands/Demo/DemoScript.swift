@@ -4,9 +4,9 @@ internal import NIOCore
 internal import Node
 internal import Sodium
 
-/// The demo's steps, in the order in which they are told.
+/// The demo's steps, in the order in which they are told; those about friendship are in ``DemoFriendship``.
 struct DemoScript: Sendable {
-    /// How many packets the portal writes down; a page and its handshake take two dozen.
+    /// How many packets the portal writes down; a page and its handshakes take three dozen.
     private static let frameLimit = 256
 
     let stage: DemoStage
@@ -15,36 +15,30 @@ struct DemoScript: Sendable {
     let data: DemoBytes
     let group: any EventLoopGroup
 
-    /// What the steps have found out so far, for those that follow.
-    private struct Findings {
-        var ids: [DemoProcess.Role: PublicKey] = [:]
-        var portalAddress = ""
-        var tunnelAddress = ""
-        var port = 0
-        var processes: [DemoProcess] = []
-        var page = ""
-    }
-
     /// Plays all steps.
     ///
     /// - Throws: ``CommandFailure`` at the first that does not hold.
     func play() async throws -> DemoSummary {
-        var findings = Findings()
+        var findings = DemoFindings()
         var summary = DemoSummary()
+        let friendship = DemoFriendship(stage: stage, narrator: narrator, group: group)
         try await makeIdentities(&findings)
         try await startPortal(&findings)
-        try await startEndpoint(&findings)
+        try await startOwner(&findings)
+        try await friendship.redeemInvite(findings)
+        try await friendship.publishAddress(&findings, &summary)
         try await fetchPage(&findings)
         try await lookOverShoulder(findings, &summary)
-        try await tryStranger(findings, &summary)
+        try await friendship.tryStranger(findings, &summary)
         let measuring = DemoMeasuring(narrator: narrator, data: data, port: findings.port, group: group)
         try await measuring.transfer(&summary)
         try await measuring.measureRoundTrips(&summary)
+        try await friendship.removeFriend(findings, &summary)
         try await endInOrder(findings)
         return summary
     }
 
-    private func makeIdentities(_ findings: inout Findings) async throws {
+    private func makeIdentities(_ findings: inout DemoFindings) async throws {
         try await narrator.step(
             "Fresh identities", "A node is its key pair: no account, no password, no certificate."
         ) {
@@ -57,58 +51,67 @@ struct DemoScript: Sendable {
         }
     }
 
-    private func startPortal(_ findings: inout Findings) async throws {
+    private func startPortal(_ findings: inout DemoFindings) async throws {
         try await narrator.step(
             "A portal", "Both sides will dial it; it runs on any server that both can reach.",
             watching: .portal
         ) {
             let portal = try stage.launch(
-                .portal, ["portal", "--listen", "127.0.0.1:0", "--show-frames", "\(Self.frameLimit)"])
+                .portal,
+                [
+                    "portal", "--listen", "127.0.0.1:0", "--show-frames", "\(Self.frameLimit)", "--log-level",
+                    "debug",
+                ])
             findings.processes.append(portal)
             findings.portalAddress = try await portal.firstLine()
+            findings.portalKey = findings.ids[.portal]
             try narrator.detail("process", "\(portal.identifier)")
             try narrator.detail("address", findings.portalAddress)
             return "it listens"
         }
     }
 
-    private func startEndpoint(_ findings: inout Findings) async throws {
+    private func startOwner(_ findings: inout DemoFindings) async throws {
         try await narrator.step(
-            "An endpoint without an open port",
-            "Like the machine at home: it dials out to the portal and can then be reached there.",
-            watching: .endpoint
+            "An owner's node, hidden, without an open port",
+            "Like the machine at home: it dials out, and gives the portal tokens instead of names.",
+            watching: .owner
         ) {
-            guard let friend = findings.ids[.client] else { throw CancellationError() }
-            let endpoint = try stage.launch(
-                .endpoint,
-                [
-                    "serve", "--portal", findings.portalAddress, "--service", "web=127.0.0.1:\(site.port)",
-                    "--allow", friend.id,
-                ])
-            findings.processes.append(endpoint)
-            findings.tunnelAddress = try await endpoint.firstLine()
-            try narrator.detail("process", "\(endpoint.identifier)")
-            try narrator.detail("offers", "a web service of this machine, to the client alone")
-            let sockets = ListeningSockets.count(of: endpoint.identifier)
+            guard let portal = findings.portalKey, let id = findings.ids[.owner] else {
+                throw CancellationError()
+            }
+            _ = try await stage.run(.owner, ["portals", "add", findings.portalAddress])
+            let code = try await stage.run(
+                .owner, ["invite", "create", "--service", "web", "--label", "friend"])
+            guard let code = code.first else { throw CommandFailure(.unexpected, "no invite was printed") }
+            stage.handOver(String(code), to: .friend)
+            let owner = try stage.launch(.owner, ["serve", "--service", "web=127.0.0.1:\(site.port)"])
+            findings.processes.append(owner)
+            _ = try await owner.firstLine()
+            findings.pseudonym = try stage.pseudonym(of: .owner, at: portal).id
+            try narrator.detail("process", "\(owner.identifier)")
+            try narrator.detail("its id", id.id)
+            try narrator.detail("portal:", "\(findings.pseudonym)  (all that the portal sees)")
+            let sockets = ListeningSockets.count(of: owner.identifier)
             guard sockets ?? 0 == 0 else {
-                throw CommandFailure(.unexpected, "the endpoint listens on \(sockets ?? 0) ports")
+                throw CommandFailure(.unexpected, "the owner's node listens on \(sockets ?? 0) ports")
             }
             return "announced" + (sockets == nil ? "" : ", and it listens on no port at all")
         }
     }
 
-    private func fetchPage(_ findings: inout Findings) async throws {
+    private func fetchPage(_ findings: inout DemoFindings) async throws {
         try await narrator.step(
             "A web page through the tunnel",
-            "A port of the client leads to the endpoint's web service, wherever that machine is.",
-            watching: .client
+            "A port of the friend leads to the owner's web service, wherever that machine is.",
+            watching: .friend
         ) {
-            let client = try stage.launch(.client, connectArguments(findings))
-            findings.processes.append(client)
-            let line = try await client.firstLine()
-            let address = try NetAddress(hostAndPort: line)
-            findings.port = Int(address.port)
-            try narrator.detail("process", "\(client.identifier)")
+            let friend = try stage.launch(
+                .friend, ["connect", findings.sealedAddress, "web", "--listen", "127.0.0.1:0"])
+            findings.processes.append(friend)
+            let line = try await friend.firstLine()
+            findings.port = Int(try NetAddress(hostAndPort: line).port)
+            try narrator.detail("process", "\(friend.identifier)")
             try narrator.detail("GET", "http://\(line)/")
             findings.page = try await DemoVisitor.visit(port: findings.port, on: group) { visitor in
                 var page = ByteBuffer()
@@ -123,27 +126,18 @@ struct DemoScript: Sendable {
         }
     }
 
-    private func connectArguments(_ findings: Findings) -> [String] {
-        [
-            "connect", findings.tunnelAddress, "web", "--portal", findings.portalAddress, "--listen",
-            "127.0.0.1:0",
-        ]
-    }
-
-    private func lookOverShoulder(_ findings: Findings, _ summary: inout DemoSummary) async throws {
+    private func lookOverShoulder(_ findings: DemoFindings, _ summary: inout DemoSummary) async throws {
         try await narrator.step(
             "What the portal saw of it",
             "These bytes it passed on, in its own words: the tunnel's ends encrypt for each other.",
             watching: .portal
         ) {
-            guard let portal = findings.processes.first, let endpoint = findings.ids[.endpoint]?.id,
-                let client = findings.ids[.client]?.id
-            else { throw CancellationError() }
+            guard let portal = findings.processes.first else { throw CancellationError() }
             let log = portal.log
             let seen = SeenFrames(log: log)
-            try checkIsWhole(seen, endpoint: endpoint, page: findings.page)
+            try checkIsWhole(seen, endpoint: findings.pseudonym, page: findings.page)
             for frame in seen.frames.suffix(4) {
-                let direction = frame.sender == endpoint ? "endpoint → client" : "client → endpoint"
+                let direction = frame.sender == findings.pseudonym ? "owner → friend" : "friend → owner"
                 let count = "\(frame.body.count) B".padding(toLength: 6, withPad: " ", startingAt: 0)
                 try narrator.say("     \(direction)  \(count)  \(frame.beginning(byteCount: 16))")
             }
@@ -152,11 +146,13 @@ struct DemoScript: Sendable {
             guard readable.isEmpty else {
                 throw CommandFailure(.verificationFailed, "the portal can read \(readable)")
             }
-            guard !log.contains(where: { $0.contains(client) }) else {
-                throw CommandFailure(.verificationFailed, "the portal knows who the client is")
+            for role in [DemoProcess.Role.owner, .friend] {
+                guard let id = findings.ids[role]?.id, !log.contains(where: { $0.contains(id) }) else {
+                    throw CommandFailure(.verificationFailed, "the portal knows who the \(role) is")
+                }
             }
             summary.portalSaw = .init(frames: seen.frames.count, bytes: seen.byteCount, readable: readable)
-            try narrator.say("     The client shows it a key made for this one connection, not its own.")
+            try narrator.say("     Its log, at level debug, names neither the owner nor the friend.")
             return
                 "\(seen.frames.count) packets, \(seen.byteCount) bytes: not a word of request or page in them"
         }
@@ -172,22 +168,7 @@ struct DemoScript: Sendable {
         else { throw CommandFailure(.unexpected, "the portal did not write down all that it passed on") }
     }
 
-    private func tryStranger(_ findings: Findings, _ summary: inout DemoSummary) async throws {
-        try await narrator.step(
-            "A stranger knocks", "It knows both addresses, and has a key; only not one that was allowed.",
-            watching: .stranger
-        ) {
-            let stranger = try stage.launch(.stranger, connectArguments(findings), isNeeded: false)
-            let ending = try await stranger.ended()
-            guard ending == .exited(ExitStatus.innerHandshakeRefused.rawValue), stranger.output.isEmpty else {
-                throw CommandFailure(.unexpected, "the stranger was not refused: it \(ending)")
-            }
-            summary.strangerRefused = true
-            return "refused by the endpoint, which told it nothing; exit code 13"
-        }
-    }
-
-    private func endInOrder(_ findings: Findings) async throws {
+    private func endInOrder(_ findings: DemoFindings) async throws {
         try await narrator.step("Clean-up", "Every process says goodbye to the others, the portal last.") {
             stage.release()
             for process in findings.processes.reversed() {

@@ -1,3 +1,4 @@
+internal import Blinding
 internal import Foundation
 internal import Glibc
 internal import Node
@@ -22,6 +23,7 @@ final class DemoStage: Sendable {
     let folder: String
     private let executable: URL
     private let cast = Mutex(Cast())
+    private let letters = Mutex([DemoProcess.Role: String]())
 
     /// Makes the folder.
     ///
@@ -57,13 +59,56 @@ final class DemoStage: Sendable {
         return try SecretFile(in: home).loadOrCreate().identity.publicKey
     }
 
-    /// Starts a command, whose end is a failure from now on if it is needed.
-    func launch(_ role: DemoProcess.Role, _ arguments: [String], isNeeded: Bool = true) throws -> DemoProcess
-    {
-        let words = arguments + ["--home", home(of: role), "--until-input-ends"]
-        return try cast.withLock { cast in
+    /// The id that a hidden node shows to a portal.
+    func pseudonym(of role: DemoProcess.Role, at portal: PublicKey) throws -> PublicKey {
+        let home = try Home(path: home(of: role), environment: [:])
+        return try Pseudonym.identity(of: try SecretFile(in: home).load(), at: PortalKey(portal)).publicKey
+    }
+
+    /// Gives somebody a line of text, as a person would by another channel.
+    func handOver(_ text: String, to role: DemoProcess.Role) {
+        letters.withLock { $0[role] = text }
+    }
+
+    /// What was handed to somebody.
+    func handedOver(to role: DemoProcess.Role) throws -> String {
+        guard let text = letters.withLock({ $0[role] }) else {
+            throw CommandFailure(.unexpected, "nothing was handed to the \(role)")
+        }
+        return text
+    }
+
+    /// Starts a command that runs until it is told to stop, and whose end is a failure until then.
+    func launch(_ role: DemoProcess.Role, _ arguments: [String]) throws -> DemoProcess {
+        try start(role, arguments + ["--until-input-ends"], isNeeded: true)
+    }
+
+    /// Runs a command that ends by itself.
+    ///
+    /// - Returns: the lines that it has printed.
+    /// - Throws: ``CommandFailure`` where it ends otherwise than with `status`.
+    func run(
+        _ role: DemoProcess.Role, _ arguments: [String], ending status: ExitStatus = .success
+    ) async throws -> [Substring] {
+        let process = try start(role, arguments, isNeeded: false)
+        let ending = try await process.ended()
+        guard ending == .exited(status.rawValue) else {
+            let words = arguments.prefix(2).joined(separator: " ")
+            throw CommandFailure(
+                .unexpected,
+                "`cway \(words)` of the \(role) \(ending): \(process.log.last ?? "it said nothing")")
+        }
+        return process.output
+    }
+
+    private func start(
+        _ role: DemoProcess.Role, _ arguments: [String], isNeeded: Bool
+    ) throws -> DemoProcess {
+        try cast.withLock { cast in
             guard !cast.isCleared else { throw CancellationError() }
-            let process = try DemoProcess(role, words, in: folder, executable: executable)
+            let process = try DemoProcess(
+                role, arguments + ["--home", home(of: role)], number: cast.processes.count + 1, in: folder,
+                executable: executable)
             cast.processes.append(process)
             if isNeeded { cast.needed.append(process) }
             return process

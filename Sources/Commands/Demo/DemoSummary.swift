@@ -39,7 +39,14 @@ struct DemoSummary: Encodable {
     var sha256 = ""
     var verified = false
     var portalSaw = Seen(frames: 0, bytes: 0, readable: [])
+    /// Whether the published address led the friend to its owner.
+    var friendResolved = false
+    /// Whether it told the stranger nothing, who has the list of all portals.
+    var strangerResolvedNothing = false
+    /// Whether the stranger was turned away though it knew portal and owner.
     var strangerRefused = false
+    /// From the command that removes the friend to the end of its last connection.
+    var removalSeconds = 0.0
     var steps: [Step] = []
     var totalSeconds = 0.0
     /// Where the folder is, if it was kept.
@@ -62,7 +69,11 @@ struct DemoSummary: Encodable {
             ("round trip", String(format: "%.0f µs", roundTripMicroseconds.p50), "median of small requests"),
             ("", String(format: "%.0f µs", roundTripMicroseconds.p99), "99th percentile"),
             ("portal saw", "\(portalSaw.bytes) bytes", "of the page, not a word of it readable"),
-            ("stranger", "refused", "exit code 13"),
+            ("stranger", "refused", "the address told it nothing, and the portal neither"),
+            (
+                "friend out", String(format: "%.2f s", removalSeconds),
+                "from the command to the end of its last connection"
+            ),
             (
                 "all of it", String(format: "%.1f s", totalSeconds),
                 folder == nil ? "and nothing left behind" : "and the folder kept"

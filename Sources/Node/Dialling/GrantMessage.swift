@@ -4,15 +4,14 @@ internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import Sodium
+internal import Tunnel
 
 /// A grant as it travels: the answer to `circle.grant`.
 ///
 /// `{"name", "generation", "epoch", "portals": [{"id", "host", "port", "hidden"}], "key"}`.
 enum GrantMessage {
-    /// The answer's bytes; whoever sends them wipes them.
-    ///
-    /// Laid out by hand: a JSON value would leave copies of the key behind.
-    static func bytes(of grant: borrowing CircleGrant) -> ByteBuffer {
+    /// The answer, laid out by hand: a JSON value would leave copies of the key behind.
+    static func text(of grant: borrowing CircleGrant) -> SecretJSON {
         let portals: [JSONValue] = grant.portals.map { portal in
             [
                 "id": .string(portal.key.publicKey.id), "host": .string(portal.host),
@@ -23,21 +22,23 @@ enum GrantMessage {
             "name": .string(grant.name), "generation": .integer(Int64(clamping: grant.generation)),
             "epoch": .integer(Int64(clamping: grant.epoch.number)), "portals": .array(portals),
         ]
-        var key: [UInt8] = []
-        key.reserveCapacity(SecretKey.byteCount)
-        grant.key.append(to: &key)
-        defer { wipe(&key) }
-        var digits = TextEncoding.base64.encode(key.span)
-        defer { wipe(&digits) }
-
-        var head = shown.serialized
-        var bytes = ByteBufferAllocator().buffer(capacity: head.readableBytes + digits.count + 16)
-        head.moveWriterIndex(to: head.writerIndex - 1)  // the closing brace comes behind the key
-        bytes.writeImmutableBuffer(head)
-        bytes.writeString(",\"key\":\"")
-        bytes.writeBytes(digits)
-        bytes.writeString("\"}")
-        return bytes
+        // All but the closing brace; the key comes last.
+        let head = Array(shown.serialized.readableBytesView.dropLast())
+        let (before, behind) = (Array(",\"key\":\"".utf8), Array("\"}".utf8))
+        let digitCount = TextEncoding.base64.digitCount(forByteCount: SecretKey.byteCount)
+        return SecretJSON(capacity: head.count + before.count + digitCount + behind.count) { text in
+            var key: [UInt8] = []
+            key.reserveCapacity(SecretKey.byteCount)
+            grant.key.append(to: &key)
+            var digits = TextEncoding.base64.encode(key.span)
+            defer {
+                wipe(&key)
+                wipe(&digits)
+            }
+            text += head + before
+            text += digits
+            text += behind
+        }
     }
 
     /// Reads an answer.

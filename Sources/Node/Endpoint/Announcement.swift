@@ -23,8 +23,9 @@ struct Announcement: Sendable {
     func run() async {
         if presence.place.isOpen {
             link.announce()
-            for await view in await presence.board.views() {
-                await presence.board.announced(view.sequence, at: presence.place.portal.key)
+            let (board, portal) = (presence.board, presence.place.portal.key)
+            for await view in await board.views() where await board.isAnnounced(at: portal) {
+                await board.announced(view.sequence, at: portal)  // there is nothing more to say
             }
             return
         }

@@ -1,7 +1,7 @@
 internal import Blinding
 internal import Keyring
 internal import Logging
-internal import NIOCore
+internal import MuxRPC
 internal import Sodium
 internal import Transport
 internal import Tunnel
@@ -20,16 +20,16 @@ struct EndpointAnswers: Sendable {
     func answer(_ question: Question) async {
         do {
             switch question.kind {
-            case .inviteUse(let feed):
+            case .inviteUse(let feed, _):
                 try await redeem(question, for: feed)
             case .circleGrant:
                 let keyring = keyring
-                let grant = try await Blocking.run { GrantMessage.bytes(of: try keyring.grant()) }
-                link.answer(question.id, with: grant)
+                let grant = try await Blocking.run { GrantMessage.text(of: try keyring.grant()) }
+                link.answer(question.id, with: .secret(grant))
             }
         } catch {
             logger.error("a question could not be answered", metadata: ["reason": "\(error)"])
-            link.answer(question.id, failure: Self.failed)
+            link.answer(question.id, with: .failure(Self.failed))
         }
     }
 
@@ -46,10 +46,10 @@ struct EndpointAnswers: Sendable {
                 logger.info("an invite was redeemed", metadata: ["friend": "\(friend.id)"])
                 await board.waitUntilAnnounced(view.sequence)
             }
-            link.answer(question.id, with: ByteBuffer(string: "true"))
+            link.answer(question.id, with: .value(true))
         case .refused(let reason):
             logger.info("an invite was refused", metadata: ["reason": "\(reason)"])
-            link.answer(question.id, failure: Self.words(for: reason))
+            link.answer(question.id, with: .failure(Self.words(for: reason)))
         }
     }
 

@@ -57,6 +57,9 @@ actor EndpointBoard {
         wakeWaiters()
     }
 
+    /// Whether a portal knows of this endpoint, on the connection of this moment.
+    func isAnnounced(at portal: PublicKey) -> Bool { announced[portal] != nil }
+
     /// The connection to a portal is over: nobody waits for it.
     func left(_ portal: PublicKey) {
         announced[portal] = nil

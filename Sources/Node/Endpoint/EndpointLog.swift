@@ -14,6 +14,10 @@ struct EndpointLog: Sendable {
             break  // whoever acts on it says so
         case .happened(.accepted(let friend)):
             logger.info("friend connected", metadata: ["friend": "\(friend.id)"])
+        case .happened(.invited(let invite)):
+            logger.info("an invite's holder connected", metadata: ["invite": "\(invite.id)"])
+        case .happened(.dismissed(let peer)):
+            logger.info("dismissed: not allowed any more", metadata: ["peer": "\(peer.id)"])
         case .happened(.refused(let peer)):
             logger.warning("refused: not allowed", metadata: ["peer": "\(peer.id)"])
         case .happened(.handshakeFailed(let failure)):

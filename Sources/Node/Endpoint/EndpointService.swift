@@ -56,13 +56,27 @@ public struct EndpointService: Service {
                 identity: configuration.identity, settings: configuration.settings,
                 portals: configuration.settings.portals, isVisible: configuration.isVisible))
         let board = EndpointBoard(try await Blocking.run { try keyring.view() })
-        let watch = Task { await KeyringWatch(keyring: keyring, board: board, logger: logger).run() }
+        let watch = Task { await watch(keyring, board) }
         await withGracefulShutdownHandler {
             await keepPresences(board, keyring)
         } onGracefulShutdown: {
             Task { await board.close() }
         }
         watch.cancel()
+    }
+
+    /// Puts up a new view after each change of the keyring, until the task is cancelled.
+    private func watch(_ keyring: EndpointKeyring, _ board: EndpointBoard) async {
+        guard let store = keyring.keyring else { return }
+        await KeyringWatch(keyring: store, logger: logger) { [logger] in
+            let last = await board.view.sequence
+            do {
+                let view = try await Blocking.run { try keyring.view(unlessAt: last) }
+                if let view { await board.publish(view) }
+            } catch {
+                logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
+            }
+        }.run()
     }
 
     /// Stays at each portal of the newest view, and leaves those that are not in it any more.

@@ -92,11 +92,10 @@ struct PortalPresence: Sendable {
             await ClockCheck(keyring: keyring, logger: logger).run(over: link)
         }
         guard await suits(link) else { return .unsuitable }
-        let announcement = Announcement(presence: self, link: link)
         return await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await followPolicy(on: link) }
-            tasks.addTask { await announcement.run() }
-            let outcome = await follow(events, of: link, announcement)
+            tasks.addTask { await Announcement(presence: self, link: link).run() }
+            let outcome = await follow(events, of: link)
             tasks.cancelAll()
             return outcome
         }
@@ -118,22 +117,21 @@ struct PortalPresence: Sendable {
 
     /// Gives the connection each new policy at once, whatever the announcing waits for.
     private func followPolicy(on link: NodeLink) async {
-        for await view in await board.views() { link.update(policy: view.policy) }
+        for await view in await board.views() { await link.update(policy: view.policy) }
     }
 
     private func follow(
-        _ events: AsyncStream<NodeLinkEvent>, of link: NodeLink, _ announcement: Announcement
+        _ events: AsyncStream<NodeLinkEvent>, of link: NodeLink
     ) async -> Outcome {
         let questions = EndpointAnswers(link: link, keyring: keyring, board: board, logger: logger)
-        var wasAnnounced = false
         var wasReplaced = false
         for await event in events {
             switch event {
             case .announced:
-                wasAnnounced = true
+                await board.announced(board.view.sequence, at: portal.key)
                 await announced()
             case .announcementEnded(let error):
-                wasReplaced = wasAnnounced
+                wasReplaced = await board.isAnnounced(at: portal.key)
                 logger.error("the portal ended the announcement", metadata: ["reason": "\(error.message)"])
                 await link.close()
             case .asked(let question):
@@ -147,7 +145,8 @@ struct PortalPresence: Sendable {
         if let failure, !Task.isCancelled {
             logger.warning("the connection is over", metadata: ["reason": "\(failure)"])
         }
-        return wasReplaced ? .replaced : .ended(wasAnnounced: wasAnnounced)
+        if wasReplaced { return .replaced }
+        return .ended(wasAnnounced: await board.isAnnounced(at: portal.key))
     }
 
     /// Tells the owner that friends can come.

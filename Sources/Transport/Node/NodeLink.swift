@@ -1,3 +1,4 @@
+public import Blinding
 internal import Glibc
 public import MuxRPC
 public import Multiserver
@@ -67,17 +68,42 @@ public final class NodeLink: Sendable {
         return try await link.get()
     }
 
-    /// Announces this node; the answer comes as an event.
+    /// Announces this node by its id; the answer comes as an event.
     public func announce() {
         onLoop { $0.act { $0.announce() } }
     }
 
+    /// Announces tokens in the place of all before, in this order, and returns when the portal has taken them, or a
+    /// later announcement that has replaced this one.
+    ///
+    /// - Throws: `RemoteError` with the portal's words when it does not take them, and the former ones stay;
+    ///   `MuxRPCError` when it cannot be asked; ``SessionFailure`` when the connection ends before the answer.
+    public func announce(hidden entries: [TokenEntry]) async throws {
+        try await eventLoop.flatSubmit { [core] in core.value.announce(hidden: entries) }.get()
+    }
+
+    /// Changes what is offered to whom; returns when sessions and streams that are not allowed any more have ended.
+    public func update(policy: EndpointPolicy) async {
+        // The submitted work does not throw, and a loop that takes no more has no sessions either.
+        try? await eventLoop.submit { [core] in core.value.act { $0.update(policy: policy) } }.get()
+    }
+
+    /// Answers a peer's question; nothing comes of it where the session is over.
+    public func answer(_ question: QuestionID, with answer: Answer) {
+        onLoop { $0.act { $0.answer(question, with: answer) } }
+    }
+
     /// Opens a tunnel through this portal and a session with the target inside it.
     ///
+    /// A hidden target is called by its token. The target gets to know `identity`, the configuration's unless it is
+    /// that of an invite.
     /// - Throws: ``SessionFailure``.
-    public func openTunnel(to target: PublicKey, instance: Int = 0) async throws -> SessionID {
-        try await eventLoop.flatSubmit { [core] in core.value.openTunnel(to: target, instance: instance) }
-            .get()
+    public func openTunnel(
+        to target: PublicKey, token: PairToken? = nil, instance: Int = 0, as identity: Identity? = nil
+    ) async throws -> SessionID {
+        try await eventLoop.flatSubmit { [core] in
+            core.value.openTunnel(to: target, token: token, instance: instance, as: identity)
+        }.get()
     }
 
     /// The end of a session inside a tunnel.

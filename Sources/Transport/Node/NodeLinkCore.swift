@@ -1,3 +1,4 @@
+internal import Blinding
 internal import MuxRPC
 internal import NIOCore
 internal import NIOPosix
@@ -23,6 +24,7 @@ final class NodeLinkCore {
     private var uses: [StreamKey: ServiceUse] = [:]
     private var replies: [CallID: EventLoopPromise<Reply>] = [:]
     private var sinks: [StreamKey: ItemSink] = [:]
+    private var announcements: [AnnouncementID: EventLoopPromise<Void>] = [:]
     private var tunnels: [SessionID: EventLoopPromise<SessionID>] = [:]
     private var openTunnels: Set<SessionID> = []
     private var tunnelEnds: [SessionID: EventLoopPromise<SessionFailure?>] = [:]
@@ -66,10 +68,37 @@ final class NodeLinkCore {
 
     // MARK: What the owner wants
 
-    func openTunnel(to target: PublicKey, instance: Int) -> EventLoopFuture<SessionID> {
+    func announce(hidden entries: [TokenEntry]) -> EventLoopFuture<Void> {
+        let promise = eventLoop.makePromise(of: Void.self)
+        do {
+            let announcement = try act { try $0.announce(hidden: entries) }
+            if failure == nil {
+                announcements[announcement] = promise
+            } else {
+                promise.fail(SessionFailure.lost)
+            }
+        } catch {
+            promise.fail(error)
+        }
+        return promise.futureResult
+    }
+
+    /// Answers those that were replaced too: the newest stands for them.
+    private func announced(_ announcement: AnnouncementID, _ error: RemoteError?) {
+        for earlier in announcements.keys.filter({ $0 <= announcement }).sorted() {
+            let promise = announcements.removeValue(forKey: earlier)
+            if let error { promise?.fail(error) } else { promise?.succeed() }
+        }
+    }
+
+    func openTunnel(
+        to target: PublicKey, token: PairToken?, instance: Int, as identity: Identity?
+    ) -> EventLoopFuture<SessionID> {
         let promise = eventLoop.makePromise(of: SessionID.self)
         do {
-            let session = try act { try $0.openTunnel(to: target, instance: instance, at: .now()) }
+            let session = try act {
+                try $0.openTunnel(to: target, token: token, instance: instance, as: identity, at: .now())
+            }
             tunnels[session] = promise
         } catch {
             promise.fail(error)
@@ -166,6 +195,10 @@ final class NodeLinkCore {
             report(.announced)
         case .announcementEnded(let error):
             report(.announcementEnded(error))
+        case .tokensAnnounced(let announcement, let error):
+            announced(announcement, error)
+        case .asked(let question):
+            report(.asked(question))
         case .connectService(let key, let name, let friend):
             connect(key, name: name, friend: friend)
         case .service(let key, let event):
@@ -229,6 +262,8 @@ final class NodeLinkCore {
         guard self.failure == nil else { return }
         self.failure = .some(failure)
         failReplies(of: .outer)
+        for promise in announcements.values { promise.fail(SessionFailure.lost) }
+        announcements = [:]
         established.fail(DialFailure.session(failure ?? .lost))
         ended.succeed(failure)
     }

@@ -8,6 +8,8 @@ public enum NodeLinkEvent: Sendable {
     case announced
     /// The portal refused the announcement, or ended it later.
     case announcementEnded(RemoteError)
+    /// A peer asks what only the owner can answer, with ``NodeLink/answer(_:with:)``.
+    case asked(Question)
     /// A tunnel was accepted or refused.
     case happened(NodeHappening)
     /// A friend has a service open.

@@ -3,7 +3,7 @@ internal import Relay
 public import SecretHandshake
 public import Sodium
 internal import Synchronization
-internal import Tunnel
+public import Tunnel
 
 /// What the connections of one portal share, on whichever event loops they live.
 ///
@@ -18,6 +18,8 @@ public final class Portal: Sendable {
         public var tunnelCount: Int
         /// How many bytes wait to be sent on.
         public var queuedByteCount: Int
+        /// How many tokens are announced.
+        public var tokenCount: Int
     }
 
     /// What an announcement or its end asks to be posted.
@@ -28,7 +30,8 @@ public final class Portal: Sendable {
     }
 
     private struct Tables {
-        var directory = PortalDirectory()
+        var policy: PortalPolicy
+        var directory: PortalDirectory
         var members: [ConnectionID: Member] = [:]
         var connectionCount: UInt64 = 0
         var tunnelCount: UInt64 = 0
@@ -36,6 +39,8 @@ public final class Portal: Sendable {
 
     private struct Member {
         let mailbox: any RelayMailbox
+        /// Who has proved to be there, once that is known.
+        var peer: PublicKey?
         var tunnels: [TunnelID: PortalTunnel] = [:]
     }
 
@@ -47,7 +52,7 @@ public final class Portal: Sendable {
     public let settings: PortalSettings
 
     let budget: MemoryBudget
-    private let tables = Mutex(Tables())
+    private let tables: Mutex<Tables>
 
     /// A portal without connections.
     public init(identity: Identity, network: NetworkIdentifier, settings: PortalSettings) {
@@ -55,6 +60,8 @@ public final class Portal: Sendable {
         self.network = network
         self.settings = settings
         budget = MemoryBudget(limitByteCount: settings.memoryByteCount)
+        tables = Mutex(
+            Tables(policy: settings.policy, directory: PortalDirectory(limits: settings.tokenLimits)))
     }
 
     /// The numbers of this moment.
@@ -63,14 +70,36 @@ public final class Portal: Sendable {
             Statistics(
                 connectionCount: tables.members.count,
                 tunnelCount: Set(tables.members.values.flatMap(\.tunnels.keys)).count,
-                queuedByteCount: budget.usedByteCount)
+                queuedByteCount: budget.usedByteCount, tokenCount: tables.directory.hidden.tokenCount)
         }
     }
 
-    /// Whether a peer may connect, once it has proved who it is.
+    // MARK: Policy
+
+    /// Who may do what.
+    public var policy: PortalPolicy { tables.withLock(\.policy) }
+
+    /// Puts another policy in force at once.
     ///
-    /// Everybody may; this is the place for another policy.
-    func admits(_ peer: PublicKey) -> Bool { true }
+    /// Connections that are not admitted any more are closed, announcements that are not permitted any more taken
+    /// back, and calls of those who may not call any more ended.
+    public func update(_ policy: PortalPolicy) {
+        let mailboxes = tables.withLock { tables -> [any RelayMailbox] in
+            guard tables.policy != policy else { return [] }
+            tables.policy = policy
+            return tables.members.values.map(\.mailbox)
+        }
+        for mailbox in mailboxes { mailbox.post(.policyChanged) }
+    }
+
+    /// Lets a peer in that has proved who it is, or not.
+    func admit(_ peer: PublicKey, on connection: ConnectionID) -> Bool {
+        tables.withLock { tables in
+            guard tables.policy.admits(peer) else { return false }
+            tables.members[connection]?.peer = peer
+            return true
+        }
+    }
 
     // MARK: Connections
 
@@ -100,9 +129,40 @@ public final class Portal: Sendable {
 
     func announce(
         _ peer: PublicKey, on connection: ConnectionID, _ manner: PortalDirectory.Manner
-    ) -> Notices {
+    ) throws(AnnounceRefusal) -> Notices {
+        try tables.withLock { tables throws(AnnounceRefusal) in
+            guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
+            return Self.notices(tables.directory.announce(peer, on: connection, manner), in: tables)
+        }
+    }
+
+    func announce(
+        _ announcement: HiddenAnnouncement, of peer: PublicKey, on connection: ConnectionID,
+        from source: String
+    ) throws(AnnounceRefusal) -> Notices {
+        try tables.withLock { tables throws(AnnounceRefusal) in
+            guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
+            let outcome = try tables.directory.announce(
+                announcement, of: peer, on: connection, from: source)
+            return Self.notices(outcome, in: tables)
+        }
+    }
+
+    func isHidden(_ connection: ConnectionID) -> Bool {
+        tables.withLock { $0.directory.hidden.isHidden(connection) }
+    }
+
+    /// Takes back what a peer has announced and may not announce any more; the reason, where there is one.
+    func endUnpermitted(
+        _ peer: PublicKey, on connection: ConnectionID
+    ) -> (AnnounceRefusal, Notices)? {
         tables.withLock { tables in
-            Self.notices(tables.directory.announce(peer, on: connection, manner), in: tables)
+            let limit = settings.tokenLimits.count(for: tables.policy.standing(of: peer))
+            let hasTooMany = tables.directory.hidden.tokenCount(of: connection) > limit
+            guard hasTooMany || !tables.policy.letsAnnounce(peer) else { return nil }
+            let outcome = tables.directory.leave(peer, on: connection)
+            guard outcome.isDone else { return nil }
+            return (hasTooMany ? .tooManyTokens : .membersOnly, Self.notices(outcome, in: tables))
         }
     }
 
@@ -138,11 +198,15 @@ public final class Portal: Sendable {
         _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey
     ) throws(ConnectRefusal) -> PortalTunnel {
         let opened = tables.withLock { tables -> Result<PortalTunnel, ConnectRefusal> in
-            guard let target = request.target,
-                let endpoint = tables.directory.connection(of: target),
+            guard tables.policy.letsCall(caller) else { return .failure(.membersOnly) }
+            // Absent, hidden, unknown: whatever is not to be found ends here.
+            guard let endpoint = tables.directory.connection(of: request.target),
                 let near = tables.members[client], let far = tables.members[endpoint],
+                let target = far.peer, tables.policy.letsAnnounce(target),
                 far.tunnels.count < settings.tunnelLimit
             else { return .failure(.unreachable(request.targetText)) }
+            // By one of its own tokens, which no key in the request shows.
+            guard endpoint != client else { return .failure(.toSelf) }
             guard near.tunnels.count < settings.tunnelLimit else { return .failure(.tooManyTunnels) }
             tables.tunnelCount += 1
             let id = TunnelID(tables.tunnelCount)

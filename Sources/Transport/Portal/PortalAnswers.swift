@@ -9,38 +9,35 @@ internal import Tunnel
 /// What a portal's connection does about the calls of its peer.
 extension PortalConnection {
     func answer(_ request: Request) {
-        guard let peer = session.peer, let call = PortalCall(request) else {
-            refuse(request, "no such method")
+        let policy = portal.policy
+        guard let peer = session.peer, let call = PortalCall(request), policy.allows(call, to: peer) else {
+            // The words in which muxrpc refuses what is not in the manifest.
+            refuse(request, "method:\(request.name.joined(separator: ",")) is not in list of allowed methods")
             return
         }
         switch call {
-        case .announce:
-            announceCall = request.number
-            announce(peer, .explicit)
-            reply(true, to: request)
-        case .refusedAnnounce(let message): refuse(request, message)
-        case .leave:
-            let notices = portal.leave(peer, on: id)
-            if notices.isDone { happened(.left(peer)) }
-            post(notices)
-            reply(true, to: request)
+        case .announce, .announceHidden, .malformedAnnounce: announce(request, call, as: peer)
+        case .leave: leave(request, as: peer)
         case .connect: connect(request, from: peer)
         case .endpoints: subscribe(request, to: .endpoints, as: peer)
         case .attendants: subscribe(request, to: .attendants, as: peer)
-        case .members: session.muxrpc.end(request.stream)
-        case .metadata: reply(PortalCall.metadata(name: portal.settings.name), to: request)
+        case .members: listMembers(request, of: policy, to: peer)
+        case .metadata:
+            let isMember = policy.standing(of: peer) == .member
+            reply(PortalCall.metadata(name: portal.settings.name, isMember: isMember), to: request)
         case .ping: reply(.integer(portal.settings.wallClock()), to: request)
         case .whoAmI:
             reply(["id": .string(portal.identity.publicKey.id), "caller": .string(peer.id)], to: request)
+        case .useInvite(let feed): useInvite(request, for: feed, as: peer)
         }
     }
 
-    private func reply(_ value: JSONValue, to request: Request) {
+    func reply(_ value: JSONValue, to request: Request) {
         // The call is open, and the answer short: nothing to be thrown.
         try? session.muxrpc.reply(to: request.number, with: value)
     }
 
-    private func refuse(_ request: Request, _ message: String) {
+    func refuse(_ request: Request, _ message: String) {
         if request.kind == .async {
             session.muxrpc.fail(request.number, message: message)
         } else {
@@ -48,30 +45,27 @@ extension PortalConnection {
         }
     }
 
-    // MARK: Announcements
-
-    private func announce(_ peer: PublicKey, _ manner: PortalDirectory.Manner) {
-        let notices = portal.announce(peer, on: id, manner)
-        if notices.isDone { happened(.announced(peer, manner)) }
-        post(notices)
-    }
-
-    /// Says why, in answer to the call by which the peer announced itself, and ends.
-    func endReplaced(at now: NIODeadline) {
-        let message = PortalMessage.announcedElsewhere
-        if let announceCall { session.muxrpc.failAnswered(announceCall, message: message) }
-        for subscription in subscriptions.all { session.muxrpc.fail(subscription.stream, message: message) }
-        close(.replaced, message: PortalMessage.otherSideIsGone, at: now)
-    }
-
     // MARK: Lists
 
+    private func listMembers(_ request: Request, of policy: PortalPolicy, to peer: PublicKey) {
+        if policy.standing(of: peer) == .member {
+            let members = policy.members.subtracting(policy.denied)
+            for list in PortalCall.lists(of: members) { send(list, on: request.stream) }
+        }
+        session.muxrpc.end(request.stream)
+    }
+
     private func subscribe(_ request: Request, to kind: PortalSubscriptions.Kind, as peer: PublicKey) {
+        guard portal.policy.letsCall(peer) else {
+            refuse(request, PortalMessage.membersCall)
+            return
+        }
         guard subscriptions.all.count < portal.settings.subscriptionLimit else {
             refuse(request, "too many subscriptions")
             return
         }
-        announce(peer, .subscription)
+        // Where the peer may look and not announce, it has only asked for the list.
+        try? announce(peer, .subscription)
         var subscription = PortalSubscriptions.Subscription(
             stream: request.stream, kind: kind, version: nil)
         _ = update(&subscription)

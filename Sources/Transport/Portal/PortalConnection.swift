@@ -35,6 +35,13 @@ public final class PortalConnection: ConnectionMachine {
     var legs: PortalLegs
     /// The latest `tunnel.announce`, to which a replacement is reported.
     var announceCall: RequestNumber?
+    /// When the peer last announced tokens.
+    var hiddenAnnouncedAt: NIODeadline?
+    /// The `invite.use` that waits for the portal's owner.
+    var redeemCall: RequestNumber?
+
+    /// What the peer's address counts as.
+    let source: String
 
     private var stage: Stage
     private var liveness: Liveness
@@ -44,9 +51,14 @@ public final class PortalConnection: ConnectionMachine {
     private var hasDeparted = false
     private var outputs = CircularBuffer<PortalOutput>()
 
-    /// A connection that was accepted just now; `mailbox` is what will reach it.
-    public init(portal: Portal, mailbox: any RelayMailbox, at now: NIODeadline) {
+    /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
+    ///
+    /// Connections whose source is not known share one source's limits.
+    public init(
+        portal: Portal, mailbox: any RelayMailbox, source: String = "unknown", at now: NIODeadline
+    ) {
         let settings = portal.settings
+        self.source = source
         self.portal = portal
         id = portal.register(mailbox)
         session = SecureSession(
@@ -119,6 +131,9 @@ public final class PortalConnection: ConnectionMachine {
         process(at: now)
     }
 
+    /// The time of what is done now.
+    var now: NIODeadline { read.time }
+
     /// Takes the time of what is done now.
     func begin(at now: NIODeadline) { read.time = now }
 
@@ -161,7 +176,7 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     private func admit(_ peer: PublicKey) throws(SecureSessionError) {
-        guard portal.admits(peer) else {
+        guard portal.admit(peer, on: id) else {
             session.refuse()
             breakOff(.refused)
             return
@@ -229,6 +244,8 @@ public final class PortalConnection: ConnectionMachine {
         if let replaced = notices.replaced { post(.replaced, to: replaced) }
         for mailbox in notices.awakened { post(.attendanceChanged, to: mailbox) }
     }
+
+    func ask(_ question: RedeemQuestion) { outputs.append(.redeem(question)) }
 
     func happened(_ happening: PortalHappening) { outputs.append(.happened(happening)) }
 

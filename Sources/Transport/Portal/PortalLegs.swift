@@ -72,6 +72,12 @@ struct PortalLegs {
     /// The streams, in the order in which the tunnels were opened.
     var streams: [StreamID] { byTunnel.sorted { $0.key < $1.key }.map(\.value.stream) }
 
+    /// The tunnels that a connection has asked for, in the order in which they were opened.
+    func ofClient(_ connection: ConnectionID) -> [PortalLeg] {
+        byTunnel.values.filter { $0.tunnel.client.connection == connection }
+            .sorted { $0.tunnel.id < $1.tunnel.id }
+    }
+
     subscript(stream: StreamID) -> PortalLeg? { byStream[stream] }
 
     subscript(tunnel: TunnelID) -> PortalLeg? { byTunnel[tunnel] }

@@ -7,24 +7,35 @@ public import Tunnel
 public enum PortalOutput: Sendable {
     /// Give the message to another connection, or to this one, after the machine's call has returned.
     case post(RelayMessage, to: any RelayMailbox)
+    /// Ask the portal's owner, and give the answer to this connection as ``RelayMessage/redeemed(_:_:)``.
+    case redeem(RedeemQuestion)
     /// Something worth a line in the log.
     case happened(PortalHappening)
 }
 
 /// What happens at a portal's connection, for logs and tests.
+///
+/// Tokens are in none of these, and neither are the keys of those who announce or are called by tokens: a log
+/// must not tell later who was in touch with whom.
 public enum PortalHappening: Equatable, Sendable {
     /// A peer has proved who it is.
     case connected(PublicKey)
     /// The peer can be reached here.
     case announced(PublicKey, PortalDirectory.Manner)
-    /// The peer has taken its announcement back.
+    /// The peer can be reached here by tokens.
+    case announcedHidden(ConnectionID)
+    /// The peer has taken its announcement back, or may not announce any more.
     case left(PublicKey)
+    /// The same of a hidden one.
+    case leftHidden(ConnectionID)
     /// A client is being connected to an endpoint.
     case tunnelOpened(TunnelID, from: PublicKey, to: PublicKey)
+    /// A client is being connected to a hidden endpoint.
+    case tunnelOpenedByToken(TunnelID)
     /// A tunnel was cut.
     case tunnelCut(TunnelID, TunnelCut)
-    /// A client was not connected.
-    case refused(PublicKey, ConnectRefusal)
+    /// A client was not connected; it is named unless it gave a token.
+    case refused(PublicKey?, reason: String)
     /// The connection is over, as far as the portal is concerned.
     case disconnected(PublicKey?, PortalDeparture)
 }

@@ -30,11 +30,13 @@ public final class PortalServer: Sendable {
             channel in
             channel.eventLoop.makeCompletedFuture {
                 let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
-                let machine = PortalConnection(portal: portal, mailbox: mailbox, at: .now())
+                let machine = PortalConnection(
+                    portal: portal, mailbox: mailbox, source: channel.remoteAddress?.sourceName ?? "unknown",
+                    at: .now())
                 let number = connections.add(mailbox, channel)
                 let handler = MachineHandler(
                     machine,
-                    perform: { perform($0, logger: logger) },
+                    perform: { perform($0, for: mailbox, of: portal, logger: logger) },
                     ended: {
                         mailbox.close()
                         connections.remove(number)
@@ -58,10 +60,16 @@ public final class PortalServer: Sendable {
         await connections.close()
     }
 
-    private static func perform(_ output: PortalOutput, logger: Logger) {
+    private static func perform(
+        _ output: PortalOutput, for own: ChannelMailbox, of portal: Portal, logger: Logger
+    ) {
         switch output {
         case .post(let message, let mailbox):
             mailbox.post(message)
+        case .redeem(let question):
+            // The connection asks only where there is somebody to be asked.
+            guard let redeem = portal.settings.redeem else { return }
+            Task { own.post(.redeemed(question.call, await redeem(question.invite, question.feed))) }
         case .happened(let happening):
             log(happening, to: logger)
         }
@@ -73,16 +81,23 @@ public final class PortalServer: Sendable {
             logger.debug("connected", metadata: ["peer": "\(peer.id)"])
         case .announced(let peer, _):
             logger.info("announced", metadata: ["endpoint": "\(peer.id)"])
+        case .announcedHidden:
+            logger.debug("a hidden endpoint announced")
         case .left(let peer):
             logger.info("left", metadata: ["endpoint": "\(peer.id)"])
+        case .leftHidden:
+            logger.debug("a hidden endpoint left")
         case .tunnelOpened(let tunnel, let client, let endpoint):
             logger.info(
                 "tunnel opened",
                 metadata: ["tunnel": "\(tunnel)", "from": "\(client.id)", "to": "\(endpoint.id)"])
+        case .tunnelOpenedByToken(let tunnel):
+            logger.info("tunnel opened by token", metadata: ["tunnel": "\(tunnel)"])
         case .tunnelCut(let tunnel, let cut):
             logger.warning("tunnel cut", metadata: ["tunnel": "\(tunnel)", "reason": "\(cut.message)"])
-        case .refused(let peer, let refusal):
-            logger.info("tunnel refused", metadata: ["from": "\(peer.id)", "reason": "\(refusal)"])
+        case .refused(let peer, let reason):
+            logger.info(
+                "tunnel refused", metadata: ["from": "\(peer?.id ?? "not named")", "reason": "\(reason)"])
         case .disconnected(let peer, let departure):
             logger.debug(
                 "disconnected", metadata: ["peer": "\(peer?.id ?? "unknown")", "reason": "\(departure)"])

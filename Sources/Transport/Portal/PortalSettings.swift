@@ -1,6 +1,8 @@
 internal import MuxRPC
 public import NIOCore
 internal import Relay
+public import Sodium
+public import Tunnel
 
 /// What the operator of a portal decides, and the limits that nobody has a reason to change but tests.
 public struct PortalSettings: Sendable {
@@ -9,6 +11,18 @@ public struct PortalSettings: Sendable {
 
     /// Milliseconds since 1970, for `tunnel.ping`.
     public var wallClock: @Sendable () -> Int64
+
+    /// Who may do what, at first; ``Portal/update(_:)`` changes it.
+    public var policy = PortalPolicy()
+
+    /// Asked when the key of an invite calls `invite.use`; without it the portal has no invites.
+    ///
+    /// It is called off the event loops, at most once at a time for a connection. Who is let in is in the policy
+    /// only when the owner has put it there.
+    public var redeem: (@Sendable (_ invite: PublicKey, _ feed: PublicKey) async -> RedeemOutcome)?
+
+    /// How many tokens are kept for whom.
+    public var tokenLimits = TokenLimits()
 
     /// What all queues together may hold, in bytes; above it the tunnel with the oldest byte is cut.
     public var memoryByteCount = MemoryBudget.defaultLimitByteCount

@@ -12,7 +12,7 @@ extension PortalConnection {
 
     // MARK: Messages
 
-    /// A message from another connection of the portal.
+    /// A message from another connection of the portal, or from its owner.
     public func deliver(_ message: consuming RelayMessage, at now: NIODeadline) {
         guard isOpen else { return }
         begin(at: now)
@@ -26,6 +26,8 @@ extension PortalConnection {
         case .cut(let tunnel, let reason): cut(tunnel, reason)
         case .replaced: endReplaced(at: now)
         case .attendanceChanged: subscriptions.becameStale()
+        case .policyChanged: followPolicy(at: now)
+        case .redeemed(let call, let outcome): redeemed(call, outcome, at: now)
         }
         goOn(at: now)
     }
@@ -59,9 +61,11 @@ extension PortalConnection {
 
     /// Hop 1: a client wants to be connected.
     func connect(_ request: Request, from caller: PublicKey) {
+        var isByToken = false
         do throws(ConnectRefusal) {
             let connect = try ConnectRequest(
                 request.arguments, from: caller, at: portal.identity.publicKey)
+            isByToken = connect.isByToken
             guard connect.forwarded.serialized.readableBytes <= Self.argumentByteLimit else {
                 throw .invalidArguments
             }
@@ -70,10 +74,13 @@ extension PortalConnection {
             post(
                 .open(tunnel, argument: connect.forwarded, request: connect.targetText),
                 to: tunnel.endpoint.mailbox)
-            happened(.tunnelOpened(tunnel.id, from: caller, to: tunnel.endpoint.peer))
+            happened(
+                isByToken
+                    ? .tunnelOpenedByToken(tunnel.id)
+                    : .tunnelOpened(tunnel.id, from: caller, to: tunnel.endpoint.peer))
         } catch {
             session.muxrpc.fail(request.stream, message: error.message)
-            happened(.refused(caller, error))
+            happened(.refused(isByToken ? nil : caller, reason: error.reason))
         }
     }
 

@@ -1,8 +1,9 @@
 public import MuxRPC
 public import Relay
 public import SecureSession
+public import Sodium
 
-/// What one connection of a portal tells another.
+/// What one connection of a portal is told by another, or by the portal's owner.
 public enum RelayMessage: Sendable {
     /// Open a stream to your peer with this argument of `tunnel.connect`; packets may follow at once.
     case open(PortalTunnel, argument: JSONValue, request: String)
@@ -19,6 +20,28 @@ public enum RelayMessage: Sendable {
     case replaced
     /// Attendance has changed since you asked.
     case attendanceChanged
+    /// The portal has another policy.
+    case policyChanged
+    /// The portal's owner has decided about the invite that your peer uses.
+    case redeemed(RequestNumber, RedeemOutcome)
+}
+
+/// What a portal's owner is asked when the holder of an invite uses it.
+public struct RedeemQuestion: Equatable, Sendable {
+    /// The call that waits for the answer.
+    public let call: RequestNumber
+    /// The key that the outer handshake has proved: the invite's.
+    public let invite: PublicKey
+    /// The key that is to be let in.
+    public let feed: PublicKey
+}
+
+/// What a portal's owner says of the use of an invite.
+public enum RedeemOutcome: Equatable, Sendable {
+    /// The key is a member, now or already.
+    case admitted
+    /// It is not let in, for a reason in the protocol's words: `invite used up`.
+    case refused(String)
 }
 
 /// Takes messages to a connection, in order, from any thread.

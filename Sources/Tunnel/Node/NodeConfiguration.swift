@@ -2,25 +2,43 @@ public import SecretHandshake
 public import Sodium
 
 extension NodeConnection {
+    /// Whether, and how, this node is to be reached through the portal.
+    public enum Reception: Sendable, Equatable {
+        /// Not at all: it only dials.
+        case none
+        /// By its id, which the portal lists.
+        case open(EndpointPolicy)
+        /// By the tokens that it has announced on this connection, and by nothing else.
+        case hidden(EndpointPolicy)
+
+        /// What is offered, to those who come through a tunnel.
+        public var policy: EndpointPolicy? {
+            switch self {
+            case .none: nil
+            case .open(let policy), .hidden(let policy): policy
+            }
+        }
+    }
+
     /// Who this node is, and how it behaves.
     public struct Configuration: Sendable {
         /// The key that friends know.
         public var identity: Identity
         /// The network that both handshakes speak.
         public var network: NetworkIdentifier
-        /// What to offer to those who come through a tunnel; `nil` for a node that only dials.
-        public var policy: EndpointPolicy?
+        /// How to be reached, and what to offer; the policy can be changed later.
+        public var reception: Reception
         /// Milliseconds since 1970, for peers that ask.
         public var wallClock: @Sendable () -> Int64
 
         /// A configuration.
         public init(
-            identity: Identity, network: NetworkIdentifier, policy: EndpointPolicy? = nil,
+            identity: Identity, network: NetworkIdentifier, reception: Reception = .none,
             wallClock: @escaping @Sendable () -> Int64
         ) {
             self.identity = identity
             self.network = network
-            self.policy = policy
+            self.reception = reception
             self.wallClock = wallClock
         }
     }

@@ -13,8 +13,12 @@ public final class NodeConnection {
     public static let handshakeTime = TimeAmount.seconds(10)
     /// How long the peer's goodbye is awaited before the connection is ended without it.
     public static let goodbyeTime = TimeAmount.seconds(2)
+    /// How long after its proof a peer that came by a token is refused, whatever was wrong: longer than any cause takes.
+    public static let refusalTime = TimeAmount.milliseconds(500)
     /// How many inner handshakes may be unfinished at a time; each costs us two key agreements.
     public static let unfinishedHandshakeLimit = 64
+    /// How many of them one token may have.
+    public static let tokenHandshakeLimit = 4
     /// How much may wait for the socket before local ends, and then the peer, are read no more; in bytes.
     ///
     /// 512 KiB keeps a fast path busy for a round trip; a frame behind it waits a millisecond or two.
@@ -51,7 +55,7 @@ public final class NodeConnection {
     ) throws(SessionFailure) {
         self.configuration = configuration
         self.remote = remote
-        let manifest = configuration.policy == nil ? NodeManifest.client : NodeManifest.endpoint
+        let manifest = configuration.reception == .none ? NodeManifest.client : NodeManifest.endpoint
         let secure: SecureSession
         do {
             secure = try SecureSession(
@@ -61,11 +65,11 @@ public final class NodeConnection {
         }
         let held = HeldBytes(limit: Credit.connectionHeldByteCount)
         outer = PeerSession(
-            id: .outer, secure: secure, policy: nil, held: held, outputs: outputs,
+            id: .outer, secure: secure, house: nil, held: held, outputs: outputs,
             wallClock: configuration.wallClock)
         tunnels = TunnelTable(configuration: configuration, outer: secure, held: held, outputs: outputs)
         calls = OuterCalls(
-            configuration: configuration, portal: remote, secure: secure, tunnels: tunnels, outputs: outputs)
+            configuration: configuration, portal: remote, session: outer, tunnels: tunnels, outputs: outputs)
         liveness = Liveness(heardAt: now)
         handshakeDeadline = now + Self.handshakeTime
     }
@@ -132,7 +136,7 @@ public final class NodeConnection {
         let limit = hasInputEnded ? Int.max : Self.backlogByteCount
         do throws(SecureSessionError) {
             while !isEnded, let concern = try outer.next(whileBelow: limit) { see(to: concern, at: now) }
-            tunnels.feed(whileBelow: limit)
+            tunnels.feed(whileBelow: limit, at: now)
             if hasInputEnded, !isEnded {
                 try outer.secure.inputEnded()
                 end(nil)
@@ -160,9 +164,9 @@ public final class NodeConnection {
         case .bytes(let stream, let bytes):
             tunnels.receive(bytes, on: stream)
         case .streamEnded(let stream, let error):
-            tunnels.end(stream, error)
+            tunnels.end(stream, error, at: now)
         case .ended:
-            tunnels.feed(whileBelow: .max)
+            tunnels.feed(whileBelow: .max, at: now)
             end(nil)
         case .client:
             outer.secure.refuse()  // we dialled: nobody proves anything to us here

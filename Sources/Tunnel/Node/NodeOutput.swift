@@ -44,6 +44,12 @@ public enum NodeOutput: Sendable {
     case announced
     /// The portal has refused it, or ended it later, and says why.
     case announcementEnded(RemoteError)
+    /// The portal has taken the tokens of this announcement and of none before, or it has not, and says why.
+    ///
+    /// Earlier announcements that have not been answered have been replaced by this one and never will be.
+    case tokensAnnounced(AnnouncementID, RemoteError?)
+    /// A peer asks what only the owner can answer: with `answer(_:with:)`.
+    case asked(Question)
     /// The far side wants a service: connect it, then answer with `serviceConnected` or `refuseService`.
     case connectService(StreamKey, name: String, friend: PublicKey)
     /// Something happened on a stream with credit.
@@ -98,6 +104,10 @@ public enum SessionFailure: Error, Equatable, Sendable {
 public enum NodeHappening: Equatable, Sendable {
     /// A friend's tunnel stands.
     case accepted(PublicKey)
+    /// The tunnel of an invite's holder stands.
+    case invited(PublicKey)
+    /// The session of a peer was closed, because the policy does not allow it any more.
+    case dismissed(PublicKey)
     /// A peer proved its key and is none of those who are allowed.
     case refused(PublicKey)
     /// A tunnel was opened for us and no session came of it.
@@ -116,6 +126,20 @@ public enum NodeErrorText {
     public static let credit = "credit"
     /// The session has as many streams as it may.
     public static let tooManyStreams = "too many streams"
+
+    /// The session has as many unanswered questions to this node's owner as it may.
+    public static let tooManyQuestions = "busy: too many questions at once"
+    /// The arguments of `invite.use` are not those.
+    public static let invalidInviteUse = "invite.use: invalid arguments"
+    /// The signature that came with `invite.use` is not the feed's, over this endpoint, this invite and itself.
+    public static let badSignature = "bad signature"
+
+    /// A method that is not offered to this peer, in the words of those that no manifest has.
+    static func noSuchMethod(_ name: [String]) -> String {
+        "method:\(ConnectRefusal.cut(name.joined(separator: ","))) is not in list of allowed methods"
+    }
+
+    static let unsendable = "the answer cannot be sent"
 
     /// Too many inner handshakes are unfinished; the next try may find a place.
     public static let busy = "busy: too many handshakes at once"

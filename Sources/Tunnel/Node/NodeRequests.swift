@@ -1,3 +1,4 @@
+public import Blinding
 public import MuxRPC
 internal import Multiserver
 public import NIOCore
@@ -6,10 +7,46 @@ public import Sodium
 
 /// What a connection's owner asks for.
 extension NodeConnection {
-    /// Announces this node at the portal.
+    /// Announces this node by its id at the portal; ``NodeOutput/announced`` or ``NodeOutput/announcementEnded(_:)``
+    /// follows.
     public func announce() {
+        precondition(!isHidden, "a hidden endpoint announces tokens and nothing else")
         guard !isEnded else { return }
         calls.announce()
+        settle()
+    }
+
+    /// Announces tokens in the place of all before, in this order, which the caller has shuffled;
+    /// ``NodeOutput/tokensAnnounced(_:_:)`` follows unless the connection ends first.
+    ///
+    /// Until the portal has answered, the tokens of both sets are answered. One announcement is outstanding at a time:
+    /// another one waits, and is replaced by the next.
+    /// - Throws: `MuxRPCError` when the portal cannot be asked; the former tokens stay.
+    public func announce(hidden entries: [TokenEntry]) throws(MuxRPCError) -> AnnouncementID {
+        precondition(isHidden, "only a hidden endpoint answers tokens")
+        guard !isEnded else { throw .closed }
+        defer { settle() }
+        return try calls.announce(hidden: entries)
+    }
+
+    private var isHidden: Bool {
+        if case .hidden = configuration.reception { true } else { false }
+    }
+
+    /// Changes what is offered to whom, at once: peers that are not allowed any more are said goodbye to, and
+    /// the streams of services that are not are ended with ``NodeErrorText/unknownService``.
+    ///
+    /// Does nothing at a node that only dials.
+    public func update(policy: EndpointPolicy) {
+        guard !isEnded, let house = tunnels.house else { return }
+        house.policy = policy
+        tunnels.followPolicy()
+        settle()
+    }
+
+    /// Answers a peer's question; does nothing where it was answered, or its session is over.
+    public func answer(_ question: QuestionID, with answer: Answer) {
+        session(question.session)?.answer(question, with: answer)
         settle()
     }
 
@@ -18,26 +55,30 @@ extension NodeConnection {
     /// Opens a tunnel to the target behind this portal, and a session inside; ``NodeOutput/established(_:_:)`` or
     /// ``NodeOutput/ended(_:_:)`` follows.
     ///
+    /// A hidden target is called by its token, which is all that the portal then sees of it. The target gets to know
+    /// `identity`, this node's own unless it is that of an invite.
     /// - Throws: ``SessionFailure/lost`` when the connection takes no more, ``SessionFailure/wrongPeer`` for a target
     ///   that cannot be anybody.
     public func openTunnel(
-        to target: PublicKey, instance: Int = 0, at now: NIODeadline
+        to target: PublicKey, token: PairToken? = nil, instance: Int = 0, as identity: Identity? = nil,
+        at now: NIODeadline
     ) throws(SessionFailure) -> SessionID {
         guard !isEnded else { throw .lost }
         let secure: SecureSession
         do {
             secure = try SecureSession(
-                dialling: target, as: configuration.identity, network: configuration.network,
+                dialling: target, as: identity ?? configuration.identity, network: configuration.network,
                 manifest: NodeManifest.client, framing: .tunnelled)
         } catch {
             throw .wrongPeer
         }
+        let text = token?.target ?? target.id
         let argument: JSONValue = [
-            "portal": .string(remote.id), "target": .string(target.id), "instance": .integer(Int64(instance)),
+            "portal": .string(remote.id), "target": .string(text), "instance": .integer(Int64(instance)),
         ]
         do {
             let stream = try outer.secure.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
-            let session = tunnels.add(secure, on: stream, target: target.id, policy: nil, at: now)
+            let session = tunnels.add(secure, on: stream, target: text, at: now)
             settle()
             return session
         } catch {

@@ -1,3 +1,4 @@
+internal import Blinding
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
@@ -7,36 +8,62 @@ internal import Sodium
 final class OuterCalls {
     private let configuration: NodeConnection.Configuration
     private let portal: PublicKey
-    private let secure: SecureSession
+    private let session: PeerSession
     private let tunnels: TunnelTable
     private let outputs: NodeOutputs
     /// The latest `tunnel.announce`, whose end may come long after its answer.
     private var announceCall: RequestNumber?
+    private var tokens = AnnouncedTokens()
 
     init(
-        configuration: NodeConnection.Configuration, portal: PublicKey, secure: SecureSession,
+        configuration: NodeConnection.Configuration, portal: PublicKey, session: PeerSession,
         tunnels: TunnelTable, outputs: NodeOutputs
     ) {
         self.configuration = configuration
         self.portal = portal
-        self.secure = secure
+        self.session = session
         self.tunnels = tunnels
         self.outputs = outputs
     }
+
+    private var secure: SecureSession { session.secure }
 
     // MARK: What we ask
 
     func announce() { announceCall = try? secure.muxrpc.call(["tunnel", "announce"], []) }
 
-    func receive(_ reply: Reply, to number: RequestNumber) {
-        guard number == announceCall else {
-            outputs.append(.reply(CallID(session: .outer, number: number), reply))
-            return
-        }
-        if case .failure(let error) = reply {
-            outputs.append(.announcementEnded(error))
+    /// Announces tokens, or has them wait for the answer to the announcement before.
+    func announce(hidden entries: [TokenEntry]) throws(MuxRPCError) -> AnnouncementID {
+        let announcement = tokens.makeID()
+        if tokens.isOutstanding {
+            tokens.wait(announcement, entries)
         } else {
-            outputs.append(.announced)
+            try ask(announcement, entries)
+        }
+        return announcement
+    }
+
+    private func ask(_ announcement: AnnouncementID, _ entries: [TokenEntry]) throws(MuxRPCError) {
+        let texts = entries.map { JSONValue.string($0.token.base64) }
+        let argument: JSONValue = ["hidden": true, "tokens": .array(texts)]
+        let call = try secure.muxrpc.call(["tunnel", "announce"], [argument])
+        announceCall = call
+        tokens.ask(announcement, entries, by: call)
+    }
+
+    func receive(_ reply: Reply, to number: RequestNumber) {
+        // A portal that knows no tokens may answer `false`, and list the key that it sees.
+        if let announcement = tokens.answered(number, isTaken: reply == .value(.bool(true))) {
+            outputs.append(.tokensAnnounced(announcement, Self.refusal(in: reply)))
+            announceWaiting()
+        } else if number == announceCall {
+            if case .failure(let error) = reply {
+                outputs.append(.announcementEnded(error))
+            } else {
+                outputs.append(.announced)
+            }
+        } else {
+            outputs.append(.reply(CallID(session: .outer, number: number), reply))
         }
     }
 
@@ -44,25 +71,64 @@ final class OuterCalls {
         if number == announceCall { outputs.append(.announcementEnded(error)) }
     }
 
+    private func announceWaiting() {
+        guard let (announcement, entries) = tokens.takeWaiting() else { return }
+        do {
+            try ask(announcement, entries)
+        } catch {
+            outputs.append(.tokensAnnounced(announcement, RemoteError("the announcement cannot be sent")))
+        }
+    }
+
+    /// What is wrong with the answer to an announcement of tokens.
+    private static func refusal(in reply: Reply) -> RemoteError? {
+        switch reply {
+        case .value(.bool(true)): nil
+        case .failure(let error): error
+        case .value, .string, .binary: RemoteError("the portal does not know hidden announcements")
+        }
+    }
+
     // MARK: What the portal asks
 
-    /// Answers `tunnel.connect`: nothing else reaches an owner here.
+    /// Answers `tunnel.connect`; there is nothing else that reaches an owner here.
     func answer(_ request: Request, at now: NIODeadline) {
-        let connect = TunnelRequest(request.arguments)
-        guard connect.isMeant(for: configuration.identity.publicKey, through: portal),
-            let policy = configuration.policy
-        else {
-            let message = NodeErrorText.couldNotConnect(to: connect.targetText)
-            secure.muxrpc.fail(request.stream, message: message)
-            return
+        guard request.name == ["tunnel", "connect"], request.kind == .duplex else {
+            return session.refuse(request)
         }
-        guard tunnels.unfinishedCount < NodeConnection.unfinishedHandshakeLimit else {
+        let connect = TunnelRequest(request.arguments)
+        switch configuration.reception {
+        case .none:
+            refuse(request, connect)
+        case .open:
+            guard connect.isMeant(for: configuration.identity.publicKey, through: portal) else {
+                return refuse(request, connect)
+            }
+            admit(request, connect, by: nil, at: now)
+        case .hidden:
+            // One way for all that was not announced, which knows no key of ours: nobody learns who is here.
+            guard let token = connect.token(through: portal), let entry = tokens.entry(for: token) else {
+                return refuse(request, connect)
+            }
+            admit(request, connect, by: entry, at: now)
+        }
+    }
+
+    private func refuse(_ request: Request, _ connect: TunnelRequest) {
+        let message = NodeErrorText.couldNotConnect(to: connect.targetText)
+        secure.muxrpc.fail(request.stream, message: message)
+    }
+
+    private func admit(
+        _ request: Request, _ connect: TunnelRequest, by entry: TokenEntry?, at now: NIODeadline
+    ) {
+        guard tunnels.hasRoomForHandshake(by: entry?.token) else {
             secure.muxrpc.fail(request.stream, message: NodeErrorText.busy)
             return
         }
         let inner = SecureSession(
             answeringAs: configuration.identity, network: configuration.network,
-            manifest: NodeManifest.friend, framing: .tunnelled)
-        tunnels.add(inner, on: request.stream, target: connect.targetText, policy: policy, at: now)
+            manifest: NodeManifest.client, framing: .tunnelled)
+        tunnels.add(inner, on: request.stream, target: connect.targetText, entry: entry, at: now)
     }
 }

@@ -25,18 +25,22 @@ final class PeerSession {
     let id: SessionID
     let secure: SecureSession
     let streams: PeerStreams
-    private let policy: EndpointPolicy?
+    /// Who is served here; nobody outside of tunnels, and nobody whom we called.
+    let house: CurrentPolicy?
+    let outputs: NodeOutputs
     private let wallClock: @Sendable () -> Int64
-    private let outputs: NodeOutputs
+    /// What the owner was asked and has not answered.
+    private var questions: [UInt64: Request] = [:]
+    private var lastQuestion: UInt64 = 0
 
-    /// A session; `policy` is what to offer to the peer, where it is a friend inside a tunnel.
+    /// A session; `house` says what to offer to the peer, where it came through a tunnel.
     init(
-        id: SessionID, secure: SecureSession, policy: EndpointPolicy?, held: HeldBytes, outputs: NodeOutputs,
+        id: SessionID, secure: SecureSession, house: CurrentPolicy?, held: HeldBytes, outputs: NodeOutputs,
         wallClock: @escaping @Sendable () -> Int64
     ) {
         self.id = id
         self.secure = secure
-        self.policy = policy
+        self.house = house
         self.outputs = outputs
         self.wallClock = wallClock
         streams = PeerStreams(session: id, secure: secure, held: held, outputs: outputs)
@@ -81,53 +85,76 @@ final class PeerSession {
 
     // MARK: What is asked of us
 
-    /// Answers a call that any session answers, or that a friend may make; `false` for all others.
+    /// Answers a call that any session answers, or that this peer may make; `false` for all others.
     private func serve(_ request: Request) -> Bool {
-        switch request.name.joined(separator: ".") {
-        case "whoami":
+        switch request.name {
+        case ["whoami"]:
             reply(to: request, ["id": .string(secure.peer?.id ?? "")])
-        case "tunnel.ping":
+        case ["tunnel", "ping"]:
             reply(to: request, .integer(wallClock()))
-        case "service.list":
-            reply(to: request, .array((policy?.services ?? []).map { .string($0) }))
-        case "service.open":
-            openService(request)
-        case "echo":
-            admit(.newEcho, request)
         default:
-            return false
+            guard let house, let peer = secure.peer, let standing = house.standing(of: peer) else {
+                return false
+            }
+            switch standing {
+            case .friend: return serve(request, of: peer, in: house)
+            case .invite: return serve(request, ofInvite: peer)
+            }
         }
         return true
     }
 
-    private func openService(_ request: Request) {
-        let name = request.arguments.first?["name"]?.string
-        guard let name, let policy, policy.services.contains(name), let friend = secure.peer else {
-            secure.muxrpc.fail(request.stream, message: NodeErrorText.unknownService)
-            if let friend = secure.peer {
-                outputs.append(.happened(.unknownService(ConnectRefusal.cut(name ?? ""), friend)))
-            }
-            return
+    /// Ends a call or a stream that is not offered to this peer, in the words of a manifest without it.
+    func refuse(_ request: Request) {
+        let message = NodeErrorText.noSuchMethod(request.name)
+        if request.kind == .async {
+            secure.muxrpc.fail(request.number, message: message)
+        } else {
+            secure.muxrpc.fail(request.stream, message: message)
         }
-        let end = PeerStreams.End.service(ServiceStream(isOpener: false, localEnd: .connecting))
-        guard let key = admit(end, request) else { return }
-        outputs.append(.connectService(key, name: name, friend: friend))
     }
 
-    @discardableResult
-    private func admit(_ end: PeerStreams.End, _ request: Request) -> StreamKey? {
-        guard streams.count < PeerStreams.limit else {
-            secure.muxrpc.fail(request.stream, message: NodeErrorText.tooManyStreams)
-            return nil
-        }
-        return streams.insert(end, on: request.stream)
-    }
-
-    private func reply(to request: Request, _ value: JSONValue) {
+    func reply(to request: Request, _ value: JSONValue) {
         do {
             try secure.muxrpc.reply(to: request.number, with: value)
         } catch {
-            secure.muxrpc.fail(request.number, message: "the answer cannot be sent")
+            secure.muxrpc.fail(request.number, message: NodeErrorText.unsendable)
+        }
+    }
+
+    // MARK: Questions
+
+    /// Puts a call to the owner, unless too many are unanswered.
+    func ask(_ kind: Question.Kind, for request: Request, of peer: PublicKey) {
+        lastQuestion += 1
+        questions[lastQuestion] = request
+        let id = QuestionID(session: self.id, ordinal: lastQuestion)
+        outputs.append(.asked(Question(id: id, peer: peer, kind: kind)))
+    }
+
+    /// Whether one more question may be put to the owner; the call is answered where not.
+    func hasRoomForQuestion(_ request: Request) -> Bool {
+        guard questions.count >= Question.limit else { return true }
+        secure.muxrpc.fail(request.number, message: NodeErrorText.tooManyQuestions)
+        return false
+    }
+
+    /// Answers a question; does nothing where it was answered, or its session says goodbye.
+    func answer(_ question: QuestionID, with answer: Answer) {
+        guard let request = questions.removeValue(forKey: question.ordinal) else { return }
+        switch answer {
+        case .value(let value):
+            reply(to: request, value)
+        case .secret(let json):
+            do {
+                try json.withSpan { span throws(MuxRPCError) in
+                    try secure.reply(to: request.number, withSecret: span)
+                }
+            } catch {
+                secure.muxrpc.fail(request.number, message: NodeErrorText.unsendable)
+            }
+        case .failure(let message):
+            secure.muxrpc.fail(request.number, message: message)
         }
     }
 }

@@ -205,6 +205,15 @@ final class PeerStreams {
         forget(key.stream, .local(message))
     }
 
+    /// Ends the streams of those of our services that are not to be used any more.
+    func endServices(message: String, where isOver: (String) -> Bool) {
+        for entry in entries.values {
+            if case .service(let service) = entry.end, let name = service.name, isOver(name) {
+                abort(entry.key, message: message)
+            }
+        }
+    }
+
     // MARK: Settling
 
     /// Hands on what arrived and sends what may be sent: once after every round of input.

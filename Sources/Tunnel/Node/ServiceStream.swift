@@ -18,6 +18,8 @@ final class ServiceStream {
 
     /// Which side opened the stream, and so ends it once both have said all.
     let isOpener: Bool
+    /// The name of the service of ours that it leads to, if it does.
+    let name: String?
     var localEnd: LocalEnd
 
     private(set) var credit = SendCredit()
@@ -38,8 +40,9 @@ final class ServiceStream {
     private(set) var sentByteCount = 0
     private(set) var receivedByteCount = 0
 
-    init(isOpener: Bool, localEnd: LocalEnd) {
+    init(isOpener: Bool, localEnd: LocalEnd, name: String? = nil) {
         self.isOpener = isOpener
+        self.name = name
         self.localEnd = localEnd
     }
 

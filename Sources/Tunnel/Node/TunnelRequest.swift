@@ -1,3 +1,4 @@
+internal import Blinding
 internal import MuxRPC
 internal import Multiserver
 internal import Sodium
@@ -21,9 +22,19 @@ struct TunnelRequest {
         instance = fields?["instance"] ?? .null
     }
 
-    /// Whether it is this node that is meant, behind this portal.
+    /// Whether it is this node that is meant, behind this portal, by its id.
     func isMeant(for node: PublicKey, through portal: PublicKey) -> Bool {
-        target == node.id && (self.portal == .null || self.portal.string == portal.id)
+        target == node.id && isMeant(through: portal)
+    }
+
+    /// The token by which somebody behind this portal is meant; `nil` for every other target, whatever it is.
+    func token(through portal: PublicKey) -> PairToken? {
+        guard let target, isMeant(through: portal) else { return nil }
+        return try? PairToken(target: target)
+    }
+
+    private func isMeant(through portal: PublicKey) -> Bool {
+        (self.portal == .null || self.portal.string == portal.id)
             && (instance == .null || instance.integer == 0)
     }
 }

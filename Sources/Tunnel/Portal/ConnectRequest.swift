@@ -1,3 +1,4 @@
+public import Blinding
 public import MuxRPC
 internal import Multiserver
 public import Sodium
@@ -7,10 +8,12 @@ public import Sodium
 /// Every field is forwarded untouched, those that nobody knows included: ssb-tunnel's endpoints need `instance`,
 /// ssb-room's need `portal`, and a later program may need something else.
 public struct ConnectRequest: Equatable, Sendable {
-    /// Whom the client wants to reach; `nil` where the text names nobody who could be announced.
-    public let target: PublicKey?
+    /// Whom the client wants to reach.
+    public let target: ConnectTarget
     /// The target as the client wrote it, cut to ``ConnectRefusal/targetByteLimit``.
     public let targetText: String
+    /// Whether the client gave a token, or something like one, and so no name.
+    public let isByToken: Bool
     /// The argument of the call to the endpoint (hop 2).
     public let forwarded: JSONValue
 
@@ -32,10 +35,32 @@ public struct ConnectRequest: Equatable, Sendable {
         }
         if fields["instance"] ?? .null == .null { fields["instance"] = 0 }
         fields["origin"] = .string(caller.id)
-        target = try? PublicKey(id: text)
+        target = ConnectTarget(text)
+        isByToken = PairToken.isToken(target: text)
         targetText = ConnectRefusal.cut(text)
         forwarded = .object(fields)
-        if target == caller { throw .toSelf }
+        if target == .id(caller) { throw .toSelf }
+    }
+}
+
+/// What stands in the place of a target.
+public enum ConnectTarget: Hashable, Sendable {
+    /// The id of somebody who may have announced openly.
+    case id(PublicKey)
+    /// A token that somebody may have announced hidden.
+    case token(PairToken)
+    /// Neither, spoilt ids and tokens included: nobody can have announced that.
+    case nobody
+
+    /// Reads a target.
+    public init(_ text: String) {
+        if let token = try? PairToken(target: text) {
+            self = .token(token)
+        } else if let peer = try? PublicKey(id: text) {
+            self = .id(peer)
+        } else {
+            self = .nobody
+        }
     }
 }
 
@@ -51,6 +76,8 @@ public enum ConnectRefusal: Error, Equatable, Sendable {
     case unreachable(String)
     /// The client has as many tunnels as one connection may.
     case tooManyTunnels
+    /// The portal connects members, and the client is none.
+    case membersOnly
 
     /// How much of the target's text is echoed, in bytes; an id has 53.
     public static let targetByteLimit = 128
@@ -63,7 +90,14 @@ public enum ConnectRefusal: Error, Equatable, Sendable {
         case .toSelf: "can't connect to self"
         case .unreachable(let target): "could not connect to:\(target)"
         case .tooManyTunnels: "too many tunnels"
+        case .membersOnly: PortalMessage.membersCall
         }
+    }
+
+    /// What the log is told: the same, without the target, which may be a token.
+    public var reason: String {
+        guard case .unreachable = self else { return message }
+        return "could not connect"
     }
 
     /// The text up to the limit, cut between two characters.

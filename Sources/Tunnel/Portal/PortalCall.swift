@@ -1,11 +1,15 @@
 public import MuxRPC
+internal import Multiserver
+public import Sodium
 
 /// What a peer asks of a portal.
 public enum PortalCall: Equatable, Sendable {
     /// `tunnel.announce`: list me, and call me when somebody connects.
     case announce
-    /// `tunnel.announce` with arguments that this portal cannot follow; the answer to give.
-    case refusedAnnounce(String)
+    /// `tunnel.announce` that asks to be hidden: call me when somebody names one of these tokens, not yet read.
+    case announceHidden([JSONValue])
+    /// `tunnel.announce` with arguments that nobody should follow: announcing openly could betray the peer.
+    case malformedAnnounce
     /// `tunnel.leave`.
     case leave
     /// `tunnel.connect`, and `room.connect`, which go-ssb-room takes for the same.
@@ -14,7 +18,7 @@ public enum PortalCall: Equatable, Sendable {
     case endpoints
     /// `room.attendants`: all ids, then who joins and leaves.
     case attendants
-    /// `room.members`: nobody, so far.
+    /// `room.members`: who belongs to the portal, for those who do.
     case members
     /// `room.metadata` and `tunnel.isRoom`, which answers the same in go-ssb-room.
     case metadata
@@ -22,6 +26,8 @@ public enum PortalCall: Equatable, Sendable {
     case ping
     /// `whoami`.
     case whoAmI
+    /// `invite.use`: let this key in; `nil` where the arguments name none.
+    case useInvite(PublicKey?)
 
     /// What a portal offers.
     ///
@@ -40,6 +46,7 @@ public enum PortalCall: Equatable, Sendable {
         "room.attendants": .source,
         "room.members": .source,
         "room.connect": .duplex,
+        "invite.use": .async,
     ]
 
     /// Reads a request; `nil` for a name that is not in ``manifest``.
@@ -54,22 +61,45 @@ public enum PortalCall: Equatable, Sendable {
         case "room.metadata", "tunnel.isRoom": self = .metadata
         case "tunnel.ping": self = .ping
         case "whoami": self = .whoAmI
+        case "invite.use":
+            let feed = request.arguments.first?["feed"]?.string
+            self = .useInvite(feed.flatMap { try? PublicKey(id: $0) })
         default: return nil
         }
     }
 
+    /// What a portal names among its features that takes hidden announcements and calls by token.
+    public static let hidingFeature = "companionway1"
+
     /// What is answered to ``metadata``.
     ///
     /// Source of the form: rooms2, "Metadata".
-    public static func metadata(name: String) -> JSONValue {
-        ["name": .string(name), "membership": false, "features": ["tunnel", "room1"]]
+    public static func metadata(name: String, isMember: Bool) -> JSONValue {
+        [
+            "name": .string(name), "membership": .bool(isMember),
+            "features": ["tunnel", "room1", .string(hidingFeature)],
+        ]
     }
 
-    /// Whoever wants to be hidden must not be announced openly, so an announcement that asks for it is refused.
+    /// What is answered to ``members``: lists of a thousand, sorted.
+    ///
+    /// Source of the form: go-ssb-room, `room.members`.
+    public static func lists(of members: Set<PublicKey>) -> [JSONValue] {
+        let entries = members.map(\.id).sorted().map { id -> JSONValue in ["id": .string(id)] }
+        return stride(from: 0, to: entries.count, by: listCount).map { start in
+            .array(Array(entries[start..<min(start + listCount, entries.count)]))
+        }
+    }
+
+    private static let listCount = 1000
+
+    /// Only what is plainly open, or plainly hidden, is followed.
     private static func announcement(_ arguments: [JSONValue]) -> PortalCall {
         let options = arguments.first ?? .null
-        let hidden = options["hidden"] ?? .null
-        let isOpen = (hidden == .null || hidden == .bool(false)) && options["tokens"] == nil
-        return isOpen ? .announce : .refusedAnnounce("this portal does not know hidden announcements")
+        switch (options["hidden"] ?? .null, options["tokens"]) {
+        case (.null, nil), (.bool(false), nil): return .announce
+        case (.bool(true), .array(let tokens)?): return .announceHidden(tokens)
+        default: return .malformedAnnounce
+        }
     }
 }

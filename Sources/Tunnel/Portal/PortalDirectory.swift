@@ -1,3 +1,4 @@
+internal import Blinding
 internal import Multiserver
 public import Sodium
 
@@ -10,6 +11,9 @@ public import Sodium
 /// to be ended. One exception is ours: a subscription, which announces only because ssb-room's clients never do
 /// it otherwise, does not displace what another connection has announced explicitly. Else listing the endpoints
 /// under one's own key would throw out one's running node.
+///
+/// A connection that announces itself hidden is in no list and not found by its id, whatever it subscribes to.
+/// Whoever is not there, is hidden, or is asked for by an unknown token is missed in the same way.
 public struct PortalDirectory: Sendable {
     /// How an identity announces itself.
     public enum Manner: Equatable, Sendable {
@@ -46,19 +50,32 @@ public struct PortalDirectory: Sendable {
     /// The subscribers that know everything, and are to be awakened by the next change.
     private var contented: Set<ConnectionID> = []
 
-    /// Who is there.
+    /// Who is there openly.
     public private(set) var attendance = Attendance()
 
-    /// Nobody is there.
-    public init() {}
+    /// Who is there by tokens.
+    public private(set) var hidden: HiddenDirectory
 
-    /// The connection on which an identity can be reached.
-    public func connection(of peer: PublicKey) -> ConnectionID? { announcements[peer]?.connection }
+    /// Nobody is there.
+    public init(limits: TokenLimits = TokenLimits()) { hidden = HiddenDirectory(limits: limits) }
+
+    /// The connection on which a target can be reached.
+    public func connection(of target: ConnectTarget) -> ConnectionID? {
+        switch target {
+        case .id(let peer): announcements[peer]?.connection
+        case .token(let token): hidden.connection(of: token)
+        case .nobody: nil
+        }
+    }
 
     /// A connection announces the identity that it has proved to own.
     public mutating func announce(
         _ peer: PublicKey, on connection: ConnectionID, _ manner: Manner
     ) -> Outcome {
+        if hidden.isHidden(connection) {
+            guard manner == .explicit else { return Outcome(isDone: false) }
+            hidden.remove(connection)
+        }
         guard let present = announcements[peer] else {
             announcements[peer] = Announcement(connection: connection, manner: manner)
             return changed(attendance.join(peer.id))
@@ -72,8 +89,28 @@ public struct PortalDirectory: Sendable {
         return Outcome(isDone: true, replaced: present.connection)
     }
 
-    /// A connection takes its announcement back, or is over; what another one has announced since stays.
+    /// A connection replaces its tokens, and takes back what it has announced openly.
+    ///
+    /// - Throws: ``AnnounceRefusal/tooManyTokens``, and nothing has changed.
+    public mutating func announce(
+        _ announcement: HiddenAnnouncement, of peer: PublicKey, on connection: ConnectionID,
+        from source: String
+    ) throws(AnnounceRefusal) -> Outcome {
+        try hidden.announce(announcement, on: connection, from: source)
+        var outcome = leaveOpenly(peer, on: connection)
+        outcome.isDone = true
+        return outcome
+    }
+
+    /// A connection takes its announcement back; what another one has announced since stays.
+    ///
+    /// One that was hidden stays so, with no token: its subscriptions announce nothing.
     public mutating func leave(_ peer: PublicKey, on connection: ConnectionID) -> Outcome {
+        guard !hidden.isHidden(connection) else { return Outcome(isDone: hidden.clear(connection)) }
+        return leaveOpenly(peer, on: connection)
+    }
+
+    private mutating func leaveOpenly(_ peer: PublicKey, on connection: ConnectionID) -> Outcome {
         guard announcements[peer]?.connection == connection else { return Outcome(isDone: false) }
         announcements[peer] = nil
         return changed(attendance.leave(peer.id))
@@ -82,8 +119,9 @@ public struct PortalDirectory: Sendable {
     /// A connection is over.
     public mutating func connectionClosed(_ connection: ConnectionID, of peer: PublicKey?) -> Outcome {
         contented.remove(connection)
+        hidden.remove(connection)
         guard let peer else { return Outcome(isDone: false) }
-        var outcome = leave(peer, on: connection)
+        var outcome = leaveOpenly(peer, on: connection)
         outcome.awakened.removeAll { $0 == connection }
         return outcome
     }

@@ -17,7 +17,8 @@ struct AdversarySocketTests {
 
     private func configuration(_ policy: EndpointPolicy?) throws -> NodeConnection.Configuration {
         NodeConnection.Configuration(
-            identity: try .random(), network: Self.network, policy: policy, wallClock: { 1_795_000_000_000 })
+            identity: try .random(), network: Self.network, reception: policy.map { .open($0) } ?? .none,
+            wallClock: { 1_795_000_000_000 })
     }
 
     private func dial(

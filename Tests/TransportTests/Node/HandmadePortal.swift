@@ -20,13 +20,20 @@ final class HandmadePortal {
     var isReading = true
     let network = NetworkIdentifier(FixedBytes<32>())
 
-    init(node identity: Identity, policy: EndpointPolicy?) throws {
+    convenience init(node identity: Identity, policy: EndpointPolicy?) throws {
+        try self.init(node: identity, reception: policy.map { .open($0) } ?? .none)
+    }
+
+    /// A portal in front of a node that shows it `shown`, or its own key.
+    init(
+        node identity: Identity, showing shown: Identity? = nil, reception: NodeConnection.Reception
+    ) throws {
         self.identity = try .random()
         outer = SessionPeer(answeringAs: self.identity, network: network)
         let configuration = NodeConnection.Configuration(
-            identity: identity, network: network, policy: policy, wallClock: { 7 })
+            identity: identity, network: network, reception: reception, wallClock: { 7 })
         node = try NodeConnection(
-            to: self.identity.publicKey, showing: identity, configuration: configuration, at: now)
+            to: self.identity.publicKey, showing: shown ?? identity, configuration: configuration, at: now)
         run()
     }
 

@@ -34,6 +34,8 @@ final class NodePeer: WirePeer {
     private(set) var itemEnds: [RemoteError?] = []
     private(set) var announcedCount = 0
     private(set) var announcementEnds: [RemoteError] = []
+    private(set) var tokenAnswers: [RemoteError?] = []
+    private(set) var questions: [Question] = []
     private(set) var happenings: [NodeHappening] = []
 
     convenience init(_ identity: Identity, policy: EndpointPolicy? = nil, in world: PortalWorld) throws {
@@ -49,7 +51,8 @@ final class NodePeer: WirePeer {
         self.identity = identity
         self.now = now
         let configuration = NodeConnection.Configuration(
-            identity: identity, network: network, policy: policy, wallClock: { 1_795_000_000_001 })
+            identity: identity, network: network, reception: policy.map { .open($0) } ?? .none,
+            wallClock: { 1_795_000_000_001 })
         node = try NodeConnection(to: remote, showing: identity, configuration: configuration, at: now())
     }
 
@@ -137,6 +140,8 @@ final class NodePeer: WirePeer {
         case .itemsEnded(_, let error): itemEnds.append(error)
         case .announced: announcedCount += 1
         case .announcementEnded(let error): announcementEnds.append(error)
+        case .tokensAnnounced(_, let error): tokenAnswers.append(error)
+        case .asked(let question): questions.append(question)
         case .connectService(let key, let name, let friend):
             asked.append((key, name, friend))
             switch answer {

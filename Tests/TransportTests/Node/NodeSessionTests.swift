@@ -62,7 +62,7 @@ struct NodeSessionTests {
     func strangers() throws {
         let world = try PortalWorld()
         let friend = try Identity.random()
-        let (endpoint, _) = try world.endpoint(access: .only([friend.publicKey]))
+        let (endpoint, _) = try world.endpoint(access: .only([friend.publicKey: .all]))
         let (client, _) = try world.connectNode(.random())
         let session = try client.openTunnel(to: endpoint.key)
         world.run()

@@ -1,10 +1,14 @@
+internal import Blinding
+public import Keyring
 public import Logging
 public import Multiserver
 public import NIOCore
 internal import SecretHandshake
 public import ServiceLifecycle
 public import Sodium
+internal import Synchronization
 internal import Transport
+internal import Tunnel
 
 /// A portal as a service: it listens until it is told to stop, and says goodbye then.
 public struct PortalService: Service {
@@ -18,6 +22,8 @@ public struct PortalService: Service {
         public var name: String
         /// The host in the printed addresses, where others reach it by another name than it listens at.
         public var publicHost: String?
+        /// Who may do what, and who comes by which invite; without one everybody may do everything.
+        public var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         public var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
 
@@ -47,15 +53,13 @@ public struct PortalService: Service {
 
     /// Serves until the group shuts down.
     ///
-    /// - Throws: the system's error when an address cannot be bound.
+    /// - Throws: the system's error when an address cannot be bound, or `KeyringError`.
     public func run() async throws {
         let settings = configuration.settings
-        var portalSettings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
-        if let inspector = configuration.inspector {
-            portalSettings.inspector = { inspector($0.sender, $0.body) }
-        }
-        let portal = Portal(
-            identity: configuration.identity, network: settings.network, settings: portalSettings)
+        let keyring = configuration.keyring.map { PortalKeyring(keyring: $0, logger: logger) }
+        let portal = try makePortal(keyring)
+        let watch = Task { await keyring?.watch(for: portal) }
+        defer { watch.cancel() }
         let limits = SourceLimiter.Limits(
             connections: settings.limits.connectionsPerAddress,
             handshakesPerSecond: settings.limits.handshakesPerSecondPerAddress)
@@ -80,6 +84,22 @@ public struct PortalService: Service {
         logger.debug("the portal is closed")
     }
 
+    private func makePortal(_ keyring: PortalKeyring?) throws -> Portal {
+        var settings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
+        if let inspector = configuration.inspector {
+            settings.inspector = { inspector($0.sender, $0.body) }
+        }
+        let place = PortalPlace()
+        if let keyring {
+            settings.policy = try keyring.policy()
+            settings.redeem = { invite, feed in await keyring.redeem(invite, for: feed, in: place.portal) }
+        }
+        let portal = Portal(
+            identity: configuration.identity, network: configuration.settings.network, settings: settings)
+        place.portal = portal
+        return portal
+    }
+
     /// What others dial: the host as it was written or named, the port as it came out.
     private func address(of server: PortalServer, for listen: ListenAddress) throws(AddressError)
         -> PeerAddress
@@ -87,5 +107,15 @@ public struct PortalService: Service {
         let net = try NetAddress(
             host: configuration.publicHost ?? listen.host ?? "localhost", port: UInt16(clamping: server.port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
+    }
+}
+
+/// Where a portal's settings find the portal that is made of them.
+private final class PortalPlace: Sendable {
+    private let place = Mutex<Portal?>(nil)
+
+    var portal: Portal? {
+        get { place.withLock(\.self) }
+        set { place.withLock { $0 = newValue } }
     }
 }

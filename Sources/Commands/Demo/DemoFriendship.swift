@@ -1,0 +1,102 @@
+internal import NIOCore
+internal import Node
+internal import Sodium
+
+/// The demo's steps about who is let in: an invite, a published address, a stranger, a farewell.
+struct DemoFriendship: Sendable {
+    let stage: DemoStage
+    let narrator: DemoNarrator
+    let group: any EventLoopGroup
+
+    /// The friend redeems the invite.
+    func redeemInvite(_ findings: DemoFindings) async throws {
+        try await narrator.step(
+            "An invite", "One line of text, handed over once: whoever redeems it first is a friend.",
+            watching: .owner
+        ) {
+            let code = try stage.handedOver(to: .friend)
+            try narrator.detail("code", "\(code.prefix(40))… (\(code.utf8.count) characters)")
+            _ = try await stage.run(.friend, ["join", code, "--name", "home"])
+            let friends = try await stage.run(.owner, ["friend", "list"])
+            guard friends.contains(where: { $0.contains("friend") }) else {
+                throw CommandFailure(.unexpected, "the owner's keyring does not name the friend")
+            }
+            _ = try await stage.run(.stranger, ["join", code], ending: .inviteRefused)
+            return "redeemed once; the stranger who found it later is told that it is used up"
+        }
+    }
+
+    /// The owner publishes an address, which tells its friends everything and others nothing.
+    func publishAddress(_ findings: inout DemoFindings, _ summary: inout DemoSummary) async throws {
+        try await narrator.step(
+            "An address on a billboard",
+            "It names neither the node nor the portal; keyrings of friends resolve it, dialling nobody."
+        ) {
+            guard let address = try await stage.run(.owner, ["address"]).first,
+                let owner = findings.ids[.owner]
+            else { throw CommandFailure(.unexpected, "no address was printed") }
+            findings.sealedAddress = String(address)
+            try narrator.detail("published", findings.sealedAddress)
+            let found = try await stage.run(.friend, ["resolve", findings.sealedAddress]).first ?? ""
+            guard found.contains(owner.id), found.contains(findings.portalAddress) else {
+                throw CommandFailure(.verificationFailed, "the friend resolved something else: \(found)")
+            }
+            try narrator.detail("friend", "it is home's, at \(findings.portalAddress.prefix(24))…")
+            summary.friendResolved = true
+            _ = try await stage.run(.stranger, ["portals", "add", findings.portalAddress])
+            _ = try await stage.run(
+                .stranger, ["resolve", findings.sealedAddress], ending: .notForThisKeyring)
+            try narrator.detail("stranger", "has the list of all portals, and learns nothing")
+            summary.strangerResolvedNothing = true
+            return "resolved by the friend alone; tomorrow's address will be another"
+        }
+    }
+
+    /// The stranger knows more than the address says, and gets nowhere.
+    func tryStranger(_ findings: DemoFindings, _ summary: inout DemoSummary) async throws {
+        try await narrator.step(
+            "A stranger knocks",
+            "Somebody has told it portal and owner. Whoever is hidden is not to be had by name.",
+            watching: .stranger
+        ) {
+            guard let portal = findings.portalKey, let owner = findings.ids[.owner] else {
+                throw CancellationError()
+            }
+            let address = "tunnel:\(portal.id):\(owner.id):0~shs:\(owner.base64)"
+            _ = try await stage.run(
+                .stranger, ["call", address, "whoami", "--portal", findings.portalAddress],
+                ending: .targetAbsent)
+            summary.strangerRefused = true
+            return "\"not here\", as for one that does not exist; exit code 12"
+        }
+    }
+
+    /// The owner removes the friend, who has a connection open.
+    func removeFriend(_ findings: DemoFindings, _ summary: inout DemoSummary) async throws {
+        try await narrator.step(
+            "A farewell", "The owner removes the friend, who is just using the web service.",
+            watching: .owner
+        ) {
+            let (visits, continuation) = AsyncStream.makeStream(of: Void.self)
+            let (port, group) = (findings.port, group)
+            let lastVisit = Task {
+                // Ends when the connection does, which is the point.
+                _ = try? await DemoVisitor.visit(port: port, on: group) { visitor in
+                    while !Task.isCancelled {
+                        _ = try await visitor.fetch("/ping") { _ in }
+                        continuation.yield()
+                    }
+                }
+                return ContinuousClock.now
+            }
+            for await _ in visits { break }
+            let start = ContinuousClock.now
+            _ = try await stage.run(.owner, ["friend", "remove", "friend"])
+            let time = await lastVisit.value - start
+            summary.removalSeconds = time / .seconds(1)
+            try narrator.detail("cut after", DemoNarrator.seconds(time))
+            _ = try await stage.run(.friend, ["call", "home", "whoami"], ending: .targetAbsent)
+            return "the friend is out: the portal knows its token no more; exit code 12"
+        }
+    }
+}

@@ -1,0 +1,228 @@
+internal import Blinding
+public import Keyring
+public import Logging
+internal import Multiserver
+internal import MuxRPC
+public import NIOCore
+internal import SecretHandshake
+public import Sodium
+internal import Transport
+internal import Tunnel
+
+/// Goes all the ways that a node depends on, hop by hop, and says of each what it found and what to do about it.
+public struct Doctor: Sendable {
+    /// Clocks that differ by less cannot spoil anything: values of the neighbouring days are accepted too.
+    private static let smallClockDifference: UInt64 = 3_600
+
+    private let identity: Identity
+    private let keyring: Keyring
+    private let settings: Settings
+    private let servingProcess: Int32?
+    private let logger: Logger
+    private let report: @Sendable (Finding) throws -> Void
+
+    /// A doctor; `servingProcess` is the node that serves from this keyring just now, and `report` is told each finding.
+    public init(
+        identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int32?, logger: Logger,
+        report: @escaping @Sendable (Finding) throws -> Void
+    ) {
+        self.identity = identity
+        self.keyring = keyring
+        self.settings = settings
+        self.servingProcess = servingProcess
+        self.logger = logger
+        self.report = report
+    }
+
+    private var caller: Caller { Caller(identity: identity, network: settings.network) }
+
+    // MARK: This node
+
+    /// Looks at the keyring, at each portal of this node, and at whether this node is announced there.
+    ///
+    /// - Throws: what `report` throws.
+    public func examineNode(on eventLoop: any EventLoop) async throws {
+        try report(Finding("identity", .good, "this node is \(identity.publicKey.id)"))
+        try examineKeyring()
+        try report(
+            servingProcess.map { Finding("serve", .good, "process \($0) serves from this keyring") }
+                ?? Finding("serve", .odd, "no node serves from this keyring", remedy: "run `cway serve`"))
+        let portals = try keyring.portals().map(\.portal)
+        if portals.isEmpty {
+            try report(Finding("portals", .odd, "there is none", remedy: "run `cway portals add ADDRESS`"))
+        }
+        for portal in portals { try await examine(portal, on: eventLoop) }
+    }
+
+    private func examineKeyring() throws {
+        let (friends, invites) = (try keyring.friends(), try keyring.invites())
+        let open = invites.count { $0.closing == nil }
+        try report(
+            Finding("keyring", .good, "\(friends.count) friends, \(open) open invites, every value intact"))
+        if keyring.isCopy {
+            try report(
+                Finding(
+                    "keyring", .bad, "it is a copy, from which no node serves",
+                    remedy: "run `cway keyring restore`"))
+        }
+        if case .unconfirmed = keyring.clock {
+            try report(
+                Finding(
+                    "clock", .odd, "it has jumped by more than two days since the keyring was last open",
+                    remedy: "set the clock; a portal that agrees settles it, or --trust-clock"))
+        }
+    }
+
+    private func examine(_ portal: InvitePortal, on eventLoop: any EventLoop) async throws {
+        let address = try PeerAddress(portal)
+        let hop = "portal \(address.net.hostAndPort)"
+        guard let link = try await reach(address, hop: hop, on: eventLoop) else { return }
+        defer { Task { await link.close() } }
+        if !portal.isOpen { try await examineFeatures(of: link, hop: hop) }
+        guard servingProcess != nil else { return }
+        try await examineAnnouncement(at: portal, over: link, hop: hop)
+    }
+
+    private func examineFeatures(of link: NodeLink, hop: String) async throws {
+        let reply = try? await link.call(["room", "metadata"])
+        var knowsTokens = false
+        if case .value(let json)? = reply, let features = json["features"]?.array {
+            knowsTokens = features.contains(.string(PortalCall.hidingFeature))
+        }
+        guard !knowsTokens else { return }
+        try report(
+            Finding(
+                hop, .bad, "it cannot keep a node hidden",
+                remedy: "use another portal, or announce openly there with `cway portals open`"))
+    }
+
+    /// Calls this node as somebody whom it does not know: the hello it answers with shows that the portal can call it.
+    private func examineAnnouncement(
+        at portal: InvitePortal, over link: NodeLink, hop: String
+    ) async throws {
+        let entries = Entries(identity: identity)
+        _ = try entries.update(from: keyring, also: [], now: WallClock.seconds())
+        let epoch = Epoch(unixSeconds: WallClock.seconds())
+        let token = portal.isOpen ? nil : entries.tokens(portal: portal.key, epochs: [epoch]).keys.first
+        do {
+            let session = try await link.openTunnel(to: identity.publicKey, token: token)
+            link.closeTunnel(session)
+            try report(Finding(hop, .good, "this node is announced, and lets itself in"))
+        } catch SessionFailure.targetNotThere(let words) {
+            try report(
+                Finding(
+                    hop, .bad, "this node is not announced there (\(words))",
+                    remedy: "look at the log of `cway serve`"))
+        } catch {
+            let manner = portal.isOpen ? "under its id" : "hidden, and today's tokens lead to it"
+            try report(Finding(hop, .good, "this node is announced \(manner)"))
+        }
+    }
+
+    // MARK: A friend
+
+    /// Goes the way to a friend, through each portal that is known for them.
+    ///
+    /// - Throws: what `report` throws, or `KeyringError`.
+    public func examine(_ friend: Friend, on eventLoop: any EventLoop) async throws {
+        guard let reach = friend.reach, !reach.portals.isEmpty else {
+            try report(
+                Finding(
+                    "friend \(friend.name)", .odd, "they may reach this node, and have not invited it back",
+                    remedy: "ask them for an invite, and run `cway join CODE`"))
+            return
+        }
+        if reach.isPending {
+            try report(
+                Finding(
+                    "friend \(friend.name)", .odd, "their invite is not redeemed yet",
+                    remedy: "run `cway join CODE` again when their node is online"))
+        }
+        for portal in reach.portals {
+            try await examine(friend, at: portal, on: eventLoop)
+        }
+    }
+
+    private func examine(
+        _ friend: Friend, at portal: InvitePortal, on eventLoop: any EventLoop
+    ) async throws {
+        let address = try PeerAddress(portal)
+        let hop = "friend \(friend.name) at \(address.net.hostAndPort)"
+        guard let link = try await reach(address, hop: hop, on: eventLoop) else { return }
+        await link.close()
+        do {
+            let route = try Directory.route(to: friend.key, through: [portal], as: identity)
+            let start = ContinuousClock.now
+            let connection = try await caller.connect(route, on: eventLoop)
+            let time = ContinuousClock.now - start
+            try report(Finding(hop, .good, "connected in \(Self.text(time))"))
+            try await examineServices(over: connection, hop: hop)
+            try await examineGrant(of: friend, over: connection, hop: hop)
+            await connection.close()
+        } catch let failure as HopFailure {
+            try report(Finding(hop, .bad, "\(failure)"))
+        }
+    }
+
+    private func examineServices(over connection: PeerConnection, hop: String) async throws {
+        let reply = try? await connection.link.call(["service", "list"], on: connection.session)
+        guard case .value(let json)? = reply, let names = json.array?.compactMap(\.string) else {
+            try report(Finding(hop, .odd, "it does not say which services it offers"))
+            return
+        }
+        let words = names.isEmpty ? "it offers no service to this node" : "it offers \(names.joined(separator: ", "))"
+        try report(Finding(hop, names.isEmpty ? .odd : .good, words))
+    }
+
+    private func examineGrant(
+        of friend: Friend, over connection: PeerConnection, hop: String
+    ) async throws {
+        let visit = FriendVisit(keyring: keyring, friend: friend.key, logger: logger)
+        switch try await visit.fetchGrant(over: connection) {
+        case .taken?, .kept?:
+            try report(Finding(hop, .good, "its sealed addresses can be resolved here"))
+        case .older?:
+            try report(Finding(hop, .odd, "it gave an older grant than the one that is known"))
+        case .clocksDiffer?:
+            try report(
+                Finding(hop, .bad, "its clock and this one are more than a day apart", remedy: "set the clocks"))
+        case nil:
+            try report(Finding(hop, .odd, "it has no keyring, so it has no sealed addresses"))
+        }
+    }
+
+    // MARK: Hops
+
+    /// Dials a portal, and compares the clocks.
+    private func reach(
+        _ portal: PeerAddress, hop: String, on eventLoop: any EventLoop
+    ) async throws -> NodeLink? {
+        let start = ContinuousClock.now
+        let link: NodeLink
+        do {
+            link = try await caller.connect(toPortal: portal, on: eventLoop)
+        } catch let failure as HopFailure {
+            try report(Finding(hop, .bad, "\(failure)"))
+            return nil
+        }
+        let time = ContinuousClock.now - start
+        try report(Finding(hop, .good, "reached in \(Self.text(time))"))
+        if let theirs = await ClockCheck.unixSeconds(of: link) {
+            let ours = WallClock.seconds()
+            let difference = max(theirs, ours) - min(theirs, ours)
+            if difference >= Self.smallClockDifference {
+                try report(
+                    Finding(
+                        hop, difference > 86_400 ? .bad : .odd, "its clock and this one are \(difference) s apart",
+                        remedy: "set the clock of whichever is wrong"))
+            }
+        }
+        return link
+    }
+
+    private static func text(_ duration: Duration) -> String {
+        let milliseconds = Double(duration.nanoseconds) / 1e6
+        let tenths = (milliseconds * 10).rounded() / 10
+        return "\(tenths) ms"
+    }
+}

@@ -1,0 +1,71 @@
+internal import Blinding
+internal import Keyring
+internal import Logging
+internal import Sodium
+internal import Transport
+internal import Tunnel
+
+/// A portal's own keyring: who may do what there, and the invites by which others become members.
+///
+/// Every call may wait for the disk: use it through ``Blocking``.
+struct PortalKeyring: Sendable {
+    let keyring: Keyring
+    let logger: Logger
+
+    /// The policy of this moment.
+    func policy() throws -> PortalPolicy {
+        let policy = try keyring.policy()
+        return PortalPolicy(
+            announcers: PortalPolicy.Who(policy.announcers), callers: PortalPolicy.Who(policy.callers),
+            members: Set(try keyring.members().map(\.key)), denied: Set(try keyring.denied().map(\.key)),
+            invites: Set(try keyring.memberInvites().map(\.key.publicKey)))
+    }
+
+    /// Counts a use of an invite and makes its user a member.
+    func redeem(_ invite: PublicKey, for feed: PublicKey, in portal: Portal?) async -> RedeemOutcome {
+        do {
+            let (redemption, policy) = try await Blocking.run {
+                let redemption = try keyring.redeemMember(
+                    invite: InviteKey(invite), feed: feed, now: WallClock.seconds())
+                return (redemption, try self.policy())
+            }
+            portal?.update(policy)
+            return RedeemOutcome(redemption)
+        } catch {
+            logger.error("an invite could not be redeemed", metadata: ["reason": "\(error)"])
+            return .refused("the portal cannot do that now")
+        }
+    }
+
+    /// Gives the portal each new policy, until the task is cancelled.
+    func watch(for portal: Portal) async {
+        await KeyringWatch(keyring: keyring, logger: logger) {
+            do {
+                portal.update(try await Blocking.run { try policy() })
+            } catch {
+                logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
+            }
+        }.run()
+    }
+}
+
+extension PortalPolicy.Who {
+    init(_ who: PolicyRecord.Who) {
+        switch who {
+        case .everyone: self = .everyone
+        case .members: self = .members
+        }
+    }
+}
+
+extension RedeemOutcome {
+    init(_ redemption: MemberRedemption) {
+        switch redemption {
+        case .admitted: self = .admitted
+        case .refused(.usedUp): self = .refused(InviteAnswer.usedUp)
+        case .refused(.revoked): self = .refused(InviteAnswer.revoked)
+        case .refused(.expired): self = .refused(InviteAnswer.expired)
+        case .refused(.removed): self = .refused(InviteAnswer.removed)
+        }
+    }
+}

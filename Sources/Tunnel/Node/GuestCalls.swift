@@ -1,0 +1,78 @@
+internal import MuxRPC
+internal import Multiserver
+internal import SecureSession
+internal import Sodium
+
+/// What a peer may ask for who came through a tunnel.
+extension PeerSession {
+    /// Offers what somebody of this standing may call.
+    func offer(to standing: EndpointPolicy.Standing, in house: CurrentPolicy) {
+        secure.muxrpc.manifest = NodeManifest.inside(
+            for: standing, grantsCircle: house.policy.grantsCircle)
+    }
+
+    /// Follows a change of the policy; `false` where the peer is not to be here any more.
+    func followPolicy() -> Bool {
+        guard let house, let standing = house.standing(of: secure.peer) else { return false }
+        offer(to: standing, in: house)
+        let allowed = Set(house.policy.services(for: standing))
+        streams.endServices(message: NodeErrorText.unknownService) { !allowed.contains($0) }
+        return true
+    }
+
+    /// Whether this is a friend's call, which is answered then.
+    func serve(_ request: Request, of friend: PublicKey, in house: CurrentPolicy) -> Bool {
+        switch request.name {
+        case ["service", "list"]:
+            let names = house.policy.services(for: house.standing(of: friend))
+            reply(to: request, .array(names.map { .string($0) }))
+        case ["service", "open"]:
+            openService(request, of: friend, in: house)
+        case ["echo"]:
+            admit(.newEcho, request)
+        case ["circle", "grant"]:
+            guard house.policy.grantsCircle else { return false }
+            if hasRoomForQuestion(request) { ask(.circleGrant, for: request, of: friend) }
+        default:
+            return false
+        }
+        return true
+    }
+
+    /// Whether this is a call by which an invite is redeemed, which is answered or asked then.
+    func serve(_ request: Request, ofInvite invite: PublicKey) -> Bool {
+        guard request.name == ["invite", "use"], let house else { return false }
+        guard hasRoomForQuestion(request) else { return true }
+        guard let use = InviteUse(request.arguments) else {
+            secure.muxrpc.fail(request.number, message: NodeErrorText.invalidInviteUse)
+            return true
+        }
+        guard use.isSigned(for: house.own, invite: invite) else {
+            secure.muxrpc.fail(request.number, message: NodeErrorText.badSignature)
+            return true
+        }
+        ask(.inviteUse(feed: use.feed, signature: use.signature), for: request, of: invite)
+        return true
+    }
+
+    private func openService(_ request: Request, of friend: PublicKey, in house: CurrentPolicy) {
+        let name = request.arguments.first?["name"]?.string
+        guard let name, house.policy.services(for: house.standing(of: friend)).contains(name) else {
+            secure.muxrpc.fail(request.stream, message: NodeErrorText.unknownService)
+            outputs.append(.happened(.unknownService(ConnectRefusal.cut(name ?? ""), friend)))
+            return
+        }
+        let service = ServiceStream(isOpener: false, localEnd: .connecting, name: name)
+        guard let key = admit(.service(service), request) else { return }
+        outputs.append(.connectService(key, name: name, friend: friend))
+    }
+
+    @discardableResult
+    private func admit(_ end: PeerStreams.End, _ request: Request) -> StreamKey? {
+        guard streams.count < PeerStreams.limit else {
+            secure.muxrpc.fail(request.stream, message: NodeErrorText.tooManyStreams)
+            return nil
+        }
+        return streams.insert(end, on: request.stream)
+    }
+}
