@@ -15,15 +15,15 @@ struct FriendRenameCommand: AsyncParsableCommand {
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var argument: FriendArgument
     @Argument(help: ArgumentHelp("The name from now on: letters, digits, and . _ - in between.", valueName: "new"))
-    private var newName: String
+    private var chosenName: String
 
     func run() async throws {
         let opened = try options.openIfPresent()
         let friend = try FriendReference.friend(argument.name, in: opened)
         try opened?.perform { (keyring) throws(KeyringError) in
-            try keyring.rename(friend.key, to: newName)
+            try keyring.rename(friend.key, to: chosenName)
         }
-        try Surroundings.current.print("\(friend.name) is \(newName) now")
+        try Surroundings.current.print("\(friend.name) is \(chosenName) now")
     }
 }
 
