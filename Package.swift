@@ -58,6 +58,9 @@ let package = Package(
             swiftSettings: settings),
         .target(name: "Relay", dependencies: [nioCore], swiftSettings: settings),
         .target(
+            name: "Keyring", dependencies: ["Blinding", "LMDB", "Multiserver", "Sodium"],
+            swiftSettings: settings),
+        .target(
             name: "Tunnel",
             dependencies: [
                 "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
