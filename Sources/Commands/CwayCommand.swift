@@ -15,22 +15,26 @@ public struct CwayCommand: AsyncParsableCommand {
             config.json in the home folder, in this order.
 
             EXAMPLES
-              cway demo                                            see all of it at work, on this machine alone
-              cway portal --listen '*:8008'                        on a server that all can reach
-              cway serve --portal … --service ssh=localhost:22 …   at home: prints the tunnel address
-              cway connect tunnel:… --portal … ssh --stdio         on the road, as ssh's ProxyCommand
-              cway connect tunnel:… --portal … web --listen localhost:8080
-              cway id                                              print who this node is
-              cway call ADDRESS METHOD                             call a method of a portal or peer
-              cway speedtest ADDRESS                               measure the way to a target and back
-              cway help connect                                    explain a command
+              cway demo                                    see all of it at work, on this machine alone
+              cway portal --listen '*:8008'                on a server that all can reach
+              cway portals add net:…                       at home: announce there
+              cway invite create --label laptop            print a code for a friend, or your own laptop
+              cway serve --service ssh=localhost:22        stay reachable for friends, and for nobody else
+              cway join CODE --name home                   on the road: redeem the code
+              cway connect home ssh --ssh-config           then, as ssh's ProxyCommand
+              cway connect home web --listen localhost:8080
+              cway friend remove laptop                    when it was stolen
+              cway address                                 an address that friends alone can resolve
+              cway help connect                            explain a command
 
             EXIT CODES
             \(ExitStatus.table)
             """,
         subcommands: [
-            IDCommand.self, PortalCommand.self, ServeCommand.self, ConnectCommand.self, CallCommand.self,
-            SpeedTestCommand.self, DemoCommand.self, ConformanceCommand.self,
+            IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
+            ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self, AddressCommand.self,
+            ResolveCommand.self, KeyringCommand.self, PortalCommand.self, DemoCommand.self,
+            ConformanceCommand.self,
         ])
 
     /// Made by ArgumentParser.

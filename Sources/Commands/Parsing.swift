@@ -9,6 +9,10 @@ enum Parsing {
         try explained { try ListenAddress(text) }
     }
 
+    @Sendable static func netAddress(_ text: String) throws -> NetAddress {
+        try explained { try NetAddress(hostAndPort: text) }
+    }
+
     @Sendable static func host(_ text: String) throws -> String {
         try explained { try NetAddress(host: text, port: NetAddress.defaultPort).host }
     }

@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import Node
@@ -11,22 +12,25 @@ public struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Offer services of this machine to friends, through portals.",
         discussion: """
-            Prints this node's tunnel address whenever a portal has taken its announcement; friends give it to \
-            'cway connect'. Only those who are allowed get further than the handshake. The connection is dialled \
-            again by itself whenever it is lost.
+            Who has friends or open invites is hidden: the portal sees a pseudonym and tokens, and nobody but friends \
+            gets as far as a handshake. Prints an address for each portal that has taken the announcement: of a \
+            hidden node a sealed one, which friends resolve, else the plain one. What 'cway friend', 'invite' and \
+            'portals' change counts within a second. Lost connections are dialled again by themselves.
 
             EXAMPLES
-              cway serve --portal net:portal.example.org:8008~shs:KEY= --service ssh=localhost:22 --allow @ID=.ed25519
-              cway serve --portal … --service web=unix:/run/web.sock --allow-anyone
+              cway serve --service ssh=localhost:22 --service web=unix:/run/web.sock
+              cway serve --visible --service web=localhost:8080 --allow-anyone --portal net:portal.example.org:8008~shs:KEY=
+              cway serve --service ssh=localhost:22 --allow @ID=.ed25519 --portal net:portal.example.org:8008~shs:KEY=
             """)
 
-    @OptionGroup private var common: CommonOptions
+    @OptionGroup private var options: KeyringOptions
     @OptionGroup private var serving: ServingOptions
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The address of a portal to announce at; several are served side by side.", valueName: "address"),
+            "The address of a portal to announce at; several are served side by side.",
+            discussion: "Default: those of the settings, else those of `cway portals list`.", valueName: "address"),
         transform: DialOptions.portal)
     private var portal: [PeerAddress] = []
 
@@ -41,46 +45,49 @@ public struct ServeCommand: AsyncParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The id of a friend who may connect; may be given several times.", valueName: "@id"),
+            "The id of somebody who may connect beside the friends of the keyring; may be given several times.",
+            valueName: "@id"),
         transform: Parsing.id)
     private var allow: [PublicKey] = []
 
     @Flag(name: .long, help: "Let anyone connect who knows this node's id and portal.")
     private var allowAnyone = false
 
+    @Flag(name: .long, help: "Announce this node's id at all portals, also with friends or invites.")
+    private var visible = false
+
     /// Made by ArgumentParser.
     public init() {}
 
     /// Serves until a signal.
     public func run() async throws {
-        let home = try common.preparedHome()
+        let (home, identity) = try options.owner()
+        let common = options.common
         var flags = common.flags
         flags.portals = portal
         flags.services = service
         flags.allow = allow
         flags.allowAnyone = allowAnyone ? true : nil
         let (settings, logger) = try await common.settings(in: home, flags: flags)
-        guard !settings.portals.isEmpty else {
-            throw CommandFailure(
-                .usage, "no portal: give --portal ADDRESS, the line that `cway portal` prints")
-        }
-        guard settings.allowAnyone || !settings.allow.isEmpty else {
-            throw CommandFailure(
-                .usage, "nobody may connect: give --allow @ID for each friend, or --allow-anyone")
-        }
         let names = settings.services.map(\.name)
         guard Set(names).count == names.count else {
             throw CommandFailure(.usage, "two services have the same name: give each a name of its own")
         }
-        let (identity, _) = try common.identity(in: home)
-        try await Serving.run(threads: nil, logger: logger, serving) { group in
-            settings.portals.map { portal in
-                EndpointService(
-                    .init(identity: identity, settings: settings), at: portal, group: group, logger: logger
-                ) { address in
+        let keyring = try options.keyringIfPresent(of: identity, in: home)
+        let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
+        let posture = try ServingPosture(opened, settings, isVisible: visible)
+        let lock = try posture.lock()
+        var configuration = EndpointService.Configuration(
+            identity: identity, settings: posture.settings, keyring: posture.keyring)
+        configuration.isVisible = visible
+        try await Serving.run(threads: nil, logger: logger, serving) { [configuration] group in
+            [
+                EndpointService(configuration, group: group, logger: logger) { address in
                     try Surroundings.current.print("\(address)")
                 }
-            }
+            ]
         }
+        // One node serves from a home at a time, until here.
+        _ = consume lock
     }
 }

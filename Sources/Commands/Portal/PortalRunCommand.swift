@@ -1,24 +1,24 @@
-public import ArgumentParser
+internal import ArgumentParser
 internal import Logging
 internal import Multiserver
 internal import Node
 
-/// `cway portal`: runs a portal.
-public struct PortalCommand: AsyncParsableCommand {
-    /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
-        commandName: "portal",
+/// `cway portal run`, or `cway portal` with its options.
+struct PortalRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
         abstract: "Run a portal, through which nodes behind NATs are reached.",
         discussion: """
             Prints one line when it is ready: its address, which nodes give to --portal. The portal sees who connects \
-            to whom and how much, never what. It stops in order at SIGINT or SIGTERM.
+            to whom and how much, never what. It stops in order at SIGINT or SIGTERM. Changes of its policy \
+            ('cway portal policy', 'members', 'deny') count within a second.
 
             EXAMPLES
               cway portal --listen '*:8008' --public-host portal.example.org
               cway portal --listen localhost:0        for trying things out, on any free port
             """)
 
-    @OptionGroup private var common: CommonOptions
+    @OptionGroup private var options: KeyringOptions
     @OptionGroup private var serving: ServingOptions
 
     @Option(
@@ -53,22 +53,19 @@ public struct PortalCommand: AsyncParsableCommand {
             visibility: .hidden))
     private var showFrames = 0
 
-    /// Made by ArgumentParser.
-    public init() {}
-
-    /// Serves until a signal.
-    public func run() async throws {
-        let home = try common.preparedHome()
+    func run() async throws {
+        let common = options.common
+        let opened = try options.open()
         var flags = common.flags
         flags.listen = listen
         flags.connectionsPerAddress = connectionsPerAddress
         flags.handshakesPerSecondPerAddress = handshakesPerSecond
-        let (settings, logger) = try await common.settings(in: home, flags: flags)
+        let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         guard !settings.listen.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
         }
-        let (identity, _) = try common.identity(in: home)
-        var configuration = PortalService.Configuration(identity: identity, settings: settings)
+        var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
+        configuration.keyring = opened.keyring
         configuration.publicHost = publicHost
         if showFrames > 0 {
             let printer = FramePrinter(limit: showFrames)

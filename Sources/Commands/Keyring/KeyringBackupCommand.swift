@@ -1,0 +1,31 @@
+internal import ArgumentParser
+internal import Keyring
+internal import Node
+
+/// `cway keyring backup`.
+struct KeyringBackupCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backup",
+        abstract: "Copy the keyring to a file, also while a node runs.",
+        discussion: """
+            The copy is marked as one: nothing serves from it until `cway keyring restore`. Without the vault, which is \
+            not in it, it opens no addresses; who your friends are can be read in it, so keep it where others do not \
+            look. An existing file is not overwritten.
+
+            EXAMPLES
+              cway keyring backup /mnt/usb/keyring-2026-11-23
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @Argument(help: ArgumentHelp("The file to make.", valueName: "file")) private var file: String
+
+    func run() async throws {
+        guard let opened = try options.openIfPresent() else {
+            throw CommandFailure(.notFound, "there is no keyring yet, so there is nothing to back up")
+        }
+        try opened.perform { (keyring) throws(KeyringError) in
+            try keyring.backup(to: file, now: WallClock.seconds())
+        }
+        try Surroundings.current.print("backed up to \(file)")
+    }
+}

@@ -1,0 +1,87 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Keyring
+internal import Multiserver
+internal import MuxRPC
+
+/// `cway keyring check`.
+///
+/// A store is mapped into memory, and a damaged one can end the process that touches it: a child is sent ahead.
+struct KeyringCheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Look at every page and every value of the keyring, without changing any.",
+        discussion: """
+            A node may run meanwhile. JSON is {"owner", "copied", "sequence", "vault", "friends", "invites", \
+            "entries"}; the vault is matching or lost; copied is when the copy was made, null for an original.
+
+            EXAMPLES
+              cway keyring check
+              cway keyring check --json | jq .friends
+            """)
+
+    @OptionGroup private var common: CommonOptions
+    @Flag(name: .long, help: "Print JSON.") private var json = false
+
+    @Flag(
+        name: .customLong("in-process"),
+        help: ArgumentHelp("Look at it in this process, which a damaged keyring can end.", visibility: .hidden))
+    private var isInProcess = false
+
+    func run() async throws {
+        let home = try common.preparedHome()
+        guard isInProcess else {
+            let arguments = ["keyring", "check", "--in-process", "--home", home.path] + (json ? ["--json"] : [])
+            return try Self.conclude(from: ChildCommand.run(arguments))
+        }
+        let report: KeyringReport
+        do throws(KeyringError) {
+            report = try Keyring.check(folder: home.path)
+        } catch {
+            throw CommandFailure(error)
+        }
+        try Surroundings.current.print(json ? Self.json(report).description : Self.words(report))
+        guard report.vault == .matching || report.copiedAt != nil else {
+            throw CommandFailure(
+                .keyringUnusable,
+                "the vault does not open this keyring: run `cway keyring restore`, which gives your circle a new key")
+        }
+    }
+
+    /// What a child's end says: its code where it ended by itself, a damaged keyring where a signal ended it.
+    static func conclude(from ending: ChildCommand.Ending) throws {
+        switch ending {
+        case .exited(0): return
+        // It has said why.
+        case .exited(let code): throw ExitCode(code)
+        case .killed(let signal):
+            throw CommandFailure(
+                .keyringUnusable,
+                "the keyring is damaged: looking at it ended in signal \(signal). Stop the node, move keyring.mdb and "
+                    + "keyring.vault away, and restore a backup with `cway keyring restore FILE`")
+        }
+    }
+
+    private static func words(_ report: KeyringReport) -> String {
+        let kind = report.copiedAt.map { "a copy made at \(TimeText.text($0))" } ?? "an original"
+        let vault = report.vault == .matching ? "its vault opens it" : "its vault does not open it"
+        return """
+            every page and every value is intact: \(kind), \(vault)
+            owner    \(report.owner.id)
+            friends  \(report.friendCount)
+            invites  \(report.inviteCount)
+            entries  \(report.entryCount)
+            changes  \(report.sequence)
+            """
+    }
+
+    private static func json(_ report: KeyringReport) -> JSONValue {
+        [
+            "owner": .string(report.owner.id), "copied": .time(report.copiedAt),
+            "sequence": .integer(Int64(clamping: report.sequence)),
+            "vault": .string(report.vault == .matching ? "matching" : "lost"),
+            "friends": .count(report.friendCount), "invites": .count(report.inviteCount),
+            "entries": .count(report.entryCount),
+        ]
+    }
+}

@@ -1,0 +1,76 @@
+internal import ArgumentParser
+internal import Keyring
+internal import Multiserver
+internal import Node
+internal import Sodium
+
+/// `cway portal invite`.
+struct PortalInviteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "invite",
+        abstract: "Make an invite that makes its reader a member of this portal, and print its code once.",
+        discussion: """
+            `cway portals add` and any ssb client take the code. It cannot be shown again. It names where others \
+            reach this portal: --public-host, or else where the settings say that it listens.
+
+            EXAMPLES
+              cway portal invite --label "Anna's server" --public-host portal.example.org:8008
+              cway portal invite --uses 20 --expires 30d --public-host portal.example.org:8008
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+
+    @Option(name: .long, help: ArgumentHelp("How many may redeem it.", valueName: "n")) private var uses = 1
+
+    @Option(
+        name: .long, help: ArgumentHelp("When it ends: 7d, 12h, 30m, never. Default: 7d.", valueName: "time"),
+        transform: Parsing.lifetime)
+    private var expires = Lifetime.lasting(DurationText(seconds: 7 * 86_400))
+
+    @Option(name: .long, help: ArgumentHelp("Whom it is for.", valueName: "text")) private var label = ""
+
+    @Option(
+        name: .long, help: ArgumentHelp("Where others reach this portal.", valueName: "host:port"),
+        transform: Parsing.netAddress)
+    private var publicHost: NetAddress?
+
+    func run() async throws {
+        let opened = try options.open()
+        let address = PeerAddress(net: try await place(opened), key: opened.identity.publicKey)
+        let now = WallClock.seconds()
+        let seed = try SecretKey.random()
+        try opened.perform { (keyring) throws(KeyringError) in
+            _ = try keyring.createMemberInvite(
+                label: label, uses: uses, expiry: expires.end(from: now), seed: seed, now: now)
+        }
+        let invite = PortalInvite(portal: address, seed: seed)
+        try Surroundings.current.print(invite.encoded())
+        let end = expires.end(from: now).map { "until \(TimeText.text($0))" } ?? "for ever"
+        Surroundings.current.note("May be redeemed \(uses == 1 ? "once" : "\(uses) times"), \(end).")
+    }
+
+    private func place(_ opened: OpenedKeyring) async throws(CommandFailure) -> NetAddress {
+        if let publicHost { return publicHost }
+        let common = options.common
+        let settings = try await common.settings(in: opened.home, flags: common.flags).settings
+        for listen in settings.listen {
+            if let host = listen.host, let net = try? NetAddress(host: host, port: listen.port) { return net }
+        }
+        throw CommandFailure(
+            .usage, "an invite says where others reach this portal: give --public-host HOST:PORT")
+    }
+}
+
+/// `cway portal invites`.
+struct PortalInvitesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "invites",
+        abstract: "List and revoke the invites to this portal.",
+        discussion: """
+            EXAMPLES
+              cway portal invites
+              cway portal invites revoke "Anna's server"
+            """,
+        subcommands: [PortalInvitesListCommand.self, PortalInvitesRevokeCommand.self],
+        defaultSubcommand: PortalInvitesListCommand.self)
+}

@@ -1,0 +1,111 @@
+internal import ArgumentParser
+internal import Keyring
+internal import Multiserver
+internal import MuxRPC
+internal import Node
+internal import Sodium
+
+/// `cway portal policy`.
+struct PortalPolicyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "policy",
+        abstract: "Say who may announce at this portal and call through it, or print it.",
+        discussion: """
+            Members are known by the key that they show to this portal: with `cway serve`, a pseudonym that their \
+            `cway portals list` prints. Callers show a fresh key unless they say --identify. JSON is {"announce", \
+            "call", "members", "denied"}: everyone or members, twice; a count; an array of ids.
+
+            EXAMPLES
+              cway portal policy
+              cway portal policy --announce members --call everyone
+            """)
+
+    /// Whom a portal serves, as it is written.
+    enum Who: String, CaseIterable, ExpressibleByArgument {
+        case everyone, members
+
+        init(_ audience: Audience) { self = audience == .members ? .members : .everyone }
+
+        var audience: Audience { self == .members ? .members : .everyone }
+    }
+
+    @OptionGroup private var options: KeyringOptions
+
+    @Option(name: .long, help: ArgumentHelp("Who may announce.", valueName: "who")) private var announce: Who?
+    @Option(name: .long, help: ArgumentHelp("Who may call.", valueName: "who")) private var call: Who?
+    @Flag(name: .long, help: "Print JSON.") private var json = false
+
+    func run() async throws {
+        let opened = try options.open()
+        let (policy, memberCount, denied) = try opened.perform { (keyring) throws(KeyringError) in
+            if let announce { try keyring.setAnnouncers(announce.audience) }
+            if let call { try keyring.setCallers(call.audience) }
+            return (try keyring.policy(), try keyring.members().count, try keyring.denied().map(\.key.id))
+        }
+        let (announcers, callers) = (Who(policy.announcers).rawValue, Who(policy.callers).rawValue)
+        guard !json else {
+            let document: JSONValue = [
+                "announce": .string(announcers), "call": .string(callers), "members": .count(memberCount),
+                "denied": .array(denied.map { .string($0) }),
+            ]
+            return try Surroundings.current.print(document.description)
+        }
+        var lines = ["announce  \(announcers)", "call      \(callers)", "members   \(memberCount)"]
+        lines += denied.map { "denied    \($0)" }
+        try Surroundings.current.print(lines.joined(separator: "\n"))
+    }
+}
+
+/// `cway portal deny`.
+struct PortalDenyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "deny",
+        abstract: "Serve a key in nothing any more, and close its connections.",
+        discussion: """
+            Whoever is denied may come back with another key, where everyone is served. Who is denied is in \
+            `cway portal policy`.
+
+            EXAMPLES
+              cway portal deny @ID.ed25519
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var argument: IDArgument
+
+    func run() async throws {
+        try options.open().perform { (keyring) throws(KeyringError) in
+            try keyring.deny(argument.id, now: WallClock.seconds())
+        }
+        try Surroundings.current.print("denied \(argument.id.id)")
+    }
+}
+
+/// `cway portal allow`.
+struct PortalAllowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "allow",
+        abstract: "Serve a key again that was denied.",
+        discussion: """
+            EXAMPLES
+              cway portal allow @ID.ed25519
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var argument: IDArgument
+
+    func run() async throws {
+        let wasDenied = try options.open().perform { (keyring) throws(KeyringError) in
+            try keyring.undeny(argument.id)
+        }
+        guard wasDenied else {
+            throw CommandFailure(.notFound, "\(argument.id.id) was not denied: see `cway portal policy`")
+        }
+        try Surroundings.current.print("allowed \(argument.id.id)")
+    }
+}
+
+/// The argument that is somebody's id.
+struct IDArgument: ParsableArguments, Sendable {
+    @Argument(help: ArgumentHelp("The id: @….ed25519.", valueName: "@id"), transform: Parsing.id)
+    var id: PublicKey
+}

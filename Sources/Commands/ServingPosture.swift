@@ -1,0 +1,77 @@
+internal import Keyring
+internal import Multiserver
+internal import Node
+internal import Sodium
+
+/// How a node faces the world: at which portals, hidden or not, and from which keyring.
+struct ServingPosture {
+    private let opened: OpenedKeyring?
+    /// The settings, with the keyring's portals where they name none.
+    let settings: Settings
+    /// What the endpoint asks about friends; `nil` where nobody is in the keyring, so that only ids count.
+    let keyring: Keyring?
+
+    /// Decides, and refuses what makes no sense together.
+    ///
+    /// - Throws: ``CommandFailure``: ``ExitStatus/usage``, or ``ExitStatus/keyringUnusable`` for a copy.
+    init(_ opened: OpenedKeyring?, _ settings: Settings, isVisible: Bool) throws(CommandFailure) {
+        if let keyring = opened?.keyring, keyring.isCopy { throw CommandFailure(KeyringError.isCopy) }
+        let hasCircle = try Self.hasCircle(opened)
+        guard hasCircle || settings.allowAnyone || !settings.allow.isEmpty else {
+            throw CommandFailure(
+                .usage,
+                "nobody may connect: make an invite with `cway invite create`, or give --allow @ID for each friend, or "
+                    + "--allow-anyone")
+        }
+        guard !hasCircle || isVisible || !settings.allowAnyone else {
+            throw CommandFailure(
+                .usage, "this node is hidden, because it has friends or invites, so that not anyone can connect: "
+                    + "give --visible as well as --allow-anyone, or neither")
+        }
+        self.opened = opened
+        keyring = hasCircle ? opened?.keyring : nil
+        self.settings = try Self.settings(settings, opened, isVisible: isVisible)
+    }
+
+    /// The right to serve from the keyring, to be kept while the node runs; `nil` where there is none.
+    ///
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/keyringUnusable`` when another process has it.
+    func lock() throws(CommandFailure) -> ServingLock? {
+        guard let opened else { return nil }
+        do throws(KeyringError) {
+            return try ServingLock(folder: opened.home.path)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+
+    /// Whether anybody is in the keyring for whom to be hidden.
+    private static func hasCircle(_ opened: OpenedKeyring?) throws(CommandFailure) -> Bool {
+        guard let opened else { return false }
+        return try opened.perform { (keyring) throws(KeyringError) in
+            if try keyring.friends().contains(where: { $0.admission != nil }) { return true }
+            return try keyring.invites().contains { $0.closing == nil }
+        }
+    }
+
+    /// With the portals of the keyring where there are no others; a visible node is open at all of them.
+    private static func settings(
+        _ settings: Settings, _ opened: OpenedKeyring?, isVisible: Bool
+    ) throws(CommandFailure) -> Settings {
+        let known = try opened?.perform { (keyring) throws(KeyringError) in
+            let portals = try keyring.portals().map(\.portal)
+            // So that invites and grants say where this node is reached by its id.
+            for portal in portals where isVisible && !portal.isOpen {
+                _ = try keyring.setPortal(portal.key, isOpen: true)
+            }
+            return portals
+        } ?? []
+        guard settings.portals.isEmpty else { return settings }
+        guard !known.isEmpty else {
+            throw CommandFailure(
+                .usage, "no portal: run `cway portals add ADDRESS` with the line that `cway portal` prints, or give "
+                    + "--portal ADDRESS")
+        }
+        return settings
+    }
+}
