@@ -86,6 +86,23 @@ struct PortalPolicyLiveTests {
         #expect(hidden.isDone(call))
     }
 
+    @Test("reaches nobody who may not announce any more, from the moment it is in force")
+    mutating func atOnce() throws {
+        let world = try PortalWorld()
+        // First in the world, so its call comes before the endpoints hear of the policy.
+        let (client, _) = try world.connect(.random())
+        let (open, _) = try world.connect(.random())
+        let (hidden, _) = try world.connect(.random())
+        let token = try random.tokens(1)[0]
+        _ = [try open.call("tunnel.announce"), try hidden.announce([token])]
+        world.run()
+        let streams = try [open.key.id, token.target].map { try client.connect(to: $0) }
+        world.portal.update(PortalPolicy(announcers: .members))
+        world.run()
+        #expect(streams.allSatisfy { client.ends[$0]?.hasPrefix("could not connect to:") == true })
+        #expect(open.tunnels.isEmpty && hidden.tunnels.isEmpty)
+    }
+
     @Test("takes a set back that is too large for who is no member any more")
     mutating func demotion() throws {
         let member = try Identity.random()
