@@ -127,6 +127,7 @@ final class TunnelTable {
     func end(_ stream: StreamID, _ remoteError: RemoteError?, at now: NIODeadline) {
         feed(whileBelow: .max, at: now)
         guard let tunnel = tunnels[stream] else { return }
+        if case .refusing(_, let failure) = tunnel.phase { return drop(stream, failure) }
         do throws(SecureSessionError) {
             try tunnel.session.secure.inputEnded()
             drop(stream, nil)

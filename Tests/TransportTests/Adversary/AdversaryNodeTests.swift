@@ -1,3 +1,4 @@
+import Blinding
 import Multiserver
 import NIOCore
 import Sodium
@@ -55,6 +56,28 @@ struct AdversaryNodeTests {
             if attack.depth == .callingTunnel, case .stream(let deed) = attack.misdeed {
                 let isBreach = wire.adversary.breachAnswer?.contains(#""credit""#) ?? false
                 #expect(isBreach != Self.legal.contains(deed), "\(wire.adversary)")
+            }
+            finish(wire)
+        }
+    }
+
+    @Test("as a hidden endpoint holds back every refusal, and leaves nothing behind", arguments: attacks)
+    func hiddenEndpoint(_ attack: Attack) throws {
+        for seed in Self.seeds {
+            let plan = AdversaryPlan(
+                seed: seed, role: .server, depth: attack.depth, misdeed: attack.misdeed)
+            let token = PairToken(FixedBytes([UInt8](repeating: 7, count: 32).span, at: 0))
+            let policy = EndpointPolicy(services: ["ssh"], access: .anyone)
+            let wire = try HostileWire(plan, policy: policy, token: token)
+            // At once, because the adversary calls as soon as it may.
+            _ = try wire.node.node.announce(hidden: [TokenEntry(token: token, owner: wire.portal)])
+            wire.run()
+            if attack.depth == .callingTunnel, case .handshake(let deed) = attack.misdeed {
+                #expect(deed == .earlyEnd || wire.node.node.tunnelCount == 1, "\(wire.adversary)")
+                wire.wait(.milliseconds(10_500))
+                #expect(wire.node.node.tunnelCount == 0, "\(wire.adversary)")
+            } else if attack.misdeed.consequence == .survival, attack.depth != .answeringTunnel {
+                #expect(wire.adversary.probeIsAnswered, "\(wire.adversary)")
             }
             finish(wire)
         }

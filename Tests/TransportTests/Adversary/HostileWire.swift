@@ -1,3 +1,4 @@
+import Blinding
 import Multiserver
 import NIOCore
 import SecretHandshake
@@ -20,15 +21,19 @@ final class HostileWire {
         var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
     }
 
-    init(_ plan: AdversaryPlan, policy: EndpointPolicy?) throws {
+    /// An adversary against a node with that policy; where there is a token, the node is hidden and the adversary owns it.
+    init(_ plan: AdversaryPlan, policy: EndpointPolicy?, token: PairToken? = nil) throws {
         let network = NetworkIdentifier(FixedBytes<32>())
         let (own, other) = (try Identity.random(), try Identity.random())
         var surroundings = AdversarySurroundings(network: network, identity: other, victim: own.publicKey)
         surroundings.portal = other.publicKey
+        if let token { surroundings.targetName = token.target }
         portal = other.publicKey
         adversary = AdversarialPeer(plan, in: surroundings)
-        node = try NodePeer(own, policy: policy, to: other.publicKey, network: network) { [clock] in clock.now
-        }
+        let reception = policy.map { token == nil ? NodeConnection.Reception.open($0) : .hidden($0) }
+        node = try NodePeer(
+            own, reception: reception ?? .none, to: other.publicKey, network: network
+        ) { [clock] in clock.now }
     }
 
     /// Lets everything happen that can happen at this moment.

@@ -30,6 +30,9 @@ final class HandmadePortal {
     ) throws {
         self.identity = try .random()
         outer = SessionPeer(answeringAs: self.identity, network: network)
+        outer.session.muxrpc.manifest = [
+            "tunnel.announce": .async, "tunnel.connect": .duplex, "tunnel.ping": .async,
+        ]
         let configuration = NodeConnection.Configuration(
             identity: identity, network: network, reception: reception, wallClock: { 7 })
         node = try NodeConnection(
@@ -38,12 +41,43 @@ final class HandmadePortal {
     }
 
     /// Opens a tunnel to the node and a friend's session inside it.
-    func friend(_ argument: JSONValue, of node: PublicKey) throws -> (SessionPeer, StreamID) {
+    func friend(
+        _ argument: JSONValue, of node: PublicKey, as friend: Identity? = nil
+    ) throws -> (SessionPeer, StreamID) {
         let stream = try outer.open(.duplex, "tunnel.connect", [argument])
-        let peer = try SessionPeer(.random(), to: node, network: network, framing: .tunnelled)
+        let peer = try SessionPeer(friend ?? .random(), to: node, network: network, framing: .tunnelled)
         inner[stream] = peer
         run()
         return (peer, stream)
+    }
+
+    /// Opens a tunnel to the node, for a far end that is made by hand.
+    func connect(_ argument: JSONValue) throws -> StreamID {
+        let stream = try outer.open(.duplex, "tunnel.connect", [argument])
+        run()
+        return stream
+    }
+
+    /// Sends bytes into a tunnel, and gives what comes out of it then.
+    func exchange(_ bytes: [UInt8], on stream: StreamID) -> [UInt8] {
+        outer.session.send(ByteBuffer(bytes: bytes), on: stream)
+        run()
+        return outer.takeBytes(on: stream).map { Array(buffer: $0) } ?? []
+    }
+
+    /// What the node has announced, call by call.
+    var announcements: [Request] { outer.requests.filter { $0.name == ["tunnel", "announce"] } }
+
+    /// Answers a call of the node.
+    func answer(_ request: Request, _ value: JSONValue) throws {
+        try outer.session.muxrpc.reply(to: request.number, with: value)
+        run()
+    }
+
+    /// Answers a call of the node with an error.
+    func refuse(_ request: Request, _ message: String) {
+        outer.session.muxrpc.fail(request.number, message: message)
+        run()
     }
 
     func run() {
@@ -94,6 +128,23 @@ final class HandmadePortal {
     var ended: [SessionFailure?] {
         outputs.compactMap { output -> SessionFailure?? in
             if case .ended(_, let failure) = output { .some(failure) } else { nil }
+        }
+    }
+
+    /// What was logged.
+    var happenings: [NodeHappening] {
+        outputs.compactMap { if case .happened(let happening) = $0 { happening } else { nil } }
+    }
+
+    /// What the node's owner was asked.
+    var questions: [Question] {
+        outputs.compactMap { if case .asked(let question) = $0 { question } else { nil } }
+    }
+
+    /// How announcements of tokens were answered; an empty text is a success.
+    var tokenAnswers: [String] {
+        outputs.compactMap { output -> String? in
+            if case .tokensAnnounced(_, let error) = output { error?.message ?? "" } else { nil }
         }
     }
 

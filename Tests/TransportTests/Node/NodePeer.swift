@@ -39,19 +39,23 @@ final class NodePeer: WirePeer {
     private(set) var happenings: [NodeHappening] = []
 
     convenience init(_ identity: Identity, policy: EndpointPolicy? = nil, in world: PortalWorld) throws {
-        try self.init(identity, policy: policy, to: world.portalKey, network: world.network) {
+        let reception = policy.map { NodeConnection.Reception.open($0) }
+        try self.init(
+            identity, reception: reception ?? .none, to: world.portalKey, network: world.network
+        ) {
             [unowned world] in world.now
         }
     }
 
     init(
-        _ identity: Identity, policy: EndpointPolicy?, to remote: PublicKey, network: NetworkIdentifier,
+        _ identity: Identity, reception: NodeConnection.Reception, to remote: PublicKey,
+        network: NetworkIdentifier,
         now: @escaping () -> NIODeadline
     ) throws {
         self.identity = identity
         self.now = now
         let configuration = NodeConnection.Configuration(
-            identity: identity, network: network, reception: policy.map { .open($0) } ?? .none,
+            identity: identity, network: network, reception: reception,
             wallClock: { 1_795_000_000_001 })
         node = try NodeConnection(to: remote, showing: identity, configuration: configuration, at: now())
     }
