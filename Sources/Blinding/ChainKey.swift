@@ -56,6 +56,22 @@ public struct ChainKey: ~Copyable, Sendable {
             key: try Self.derive(Self.addressNumber, from: chainKey, guarded: false), epoch: epoch)
     }
 
+    /// The key of a later day, or of the same, from one that stands in the keyring.
+    ///
+    /// Neither is guarded: a keyring advances thousands at once, and keeps none.
+    ///
+    /// - Throws: ``BlindingError/epochPassed(_:chainKey:)`` or ``BlindingError/tooManySteps(_:limit:)``.
+    public static func advance(
+        _ key: borrowing SecretKey, from epoch: Epoch, to later: Epoch
+    ) throws(BlindingError) -> SecretKey {
+        try walk(key, from: epoch, to: later, guarded: false)
+    }
+
+    /// The address key of the day of a chain key; not guarded, as neither is the chain key.
+    static func addressKey(of key: borrowing SecretKey) throws(BlindingError) -> SecretKey {
+        try derive(addressNumber, from: key, guarded: false)
+    }
+
     /// Whether both are the same key of the same day, in constant time.
     public borrowing func isEqual(to other: borrowing ChainKey) -> Bool {
         epoch == other.epoch && key.isEqual(to: other.key)
@@ -65,16 +81,22 @@ public struct ChainKey: ~Copyable, Sendable {
     /// first, because an array that grows leaves a copy behind.
     public borrowing func append(to bytes: inout [UInt8]) { key.append(to: &bytes) }
 
-    /// Walks to a later day; the keys in between are wiped at once.
     private borrowing func key(at later: Epoch, guarded: Bool) throws(BlindingError) -> SecretKey {
+        try Self.walk(key, from: epoch, to: later, guarded: guarded)
+    }
+
+    /// Walks to a later day; the keys in between are wiped at once.
+    private static func walk(
+        _ key: borrowing SecretKey, from epoch: Epoch, to later: Epoch, guarded: Bool
+    ) throws(BlindingError) -> SecretKey {
         guard later >= epoch else { throw .epochPassed(later, chainKey: epoch) }
         let stepCount = later.number - epoch.number
-        guard stepCount <= Self.stepLimit else { throw .tooManySteps(stepCount, limit: Self.stepLimit) }
+        guard stepCount <= stepLimit else { throw .tooManySteps(stepCount, limit: stepLimit) }
 
         var current = key.copy()
         for step in 0..<stepCount {
             let isLast = step == stepCount - 1
-            current = try Self.derive(Self.chainNumber, from: current, guarded: guarded && isLast)
+            current = try derive(chainNumber, from: current, guarded: guarded && isLast)
         }
         return current
     }

@@ -31,6 +31,14 @@ public struct CircleAddressing: ~Copyable, Sendable {
         self.epoch = epoch
     }
 
+    /// What writes and resolves addresses on the day of a chain key that is not guarded: an index is made of those
+    /// of thousands of circles.
+    ///
+    /// - Throws: nothing that happens, as nothing is guarded.
+    public init(chainKey: borrowing SecretKey, epoch: Epoch) throws(BlindingError) {
+        self.init(key: try ChainKey.addressKey(of: chainKey), epoch: epoch)
+    }
+
     /// The value of a target behind a portal on this day.
     ///
     /// `H("companionway/1/circle-address", T ‖ P ‖ LE64(e), key: ak_e)`.

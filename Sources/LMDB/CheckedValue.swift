@@ -68,5 +68,5 @@ public struct Entry: Hashable, Sendable {
 
 extension Span<UInt8> {
     /// The bytes, copied.
-    var array: [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
+    package var array: [UInt8] { unsafe withUnsafeBytes { unsafe Array($0) } }
 }

@@ -81,6 +81,11 @@ public final class Environment: Sendable {
         return try handle.write(tables: tables, body)
     }
 
+    /// The number of the newest commit, of whichever process.
+    ///
+    /// Read from the mapped file without a system call, so it can be asked several times a second.
+    public var stateNumber: Int { handle.stateNumber }
+
     /// Waits until everything committed is on the disk; ``write(_:)`` has done so already.
     public func sync() throws(LMDBError) {
         try handle.check(unsafe mdb_env_sync(handle.pointer, 1), "mdb_env_sync")
@@ -96,6 +101,35 @@ public final class Environment: Sendable {
     ///
     /// - Throws: ``LMDBError/exists(path:)`` rather than replace a file.
     public func copy(to path: String) throws(LMDBError) {
-        try EnvironmentOpening.copy(handle, to: path)
+        try EnvironmentOpening.copy(handle, to: path) { (_) throws(LMDBError) in }
+    }
+
+    /// Writes a copy that is changed before it gets its name, so that nobody ever sees it unchanged.
+    ///
+    /// - Throws: what `change` throws, or as ``copy(to:)``.
+    public func copy<Failure: StoreFailure>(
+        to path: String, changedBy change: (inout WriteTransaction) throws(Failure) -> Void
+    ) throws(Failure) {
+        let tables = tables
+        let tableLimit = tables.count + 1
+        let mapByteCount = handle.mapByteCount
+        try EnvironmentOpening.copy(handle, to: path) { (draft) throws(Failure) in
+            let copied: EnvironmentHandle
+            do throws(LMDBError) {
+                copied = try EnvironmentHandle(
+                    opening: draft, claim: nil, mapByteCount: mapByteCount, tableLimit: tableLimit)
+            } catch {
+                throw Failure(error)
+            }
+            let opened: [Table: MDB_dbi]
+            do throws(LMDBError) {
+                opened = try copied.read(tables: [:]) { (transaction) throws(LMDBError) in
+                    try transaction.open(Array(tables.keys), creating: false)
+                }
+            } catch {
+                throw Failure(error)
+            }
+            try copied.write(tables: opened, change)
+        }
     }
 }

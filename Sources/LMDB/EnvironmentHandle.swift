@@ -62,6 +62,14 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
         }
     }
 
+    /// The number of the newest commit, of whichever process.
+    var stateNumber: Int {
+        var status = unsafe MDB_envinfo()
+        let code = unsafe mdb_env_info(pointer, &status)
+        precondition(code == 0, "LMDB describes every open environment")
+        return unsafe status.me_last_txnid
+    }
+
     /// Throws what a code other than success means.
     func check(_ code: Int32, _ call: String) throws(LMDBError) {
         guard code != 0 else { return }

@@ -64,16 +64,34 @@ enum EnvironmentOpening {
     ///
     /// Into a file of our own making: one of LMDB's making would be open to others. Page by page rather than
     /// entry by entry, which would follow what is in the pages.
-    static func copy(_ handle: borrowing EnvironmentHandle, to path: String) throws(LMDBError) {
-        guard try SystemFile.status(of: path) == nil else { throw .exists(path: path) }
+    ///
+    /// - Parameter finish: is given the path of the draft, to change it before it is published.
+    static func copy<Failure: StoreFailure>(
+        _ handle: borrowing EnvironmentHandle, to path: String,
+        finish: (String) throws(Failure) -> Void
+    ) throws(Failure) {
         let draft = SystemFile.draft(of: path)
-        SystemFile.remove(draft)
-        defer { SystemFile.remove(draft) }
+        defer { removeDraft(draft) }
+        do throws(LMDBError) {
+            guard try SystemFile.status(of: path) == nil else { throw .exists(path: path) }
+            removeDraft(draft)
+            try write(handle, to: draft)
+        } catch {
+            throw Failure(error)
+        }
+        try finish(draft)
+        do throws(LMDBError) {
+            guard try SystemFile.publish(draft, as: path) else { throw .exists(path: path) }
+        } catch {
+            throw Failure(error)
+        }
+    }
+
+    private static func write(_ handle: borrowing EnvironmentHandle, to draft: String) throws(LMDBError) {
         let file = try SystemFile.Descriptor(
             opening: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions: 0o600)
         try handle.check(unsafe mdb_env_copyfd2(handle.pointer, file.number, 0), "mdb_env_copyfd2")
         try file.synchronize()
-        guard try SystemFile.publish(draft, as: path) else { throw .exists(path: path) }
     }
 }
 

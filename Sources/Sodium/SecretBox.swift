@@ -46,4 +46,26 @@ public enum SecretBox {
         guard isGenuine else { throw .forged }
         return message
     }
+
+    /// Seals a key, of which no copy is left behind.
+    public static func seal(
+        _ secret: borrowing SecretKey, key: borrowing SecretKey, nonce: Nonce
+    ) -> [UInt8] {
+        var message: [UInt8] = []
+        message.reserveCapacity(SecretKey.byteCount)
+        secret.append(to: &message)
+        defer { wipe(&message) }
+        return seal(message.span, key: key, nonce: nonce)
+    }
+
+    /// Opens the box of a key, of which no other copy is left behind.
+    ///
+    /// - Throws: ``SodiumError/forged``, or ``SodiumError/wrongByteCount(_:expected:)`` for what is no key.
+    public static func openKey(
+        _ box: Span<UInt8>, key: borrowing SecretKey, nonce: Nonce
+    ) throws(SodiumError) -> SecretKey {
+        var message = try open(box, key: key, nonce: nonce)
+        defer { wipe(&message) }
+        return try SecretKey(copying: message.span)
+    }
 }

@@ -1,0 +1,59 @@
+public import Blinding
+public import Sodium
+
+/// What a friend is given so that it can resolve the addresses of a circle, and find its owner.
+///
+/// Its key is a secret: the value cannot be copied and has no description.
+public struct CircleGrant: ~Copyable, Sendable {
+    /// The longest name in bytes.
+    public static let nameByteCountLimit = 64
+
+    /// What the owner's node calls itself.
+    public let name: String
+    /// Which generation of the circle it is.
+    public let generation: UInt64
+    /// The first day that the key can tell.
+    public let epoch: Epoch
+    /// The chain key of that day.
+    public let key: SecretKey
+    /// Where the owner is found, in the order in which to try; eight at most.
+    public let portals: [InvitePortal]
+
+    /// Puts the parts together.
+    ///
+    /// - Throws: ``KeyringError/badNodeName`` or ``KeyringError/tooManyPortals(_:)``.
+    public init(
+        name: String, generation: UInt64, epoch: Epoch, key: consuming SecretKey, portals: [InvitePortal]
+    ) throws(KeyringError) {
+        guard portals.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(portals.count) }
+        // It is shown on other people's terminals.
+        guard (1...Self.nameByteCountLimit).contains(name.utf8.count),
+            name.unicodeScalars.allSatisfy({ Self.isPrintable($0) })
+        else { throw .badNodeName }
+        self.name = name
+        self.generation = generation
+        self.epoch = epoch
+        self.key = key
+        self.portals = portals
+    }
+
+    private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator:
+            false
+        default: true
+        }
+    }
+}
+
+/// What became of a grant.
+public enum GrantOutcome: Hashable, Sendable {
+    /// Its key is of a later generation, or the first one.
+    case taken
+    /// Its generation was known already.
+    case kept
+    /// Its generation is older than the known one: it is ignored.
+    case older
+    /// Its day is more than one from today, so one of the two clocks is wrong: it is refused.
+    case clocksDiffer(theirs: Epoch, ours: Epoch)
+}

@@ -1,0 +1,85 @@
+internal import Blinding
+internal import LMDB
+internal import Synchronization
+
+/// Whether the clock may be believed: keys that were wiped because of a wrong one cannot be had back.
+public enum ClockVerdict: Hashable, Sendable {
+    /// It fits what it said when the keyring was last open, or a portal agreed, or the owner vouched for it.
+    case confirmed
+    /// It is more than two days from what it said when the keyring was last open, in Unix seconds.
+    case unconfirmed(lastOpened: UInt64)
+}
+
+extension ClockVerdict {
+    /// The most that the clock may move between two openings without a word from a portal, in seconds.
+    public static let jumpLimitSeconds: UInt64 = 2 * 86_400
+    /// The most that a portal's clock may differ from one that it confirms, in seconds.
+    public static let agreementSeconds: UInt64 = 86_400
+
+    /// The Unix seconds in a portal's answer to `tunnel.ping`, which is in milliseconds or in microseconds.
+    public static func unixSeconds(inPing answer: UInt64) -> UInt64 {
+        // Milliseconds of the year 5138 are microseconds of 1973.
+        let firstMicroseconds: UInt64 = 100_000_000_000_000
+        return answer >= firstMicroseconds ? answer / 1_000_000 : answer / 1_000
+    }
+}
+
+/// What a process knows about its clock.
+struct ClockState: Sendable {
+    let trustsClock: Bool
+    var verdict = ClockVerdict.confirmed
+
+    init(trustsClock: Bool) { self.trustsClock = trustsClock }
+}
+
+extension Keyring {
+    /// Whether the clock was believed when the keyring was last tidied.
+    public var clock: ClockVerdict { clockState.withLock { $0.verdict } }
+
+    /// Takes a portal's word on the clock: where it agrees within a day, the clock is confirmed and the keyring
+    /// tidied.
+    ///
+    /// - Returns: the verdict, which stays where the portal does not agree.
+    public func confirmClock(
+        portalUnixSeconds: UInt64, now: UInt64
+    ) throws(KeyringError) -> ClockVerdict {
+        let distance = max(portalUnixSeconds, now) - min(portalUnixSeconds, now)
+        if clock != .confirmed, distance <= ClockVerdict.agreementSeconds { try trustClock(now: now) }
+        return clock
+    }
+
+    /// Takes the owner's word on the clock, this once.
+    public func trustClock(now: UInt64) throws(KeyringError) { try tidy(now: now, isTrusted: true) }
+
+    /// Does what time asks for: overwrites a former key of the vault, and, unless the clock is in doubt, closes
+    /// invites that have expired, lets those go that were closed long ago, and wipes chain keys of days before
+    /// yesterday.
+    ///
+    /// Opening does this; a running node does it at the beginning of each day and hourly.
+    public func tidy(now: UInt64) throws(KeyringError) {
+        let isTrusted = clockState.withLock { $0.trustsClock }
+        try tidy(now: now, isTrusted: isTrusted)
+    }
+
+    private func tidy(now: UInt64, isTrusted: Bool) throws(KeyringError) {
+        let vault = store.vault
+        let verdict = try store.change { (transaction, change) throws(KeyringError) in
+            guard let current = try transaction.number(.vault) else { throw .vaultLost(path: vault.path) }
+            try vault.erase(allBut: current)
+            let lastOpened = try transaction.number(.opened) ?? now
+            let jump = max(now, lastOpened) - min(now, lastOpened)
+            guard isTrusted || jump <= ClockVerdict.jumpLimitSeconds else {
+                return ClockVerdict.unconfirmed(lastOpened: lastOpened)
+            }
+            try Tidying.tidyInvites(&transaction, &change, now: now)
+            try Tidying.tidyMemberInvites(&transaction, &change, now: now)
+            // Nothing older than yesterday's comes in on a day that was tidied once.
+            if Epoch(unixSeconds: now) != Epoch(unixSeconds: lastOpened) {
+                try Tidying.tidyCircles(&transaction, &change, owner: owner, now: now)
+                try transaction.set(.opened, to: now)
+            }
+            return .confirmed
+        }
+        clockState.withLock { $0.verdict = verdict }
+    }
+}

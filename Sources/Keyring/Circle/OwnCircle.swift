@@ -1,0 +1,24 @@
+internal import Blinding
+internal import LMDB
+internal import Sodium
+
+/// The circle of the keyring's owner.
+enum OwnCircle {
+    /// Begins a generation with a fresh random key, which nobody has who was not given it.
+    ///
+    /// Its number is the greater of the previous one + 1 and Unix milliseconds, so that it stays greater even
+    /// where a keyring was restored from an old copy.
+    static func startGeneration(
+        _ transaction: inout WriteTransaction, _ change: inout Change, owner: EndpointKey, now: UInt64
+    ) throws(KeyringError) {
+        let previous = try transaction.record(CircleRecord.self, owner.publicKey)
+        let (milliseconds, isTooLarge) = now.multipliedReportingOverflow(by: 1_000)
+        let generation = max(previous.map { $0.generation &+ 1 } ?? 0, isTooLarge ? 0 : milliseconds)
+        let key: SecretKey
+        do throws(SodiumError) { key = try SecretKey.random() } catch { throw .outOfGuardedMemory }
+        let circle = CircleRecord(
+            generation: generation, epoch: Epoch(unixSeconds: now), sealed: try change.seal(key))
+        try transaction.put(circle, owner.publicKey)
+        if previous != nil { change.dropSecret() }
+    }
+}

@@ -1,0 +1,84 @@
+internal import Blinding
+internal import LMDB
+internal import Sodium
+
+extension Transaction {
+    /// The friend with everything that is stored about it.
+    borrowing func friend(_ key: PublicKey) throws(KeyringError) -> Friend? {
+        guard let record = try record(FriendRecord.self, key) else { return nil }
+        return try friend(key, record)
+    }
+
+    borrowing func friend(_ key: PublicKey, _ record: FriendRecord) throws(KeyringError) -> Friend {
+        var reach = record.reach
+        if reach != nil, let circle = try self.record(CircleRecord.self, key) {
+            reach?.generation = circle.generation
+            reach?.epoch = circle.epoch
+        }
+        return Friend(
+            key: key, name: record.name, admission: record.admission, reach: reach,
+            lastSeen: try self.record(SeenRecord.self, key)?.at)
+    }
+
+    borrowing func friends() throws(KeyringError) -> [Friend] {
+        var friends: [Friend] = []
+        try forEach(FriendRecord.self) { (key, record) throws(KeyringError) in
+            friends.append(try friend(key, record))
+            return .next
+        }
+        return friends
+    }
+}
+
+extension Transaction where Access == Writing {
+    /// Stores a friend that is not there yet, under a name that nobody has.
+    mutating func insert(_ record: FriendRecord, _ key: PublicKey) throws(KeyringError) {
+        try put(NameRecord(key: key), Array(record.name.utf8))
+        try put(record, key)
+    }
+
+    /// Gives a friend another name.
+    mutating func rename(
+        _ key: PublicKey, _ record: inout FriendRecord, to name: String
+    ) throws(KeyringError) {
+        guard name != record.name else { return }
+        try checkFree(name)
+        try drop(NameRecord.self, Array(record.name.utf8))
+        record.name = name
+        try insert(record, key)
+    }
+
+    /// Checks that a name is one, and nobody's.
+    borrowing func checkFree(_ name: String) throws(KeyringError) {
+        guard Petname.isValid(name) else { throw .badName(name) }
+        guard try record(NameRecord.self, Array(name.utf8)) == nil else { throw .nameTaken(name) }
+    }
+
+    /// Removes everything that is stored about a friend but its tombstone.
+    ///
+    /// - Returns: whether a secret was among it.
+    mutating func forget(_ key: PublicKey, _ record: FriendRecord) throws(KeyringError) -> Bool {
+        try drop(FriendRecord.self, key)
+        try drop(NameRecord.self, Array(record.name.utf8))
+        try drop(SeenRecord.self, key)
+        if record.admission != nil { try Ghost.add(1, &self) }
+        let hadCircle = try drop(CircleRecord.self, key)
+        let hadSeed = try drop(PendingRecord.self, key)
+        return hadCircle || hadSeed
+    }
+
+    /// Closes an invite that is open.
+    ///
+    /// - Returns: whether it was.
+    @discardableResult
+    mutating func close(
+        _ key: InviteKey, _ reason: Closing.Reason, now: UInt64
+    ) throws(KeyringError) -> Bool {
+        guard var invite = try record(StoredInvite.self, key.publicKey), invite.closing == nil else {
+            return false
+        }
+        invite.closing = Closing(reason: reason, at: now)
+        try put(invite, key.publicKey)
+        return true
+    }
+}

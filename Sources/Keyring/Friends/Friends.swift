@@ -1,0 +1,136 @@
+internal import Blinding
+internal import LMDB
+public import Sodium
+
+extension Keyring {
+    /// Everybody in the keyring, by name.
+    public func friends() throws(KeyringError) -> [Friend] {
+        let friends = try store.read { (transaction) throws(KeyringError) in try transaction.friends() }
+        return friends.sorted { $0.name < $1.name }
+    }
+
+    /// The friend with a name.
+    public func friend(named name: String) throws(KeyringError) -> Friend? {
+        guard Petname.isValid(name) else { return nil }
+        return try store.read { (transaction) throws(KeyringError) in
+            guard let found = try transaction.record(NameRecord.self, Array(name.utf8)) else { return nil }
+            return try transaction.friend(found.key)
+        }
+    }
+
+    /// The friend with a key.
+    public func friend(_ key: PublicKey) throws(KeyringError) -> Friend? {
+        try store.read { (transaction) throws(KeyringError) in try transaction.friend(key) }
+    }
+
+    /// Lets somebody in by id, without an invite; who is in already gets these services instead of the former.
+    ///
+    /// - Parameter name: what to call it; `nil` for the name that it has, or one that is made of its key.
+    /// - Throws: ``KeyringError/ownKey``, ``KeyringError/unusableKey``, ``KeyringError/badName(_:)`` or
+    ///   ``KeyringError/nameTaken(_:)`` among others.
+    @discardableResult
+    public func admit(
+        _ key: PublicKey, name: String? = nil, services: ServiceGrant, now: UInt64
+    ) throws(KeyringError) -> Friend {
+        try checkUsable(key)
+        let services = try services.checked()
+        return try store.change { (transaction, change) throws(KeyringError) in
+            var record = try transaction.obtain(key, name: name)
+            if record.admission == nil {
+                record.admission = Admission(
+                    services: services, invite: nil, since: now, sequence: change.sequence)
+                try Ghost.giveWay(&transaction)
+            }
+            record.admission?.services = services
+            try transaction.put(record, key)
+            change.mark()
+            return try transaction.friend(key, record)
+        }
+    }
+
+    /// Changes what a friend may open.
+    ///
+    /// - Throws: ``KeyringError/noSuchFriend`` or ``KeyringError/notAdmitted(name:)`` among others.
+    public func allow(_ key: PublicKey, services: ServiceGrant) throws(KeyringError) {
+        let services = try services.checked()
+        try store.change { (transaction, change) throws(KeyringError) in
+            guard var record = try transaction.record(FriendRecord.self, key) else { throw .noSuchFriend }
+            guard record.admission != nil else { throw .notAdmitted(name: record.name) }
+            guard record.admission?.services != services else { return }
+            record.admission?.services = services
+            try transaction.put(record, key)
+            change.mark()
+        }
+    }
+
+    /// Gives a friend another name.
+    ///
+    /// - Throws: ``KeyringError/noSuchFriend``, ``KeyringError/badName(_:)`` or ``KeyringError/nameTaken(_:)``
+    ///   among others.
+    public func rename(_ key: PublicKey, to name: String) throws(KeyringError) {
+        try store.change { (transaction, change) throws(KeyringError) in
+            guard var record = try transaction.record(FriendRecord.self, key) else { throw .noSuchFriend }
+            guard record.name != name else { return }
+            try transaction.rename(key, &record, to: name)
+            change.mark()
+        }
+    }
+
+    /// Notes that a friend was seen; not a change with a number of its own.
+    public func markSeen(_ key: PublicKey, now: UInt64) throws(KeyringError) {
+        try store.change { (transaction, _) throws(KeyringError) in
+            guard try transaction.record(FriendRecord.self, key) != nil else { return }
+            try transaction.put(SeenRecord(at: now), key)
+        }
+    }
+
+    /// Removes somebody, in one transaction: the relation both ways, the invite that it came by, and the circle's
+    /// key, which it knows; a tombstone stays, so that no invite made before admits it again.
+    ///
+    /// The caller then drops its tokens at every portal, and closes its sessions.
+    ///
+    /// - Returns: what was known about it.
+    /// - Throws: ``KeyringError/noSuchFriend`` among others.
+    @discardableResult
+    public func remove(_ key: PublicKey, now: UInt64) throws(KeyringError) -> Friend {
+        try store.change { (transaction, change) throws(KeyringError) in
+            guard let record = try transaction.record(FriendRecord.self, key) else { throw .noSuchFriend }
+            let friend = try transaction.friend(key, record)
+            if try transaction.forget(key, record) { change.dropSecret() }
+            try transaction.put(TombstoneRecord(sequence: change.sequence), key)
+            if let invite = record.admission?.invite { try transaction.close(invite, .revoked, now: now) }
+            // Who was never let in was never given the circle's key.
+            if record.admission != nil {
+                try OwnCircle.startGeneration(&transaction, &change, owner: owner, now: now)
+            }
+            change.mark()
+            return friend
+        }
+    }
+
+    /// Refuses keys with which nothing can be agreed on, before they become a friend's.
+    func checkUsable(_ key: PublicKey) throws(KeyringError) {
+        guard key != owner.publicKey else { throw .ownKey }
+        do throws(SodiumError) { _ = try key.agreementKey() } catch { throw .unusableKey }
+    }
+}
+
+extension Transaction where Access == Writing {
+    /// The record of a friend, stored under its name; made where there is none.
+    mutating func obtain(_ key: PublicKey, name: String?) throws(KeyringError) -> FriendRecord {
+        if var record = try record(FriendRecord.self, key) {
+            if let name { try rename(key, &record, to: name) }
+            return record
+        }
+        let chosen: String
+        if let name {
+            try checkFree(name)
+            chosen = name
+        } else {
+            chosen = try Petname.free(Petname.fallback(key), self)
+        }
+        let record = FriendRecord(name: chosen)
+        try insert(record, key)
+        return record
+    }
+}

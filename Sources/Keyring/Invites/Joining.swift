@@ -1,0 +1,109 @@
+public import Blinding
+internal import LMDB
+internal import Sodium
+
+extension Keyring {
+    /// Accepts an invite: stores the one who made it, pending, and the seed until the invite is redeemed.
+    ///
+    /// Stored before anything is dialled, so that a redeem that was cut short can be resumed.
+    ///
+    /// - Throws: ``KeyringError/ownKey`` for one's own invite, ``KeyringError/badName(_:)`` or
+    ///   ``KeyringError/nameTaken(_:)`` among others.
+    @discardableResult
+    public func beginJoin(
+        _ code: borrowing InviteCode, name: String? = nil, now: UInt64
+    ) throws(KeyringError) -> Friend {
+        let key = code.endpoint.publicKey
+        try checkUsable(key)
+        let invite: Identity
+        do throws(BlindingError) { invite = try code.identity() } catch { throw .outOfGuardedMemory }
+        let (expiry, portals) = (code.expiry, code.portals)
+        return try store.change { (transaction, change) throws(KeyringError) in
+            var record = try transaction.obtain(key, name: name)
+            var reach = record.reach ?? Reach(portals: portals, isPending: true)
+            reach.portals = portals
+            reach.isPending = true
+            record.reach = reach
+            // The seed of an invite that was accepted before and is given up for this one.
+            if try transaction.record(PendingRecord.self, key) != nil { change.dropSecret() }
+            let pending = PendingRecord(
+                expiry: expiry, portals: portals, sealed: try change.seal(invite.seed()))
+            try transaction.put(pending, key)
+            try transaction.put(record, key)
+            change.mark()
+            return try transaction.friend(key, record)
+        }
+    }
+
+    /// The invite of an endpoint that has yet to be redeemed; `nil` when there is none.
+    public func pendingInvite(of endpoint: EndpointKey) throws(KeyringError) -> InviteCode? {
+        try store.readSecrets { (transaction, key) throws(KeyringError) -> InviteCode? in
+            guard let pending = try transaction.record(PendingRecord.self, endpoint.publicKey) else {
+                return nil
+            }
+            guard let seed = pending.sealed.opened(under: key) else {
+                throw .vaultLost(path: store.vault.path)
+            }
+            do throws(InviteCodeError) {
+                return try InviteCode(
+                    endpoint: endpoint, seed: seed, expiry: pending.expiry, portals: pending.portals)
+            } catch {
+                throw .invite(error)
+            }
+        }
+    }
+
+    /// Notes that an invite was redeemed; its seed is wiped. ``take(_:from:now:)`` does the same.
+    public func completeJoin(of endpoint: EndpointKey, now: UInt64) throws(KeyringError) {
+        try store.change { (transaction, change) throws(KeyringError) in
+            guard var record = try transaction.record(FriendRecord.self, endpoint.publicKey) else {
+                throw .noSuchFriend
+            }
+            if try transaction.completeJoin(&record, endpoint.publicKey, &change) {
+                try transaction.put(record, endpoint.publicKey)
+            }
+        }
+    }
+
+    /// Gives up an invite that was not redeemed; its seed is wiped, and with it whoever was in the keyring for
+    /// nothing else.
+    ///
+    /// - Returns: whether there was one.
+    @discardableResult
+    public func abandonJoin(of endpoint: EndpointKey) throws(KeyringError) -> Bool {
+        let key = endpoint.publicKey
+        return try store.change { (transaction, change) throws(KeyringError) in
+            guard var record = try transaction.record(FriendRecord.self, key),
+                record.reach?.isPending == true
+            else { return false }
+            change.dropSecret()
+            try transaction.drop(PendingRecord.self, key)
+            if try transaction.record(CircleRecord.self, key) != nil {
+                record.reach?.isPending = false
+            } else {
+                record.reach = nil
+            }
+            if record.reach == nil, record.admission == nil {
+                _ = try transaction.forget(key, record)
+            } else {
+                try transaction.put(record, key)
+            }
+            return true
+        }
+    }
+}
+
+extension Transaction where Access == Writing {
+    /// Ends the pending state of a friend's record, which the caller stores.
+    ///
+    /// - Returns: whether it was pending.
+    mutating func completeJoin(
+        _ record: inout FriendRecord, _ key: PublicKey, _ change: inout Change
+    ) throws(KeyringError) -> Bool {
+        if try drop(PendingRecord.self, key) { change.dropSecret() }
+        guard record.reach?.isPending == true else { return false }
+        record.reach?.isPending = false
+        change.mark()
+        return true
+    }
+}

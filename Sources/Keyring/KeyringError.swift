@@ -1,0 +1,163 @@
+public import Blinding
+public import LMDB
+public import Sodium
+
+/// Why a keyring is not opened, or does not do what it is asked.
+public enum KeyringError: Error, Equatable, Sendable {
+    // The files.
+    /// There is no keyring, though one was expected.
+    case missing(path: String)
+    /// Its vault is there, so there was one.
+    case storeLost(path: String)
+    /// The store is not opened, read or written.
+    case store(LMDBError)
+    /// A record of a table makes no sense, though it is as it was written.
+    case damagedRecord(table: String)
+    /// Its tables do not agree with each other; in words, what is wrong.
+    case inconsistent(String)
+    /// The vault is missing, damaged, or another keyring's.
+    case vaultLost(path: String)
+    /// Others may read or write the vault, or it is no ordinary file.
+    case vaultExposed(path: String, permissions: Int)
+    /// It belongs to another identity.
+    case otherOwner(PublicKey, expected: PublicKey)
+    /// It is a copy of another one, which may still be in use.
+    case isCopy
+    /// Another process serves from it; `nil` for one that has not said its number yet.
+    case alreadyServing(pid: Int?)
+    /// The system refused a call, with this code.
+    case system(path: String, call: String, code: Int32)
+    /// Guarded memory could not be had.
+    case outOfGuardedMemory
+
+    // The clock.
+    /// The clock is too far from the day of the keys.
+    case wrongClock(today: Epoch, key: Epoch)
+
+    // What was asked.
+    /// No friend has the key or the name.
+    case noSuchFriend
+    /// The friend may not reach the owner, so there is nothing to allow.
+    case notAdmitted(name: String)
+    /// A name that cannot be told from an address, or printed.
+    case badName(String)
+    /// Another friend is called so.
+    case nameTaken(String)
+    /// The owner's own key.
+    case ownKey
+    /// A public key that no key pair has.
+    case unusableKey
+    /// The parts do not make an invite.
+    case invite(InviteCodeError)
+    /// There is an invite with this seed already.
+    case seedUsed
+    /// An invite admits at least one and not more than ``InviteDraft/useLimit``.
+    case badUseCount(Int)
+    /// It would be over before it begins.
+    case expiryPassed(UInt64, now: UInt64)
+    /// The label has this many bytes.
+    case labelTooLong(Int)
+    /// A service has no name, or one that is too long.
+    case badServiceName(String)
+    /// So many services cannot be named; allow all.
+    case tooManyServices(Int)
+    /// A grant names more portals than it may.
+    case tooManyPortals(Int)
+    /// A node's own name is too long or cannot be printed.
+    case badNodeName
+    /// So many entries cannot be announced.
+    case tooManyEntries(Int, limit: Int)
+}
+
+extension KeyringError: StoreFailure {
+    /// Carries the store's error.
+    public init(_ error: LMDBError) { self = .store(error) }
+}
+
+extension KeyringError: CustomStringConvertible {
+    /// The cause, and what to do about it, in a sentence for people.
+    public var description: String { fileTrouble ?? refusal }
+
+    private var fileTrouble: String? {
+        switch self {
+        case .missing(let path):
+            "there is no keyring \(path): make one with 'cway init', or restore a backup with "
+                + "'cway keyring restore'"
+        case .storeLost(let path):
+            "the keyring \(path) is gone, but its vault is still there: restore a backup with "
+                + "'cway keyring restore', or remove the vault to begin anew"
+        case .store(let error):
+            "\(error)" + (error.isDamage ? ", with 'cway keyring restore'" : "")
+        case .damagedRecord(let table):
+            "the keyring has a record in its table '\(table)' that makes no sense: stop the node, move the "
+                + "file away, and restore a backup with 'cway keyring restore'"
+        case .inconsistent(let what):
+            "the keyring contradicts itself (\(what)): stop the node, move the file away, and restore a "
+                + "backup with 'cway keyring restore'"
+        case .vaultLost(let path):
+            "the vault \(path) does not open this keyring: run 'cway keyring restore', which gives your "
+                + "circle a new key and asks your friends for theirs again"
+        case .vaultExposed(let path, let permissions):
+            "the vault \(path) is no ordinary file of yours alone (mode 0\(String(permissions, radix: 8))): "
+                + "put the file itself there and run chmod 600 '\(path)'"
+        case .otherOwner:
+            "the keyring belongs to another identity: put the secret file that belongs to it back, or use "
+                + "another home folder"
+        case .isCopy:
+            "this keyring is a copy, and the original may still be in use: run 'cway keyring restore' to go "
+                + "on with it"
+        case .alreadyServing(let pid):
+            "a process\(pid.map { " (\($0))" } ?? "") serves from this keyring already: stop it, or use "
+                + "another home folder"
+        case .system(let path, let call, let code):
+            "\(path) cannot be used (\(call): \(ResultCode(rawValue: code))): make it accessible, and look at "
+                + "the disk"
+        case .outOfGuardedMemory:
+            "no locked memory is left for another secret: raise the limits on locked memory and memory maps"
+        default: nil
+        }
+    }
+
+    private var refusal: String {
+        switch self {
+        case .wrongClock(let today, let key):
+            "the clock says day \(today.number), but the keys are of day \(key.number): set the clock"
+        case .noSuchFriend: "nobody in the keyring is called so: look at 'cway friends'"
+        case .notAdmitted(let name): "\(name) may not reach you: admit this friend first"
+        case .badName(let name):
+            "'\(name)' is no name: use 1 to \(Petname.byteCountLimit) letters, digits, and . _ - in between"
+        case .nameTaken(let name): "somebody else is called '\(name)': choose another name"
+        case .ownKey: "that is your own key: nobody can be their own friend"
+        case .unusableKey: "the id is not one that a key pair has: ask its owner for it again"
+        case .invite(let error): "\(error)"
+        case .seedUsed: "there is an invite with this seed already: make another one"
+        case .badUseCount(let count):
+            "an invite cannot admit \(count): choose a number from 1 to \(InviteDraft.useLimit)"
+        case .expiryPassed: "the invite would have expired already: choose a later time, or set the clock"
+        case .labelTooLong(let count):
+            "the label has \(count) bytes, more than \(InviteDraft.labelByteCountLimit): choose a shorter one"
+        case .badServiceName:
+            "a service's name has 1 to \(ServiceGrant.nameByteCountLimit) bytes: correct it"
+        case .tooManyServices(let count):
+            "\(count) services are more than \(ServiceGrant.nameCountLimit): allow all of them"
+        case .tooManyPortals(let count):
+            "\(count) portals are more than \(InviteCode.portalCountLimit): name fewer"
+        case .badNodeName:
+            "a node's name has 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed: choose another"
+        case .tooManyEntries(let count, let limit):
+            "\(count) entries are more than the \(limit) that a portal takes: be open there with "
+                + "'cway portals open', or remove friends and invites"
+        default: "the keyring cannot be used"
+        }
+    }
+}
+
+extension LMDBError {
+    /// Whether its sentence ends with the advice to restore a backup.
+    fileprivate var isDamage: Bool {
+        switch self {
+        case .missing, .empty, .truncated, .notAnEnvironment, .damaged, .lostSchema, .lostTable: true
+        default: false
+        }
+    }
+}

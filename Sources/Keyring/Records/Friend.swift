@@ -1,0 +1,88 @@
+public import Blinding
+internal import LMDB
+public import Sodium
+
+/// Somebody in the keyring: one record for a key, two relations.
+public struct Friend: Hashable, Sendable {
+    /// Who it is.
+    public let key: PublicKey
+    /// What the owner calls it; nobody else in the keyring has the same name.
+    public internal(set) var name: String
+    /// That it may reach the owner.
+    public internal(set) var admission: Admission?
+    /// That the owner can reach it.
+    public internal(set) var reach: Reach?
+    /// When it was last seen, in Unix seconds.
+    public internal(set) var lastSeen: UInt64?
+}
+
+/// That a friend may reach the owner of the keyring.
+public struct Admission: Hashable, Sendable {
+    /// What the friend may open.
+    public internal(set) var services: ServiceGrant
+    /// The invite that it came by; `nil` for one that was admitted by its id.
+    public internal(set) var invite: InviteKey?
+    /// Since when, in Unix seconds.
+    public internal(set) var since: UInt64
+    /// The sequence number of the keyring at which it was admitted.
+    public internal(set) var sequence: UInt64
+}
+
+/// That the owner of the keyring can reach a friend.
+public struct Reach: Hashable, Sendable {
+    /// What the friend's node calls itself, as its last grant said.
+    public internal(set) var nodeName: String?
+    /// Where it is found, in the order in which to try.
+    public internal(set) var portals: [InvitePortal]
+    /// Whether an invite has yet to be redeemed.
+    public internal(set) var isPending: Bool
+    /// The generation of its circle whose key is known; `nil` when none is.
+    public internal(set) var generation: UInt64?
+    /// The first day that the key can tell.
+    public internal(set) var epoch: Epoch?
+}
+
+/// A friend as it is stored under its key; generation and epoch stand with the chain key, ``CircleRecord``.
+struct FriendRecord: StoredRecord {
+    static let table = Table("friends")
+
+    var name: String
+    var admission: Admission?
+    var reach: Reach?
+
+    init(name: String, admission: Admission? = nil, reach: Reach? = nil) {
+        self.name = name
+        self.admission = admission
+        self.reach = reach
+    }
+
+    init(_ reader: inout RecordReader) throws(RecordFault) {
+        name = try reader.text()
+        admission = try reader.optional { (reader) throws(RecordFault) in
+            Admission(
+                services: try reader.services(),
+                invite: try reader.optional { (reader) throws(RecordFault) in InviteKey(try reader.key()) },
+                since: try reader.number(), sequence: try reader.number())
+        }
+        reach = try reader.optional { (reader) throws(RecordFault) in
+            Reach(
+                nodeName: try reader.optional { (reader) throws(RecordFault) in try reader.text() },
+                portals: try reader.portals(), isPending: try reader.flag())
+        }
+    }
+
+    func write(to writer: inout RecordWriter) {
+        writer.add(name)
+        writer.add(optional: admission) { writer, admission in
+            writer.add(admission.services)
+            writer.add(optional: admission.invite) { $0.add($1.publicKey) }
+            writer.add(admission.since)
+            writer.add(admission.sequence)
+        }
+        writer.add(optional: reach) { writer, reach in
+            writer.add(optional: reach.nodeName) { $0.add($1) }
+            writer.add(reach.portals)
+            writer.add(reach.isPending)
+        }
+    }
+}

@@ -1,0 +1,80 @@
+internal import Blinding
+internal import Sodium
+
+/// A record that makes no sense, though its checksum is right.
+struct RecordFault: Error {}
+
+/// Reads what ``RecordWriter`` wrote; nothing is believed, every access is checked.
+struct RecordReader {
+    private let bytes: [UInt8]
+    private var offset = 0
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    mutating func byte() throws(RecordFault) -> UInt8 { try take(1)[0] }
+
+    mutating func flag() throws(RecordFault) -> Bool {
+        switch try byte() {
+        case 0: return false
+        case 1: return true
+        default: throw RecordFault()
+        }
+    }
+
+    mutating func number() throws(RecordFault) -> UInt64 {
+        try take(8).reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    mutating func shortNumber() throws(RecordFault) -> UInt16 {
+        try take(2).reduce(0) { $0 << 8 | UInt16($1) }
+    }
+
+    mutating func key() throws(RecordFault) -> PublicKey {
+        let bytes = try take(PublicKey.byteCount)
+        return PublicKey(FixedBytes(bytes.span, at: 0))
+    }
+
+    mutating func fixed(_ count: Int) throws(RecordFault) -> [UInt8] { try take(count) }
+
+    mutating func text() throws(RecordFault) -> String {
+        let count = Int(try shortNumber())
+        guard let text = String(validating: try take(count), as: UTF8.self) else { throw RecordFault() }
+        return text
+    }
+
+    mutating func portals() throws(RecordFault) -> [InvitePortal] {
+        let count = Int(try byte())
+        var portals: [InvitePortal] = []
+        for _ in 0..<count { portals.append(try portal()) }
+        return portals
+    }
+
+    mutating func portal() throws(RecordFault) -> InvitePortal {
+        let isOpen = try flag()
+        let key = PortalKey(try key())
+        let host = try text()
+        let port = try shortNumber()
+        do throws(InviteCodeError) {
+            return try InvitePortal(key: key, host: host, port: port, isOpen: isOpen)
+        } catch {
+            throw RecordFault()
+        }
+    }
+
+    mutating func optional<Value>(
+        _ read: (inout RecordReader) throws(RecordFault) -> Value
+    ) throws(RecordFault) -> Value? {
+        try flag() ? try read(&self) : nil
+    }
+
+    /// Nothing stands behind the last field.
+    func finish() throws(RecordFault) {
+        guard offset == bytes.count else { throw RecordFault() }
+    }
+
+    private mutating func take(_ count: Int) throws(RecordFault) -> [UInt8] {
+        guard count <= bytes.count - offset else { throw RecordFault() }
+        defer { offset += count }
+        return Array(bytes[offset..<offset + count])
+    }
+}

@@ -1,0 +1,30 @@
+internal import LMDB
+
+/// What stands under a key of one of the keyring's tables.
+protocol StoredRecord {
+    static var table: Table { get }
+    init(_ reader: inout RecordReader) throws(RecordFault)
+    func write(to writer: inout RecordWriter)
+}
+
+extension StoredRecord {
+    /// The version of every record's format, so far.
+    static var format: UInt8 { 1 }
+
+    init(version: UInt8, payload: [UInt8]) throws(KeyringError) {
+        guard version == Self.format else { throw .damagedRecord(table: Self.table.name) }
+        var reader = RecordReader(payload)
+        do throws(RecordFault) {
+            self = try Self(&reader)
+            try reader.finish()
+        } catch {
+            throw .damagedRecord(table: Self.table.name)
+        }
+    }
+
+    var payload: [UInt8] {
+        var writer = RecordWriter()
+        write(to: &writer)
+        return writer.bytes
+    }
+}

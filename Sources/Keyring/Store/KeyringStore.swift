@@ -1,0 +1,120 @@
+internal import LMDB
+internal import Sodium
+
+/// The store and the vault, and the order in which the two change.
+///
+/// A change that drops, replaces or advances a chain key makes a fresh key for the vault: it is written into the
+/// slot that is not current → everything is sealed under it and its number recorded, in the change's own
+/// transaction → commit → the former slot is overwritten. A process that is killed at any point leaves one slot
+/// that opens what the store holds; the other is overwritten when the keyring is next opened.
+struct KeyringStore: Sendable {
+    static let fileName = "keyring.mdb"
+    static let schema = Schema(
+        identity: "companionway keyring", version: 1,
+        tables: [
+            StateNumber.table, PortalRecord.table, FriendRecord.table, NameRecord.table, SeenRecord.table,
+            CircleRecord.table, PendingRecord.table, Ghost.table, StoredInvite.table, TombstoneRecord.table,
+            StoredMember.table, StoredDenial.table, StoredMemberInvite.table,
+        ])
+    /// How often a reader begins again because the vault's key changed under it.
+    private static let readAttempts = 3
+
+    let environment: Environment
+    let vault: VaultFile
+    /// Told where a change has got to; the tests end the process there.
+    let observe: (@Sendable (CommitPoint) -> Void)?
+
+    init(
+        folder: String, absence: Environment.Absence, observe: (@Sendable (CommitPoint) -> Void)? = nil
+    ) throws(KeyringError) {
+        environment = try KeyringError.storing { () throws(LMDBError) in
+            try Environment(path: "\(folder)/\(Self.fileName)", schema: Self.schema, absence: absence)
+        }
+        vault = VaultFile(folder: folder)
+        self.observe = observe
+    }
+
+    func read<Result: ~Copyable>(
+        _ body: (borrowing ReadTransaction) throws(KeyringError) -> Result
+    ) throws(KeyringError) -> Result { try environment.read(body) }
+
+    /// Reads one state of the store with the vault's key that opens it.
+    func readSecrets<Result: ~Copyable>(
+        _ body: (borrowing ReadTransaction, borrowing SecretKey) throws(KeyringError) -> Result
+    ) throws(KeyringError) -> Result {
+        for _ in 0..<Self.readAttempts {
+            if let result = try tryReadSecrets(body) { return result }
+        }
+        // Nobody changes the vault while this process is the one that may write.
+        return try environment.write { (_) throws(KeyringError) in
+            guard let result = try tryReadSecrets(body) else { throw .vaultLost(path: vault.path) }
+            return result
+        }
+    }
+
+    /// - Returns: `nil` when the vault has no slot for the state that is seen.
+    private func tryReadSecrets<Result: ~Copyable>(
+        _ body: (borrowing ReadTransaction, borrowing SecretKey) throws(KeyringError) -> Result
+    ) throws(KeyringError) -> Result? {
+        try read { (transaction) throws(KeyringError) -> Result? in
+            guard let sequence = try transaction.number(.vault),
+                let slot = try vault.slot(sequence)
+            else { return nil }
+            return try body(transaction, slot.key)
+        }
+    }
+
+    /// Changes the keyring in one transaction, with a new sequence number where the change says that it is one.
+    ///
+    /// - Throws: what `body` throws, or ``KeyringError/isCopy`` unless copies may be changed; then nothing has
+    ///   changed.
+    func change<Result: ~Copyable>(
+        copies: Bool = false,
+        _ body: (inout WriteTransaction, inout Change) throws(KeyringError) -> Result
+    ) throws(KeyringError) -> Result {
+        var hasRotated = false
+        let result = try environment.write { (transaction) throws(KeyringError) in
+            if !copies, try transaction.number(.copy) != nil { throw .isCopy }
+            var change = try Change(transaction, vault: vault)
+            let result = try body(&transaction, &change)
+            observe?(.prepared)
+            hasRotated = change.rotates
+            try change.finish(&transaction, observe)
+            return result
+        }
+        observe?(.committed)
+        if hasRotated {
+            // The change is made, whatever becomes of this; where it fails, the next opening or tidying tries
+            // again, and says so.
+            try? eraseFormerSlot()
+            observe?(.erased)
+        }
+        return result
+    }
+
+    /// Overwrites the vault's slot that is not current.
+    ///
+    /// Under the store's lock: the moment it is given up, another process may write its fresh key there.
+    func eraseFormerSlot() throws(KeyringError) {
+        try environment.write { (transaction) throws(KeyringError) in
+            guard let sequence = try transaction.number(.vault) else {
+                throw .vaultLost(path: vault.path)
+            }
+            try vault.erase(allBut: sequence)
+        }
+    }
+}
+
+/// Where a change has got to.
+package enum CommitPoint: String, CaseIterable, Sendable {
+    /// Everything is written into the transaction, as yet under the current key of the vault.
+    case prepared
+    /// The vault has a fresh key in its other slot.
+    case slotWritten
+    /// Everything is sealed under the fresh key.
+    case sealedAgain
+    /// The transaction is on the disk.
+    case committed
+    /// The former key of the vault is overwritten.
+    case erased
+}

@@ -1,0 +1,68 @@
+internal import LMDB
+internal import Sodium
+
+/// The keyring's single records, each a number or a key under its name.
+enum StateKey: String {
+    /// Whose keyring it is.
+    case owner
+    /// The keyring's sequence number, raised by one with every change.
+    case sequence
+    /// When it was last open with a clock that could be trusted, in Unix seconds; written once a day.
+    case opened
+    /// That it is a copy; when it was made, in Unix seconds.
+    case copy
+    /// The sequence number of the vault's current slot.
+    case vault
+    /// What the portal's policy asks of those who announce, and of those who call.
+    case policy
+}
+
+/// A number in the table of single records.
+struct StateNumber: StoredRecord {
+    static let table = Table("state")
+
+    let value: UInt64
+
+    init(_ value: UInt64) { self.value = value }
+
+    init(_ reader: inout RecordReader) throws(RecordFault) { value = try reader.number() }
+
+    func write(to writer: inout RecordWriter) { writer.add(value) }
+}
+
+/// Whose keyring it is.
+struct OwnerRecord: StoredRecord {
+    static let table = StateNumber.table
+
+    let key: PublicKey
+
+    init(key: PublicKey) { self.key = key }
+
+    init(_ reader: inout RecordReader) throws(RecordFault) { key = try reader.key() }
+
+    func write(to writer: inout RecordWriter) { writer.add(key) }
+}
+
+extension Transaction {
+    borrowing func number(_ key: StateKey) throws(KeyringError) -> UInt64? {
+        try record(StateNumber.self, Array(key.rawValue.utf8))?.value
+    }
+
+    borrowing func owner() throws(KeyringError) -> PublicKey? {
+        try record(OwnerRecord.self, Array(StateKey.owner.rawValue.utf8))?.key
+    }
+}
+
+extension Transaction where Access == Writing {
+    mutating func set(_ key: StateKey, to number: UInt64) throws(KeyringError) {
+        try put(StateNumber(number), Array(key.rawValue.utf8))
+    }
+
+    mutating func clear(_ key: StateKey) throws(KeyringError) {
+        try drop(StateNumber.self, Array(key.rawValue.utf8))
+    }
+
+    mutating func setOwner(_ key: PublicKey) throws(KeyringError) {
+        try put(OwnerRecord(key: key), Array(StateKey.owner.rawValue.utf8))
+    }
+}
