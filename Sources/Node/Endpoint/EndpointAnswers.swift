@@ -49,16 +49,7 @@ struct EndpointAnswers: Sendable {
             link.answer(question.id, with: .value(true))
         case .refused(let reason):
             logger.info("an invite was refused", metadata: ["reason": "\(reason)"])
-            link.answer(question.id, with: .failure(Self.words(for: reason)))
-        }
-    }
-
-    private static func words(for refusal: Redemption.Refusal) -> String {
-        switch refusal {
-        case .usedUp: InviteAnswer.usedUp
-        case .revoked: InviteAnswer.revoked
-        case .expired: InviteAnswer.expired
-        case .removed: InviteAnswer.removed
+            link.answer(question.id, with: .failure(reason.message))
         }
     }
 
