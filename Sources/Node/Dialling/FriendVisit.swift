@@ -1,3 +1,4 @@
+internal import Blinding
 internal import Keyring
 internal import Logging
 internal import MuxRPC
@@ -72,8 +73,7 @@ struct ClockCheck: Sendable {
             }
             if case .unconfirmed = verdict {
                 logger.warning(
-                    "this machine's clock has jumped, and the portal's does not agree with it: set the clock, or "
-                        + "start once with --trust-clock")
+                    "this machine's clock has jumped, and the portal's differs: set it, or start with --trust-clock")
             }
         } catch {
             logger.warning("the keyring was not brought up to date", metadata: ["reason": "\(error)"])

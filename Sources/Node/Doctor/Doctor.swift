@@ -221,8 +221,7 @@ public struct Doctor: Sendable {
     }
 
     private static func text(_ duration: Duration) -> String {
-        let milliseconds = Double(duration.nanoseconds) / 1e6
-        let tenths = (milliseconds * 10).rounded() / 10
+        let tenths = (duration / .milliseconds(1) * 10).rounded() / 10
         return "\(tenths) ms"
     }
 }

@@ -1,6 +1,7 @@
 internal import Blinding
 internal import Keyring
 internal import Logging
+internal import Multiserver
 internal import MuxRPC
 internal import Sodium
 internal import Transport

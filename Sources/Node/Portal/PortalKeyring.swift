@@ -26,7 +26,7 @@ struct PortalKeyring: Sendable {
         do {
             let (redemption, policy) = try await Blocking.run {
                 let redemption = try keyring.redeemMember(
-                    invite: InviteKey(invite), feed: feed, now: WallClock.seconds())
+                    InviteKey(invite), by: feed, now: WallClock.seconds())
                 return (redemption, try self.policy())
             }
             portal?.update(policy)
