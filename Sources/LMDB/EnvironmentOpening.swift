@@ -64,8 +64,7 @@ enum EnvironmentOpening {
     ///
     /// Into a file of our own making: one of LMDB's making would be open to others. Page by page rather than
     /// entry by entry, which would follow what is in the pages.
-    ///
-    /// - Parameter finish: is given the path of the draft, to change it before it is published.
+    /// `finish` is given the path of the draft, to change it before it is published.
     static func copy<Failure: StoreFailure>(
         _ handle: borrowing EnvironmentHandle, to path: String,
         finish: (String) throws(Failure) -> Void

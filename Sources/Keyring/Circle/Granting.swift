@@ -6,8 +6,12 @@ extension Keyring {
     /// What a friend is answered when it calls `circle.grant`: yesterday's key, or today's where the generation
     /// began today.
     ///
-    /// - Parameter name: what this node calls itself.
-    /// - Throws: ``KeyringError/wrongClock(today:key:)`` when the clock is far from the key's day.
+    /// - Parameters:
+    ///   - name: what this node calls itself.
+    ///   - now: Unix seconds.
+    /// - Returns: the grant, with the first eight portals.
+    /// - Throws: ``KeyringError/wrongClock(today:key:)`` when the clock is far from the key's day, or
+    ///   ``KeyringError/badNodeName``, among others.
     public func grant(name: String, now: UInt64) throws(KeyringError) -> CircleGrant {
         let today = Epoch(unixSeconds: now)
         return try store.readSecrets { (transaction, vaultKey) throws(KeyringError) in

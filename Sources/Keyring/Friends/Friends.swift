@@ -25,7 +25,12 @@ extension Keyring {
 
     /// Lets somebody in by id, without an invite; who is in already gets these services instead of the former.
     ///
-    /// - Parameter name: what to call it; `nil` for the name that it has, or one that is made of its key.
+    /// - Parameters:
+    ///   - key: who it is.
+    ///   - name: what to call it; `nil` for the name that it has, or one that is made of its key.
+    ///   - services: what it may open.
+    ///   - now: Unix seconds.
+    /// - Returns: the friend as it is from now on.
     /// - Throws: ``KeyringError/ownKey``, ``KeyringError/unusableKey``, ``KeyringError/badName(_:)`` or
     ///   ``KeyringError/nameTaken(_:)`` among others.
     @discardableResult

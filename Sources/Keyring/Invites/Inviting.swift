@@ -11,6 +11,7 @@ extension Keyring {
     ///   - seed: fresh and random.
     ///   - now: Unix seconds.
     /// - Returns: the code, which is shown once and cannot be had again.
+    /// - Throws: ``KeyringError``.
     public func createInvite(
         _ draft: InviteDraft, portals: [InvitePortal], seed: borrowing SecretKey, now: UInt64
     ) throws(KeyringError) -> InviteCode {

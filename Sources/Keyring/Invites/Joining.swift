@@ -53,7 +53,7 @@ extension Keyring {
         }
     }
 
-    /// Notes that an invite was redeemed; its seed is wiped. ``take(_:from:now:)`` does the same.
+    /// Notes that an invite was redeemed, and wipes its seed, as ``take(_:from:now:)`` does too.
     public func completeJoin(of endpoint: EndpointKey, now: UInt64) throws(KeyringError) {
         try store.change { (transaction, change) throws(KeyringError) in
             guard var record = try transaction.record(FriendRecord.self, endpoint.publicKey) else {

@@ -11,6 +11,8 @@ extension Keyring {
     ///   - expiry: when it ends, in Unix seconds; `nil` for never.
     ///   - seed: fresh and random.
     ///   - now: Unix seconds.
+    /// - Returns: what is kept of it.
+    /// - Throws: ``KeyringError``.
     public func createMemberInvite(
         label: String, uses: Int, expiry: UInt64?, seed: borrowing SecretKey, now: UInt64
     ) throws(KeyringError) -> MemberInvite {
