@@ -39,10 +39,14 @@ let package = Package(
         .systemLibrary(
             name: "CLMDB", pkgConfig: "lmdb",
             providers: [.apt(["liblmdb-dev"]), .brew(["lmdb"])]),
+        .systemLibrary(
+            name: "CQREncode", pkgConfig: "libqrencode",
+            providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
 
         // Level 1: typed primitives.
         .target(name: "Sodium", dependencies: ["CSodium"], swiftSettings: settings),
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: settings),
+        .target(name: "QRCode", dependencies: ["CQREncode"], swiftSettings: settings),
 
         // Level 2: one protocol each, no input or output.
         .target(name: "SecretHandshake", dependencies: ["Sodium"], swiftSettings: settings),
@@ -124,6 +128,7 @@ let package = Package(
             name: "LMDBChild", dependencies: ["LMDB"], path: "Tests/LMDBChild", swiftSettings: settings),
         .testTarget(
             name: "LMDBTests", dependencies: ["LMDB", "LMDBChild", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "QRCodeTests", dependencies: ["QRCode"], swiftSettings: settings),
         .testTarget(
             name: "SecretHandshakeTests", dependencies: ["SecretHandshake", "Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),

@@ -1,5 +1,4 @@
 public import ArgumentParser
-internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import Node
@@ -21,16 +20,15 @@ public struct CallCommand: AsyncParsableCommand {
             EXAMPLES
               cway call net:portal.example:8008~shs:KEY whoami
               cway call net:portal.example:8008~shs:KEY tunnel.endpoints --limit 1
+              cway call anna service.list
               cway call tunnel:@PORTAL.ed25519:@TARGET.ed25519~shs:TARGET service.list --portal net:…
             """)
 
-    @OptionGroup private var common: CommonOptions
+    @OptionGroup private var options: KeyringOptions
     @OptionGroup private var dial: DialOptions
 
-    @Argument(
-        help: "The peer: its own address, or a tunnel address.",
-        transform: DialOptions.address)
-    private var address: Address
+    @Argument(help: DialOptions.targetHelp)
+    private var target: String
 
     @Argument(help: "The method, for example tunnel.ping.", transform: MethodName.init)
     private var method: MethodName
@@ -61,7 +59,7 @@ public struct CallCommand: AsyncParsableCommand {
     /// Calls, and prints.
     public func run() async throws {
         let values = try parsedArguments()
-        let plan = try await dial.plan(to: address, common)
+        let plan = try await dial.plan(to: target, options)
         let kind: CallKind? = isAsync ? .async : isSource ? .source : nil
         let call = MethodCall(name: method.parts, arguments: values, kind: kind, limit: limit)
         try await Dialled.run(plan) { try await call.run(on: $0) }

@@ -18,21 +18,20 @@ public struct ConnectCommand: AsyncParsableCommand {
             sides have said all, which is what ssh expects of a ProxyCommand.
 
             EXAMPLES
+              cway connect anna web --listen localhost:8080
+              cway connect home ssh --ssh-config >> ~/.ssh/config
+              ssh -o ProxyCommand='cway connect home ssh --stdio' me@home
               cway connect tunnel:@P…:@T…:0~shs:T… --portal net:portal.example.org:8008~shs:P… web --listen localhost:8080
-              ssh -o ProxyCommand='cway connect tunnel:… --portal net:… ssh --stdio' me@home
-              cway connect tunnel:… --portal net:… ssh --ssh-config >> ~/.ssh/config
 
             The exit codes 10 to 17 name the hop that failed; see 'cway --help'.
             """)
 
-    @OptionGroup private var common: CommonOptions
+    @OptionGroup private var options: KeyringOptions
     @OptionGroup private var serving: ServingOptions
     @OptionGroup private var dial: DialOptions
 
-    @Argument(
-        help: ArgumentHelp("The tunnel address that the friend's 'cway serve' prints.", valueName: "address"),
-        transform: DialOptions.address)
-    private var address: Address
+    @Argument(help: DialOptions.targetHelp)
+    private var target: String
 
     @Argument(help: ArgumentHelp("The name of the service.", valueName: "name"))
     private var service: String
@@ -61,7 +60,7 @@ public struct ConnectCommand: AsyncParsableCommand {
 
     /// Forwards until a signal, transfers until the end, or prints the lines.
     public func run() async throws {
-        let plan = try await dial.plan(to: address, common)
+        let plan = try await dial.plan(to: target, options)
         if let listen {
             try await forward(from: listen, plan)
         } else if stdio {
@@ -76,8 +75,7 @@ public struct ConnectCommand: AsyncParsableCommand {
         try await Serving.run(threads: 1, logger: plan.logger, serving) { group in
             [
                 ForwardService(
-                    from: listen, to: service, caller: plan.caller, route: plan.route, on: group.next(),
-                    logger: plan.logger
+                    from: listen, to: service, dialler: plan.dialler, on: group.next(), logger: plan.logger
                 ) { try surroundings.print($0.hostAndPort) }
             ]
         }
@@ -93,17 +91,27 @@ public struct ConnectCommand: AsyncParsableCommand {
 
     /// What goes into ssh's configuration: the same command with --stdio.
     ///
-    /// The alias is the id without its `@`, which in a known_hosts file would begin a marker.
-    private func sshLines(_ plan: DialPlan) -> String {
-        var words = ["cway", "connect", "\(address)", service, "--stdio"]
-        if case .tunnel(_, let portal) = plan.route { words += ["--portal", "\(portal)"] }
-        if let home = common.home { words += ["--home", home] }
-        if let network = common.network { words += ["--network", network.text] }
-        if dial.showsRealID { words.append("--real-id") }
+    /// A friend goes by name, because blinded addresses hold for days only. The alias is the id without its `@`, which
+    /// in a known_hosts file would begin a marker.
+    private func sshLines(_ plan: DialPlan) throws -> String {
+        let destination = plan.dialler.destination
+        var (words, host) = (["cway", "connect"], String(destination.target.id.dropFirst().prefix(8)))
+        switch destination {
+        case .peer(let peer): words += ["\(peer)", service, "--stdio"]
+        case .announced(let tunnel, let portal):
+            words += ["\(tunnel)", service, "--stdio", "--portal", "\(portal)"]
+        case .friend(let key, _):
+            let friend = try plan.dialler.keyring?.friend(key)
+            host = friend?.name ?? host
+            words += [friend?.name ?? key.id, service, "--stdio"]
+        }
+        if let home = options.common.home { words += ["--home", home] }
+        if let network = options.common.network { words += ["--network", network.text] }
+        words += dial.showing.words
         let command = words.map(Self.quoted).joined(separator: " ")
         return """
-            Host \(service)-at-\(plan.route.target.id.dropFirst().prefix(8).filter { $0.isLetter || $0.isNumber })
-                HostKeyAlias \(plan.route.target.id.dropFirst())
+            Host \(service)-at-\(host.filter { $0.isLetter || $0.isNumber || "._-".contains($0) })
+                HostKeyAlias \(destination.target.id.dropFirst())
                 ProxyCommand \(command)
             """
     }

@@ -1,68 +1,91 @@
-public import ArgumentParser
-public import Logging
-public import Multiserver
-public import Node
+internal import ArgumentParser
+internal import Keyring
+internal import Logging
+internal import Multiserver
+internal import Node
 
-/// The options of every command that dials: through which portals, and as whom.
-public struct DialOptions: ParsableArguments, Sendable {
-    /// Portals to dial through.
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "A portal to dial through; may be repeated.",
-            discussion: "Default: the portals of the settings. Form: net:HOST:PORT~shs:KEY.",
-            valueName: "address"),
-        transform: Self.portal)
-    public var portal: [PeerAddress] = []
+/// The options that say which key portals see.
+struct ShownKeyOptions: ParsableArguments, Sendable {
+    @Flag(
+        name: .customLong("identify"),
+        help: "Show the portal this node's pseudonym there, for portals that let members only call.")
+    var showsPseudonym = false
 
-    /// Whether portals see the key that friends know.
     @Flag(
         name: .customLong("real-id"),
         help: "Show the portal this node's real id instead of a fresh one per connection.")
-    public var showsRealID = false
+    var showsRealID = false
 
-    /// No options.
-    public init() {}
-
-    /// What is needed to dial an address: who, along which way, and where to log.
-    ///
-    /// - Parameters:
-    ///   - address: of a portal, a peer that listens itself, or a target behind a portal.
-    ///   - common: the options that say which home and which network.
-    /// - Returns: the plan.
-    /// - Throws: ``CommandFailure``: a tunnel address without its portal is ``ExitStatus/usage``.
-    public func plan(to address: Address, _ common: CommonOptions) async throws(CommandFailure) -> DialPlan {
-        let home = try common.preparedHome()
-        var flags = common.flags
-        flags.portals = portal
-        let (settings, logger) = try await common.settings(in: home, flags: flags)
-        let identity = try common.identity(in: home).identity
-        let caller = Caller(
-            identity: identity, outerIdentity: showsRealID ? identity : nil, network: settings.network)
-        do throws(RouteError) {
-            let route = try Route(to: address, portals: settings.portals)
-            return DialPlan(caller: caller, route: route, logger: logger)
-        } catch {
-            throw CommandFailure(.usage, error)
+    func validate() throws {
+        guard !(showsPseudonym && showsRealID) else {
+            throw ValidationError("Give either --identify or --real-id.")
         }
     }
 
-    /// Reads an address that can be dialled, for arguments of commands.
+    /// What is shown: a fresh key for each connection, unless said otherwise.
+    var outerKey: Caller.OuterKey { showsRealID ? .real : showsPseudonym ? .pseudonym : .fresh }
+
+    /// The options as they are written.
+    var words: [String] { (showsRealID ? ["--real-id"] : []) + (showsPseudonym ? ["--identify"] : []) }
+}
+
+/// The options of every command that dials: through which portals, and as whom.
+struct DialOptions: ParsableArguments, Sendable {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A portal to dial through, for an address whose portal the keyring does not know; may be repeated.",
+            discussion: "Default: the portals of the settings. Form: net:HOST:PORT~shs:KEY.",
+            valueName: "address"),
+        transform: Self.portal)
+    var portal: [PeerAddress] = []
+
+    @OptionGroup var showing: ShownKeyOptions
+
+    /// How a friend or an address is written as an argument.
+    static let targetHelp = ArgumentHelp(
+        "A friend's name or id, or any address: of a peer, a tunnel, blinded or not.",
+        valueName: "friend-or-address")
+
+    /// What is needed to dial: who, whom, and where to log. Nothing is dialled yet.
     ///
-    /// - Throws: `ValidationError` with the cause and the remedy.
-    @Sendable public static func address(_ text: String) throws -> Address {
-        do throws(AddressError) {
-            return try Address(text)
+    /// - Parameters:
+    ///   - text: a friend's name or id, or an address of any form.
+    ///   - options: which home, which network.
+    /// - Returns: the plan.
+    /// - Throws: ``CommandFailure``: ``ExitStatus/notForThisKeyring`` for an address that is not resolved,
+    ///   ``ExitStatus/usage`` for what leads nowhere.
+    func plan(to text: String, _ options: KeyringOptions) async throws(CommandFailure) -> DialPlan {
+        let common = options.common
+        let (home, identity) = try options.owner()
+        var flags = common.flags
+        flags.portals = portal
+        let (settings, logger) = try await common.settings(in: home, flags: flags)
+        let keyring = try options.keyringIfPresent(of: identity, in: home)
+        let directory = Directory(identity: identity, keyring: keyring, portals: settings.portals)
+        let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)
+        do {
+            let destination = try directory.destination(named: text.trimmed)
+            let dialler = Dialler(
+                caller: caller, directory: directory, destination: destination, keyring: keyring,
+                logger: logger)
+            return DialPlan(dialler: dialler, logger: logger)
         } catch {
-            throw ValidationError("\(error)")
+            throw CommandFailure(dialError: error)
         }
     }
 
     /// Reads the address of a portal, which is no tunnel address.
     ///
     /// - Throws: `ValidationError` with the cause and the remedy.
-    @Sendable public static func portal(_ text: String) throws -> PeerAddress {
-        guard case .peer(let peer) = try address(text) else {
+    @Sendable static func portal(_ text: String) throws -> PeerAddress {
+        let address: Address
+        do throws(AddressError) {
+            address = try Address(text)
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        guard case .peer(let peer) = address else {
             throw ValidationError("A portal is dialled itself: write net:HOST:PORT~shs:KEY.")
         }
         return peer
@@ -70,28 +93,39 @@ public struct DialOptions: ParsableArguments, Sendable {
 }
 
 /// Everything that is known before a command dials.
-public struct DialPlan: Sendable {
-    /// Who dials.
-    public let caller: Caller
-    /// Along which way.
-    public let route: Route
+struct DialPlan: Sendable {
+    /// Who dials whom.
+    let dialler: Dialler
     /// Where to log.
-    public let logger: Logger
+    let logger: Logger
 }
 
 extension CommandFailure {
     /// Names the hop that failed, by code and in words.
-    public init(_ failure: HopFailure) {
+    init(_ failure: HopFailure) {
         let status: ExitStatus =
             switch failure {
             case .unreachable: .portalUnreachable
             case .outerHandshakeRefused: .outerHandshakeRefused
-            case .targetAbsent: .targetAbsent
+            case .targetAbsent, .friendAbsent: .targetAbsent
             case .innerHandshakeRefused, .innerHandshakeTimedOut: .innerHandshakeRefused
             case .serviceUnknown: .serviceUnknown
             case .serviceNotListening: .serviceNotListening
             case .connectionLost: .connectionLost
             }
         self.init(status, failure)
+    }
+
+    /// Names why a name or an address leads nowhere, or a hop failed, by code and in words.
+    init(dialError error: any Error) {
+        switch error {
+        case let failure as CommandFailure: self = failure
+        case let failure as HopFailure: self.init(failure)
+        case let error as KeyringError: self.init(error)
+        case let error as DestinationError:
+            let isForOthers = error == .unresolved || error == .noKeyring
+            self.init(isForOthers ? .notForThisKeyring : .usage, error)
+        default: self.init(.unexpected, error)
+        }
     }
 }

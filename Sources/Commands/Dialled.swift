@@ -24,9 +24,9 @@ enum Dialled {
                 throw error
             } catch {
                 try? await group.shutdownGracefully()
-                throw (error as? HopFailure).map { CommandFailure($0) } ?? error
+                throw CommandFailure(dialError: error)
             }
-            plan.logger.debug("connected", metadata: ["target": "\(plan.route.target.id)"])
+            plan.logger.debug("connected", metadata: ["target": "\(plan.dialler.destination.target.id)"])
             let result = await outcome(of: work, with: connection)
             await connection.close()
             try? await group.shutdownGracefully()
@@ -57,7 +57,7 @@ enum Dialled {
         let (connections, continuation) = AsyncThrowingStream.makeStream(of: PeerConnection.self)
         Task {
             do {
-                let connection = try await plan.caller.connect(plan.route, on: eventLoop)
+                let connection = try await plan.dialler.connect(on: eventLoop)
                 if case .terminated = continuation.yield(connection) { await connection.close() }
                 continuation.finish()
             } catch {

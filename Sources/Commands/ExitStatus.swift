@@ -9,6 +9,10 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     case success = 0
     /// Something that no other code stands for.
     case unexpected = 1
+    /// What was to be resolved is no address.
+    case malformedAddress = 2
+    /// What was to be resolved is an address, but not one for this keyring.
+    case notForThisKeyring = 3
     /// The portal could not be reached: no route, no name, nobody listening, no answer in time.
     case portalUnreachable = 10
     /// The portal closed the outer handshake: another key or another network.
@@ -25,12 +29,18 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     case methodFailed = 16
     /// The connection broke after it had been set up.
     case connectionLost = 17
+    /// An invite was refused by whoever made it.
+    case inviteRefused = 18
+    /// There is no such friend, invite or portal in the keyring.
+    case notFound = 19
     /// The identity could not be read or made.
     case identityUnusable = 20
     /// The settings could not be read.
     case settingsUnusable = 21
     /// What came back is not what was sent.
     case verificationFailed = 22
+    /// The keyring could not be opened, read or changed, or is in use.
+    case keyringUnusable = 23
     /// The command line was wrong; the number is `EX_USAGE`.
     case usage = 64
 
@@ -42,6 +52,8 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         switch self {
         case .success: "all went well"
         case .unexpected: "unexpected failure"
+        case .malformedAddress: "malformed address ('cway resolve')"
+        case .notForThisKeyring: "address not for this keyring"
         case .portalUnreachable: "portal not reachable"
         case .outerHandshakeRefused: "outer handshake refused by the portal (wrong key or network)"
         case .targetAbsent: "target not at the portal"
@@ -50,9 +62,12 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         case .serviceNotListening: "service not listening behind the target"
         case .methodFailed: "remote method failed"
         case .connectionLost: "connection lost"
+        case .inviteRefused: "invite refused (used up, revoked, expired, or removed)"
+        case .notFound: "no such friend, invite or portal"
         case .identityUnusable: "identity or key file unusable"
         case .settingsUnusable: "settings unusable"
         case .verificationFailed: "verification failed: other bytes came back than were sent"
+        case .keyringUnusable: "keyring unusable, or in use"
         case .usage: "wrong usage"
         }
     }
@@ -79,12 +94,7 @@ public struct CommandFailure: Error, Equatable, CustomStringConvertible {
     /// are replaced.
     public init(_ status: ExitStatus, _ message: String) {
         self.status = status
-        var shown = String.UnicodeScalarView()
-        for character in message.unicodeScalars {
-            let isControl = character.properties.generalCategory == .control && character != "\n"
-            shown.append(isControl ? "\u{FFFD}" : character)
-        }
-        self.message = String(shown)
+        self.message = message.printable
     }
 
     /// Names the cause with an error that explains itself.

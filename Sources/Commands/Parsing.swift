@@ -19,6 +19,13 @@ enum Parsing {
 
     @Sendable static func id(_ text: String) throws -> PublicKey { try explained { try PublicKey(id: text) } }
 
+    @Sendable static func lifetime(_ text: String) throws -> Lifetime {
+        guard let lifetime = Lifetime(text) else {
+            throw ValidationError("Write a number of days, hours or minutes like 7d, 12h or 30m, or 'never'.")
+        }
+        return lifetime
+    }
+
     private static func explained<Value>(_ read: () throws -> Value) throws -> Value {
         do {
             return try read()

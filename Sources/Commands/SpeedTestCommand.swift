@@ -1,6 +1,5 @@
 public import ArgumentParser
 internal import Foundation
-internal import Multiserver
 public import Node
 internal import Sodium
 internal import Tunnel
@@ -17,15 +16,16 @@ public struct SpeedTestCommand: AsyncParsableCommand {
             measured before that, 36 bytes at a time.
 
             EXAMPLES
+              cway speedtest anna
               cway speedtest tunnel:@PORTAL.ed25519:@TARGET.ed25519~shs:TARGET --portal net:portal.example:8008~shs:PORTAL
-              cway speedtest ADDRESS --size 256 --json | jq .megabytesPerSecond
+              cway speedtest anna --size 256 --json | jq .megabytesPerSecond
             """)
 
-    @OptionGroup private var common: CommonOptions
+    @OptionGroup private var options: KeyringOptions
     @OptionGroup private var dial: DialOptions
 
-    @Argument(help: "The target's tunnel address.", transform: DialOptions.address)
-    private var address: Address
+    @Argument(help: DialOptions.targetHelp)
+    private var target: String
 
     @Option(name: .long, help: ArgumentHelp("How much to send, in units of 2²⁰ bytes.", valueName: "MiB"))
     private var size = 64
@@ -48,7 +48,7 @@ public struct SpeedTestCommand: AsyncParsableCommand {
 
     /// Measures, and prints.
     public func run() async throws {
-        let plan = try await dial.plan(to: address, common)
+        let plan = try await dial.plan(to: target, options)
         let byteCount = size << 20
         let report = try await Dialled.run(plan) { connection in
             let bar = ProgressBar(total: byteCount)

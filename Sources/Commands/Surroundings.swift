@@ -10,15 +10,22 @@ public struct Surroundings: Sendable {
     public let output: @Sendable (String) throws -> Void
     /// Writes complaints to standard error, as they are.
     public let complaints: @Sendable (String) -> Void
+    /// Reads the next line of standard input, without its end; `nil` when there is none any more.
+    public let input: @Sendable () -> String?
+    /// Whether a person sits at both ends: asks may be answered, and colours seen.
+    public let isInteractive: Bool
 
-    /// Puts the three together.
+    /// Puts the parts together; without `input` there is nothing to read.
     public init(
         environment: [String: String], output: @escaping @Sendable (String) throws -> Void,
-        complaints: @escaping @Sendable (String) -> Void
+        complaints: @escaping @Sendable (String) -> Void, input: @escaping @Sendable () -> String? = { nil },
+        isInteractive: Bool = false
     ) {
         self.environment = environment
         self.output = output
         self.complaints = complaints
+        self.input = input
+        self.isInteractive = isInteractive
     }
 
     /// Those of the running command.
@@ -28,7 +35,8 @@ public struct Surroundings: Sendable {
     public static let ofProcess = Surroundings(
         environment: ProcessInfo.processInfo.environment,
         output: { try FileHandle.standardOutput.write(contentsOf: Data($0.utf8)) },
-        complaints: { try? FileHandle.standardError.write(contentsOf: Data($0.utf8)) })
+        complaints: { try? FileHandle.standardError.write(contentsOf: Data($0.utf8)) },
+        input: { readLine() }, isInteractive: isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1)
 
     /// Prints one line of results.
     ///
@@ -40,5 +48,21 @@ public struct Surroundings: Sendable {
             throw CommandFailure(
                 .unexpected, "standard output did not take the result: see that there is room for it")
         }
+    }
+
+    /// Says something that is no result, for people: to standard error, which pipes leave alone.
+    public func note(_ line: String) { complaints(line.printable + "\n") }
+
+    /// An argument, or where it is `-` the next line of standard input: what is secret need not stand in the list of
+    /// processes or a shell's history. White space around it goes.
+    ///
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/usage``, when there is no such line.
+    public func argument(_ text: String) throws(CommandFailure) -> String {
+        guard text == "-" else { return text.trimmed }
+        while let line = input() {
+            let line = line.trimmed
+            if !line.isEmpty { return line }
+        }
+        throw CommandFailure(.usage, "standard input ended before there was a line: write it there, or as an argument")
     }
 }

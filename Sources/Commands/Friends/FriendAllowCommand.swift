@@ -1,0 +1,80 @@
+internal import ArgumentParser
+internal import Keyring
+internal import Multiserver
+internal import Node
+internal import Sodium
+
+/// `cway friend allow`.
+struct FriendAllowCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "allow",
+        abstract: "Say what a friend may open, or let somebody in by id.",
+        discussion: """
+            What is said replaces what was said before: connections to services that are not named any more end. \
+            Somebody who is let in by id needs no invite, and has to be told where this node is: `cway address`.
+
+            EXAMPLES
+              cway friend allow anna --service ssh --service web
+              cway friend allow anna --all
+              cway friend allow @ID.ed25519 --name laptop --all
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var argument: FriendArgument
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("A service that the friend may open; may be repeated.", valueName: "name"))
+    private var service: [String] = []
+
+    @Flag(name: .customLong("all"), help: "All services, also later ones.") private var all = false
+
+    @Option(
+        name: .customLong("name"), help: ArgumentHelp("What to call somebody who is let in by id.", valueName: "name"))
+    private var friendName: String?
+
+    func validate() throws {
+        guard all != !service.isEmpty else {
+            throw ValidationError("Give either --all or --service NAME, once for each.")
+        }
+    }
+
+    func run() async throws {
+        let opened = try options.open()
+        let services = all ? ServiceGrant.all : .services(service)
+        let friend: Friend
+        if let known = try FriendReference.find(argument.name, in: opened) {
+            friend = try change(known, services, opened)
+        } else if let key = try? PublicKey(id: argument.name.trimmed) {
+            friend = try admit(key, services, opened)
+        } else {
+            throw CommandFailure(
+                .notFound, "no friend here is '\(argument.name)': look at `cway friend list`, or give an id")
+        }
+        try Surroundings.current.print("\(friend.name) may open: \(services.words)")
+    }
+
+    private func change(
+        _ friend: Friend, _ services: ServiceGrant, _ opened: OpenedKeyring
+    ) throws(CommandFailure) -> Friend {
+        guard friendName == nil || friendName == friend.name else {
+            throw CommandFailure(
+                .usage, "\(friend.name) has a name already: change it with `cway friend rename \(friend.name) NEW`")
+        }
+        guard friend.admission != nil else { return try admit(friend.key, services, opened) }
+        try opened.perform { (keyring) throws(KeyringError) in
+            try keyring.allow(friend.key, services: services)
+        }
+        return friend
+    }
+
+    private func admit(
+        _ key: PublicKey, _ services: ServiceGrant, _ opened: OpenedKeyring
+    ) throws(CommandFailure) -> Friend {
+        let friend = try opened.perform { (keyring) throws(KeyringError) in
+            try keyring.admit(key, name: friendName, services: services, now: WallClock.seconds())
+        }
+        Surroundings.current.note("\(friend.name) may reach this node from now on")
+        return friend
+    }
+}

@@ -1,0 +1,145 @@
+internal import ArgumentParser
+internal import Blinding
+internal import Keyring
+internal import Multiserver
+internal import MuxRPC
+internal import Node
+internal import QRCode
+internal import Sodium
+
+/// `cway invite create`.
+struct InviteCreateCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create",
+        abstract: "Make an invite, and print its code once.",
+        discussion: """
+            Whoever has the code may redeem it, so hand it over where nobody else reads. It cannot be shown again; \
+            what this node keeps of it admits nobody. The code alone goes to standard output. JSON is {"id", "code", \
+            "label", "services", "uses", "expires", "portals"}; services are null for all, expires is null for never.
+
+            EXAMPLES
+              cway invite create
+              cway invite create --label anna --service ssh --service web --expires 12h
+              cway invite create --label family --uses 5 --expires never --qr
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A service that the friend may open; may be repeated. Default: all, also later ones.",
+            valueName: "name"))
+    private var service: [String] = []
+
+    @Option(name: .long, help: ArgumentHelp("How many may redeem it.", valueName: "n"))
+    private var uses = 1
+
+    @Option(
+        name: .long, help: ArgumentHelp("When it ends: 7d, 12h, 30m, never. Default: 7d.", valueName: "time"),
+        transform: Parsing.lifetime)
+    private var expires = Lifetime.lasting(DurationText(seconds: 7 * 86_400))
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Whom it is for; the friend is called so at first.", valueName: "text"))
+    private var label = ""
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A portal to name in it; may be repeated. Default: those of this node.", valueName: "address"),
+        transform: DialOptions.portal)
+    private var portal: [PeerAddress] = []
+
+    @Flag(name: .long, help: "Draw the code too, for a camera.") private var qr = false
+    @Flag(name: .long, help: "Print JSON.") private var json = false
+
+    func validate() throws {
+        guard !(qr && json) else { throw ValidationError("Give either --qr or --json.") }
+    }
+
+    func run() async throws {
+        let opened = try options.open()
+        let portals = try await OwnPortals.find(named: portal, opened, options.common)
+        guard !portals.isEmpty else {
+            throw CommandFailure(
+                .usage, "an invite names the portals of this node, and there is none: run `cway portals add ADDRESS`")
+        }
+        let now = WallClock.seconds()
+        let draft = InviteDraft(
+            label: label, services: ServiceGrant(options: service), uses: uses, expiry: expires.end(from: now))
+        let seed = try SecretKey.random(guarded: true)
+        let (text, id) = try opened.perform { (keyring) throws(KeyringError) in
+            let code = try keyring.createInvite(draft, portals: portals, seed: seed, now: now)
+            return (String(decoding: code.encoded(), as: UTF8.self), try keyring.invites().first?.key)
+        }
+        if json {
+            return try Surroundings.current.print(Self.json(text, id, draft, portals).description)
+        }
+        try Surroundings.current.print(text)
+        if qr { try draw(text) }
+        explain(draft, portals)
+    }
+
+    private func draw(_ text: String) throws(CommandFailure) {
+        let symbol: QRSymbol
+        do throws(QRCodeError) {
+            symbol = try QRSymbol(Array(text.utf8))
+        } catch {
+            throw CommandFailure(.unexpected, error)
+        }
+        let surroundings = Surroundings.current
+        try surroundings.print(symbol.drawing(isColoured: surroundings.isInteractive))
+        if symbol.drawingWidth > 80 {
+            surroundings.note("the drawing takes \(symbol.drawingWidth) columns: widen the window for it")
+        }
+    }
+
+    private func explain(_ draft: InviteDraft, _ portals: [InvitePortal]) {
+        let end = draft.expiry.map { "until \(TimeText.text($0))" } ?? "for ever"
+        let uses = draft.uses == 1 ? "once" : "\(draft.uses) times"
+        let whom = draft.label.isEmpty ? "" : " for \(draft.label)"
+        let places = portals.map { "\($0.hostAndPort) (\($0.manner))" }.joined(separator: ", ")
+        Surroundings.current.note(
+            """
+            An invite\(whom): may be redeemed \(uses), \(end); services: \(draft.services.words); at \(places).
+            Hand it over where nobody else reads. Its reader runs: cway join CODE
+            This node has to be online for that: cway serve
+            """)
+    }
+
+    private static func json(
+        _ code: String, _ key: InviteKey?, _ draft: InviteDraft, _ portals: [InvitePortal]
+    ) -> JSONValue {
+        [
+            "id": .text(key?.publicKey.id), "code": .string(code), "label": .string(draft.label),
+            "services": draft.services.json, "uses": .count(draft.uses), "expires": .time(draft.expiry),
+            "portals": .array(portals.map { .string($0.addressText) }),
+        ]
+    }
+}
+
+/// The portals of this node, for what it publishes.
+enum OwnPortals {
+    /// Those that are named, else those of the keyring, else those of the settings; how the node is announced at each
+    /// is the keyring's to say, and hidden where it says nothing.
+    ///
+    /// - Throws: ``CommandFailure``.
+    static func find(
+        named: [PeerAddress], _ opened: OpenedKeyring, _ common: CommonOptions
+    ) async throws(CommandFailure) -> [InvitePortal] {
+        let known = try opened.perform { (keyring) throws(KeyringError) in
+            try keyring.portals().map(\.portal)
+        }
+        if named.isEmpty, !known.isEmpty { return known }
+        let addresses =
+            named.isEmpty ? try await common.settings(in: opened.home, flags: common.flags).settings.portals : named
+        var portals: [InvitePortal] = []
+        for address in addresses {
+            let isOpen = known.contains { $0.key.publicKey == address.key && $0.isOpen }
+            portals.append(try InvitePortal(address, isOpen: isOpen))
+        }
+        return portals
+    }
+}

@@ -1,0 +1,99 @@
+internal import ArgumentParser
+internal import Blinding
+internal import Keyring
+internal import NIOPosix
+internal import Node
+
+/// `cway join`.
+struct JoinCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "join",
+        abstract: "Redeem a friend's invite.",
+        discussion: """
+            Afterwards the friend's name can be used wherever an address can. Whatever breaks on the way, the same \
+            command goes on from there. The code holds a secret: pass it as - to be read from standard input.
+
+            EXAMPLES
+              cway join cway-invite-1.…
+              cway join - --name anna < invite.txt
+
+            EXIT CODES
+              10, 11  the portal cannot be reached; 12  the friend is offline: run it again later
+              18  the invite is used up, revoked or expired, or this node was removed: ask for another one
+              64  the code is not as it was printed
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var showing: ShownKeyOptions
+
+    @Argument(help: ArgumentHelp("The code, or - for standard input.", valueName: "code"))
+    private var code: String
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp("What to call the friend. Default: a name made of their id.", valueName: "name"))
+    private var name: String?
+
+    func run() async throws {
+        let text = try Surroundings.current.argument(code)
+        try Self.check(text)
+        let opened = try options.open()
+        let common = options.common
+        let (settings, logger) = try await common.settings(in: opened.home, flags: common.flags)
+        let joiner = Joiner(
+            identity: opened.identity, keyring: opened.keyring, network: settings.network,
+            outerKey: showing.outerKey, logger: logger)
+        let name = name
+        let friend = try await Interruption.run {
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let result: Result<Friend, any Error>
+            do {
+                result = .success(try await joiner.join(try InviteCode(text), name: name, on: group.next()))
+            } catch {
+                result = .failure(CommandFailure(joiningError: error))
+            }
+            try? await group.shutdownGracefully()
+            return try result.get()
+        }
+        try Surroundings.current.print(friend.name)
+        Surroundings.current.note(
+            """
+            \(friend.name) is a friend now. What they offer you: cway call \(friend.name) service.list
+            To use it: cway connect \(friend.name) SERVICE --listen localhost:8080
+            """)
+    }
+
+    /// Refuses what is no code before anything is opened or dialled, and warns of one that seems to be over.
+    private static func check(_ text: String) throws(CommandFailure) {
+        guard text.hasPrefix(InviteCode.prefix) || !text.contains("~") else {
+            throw CommandFailure(.usage, "this is an invite of a portal, not of a friend: run `cway portals add` with it")
+        }
+        do throws(InviteCodeError) {
+            let code = try InviteCode(text)
+            if let expiry = code.expiry, code.isExpired(atUnixSeconds: WallClock.seconds()) {
+                Surroundings.current.note(
+                    "the invite expired at \(TimeText.text(expiry)) by this clock; the friend's clock decides: trying")
+            }
+        } catch {
+            throw CommandFailure(error == .outOfGuardedMemory ? .unexpected : .usage, error)
+        }
+    }
+}
+
+extension CommandFailure {
+    /// Names why an invite was not redeemed, by code and in words.
+    init(joiningError error: any Error) {
+        switch error {
+        case let failure as CommandFailure: self = failure
+        case let failure as KeyringError: self.init(failure)
+        case let failure as HopFailure: self.init(failure)
+        case let failure as JoinFailure:
+            switch failure {
+            case .refused, .other: self.init(.inviteRefused, failure)
+            case .unreachable(let hop), .notYetReachable(let hop):
+                self.init(CommandFailure(hop).status, failure)
+            }
+        default: self.init(.unexpected, error)
+        }
+    }
+}

@@ -1,0 +1,109 @@
+internal import ArgumentParser
+internal import Blinding
+internal import Keyring
+internal import Node
+internal import Sodium
+
+/// The options of every command that opens the keyring.
+struct KeyringOptions: ParsableArguments, Sendable {
+    @OptionGroup var common: CommonOptions
+
+    @Flag(
+        name: .long,
+        help: ArgumentHelp(
+            "Believe this machine's clock, though it has jumped since the keyring was last open.",
+            discussion: "After a jump of more than two days, keys are only moved on when a portal's clock agrees."))
+    var trustClock = false
+
+    /// Opens the keyring of the home folder; where there is none, one is made.
+    ///
+    /// - Throws: ``CommandFailure``.
+    func open() throws(CommandFailure) -> OpenedKeyring {
+        let (home, identity) = try owner()
+        let keyring = try keyring(of: identity, in: home, ifMissing: .create)
+        return OpenedKeyring(home: home, identity: identity, keyring: keyring)
+    }
+
+    /// Opens the keyring of the home folder, or returns `nil` where there is none.
+    ///
+    /// - Throws: ``CommandFailure``.
+    func openIfPresent() throws(CommandFailure) -> OpenedKeyring? {
+        let (home, identity) = try owner()
+        guard let keyring = try keyringIfPresent(of: identity, in: home) else { return nil }
+        return OpenedKeyring(home: home, identity: identity, keyring: keyring)
+    }
+
+    /// Opens the keyring of an identity in a home folder, or returns `nil` where there is none.
+    ///
+    /// - Throws: ``CommandFailure``.
+    func keyringIfPresent(of identity: Identity, in home: Home) throws(CommandFailure) -> Keyring? {
+        do throws(KeyringError) {
+            return try opened(of: identity, in: home, ifMissing: .fail)
+        } catch {
+            guard case .missing = error else { throw CommandFailure(error) }
+            return nil
+        }
+    }
+
+    /// The home folder, and whose it is.
+    ///
+    /// - Throws: ``CommandFailure``.
+    func owner() throws(CommandFailure) -> (home: Home, identity: Identity) {
+        let home = try common.preparedHome()
+        return (home, try common.identity(in: home).identity)
+    }
+
+    private func keyring(
+        of identity: Identity, in home: Home, ifMissing absence: Keyring.Absence
+    ) throws(CommandFailure) -> Keyring {
+        do throws(KeyringError) {
+            return try opened(of: identity, in: home, ifMissing: absence)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+
+    private func opened(
+        of identity: Identity, in home: Home, ifMissing absence: Keyring.Absence
+    ) throws(KeyringError) -> Keyring {
+        try Keyring(
+            folder: home.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds(),
+            trustsClock: trustClock, ifMissing: absence)
+    }
+}
+
+/// A keyring, and whose and where it is.
+struct OpenedKeyring: Sendable {
+    let home: Home
+    let identity: Identity
+    let keyring: Keyring
+
+    /// Does something with the keyring, whose errors become the command's.
+    ///
+    /// - Throws: ``CommandFailure``.
+    func perform<Result: ~Copyable>(
+        _ body: (Keyring) throws(KeyringError) -> Result
+    ) throws(CommandFailure) -> Result {
+        do throws(KeyringError) {
+            return try body(keyring)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+}
+
+extension CommandFailure {
+    /// Names what the keyring does not do, by code and in words.
+    init(_ error: KeyringError) {
+        let status: ExitStatus =
+            switch error {
+            case .noSuchFriend: .notFound
+            case .notAdmitted, .badName, .nameTaken, .ownKey, .unusableKey, .invite, .seedUsed, .badUseCount,
+                .expiryPassed, .labelTooLong, .badServiceName, .tooManyServices, .tooManyPortals, .badNodeName,
+                .tooManyEntries:
+                .usage
+            default: .keyringUnusable
+            }
+        self.init(status, error.description)
+    }
+}

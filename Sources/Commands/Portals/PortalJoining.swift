@@ -1,0 +1,56 @@
+internal import Logging
+internal import Multiserver
+internal import MuxRPC
+internal import NIOCore
+internal import NIOPosix
+internal import Node
+internal import Sodium
+internal import Transport
+
+/// Redeems an invite to a portal, in the way that ssb programs have for it.
+///
+/// The portal is dialled under the invite's key pair and told the key that will be shown there from then on.
+///
+/// Source: ssb-invite, index.js, `accept`.
+struct PortalJoining: Sendable {
+    let opened: OpenedKeyring
+    let options: CommonOptions
+    let showsRealID: Bool
+
+    /// Dials the portal, and makes this node one of those who may announce there.
+    ///
+    /// - Throws: ``CommandFailure``: the hop that failed, or ``ExitStatus/inviteRefused`` with the portal's words.
+    func redeem(_ invite: borrowing PortalInvite) async throws {
+        let portal = invite.portal
+        let key = try Identity(seed: invite.seed)
+        let (settings, _) = try await options.settings(in: opened.home, flags: options.flags)
+        let shown = try ShownKey.key(of: opened.identity, at: InvitePortal(portal, isOpen: showsRealID))
+        let caller = Caller(identity: key, outerKey: .real, network: settings.network)
+        try await Interruption.run {
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let result: Result<Void, any Error>
+            do {
+                let link = try await caller.connect(toPortal: portal, on: group.next())
+                result = await Self.answer(to: shown, over: link)
+                await link.close()
+            } catch {
+                result = .failure((error as? HopFailure).map { CommandFailure($0) } ?? error)
+            }
+            try? await group.shutdownGracefully()
+            try result.get()
+        }
+    }
+
+    private static func answer(to shown: PublicKey, over link: NodeLink) async -> Result<Void, any Error> {
+        do {
+            guard case .failure(let error) = try await link.call(["invite", "use"], [["feed": .string(shown.id)]])
+            else { return .success(()) }
+            return .failure(
+                CommandFailure(
+                    .inviteRefused, "the portal refused the invite (\(error.message)): ask its operator for another one"))
+        } catch {
+            return .failure(
+                CommandFailure(.connectionLost, "the connection broke before the portal's answer: try again"))
+        }
+    }
+}

@@ -1,0 +1,78 @@
+internal import ArgumentParser
+internal import Blinding
+internal import Keyring
+internal import Multiserver
+internal import Node
+internal import Sodium
+
+/// `cway portals add`.
+struct PortalsAddCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add",
+        abstract: "Add a portal, by its address or by an invite to it.",
+        discussion: """
+            An address is stored, and nothing is dialled. An invite, which portals make that let members only \
+            announce (host:port:@KEY.ed25519~SEED), is redeemed first, for the key that this node will show there. \
+            It holds a secret: pass it as - to be read from standard input.
+
+            EXAMPLES
+              cway portals add net:portal.example.org:8008~shs:KEY=
+              cway portals add net:room.example.org:8008~shs:KEY= --open
+              cway portals add - < invite.txt
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+
+    @Argument(help: ArgumentHelp("The portal's address, or an invite to it, or - for standard input.", valueName: "address"))
+    private var address: String
+
+    @Flag(name: .customLong("open"), help: "Announce under this node's real id there, not hidden.")
+    private var isOpen = false
+
+    func run() async throws {
+        let text = try Surroundings.current.argument(address)
+        guard !text.hasPrefix(InviteCode.prefix) else {
+            throw CommandFailure(.usage, "this is an invite of a friend, not of a portal: run `cway join` with it")
+        }
+        let opened: OpenedKeyring
+        let portal: PeerAddress
+        do {
+            let invite = try PortalInvite(text)
+            portal = invite.portal
+            opened = try options.open()
+            try await PortalJoining(opened: opened, options: options.common, showsRealID: isOpen).redeem(invite)
+        } catch AddressError.noInvite {
+            portal = try Self.portal(at: text)
+            opened = try options.open()
+        } catch let error as AddressError {
+            throw CommandFailure(.usage, error)
+        }
+        try store(portal, opened)
+    }
+
+    private static func portal(at text: String) throws(CommandFailure) -> PeerAddress {
+        let address: Address
+        do throws(AddressError) {
+            address = try Address(text)
+        } catch {
+            throw CommandFailure(.usage, error)
+        }
+        guard case .peer(let peer) = address else {
+            throw CommandFailure(.usage, "a portal is dialled itself: write net:HOST:PORT~shs:KEY")
+        }
+        return peer
+    }
+
+    private func store(_ address: PeerAddress, _ opened: OpenedKeyring) throws(CommandFailure) {
+        let known = try opened.perform { (keyring) throws(KeyringError) in
+            try keyring.portals().first { $0.portal.key.publicKey == address.key }
+        }
+        // Adding it once more, at another address maybe, does not change what it may know.
+        let portal = try InvitePortal(address, isOpen: isOpen || known?.portal.isOpen == true)
+        try opened.perform { (keyring) throws(KeyringError) in
+            try keyring.addPortal(portal, now: WallClock.seconds())
+        }
+        let shown = try ShownKey.key(of: opened.identity, at: portal)
+        try Surroundings.current.print("\(portal.hostAndPort): \(portal.manner), seen as \(shown.id)")
+    }
+}

@@ -1,0 +1,85 @@
+internal import ArgumentParser
+internal import Keyring
+
+/// `cway portals remove`.
+struct PortalsRemoveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove",
+        abstract: "Announce this node at a portal no more.",
+        discussion: """
+            Friends who know no other portal of this node cannot reach it then: give them time to connect after \
+            another one was added. Open invites still name the portal.
+
+            EXAMPLES
+              cway portals remove portal.example.org:8008
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var argument: PortalArgument
+
+    func run() async throws {
+        let opened = try options.openIfPresent()
+        let portal = try PortalReference.portal(argument.portal, in: opened)
+        _ = try opened?.perform { (keyring) throws(KeyringError) in try keyring.removePortal(portal.key) }
+        try Surroundings.current.print("removed \(portal.hostAndPort)")
+    }
+}
+
+/// `cway portals open`.
+struct PortalsOpenCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "open",
+        abstract: "Announce this node at a portal under its real id.",
+        discussion: """
+            For portals of other programs, which know no tokens. The portal, and whoever asks it, then learns that \
+            this node is there. Other portals are not touched.
+
+            EXAMPLES
+              cway portals open portal.example.org:8008
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var argument: PortalArgument
+
+    func run() async throws { try argument.set(isOpen: true, options) }
+}
+
+/// `cway portals hide`.
+struct PortalsHideCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "hide",
+        abstract: "Announce this node at a portal under a pseudonym, for friends alone.",
+        discussion: """
+            What the portal has learnt while this node was open there, it may remember.
+
+            EXAMPLES
+              cway portals hide portal.example.org:8008
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var argument: PortalArgument
+
+    func run() async throws { try argument.set(isOpen: false, options) }
+}
+
+/// The argument that names a portal of the keyring.
+struct PortalArgument: ParsableArguments, Sendable {
+    @Argument(help: ArgumentHelp("The portal: its id, HOST:PORT, or its address.", valueName: "portal"))
+    var portal: String
+
+    /// Opens or hides this node there.
+    func set(isOpen: Bool, _ options: KeyringOptions) throws(CommandFailure) {
+        let opened = try options.openIfPresent()
+        let known = try PortalReference.portal(portal, in: opened)
+        guard let opened else { return }
+        _ = try opened.perform { (keyring) throws(KeyringError) in
+            try keyring.setPortal(known.key, isOpen: isOpen)
+        }
+        let changed = try PortalReference.portal(known.key.publicKey.id, in: opened)
+        let shown = try ShownKey.key(of: opened.identity, at: changed)
+        try Surroundings.current.print("\(known.hostAndPort): \(changed.manner), seen as \(shown.id)")
+        if isOpen {
+            Surroundings.current.note("invites made before say that you are hidden there: make open ones anew")
+        }
+    }
+}

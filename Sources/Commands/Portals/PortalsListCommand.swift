@@ -1,0 +1,59 @@
+internal import ArgumentParser
+internal import Blinding
+internal import Keyring
+internal import MuxRPC
+internal import Sodium
+
+/// `cway portals list`.
+struct PortalsListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List the portals, and the id that each sees of this node.",
+        discussion: """
+            JSON is an array of {"id", "address", "host", "port", "hidden", "seenAs", "added"}.
+
+            EXAMPLES
+              cway portals list
+              cway portals list --json | jq -r '.[] | select(.hidden) | .seenAs'
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @Flag(name: .long, help: "Print JSON.") private var json = false
+
+    func run() async throws {
+        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent())
+        let portals = try opened?.perform { (keyring) throws(KeyringError) in try keyring.portals() } ?? []
+        var (table, list) = (TextTable("PORTAL", "ANNOUNCED", "SEEN AS", "ADDRESS"), [JSONValue]())
+        for record in portals {
+            guard let identity = opened?.identity else { continue }
+            let portal = record.portal
+            let shown = try ShownKey.key(of: identity, at: portal)
+            table.add(portal.hostAndPort, portal.manner, shown.id, portal.addressText)
+            list.append([
+                "id": .string(portal.key.publicKey.id), "address": .string(portal.addressText),
+                "host": .string(portal.host), "port": .count(Int(portal.port)), "hidden": .bool(!portal.isOpen),
+                "seenAs": .string(shown.id), "added": .time(record.addedAt),
+            ])
+        }
+        if json { return try surroundings.print(JSONValue.array(list).description) }
+        guard !portals.isEmpty else {
+            return surroundings.note("no portals yet: add one with `cway portals add ADDRESS`")
+        }
+        try surroundings.print(table.text)
+    }
+}
+
+/// The key that a portal sees of this node.
+enum ShownKey {
+    /// The pseudonym where the node is hidden, else its real key.
+    ///
+    /// - Throws: ``CommandFailure``.
+    static func key(of identity: Identity, at portal: InvitePortal) throws(CommandFailure) -> PublicKey {
+        guard !portal.isOpen else { return identity.publicKey }
+        do throws(BlindingError) {
+            return try Pseudonym.identity(of: identity, at: portal.key).publicKey
+        } catch {
+            throw CommandFailure(.unexpected, error)
+        }
+    }
+}

@@ -1,0 +1,71 @@
+internal import CQREncode
+
+/// A QR code: a square of dark and light modules that a camera reads as text.
+///
+/// | version | modules per side |
+/// |---------|------------------|
+/// | 1       | 21               |
+/// | v       | 17 + 4 v         |
+/// | 40      | 177              |
+///
+/// Source: ISO/IEC 18004, section 6.1; made by libqrencode, in the smallest version that holds the text.
+public struct QRSymbol: Hashable, Sendable {
+    /// How much of a symbol may be unreadable.
+    public enum Correction: Sendable, CaseIterable {
+        /// 7 %: the smallest symbol; good for screens, which have no scratches.
+        case low
+        /// 15 %.
+        case medium
+        /// 25 %.
+        case quartile
+        /// 30 %.
+        case high
+    }
+
+    /// The size's number, from 1 to 40.
+    public let version: Int
+    /// How many modules each side has.
+    public let width: Int
+    /// Row after row from the top, each from the left.
+    private let modules: [Bool]
+
+    /// Encodes bytes as they are.
+    ///
+    /// - Throws: ``QRCodeError``.
+    public init(_ text: [UInt8], correction: Correction = .low) throws(QRCodeError) {
+        guard !text.isEmpty else { throw .empty }
+        guard let count = Int32(exactly: text.count) else { throw .tooLong(text.count) }
+        var reason: Int32 = 0
+        // Safety: the text is lent to C for the length of the call, which copies it.
+        let made = unsafe text.withUnsafeBufferPointer { bytes in
+            unsafe shim_qr_encode(bytes.baseAddress, count, correction.level, &reason)
+        }
+        guard let symbol = unsafe made else {
+            throw shim_qr_is_too_long(reason) != 0 ? .tooLong(text.count) : .failed(reason)
+        }
+        // Safety: the library's symbol holds width × width bytes and is freed once, after they were copied.
+        defer { unsafe QRcode_free(symbol) }
+        version = Int(unsafe symbol.pointee.version)
+        width = Int(unsafe symbol.pointee.width)
+        let bytes = unsafe UnsafeBufferPointer(start: symbol.pointee.data, count: width * width)
+        // The lowest bit is the colour; the others say what the module is for.
+        modules = unsafe bytes.map { $0 & 1 == 1 }
+    }
+
+    /// Whether a module is dark; outside of the symbol all is light.
+    public func isDark(column: Int, row: Int) -> Bool {
+        guard (0..<width).contains(column), (0..<width).contains(row) else { return false }
+        return modules[row * width + column]
+    }
+}
+
+extension QRSymbol.Correction {
+    fileprivate var level: QRecLevel {
+        switch self {
+        case .low: QR_ECLEVEL_L
+        case .medium: QR_ECLEVEL_M
+        case .quartile: QR_ECLEVEL_Q
+        case .high: QR_ECLEVEL_H
+        }
+    }
+}
