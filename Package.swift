@@ -97,8 +97,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "Keyring", "MuxRPC", "Multiserver", "Node", "SecretHandshake", "Sodium",
-                "Transport", "Tunnel", nioCore,
+                "Blinding", "Keyring", "MuxRPC", "Multiserver", "Node", "QRCode", "SecretHandshake",
+                "Sodium", "Transport", "Tunnel", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
