@@ -168,7 +168,8 @@ let package = Package(
         .testTarget(
             name: "NodeTests",
             dependencies: [
-                "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport", "Transport",
+                "Blinding", "Keyring", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport",
+                "Transport",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(

@@ -17,8 +17,8 @@ public enum KeyringError: Error, Equatable, Sendable {
     case inconsistent(String)
     /// The vault is missing, damaged, or another keyring's.
     case vaultLost(path: String)
-    /// Others may read or write the vault, or it is no ordinary file.
-    case vaultExposed(path: String, permissions: Int)
+    /// Others may read or write the file, or it is no ordinary one.
+    case exposed(path: String, permissions: Int)
     /// It belongs to another identity.
     case otherOwner(PublicKey, expected: PublicKey)
     /// It is a copy of another one, which may still be in use.
@@ -97,8 +97,8 @@ extension KeyringError: CustomStringConvertible {
         case .vaultLost(let path):
             "the vault \(path) does not open this keyring: run 'cway keyring restore', which gives your "
                 + "circle a new key and asks your friends for theirs again"
-        case .vaultExposed(let path, let permissions):
-            "the vault \(path) is no ordinary file of yours alone (mode 0\(String(permissions, radix: 8))): "
+        case .exposed(let path, let permissions):
+            "\(path) is no ordinary file of yours alone (mode 0\(String(permissions, radix: 8))): "
                 + "put the file itself there and run chmod 600 '\(path)'"
         case .otherOwner:
             "the keyring belongs to another identity: put the secret file that belongs to it back, or use "
@@ -148,6 +148,27 @@ extension KeyringError: CustomStringConvertible {
             "\(count) entries are more than the \(limit) that a portal takes: be open there with "
                 + "'cway portals open', or remove friends and invites"
         default: "the keyring cannot be used"
+        }
+    }
+}
+
+extension KeyringError {
+    /// The error of a draft, as one of the file that it was copied from.
+    func renamed(from draft: String, to path: String) -> KeyringError {
+        guard case .store(let error) = self else { return self }
+        switch error {
+        case .missing(draft): return .store(.missing(path: path))
+        case .empty(draft): return .store(.empty(path: path))
+        case .truncated(draft, let byteCount, let expected):
+            return .store(.truncated(path: path, byteCount: byteCount, expected: expected))
+        case .notAnEnvironment(draft): return .store(.notAnEnvironment(path: path))
+        case .damaged(draft, let damage): return .store(.damaged(path: path, damage))
+        case .lostSchema(draft): return .store(.lostSchema(path: path))
+        case .lostTable(draft, let name): return .store(.lostTable(path: path, name: name))
+        case .foreign(draft, let identity): return .store(.foreign(path: path, identity: identity))
+        case .newerSchema(draft, let version, let known):
+            return .store(.newerSchema(path: path, version: version, known: known))
+        default: return self
         }
     }
 }

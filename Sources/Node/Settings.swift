@@ -1,3 +1,4 @@
+internal import Keyring
 public import Logging
 public import Multiserver
 public import SecretHandshake
@@ -45,6 +46,8 @@ public struct Settings: Equatable, Sendable {
         public init() {}
     }
 
+    /// What this node calls itself towards its friends.
+    public var name = "node"
     /// How much to log.
     public var logLevel = Logger.Level.info
     /// Where to listen; nowhere by default.
@@ -79,6 +82,10 @@ public struct Settings: Equatable, Sendable {
         let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
         try await reader.read(.logLevel, into: &settings.logLevel, remedy: "write one of \(levels)") {
             Logger.Level(rawValue: $0)
+        }
+        let nameLimit = CircleGrant.nameByteCountLimit
+        try await reader.read(.name, into: &settings.name, remedy: "write 1 to \(nameLimit) bytes") {
+            (1...nameLimit).contains($0.utf8.count) ? $0 : nil
         }
         try await reader.read(.listen, into: &settings.listen, ListenAddress.init(_:))
         try await reader.read(.portals, into: &settings.portals, PeerAddress.init(setting:))

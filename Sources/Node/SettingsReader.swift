@@ -6,6 +6,7 @@ internal import Sodium
 
 /// The names of all settings, as `config.json` spells them.
 enum SettingKey: String, CaseIterable {
+    case name
     case logLevel
     case listen
     case portals

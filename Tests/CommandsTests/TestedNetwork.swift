@@ -42,10 +42,11 @@ struct TestedNetwork: Sendable {
             guard let address = await first(of: ready) else { throw CancellationError() }
             let (announced, isAnnounced) = AsyncStream.makeStream(of: TunnelAddress.self)
             var settings = Settings()
+            settings.portals = [address]
             settings.allow = allowsCaller ? [caller] : [address.key]
             let endpoint = EndpointService(
-                .init(identity: try .random(), settings: settings), at: address, group: group, logger: logger
-            ) { isAnnounced.yield($0) }
+                .init(identity: try .random(), settings: settings), group: group, logger: logger
+            ) { if case .tunnel(let tunnel) = $0 { isAnnounced.yield(tunnel) } }
             try await within(endpoint, logger) {
                 guard let target = await first(of: announced) else { throw CancellationError() }
                 try await body(

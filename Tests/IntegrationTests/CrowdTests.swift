@@ -19,8 +19,8 @@ extension Integration {
                 let network = try await TestNetwork.start(
                     on: stage, services: ["echo": stage.service(.echo).port],
                     portalFlags: ["--connections-per-address", "300", "--handshakes-per-second", "1000"])
-                let route = try Route(
-                    to: Address(network.target), portals: [network.portal.peer])
+                let tunnel = try TunnelAddress(MultiserverAddress(network.target))
+                let route = Route.tunnel(target: tunnel.target, ways: [.init(portal: network.portal.peer)])
                 let connections = try await Self.connect(route)
                 #expect(connections.count == Self.count)
                 let results = try await withThrowingTaskGroup(of: Bool.self) { tasks in

@@ -1,3 +1,4 @@
+internal import Multiserver
 internal import NIOCore
 internal import Node
 internal import Sodium

@@ -27,7 +27,7 @@ package struct DemoMeasuring: Sendable {
         let byteCount = data.byteCount
         try await narrator.step(
             "\(byteCount >> 20) MiB through the tunnel",
-            "Encrypted twice on the way; every byte counts, so the hash is compared.", watching: .client
+            "Encrypted twice on the way; every byte counts, so the hash is compared.", watching: .friend
         ) {
             // Not in the midst of measuring.
             let expected = try await data.digest
@@ -80,7 +80,7 @@ package struct DemoMeasuring: Sendable {
     func measureRoundTrips(_ summary: inout DemoSummary) async throws {
         try await narrator.step(
             "Round trips", "\(Self.requestCount) small requests, one after the other, on one connection.",
-            watching: .client
+            watching: .friend
         ) {
             let times = try await DemoVisitor.visit(port: port, on: group) { visitor in
                 var times: [Duration] = []

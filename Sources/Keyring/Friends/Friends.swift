@@ -1,4 +1,4 @@
-internal import Blinding
+public import Blinding
 internal import LMDB
 public import Sodium
 
@@ -47,6 +47,32 @@ extension Keyring {
                 try Ghost.giveWay(&transaction)
             }
             record.admission?.services = services
+            try transaction.put(record, key)
+            change.mark()
+            return try transaction.friend(key, record)
+        }
+    }
+
+    /// Notes by id somebody whom the owner may reach, without an invite; its circle's key comes with a grant.
+    ///
+    /// - Parameters:
+    ///   - key: who it is.
+    ///   - name: what to call it; `nil` for the name that it has, or one that is made of its key.
+    ///   - portals: where it is found; they replace those known before.
+    /// - Returns: the friend as it is from now on.
+    /// - Throws: as ``admit(_:name:services:now:)``, or ``KeyringError/tooManyPortals(_:)``.
+    @discardableResult
+    public func addReach(
+        to key: EndpointKey, name: String? = nil, portals: [InvitePortal]
+    ) throws(KeyringError) -> Friend {
+        let key = key.publicKey
+        try checkUsable(key)
+        guard portals.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(portals.count) }
+        return try store.change { (transaction, change) throws(KeyringError) in
+            var record = try transaction.obtain(key, name: name)
+            var reach = record.reach ?? Reach(portals: portals, isPending: false)
+            reach.portals = portals
+            record.reach = reach
             try transaction.put(record, key)
             change.mark()
             return try transaction.friend(key, record)

@@ -73,27 +73,37 @@ extension Keyring {
     public func abandonJoin(of endpoint: EndpointKey) throws(KeyringError) -> Bool {
         let key = endpoint.publicKey
         return try store.change { (transaction, change) throws(KeyringError) in
-            guard var record = try transaction.record(FriendRecord.self, key),
-                record.reach?.isPending == true
-            else { return false }
+            guard try transaction.abandonJoin(key) != nil else { return false }
             change.dropSecret()
-            try transaction.drop(PendingRecord.self, key)
-            if try transaction.record(CircleRecord.self, key) != nil {
-                record.reach?.isPending = false
-            } else {
-                record.reach = nil
-            }
-            if record.reach == nil, record.admission == nil {
-                _ = try transaction.forget(key, record)
-            } else {
-                try transaction.put(record, key)
-            }
             return true
         }
     }
 }
 
 extension Transaction where Access == Writing {
+    /// Gives up a pending invite, and what was stored for it alone.
+    ///
+    /// - Returns: the friend as it was; `nil` when nothing was pending.
+    mutating func abandonJoin(_ key: PublicKey) throws(KeyringError) -> Friend? {
+        guard var record = try record(FriendRecord.self, key), record.reach?.isPending == true else {
+            return nil
+        }
+        let friend = try friend(key, record)
+        try drop(PendingRecord.self, key)
+        // Who was reached before still is.
+        if try self.record(CircleRecord.self, key) != nil {
+            record.reach?.isPending = false
+        } else {
+            record.reach = nil
+        }
+        if record.reach == nil, record.admission == nil {
+            _ = try forget(key, record)
+        } else {
+            try put(record, key)
+        }
+        return friend
+    }
+
     /// Ends the pending state of a friend's record, which the caller stores.
     ///
     /// - Returns: whether it was pending.

@@ -4,7 +4,7 @@ internal import Sodium
 /// One change of the keyring while it is being made.
 struct Change: ~Copyable {
     /// The sequence number of the keyring once the change is made.
-    let sequence: UInt64
+    private(set) var sequence: UInt64
     /// Whether anything is changed that others should see.
     private(set) var isEffective = false
     /// Whether a chain key or a seed is dropped, replaced or advanced, so that the vault needs a fresh key.
@@ -64,6 +64,9 @@ struct Change: ~Copyable {
         hasKey = true
         dropSecret()
     }
+
+    /// Numbers the change above another number too, that of a backup.
+    mutating func goOn(after number: UInt64) { sequence = max(sequence, number &+ 1) }
 
     /// Takes the vault's slot with another number than the store had, that of a backup, where it is there.
     mutating func takeKey(of sequence: UInt64) throws(KeyringError) {

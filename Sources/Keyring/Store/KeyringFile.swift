@@ -10,22 +10,26 @@ struct KeyringFile: ~Copyable {
 
     private init(_ path: String, _ flags: Int32) throws(KeyringError) {
         self.path = path
-        number = unsafe Glibc.open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        number = unsafe Glibc.open(path, flags | O_CLOEXEC, 0o600)
         guard number >= 0 else {
             // A symbolic link in the place of a file is not followed.
-            if errno == ELOOP { throw .vaultExposed(path: path, permissions: 0o777) }
+            if errno == ELOOP { throw .exposed(path: path, permissions: 0o777) }
             throw Self.failure(path, "open")
         }
     }
 
     /// Opens a file that is there.
-    init(opening path: String) throws(KeyringError) { try self.init(path, O_RDWR) }
+    init(opening path: String) throws(KeyringError) { try self.init(path, O_RDWR | O_NOFOLLOW) }
 
     /// Makes a file of mode 0600.
-    init(creating path: String) throws(KeyringError) { try self.init(path, O_RDWR | O_CREAT | O_EXCL) }
+    init(creating path: String) throws(KeyringError) {
+        try self.init(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW)
+    }
 
     /// Opens a file, or makes one of mode 0600 where there is none.
-    init(openingOrCreating path: String) throws(KeyringError) { try self.init(path, O_RDWR | O_CREAT) }
+    init(openingOrCreating path: String) throws(KeyringError) {
+        try self.init(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+    }
 
     /// Opens a file, of whoever, to read it.
     init(reading path: String) throws(KeyringError) { try self.init(path, O_RDONLY) }

@@ -95,7 +95,7 @@ struct VaultFile: Sendable {
 
     private func open() throws(KeyringError) -> KeyringFile {
         let file = try KeyringFile(opening: path)
-        guard try file.isPrivate else { throw .vaultExposed(path: path, permissions: try file.permissions) }
+        guard try file.isPrivate else { throw .exposed(path: path, permissions: try file.permissions) }
         return file
     }
 

@@ -4,7 +4,7 @@ public import NIOCore
 public import SecretHandshake
 public import Sodium
 public import Transport
-public import Tunnel
+internal import Tunnel
 
 /// Who dials, and as whom.
 public struct Caller: Sendable {

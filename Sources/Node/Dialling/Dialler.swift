@@ -1,7 +1,7 @@
 public import Keyring
 public import Logging
 public import NIOCore
-public import Sodium
+internal import Sodium
 
 /// Reaches one destination as often as wanted, and keeps what the keyring knows of it up to date on the way.
 public struct Dialler: Sendable {

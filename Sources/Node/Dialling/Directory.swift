@@ -47,7 +47,7 @@ public struct Directory: Sendable {
             if let way = try way(to: tunnel.target, at: tunnel.portal), !way.isOpen {
                 return .friend(tunnel.target, at: tunnel.portal)
             }
-            return .announced(tunnel, through: try address(of: tunnel.portal))
+            return .announced(tunnel, through: try place(of: tunnel.portal))
         case .blinded(let blinded):
             guard let keyring else { throw DestinationError.noKeyring }
             guard let found = try keyring.resolve(blinded, now: WallClock.seconds()) else {
@@ -69,7 +69,7 @@ public struct Directory: Sendable {
     }
 
     /// Where a portal is dialled that an address names by its key only.
-    private func address(of portal: PublicKey) throws -> PeerAddress {
+    private func place(of portal: PublicKey) throws -> PeerAddress {
         if let known = portals.first(where: { $0.key == portal }) { return known }
         let announced = try keyring?.portals() ?? []
         if let known = announced.first(where: { $0.portal.key.publicKey == portal }) {

@@ -1,3 +1,4 @@
+internal import Blinding
 internal import Keyring
 internal import Logging
 internal import MuxRPC
@@ -58,9 +59,6 @@ struct FriendVisit: Sendable {
 
 /// Asks a portal for the time where the keyring doubts this machine's.
 struct ClockCheck: Sendable {
-    /// JavaScript portals answer in milliseconds, go-ssb-room's in microseconds; 10¹⁴ ms is in the year 5138.
-    private static let firstMicroseconds: Int64 = 100_000_000_000_000
-
     let keyring: Keyring
     let logger: Logger
 
@@ -75,8 +73,7 @@ struct ClockCheck: Sendable {
             }
             if case .unconfirmed = verdict {
                 logger.warning(
-                    "this machine's clock has jumped, and the portal's does not agree with it: set the clock, or "
-                        + "start once with --trust-clock")
+                    "this machine's clock has jumped, and the portal's differs: set it, or start with --trust-clock")
             }
         } catch {
             logger.warning("the keyring was not brought up to date", metadata: ["reason": "\(error)"])
@@ -88,6 +85,6 @@ struct ClockCheck: Sendable {
         guard let reply = try? await link.call(["tunnel", "ping"]), case .value(let json) = reply,
             let time = json.integer ?? json.double.flatMap({ Int64(exactly: $0.rounded()) }), time > 0
         else { return nil }
-        return UInt64(time >= firstMicroseconds ? time / 1_000_000 : time / 1000)
+        return ClockVerdict.unixSeconds(inPing: UInt64(time))
     }
 }

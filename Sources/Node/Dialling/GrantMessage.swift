@@ -45,21 +45,25 @@ enum GrantMessage {
     ///
     /// - Throws: ``GrantError``.
     static func grant(in json: JSONValue) throws(GrantError) -> CircleGrant {
-        guard let name = json["name"]?.string, name.utf8.count <= CircleGrant.nameByteCountLimit,
-            let generation = json["generation"]?.integer, generation >= 0,
+        guard let name = json["name"]?.string, let generation = json["generation"]?.integer, generation >= 0,
             let epoch = json["epoch"]?.integer, epoch >= 0,
             let text = json["key"]?.string, let list = json["portals"]?.array
         else { throw .malformed }
         guard list.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(list.count) }
         var portals: [InvitePortal] = []
         for entry in list { portals.append(try portal(in: entry)) }
+        let key: SecretKey
         do throws(SodiumError) {
             var digits = Array(text.utf8)
             defer { wipe(&digits) }
             var bytes = try TextEncoding.base64.decode(digits.span)
             defer { wipe(&bytes) }
-            let key = try SecretKey(copying: bytes.span)
-            return CircleGrant(
+            key = try SecretKey(copying: bytes.span)
+        } catch {
+            throw .malformed
+        }
+        do throws(KeyringError) {
+            return try CircleGrant(
                 name: name, generation: UInt64(generation), epoch: Epoch(UInt64(epoch)), key: key,
                 portals: portals)
         } catch {

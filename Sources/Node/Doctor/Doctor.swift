@@ -101,7 +101,7 @@ public struct Doctor: Sendable {
         at portal: InvitePortal, over link: NodeLink, hop: String
     ) async throws {
         let entries = Entries(identity: identity)
-        _ = try entries.update(from: keyring, also: [], now: WallClock.seconds())
+        _ = try entries.update(from: keyring)
         let epoch = Epoch(unixSeconds: WallClock.seconds())
         let token = portal.isOpen ? nil : entries.tokens(portal: portal.key, epochs: [epoch]).keys.first
         do {
@@ -221,8 +221,7 @@ public struct Doctor: Sendable {
     }
 
     private static func text(_ duration: Duration) -> String {
-        let milliseconds = Double(duration.nanoseconds) / 1e6
-        let tenths = (milliseconds * 10).rounded() / 10
+        let tenths = (duration / .milliseconds(1) * 10).rounded() / 10
         return "\(tenths) ms"
     }
 }

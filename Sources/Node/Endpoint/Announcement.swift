@@ -1,5 +1,6 @@
 internal import Blinding
 internal import Logging
+internal import Multiserver
 internal import MuxRPC
 internal import Sodium
 internal import Transport

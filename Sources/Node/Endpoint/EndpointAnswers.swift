@@ -1,6 +1,7 @@
 internal import Blinding
 internal import Keyring
 internal import Logging
+internal import Multiserver
 internal import MuxRPC
 internal import Sodium
 internal import Transport
@@ -49,16 +50,7 @@ struct EndpointAnswers: Sendable {
             link.answer(question.id, with: .value(true))
         case .refused(let reason):
             logger.info("an invite was refused", metadata: ["reason": "\(reason)"])
-            link.answer(question.id, with: .failure(Self.words(for: reason)))
-        }
-    }
-
-    private static func words(for refusal: Redemption.Refusal) -> String {
-        switch refusal {
-        case .usedUp: InviteAnswer.usedUp
-        case .revoked: InviteAnswer.revoked
-        case .expired: InviteAnswer.expired
-        case .removed: InviteAnswer.removed
+            link.answer(question.id, with: .failure(reason.message))
         }
     }
 

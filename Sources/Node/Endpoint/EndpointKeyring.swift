@@ -3,7 +3,6 @@ internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import Sodium
-internal import Synchronization
 internal import Transport
 internal import Tunnel
 
@@ -23,12 +22,12 @@ final class EndpointKeyring: Sendable {
 
     let keyring: Keyring?
     private let surroundings: Surroundings
-    private let entries: Mutex<Entries>?
+    private let entries: Entries
 
     init(_ keyring: Keyring?, _ surroundings: Surroundings) {
         self.keyring = keyring
         self.surroundings = surroundings
-        entries = keyring == nil ? nil : Mutex(Entries(identity: surroundings.identity))
+        entries = Entries(identity: surroundings.identity)
     }
 
     // MARK: Views
@@ -41,19 +40,17 @@ final class EndpointKeyring: Sendable {
 
     /// The view of this moment; the pairs of friends who are new are computed, 50 µs each.
     func view() throws -> EndpointView {
-        guard let keyring, let entries else { return staticView }
-        let now = WallClock.seconds()
+        guard let keyring else { return staticView }
         // Read first: a change in between is seen once more, not lost.
         let sequence = try keyring.sequence()
-        let allowed = surroundings.settings.allow
-        try entries.withLock { _ = try $0.update(from: keyring, also: allowed, now: now) }
+        _ = try entries.update(from: keyring)
         let friends = try keyring.friends()
-        var access = Dictionary(allowed.map { ($0, EndpointPolicy.Rights.all) }) { first, _ in first }
+        var access = Dictionary(surroundings.settings.allow.map { ($0, EndpointPolicy.Rights.all) }) { first, _ in first }
         for friend in friends {
             guard let admission = friend.admission else { continue }
             access[friend.key] = EndpointPolicy.Rights(admission.services)
         }
-        let invites = try keyring.entryInvites(now: now).map(\.key.publicKey)
+        let invites = try keyring.invites().filter(\.isEntry).map(\.key.publicKey)
         let policy = EndpointPolicy(
             services: surroundings.settings.services.map(\.name),
             access: surroundings.settings.allowAnyone ? .anyone : .only(access), invites: Set(invites),
@@ -92,8 +89,7 @@ final class EndpointKeyring: Sendable {
 
     /// What to announce at a portal on a day, in an order that says nothing.
     func entries(at portal: PublicKey, on epoch: Epoch) -> [TokenEntry] {
-        guard let entries else { return [] }
-        let tokens = entries.withLock { $0.tokens(portal: PortalKey(portal), epochs: epoch.window) }
+        let tokens = entries.tokens(portal: PortalKey(portal), epochs: epoch.window)
         var generator = SystemRandomNumberGenerator()
         return tokens.map { TokenEntry(token: $0.key, owner: $0.value) }.shuffled(using: &generator)
     }
@@ -121,6 +117,6 @@ final class EndpointKeyring: Sendable {
     /// The friend's grant, with the portals where this endpoint is announced.
     func grant() throws -> CircleGrant {
         guard let keyring else { throw KeyringError.missing(path: "") }
-        return try keyring.grant(now: WallClock.seconds())
+        return try keyring.grant(name: surroundings.settings.name, now: WallClock.seconds())
     }
 }

@@ -56,13 +56,13 @@ public struct EndpointService: Service {
                 identity: configuration.identity, settings: configuration.settings,
                 portals: configuration.settings.portals, isVisible: configuration.isVisible))
         let board = EndpointBoard(try await Blocking.run { try keyring.view() })
-        let watch = Task { await watch(keyring, board) }
+        let watching = Task { await watch(keyring, board) }
         await withGracefulShutdownHandler {
             await keepPresences(board, keyring)
         } onGracefulShutdown: {
             Task { await board.close() }
         }
-        watch.cancel()
+        watching.cancel()
     }
 
     /// Puts up a new view after each change of the keyring, until the task is cancelled.

@@ -1,22 +1,9 @@
-internal import Blinding
-internal import Tunnel
+public import Keyring
 
 /// Why an invite was not redeemed.
 public enum JoinFailure: Error, Equatable, Sendable {
-    /// Nothing to be done about it: the invite will never be good again.
-    public enum Refusal: Equatable, Sendable, CaseIterable {
-        /// As many as may have redeemed it.
-        case usedUp
-        /// The owner has taken it back.
-        case revoked
-        /// Its time is over, by the owner's clock.
-        case expired
-        /// The owner has removed this node; only a later invite makes it a friend again.
-        case removed
-    }
-
-    /// The owner's node has refused the invite.
-    case refused(Refusal)
+    /// The owner's node has refused the invite, for good.
+    case refused(RedeemRefusal)
     /// A hop failed on the way; what was stored stays, and the same command goes on from there.
     case unreachable(HopFailure)
     /// The owner's node said yes and cannot be reached under this node's own key yet; the friend is stored.
@@ -26,25 +13,8 @@ public enum JoinFailure: Error, Equatable, Sendable {
 
     /// What the owner's node answers, by its words.
     init(answer words: String) {
-        self =
-            switch words {
-            case InviteAnswer.usedUp: .refused(.usedUp)
-            case InviteAnswer.revoked: .refused(.revoked)
-            case InviteAnswer.expired: .refused(.expired)
-            case InviteAnswer.removed: .refused(.removed)
-            default: .other(words)
-            }
+        self = RedeemRefusal(rawValue: words).map { .refused($0) } ?? .other(words)
     }
-}
-
-/// The words with which an owner's node refuses an invite.
-///
-/// Source: protocol.md, section 5.
-enum InviteAnswer {
-    static let usedUp = "invite used up"
-    static let revoked = "invite revoked"
-    static let expired = "invite expired"
-    static let removed = "removed"
 }
 
 extension JoinFailure: CustomStringConvertible {

@@ -1,6 +1,7 @@
 public import Blinding
 public import Keyring
 public import Logging
+internal import Multiserver
 internal import MuxRPC
 public import NIOCore
 public import SecretHandshake

@@ -26,7 +26,7 @@ struct PortalKeyring: Sendable {
         do {
             let (redemption, policy) = try await Blocking.run {
                 let redemption = try keyring.redeemMember(
-                    invite: InviteKey(invite), feed: feed, now: WallClock.seconds())
+                    InviteKey(invite), by: feed, now: WallClock.seconds())
                 return (redemption, try self.policy())
             }
             portal?.update(policy)
@@ -50,8 +50,8 @@ struct PortalKeyring: Sendable {
 }
 
 extension PortalPolicy.Who {
-    init(_ who: PolicyRecord.Who) {
-        switch who {
+    init(_ audience: Audience) {
+        switch audience {
         case .everyone: self = .everyone
         case .members: self = .members
         }
@@ -62,10 +62,7 @@ extension RedeemOutcome {
     init(_ redemption: MemberRedemption) {
         switch redemption {
         case .admitted: self = .admitted
-        case .refused(.usedUp): self = .refused(InviteAnswer.usedUp)
-        case .refused(.revoked): self = .refused(InviteAnswer.revoked)
-        case .refused(.expired): self = .refused(InviteAnswer.expired)
-        case .refused(.removed): self = .refused(InviteAnswer.removed)
+        case .refused(let reason): self = .refused(reason.message)
         }
     }
 }

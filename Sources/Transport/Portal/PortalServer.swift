@@ -96,8 +96,9 @@ public final class PortalServer: Sendable {
         case .tunnelCut(let tunnel, let cut):
             logger.warning("tunnel cut", metadata: ["tunnel": "\(tunnel)", "reason": "\(cut.message)"])
         case .refused(let peer, let reason):
-            logger.info(
-                "tunnel refused", metadata: ["from": "\(peer?.id ?? "not named")", "reason": "\(reason)"])
+            var metadata: Logger.Metadata = ["reason": "\(reason)"]
+            if let peer { metadata["from"] = "\(peer.id)" }
+            logger.info("tunnel refused", metadata: metadata)
         case .disconnected(let peer, let departure):
             logger.debug(
                 "disconnected", metadata: ["peer": "\(peer?.id ?? "unknown")", "reason": "\(departure)"])

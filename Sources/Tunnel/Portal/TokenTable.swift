@@ -20,7 +20,7 @@ struct TokenTable: Sendable {
 
     private var pages: [[Entry]] = []
     private var free: [Place] = []
-    /// Places plus one; 0 is an empty bucket. The count is a power of two.
+    /// Places plus one, or 0 where a bucket is empty; their count is a power of two.
     private var buckets: [UInt32] = []
     /// How many tokens there are.
     private(set) var count = 0

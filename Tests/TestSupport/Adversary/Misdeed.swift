@@ -161,6 +161,10 @@ public enum PacketMisdeed: String, Sendable, CaseIterable {
     case connectFlood
     /// `tunnel.connect` with arguments of every wrong shape.
     case connectArguments
+    /// `tunnel.announce` that asks to be hidden, with tokens and arguments of every wrong shape.
+    case announceArguments
+    /// Hundreds of `tunnel.announce`, open and hidden, with as many tokens as fit or more, and `tunnel.leave`.
+    case announceFlood
 
     var consequence: Misdeed.Consequence {
         switch self {

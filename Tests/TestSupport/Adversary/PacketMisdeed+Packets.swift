@@ -128,6 +128,8 @@ extension PacketMisdeed {
                     HandmadePacket(Flags.bytes, number + index, random.bytes(64)),
                 ]
             }
+        case .announceArguments: return Self.oddAnnouncements(from: number, in: surroundings)
+        case .announceFlood: return Self.announcements(from: number, &random)
         default: return Self.oddConnects(from: number, in: surroundings)
         }
     }

@@ -60,7 +60,7 @@ struct AdversaryPortalTests {
         world.drop(link)
         world.wait(.seconds(11))
         let left = world.portal.statistics
-        #expect(left.tunnelCount == 1 && left.queuedByteCount == 0, "\(report)")
+        #expect(left.tunnelCount == 1 && left.queuedByteCount == 0 && left.tokenCount == 0, "\(report)")
         #expect(left.connectionCount == 2 && pair.endpoint.node.tunnelCount == 1, "\(report)")
         #expect(pair.endpoint.inner.count == 1, "\(report)")
         expectExchange(&pair, report)

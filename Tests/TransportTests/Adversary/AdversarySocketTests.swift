@@ -104,6 +104,7 @@ struct AdversarySocketTests {
         await server.close()
         let left = portal.statistics
         #expect(left.connectionCount == 0 && left.tunnelCount == 0 && left.queuedByteCount == 0)
+        #expect(left.tokenCount == 0)
         try await group.shutdownGracefully()
     }
 }

@@ -62,9 +62,9 @@ final class Link {
     /// What the peer has sent and the portal has not read.
     fileprivate(set) var unread = ByteBuffer()
 
-    fileprivate init(_ peer: any WirePeer, portal: Portal, at now: NIODeadline) {
+    fileprivate init(_ peer: any WirePeer, portal: Portal, source: String, at now: NIODeadline) {
         mailbox = QueueMailbox()
-        connection = PortalConnection(portal: portal, mailbox: mailbox, at: now)
+        connection = PortalConnection(portal: portal, mailbox: mailbox, source: source, at: now)
         self.peer = peer
     }
 }
@@ -75,6 +75,8 @@ final class PortalWorld {
     let network = NetworkIdentifier(FixedBytes<32>())
     private(set) var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
     private(set) var happenings: [PortalHappening] = []
+    /// What the portal's owner was asked and has not answered.
+    private(set) var questions: [(question: RedeemQuestion, link: Link)] = []
     private var links: [Link] = []
 
     init(_ change: (inout PortalSettings) -> Void = { _ in }) throws {
@@ -89,8 +91,8 @@ final class PortalWorld {
     var portalKey: PublicKey { portal.identity.publicKey }
 
     /// Joins a peer to the portal.
-    func join(_ peer: any WirePeer) -> Link {
-        let link = Link(peer, portal: portal, at: now)
+    func join(_ peer: any WirePeer, from source: String = "unknown") -> Link {
+        let link = Link(peer, portal: portal, source: source, at: now)
         links.append(link)
         return link
     }
@@ -99,11 +101,19 @@ final class PortalWorld {
     var linkCount: Int { links.count }
 
     /// A peer with a real session, its handshake done.
-    func connect(_ identity: Identity) throws -> (SessionPeer, Link) {
+    func connect(_ identity: Identity, from source: String = "unknown") throws -> (SessionPeer, Link) {
         let peer = try SessionPeer(identity, to: portalKey, network: network)
-        let link = join(peer)
+        let link = join(peer, from: source)
         run()
         return (peer, link)
+    }
+
+    /// The portal's owner answers what it was asked first.
+    func answer(_ outcome: RedeemOutcome) {
+        guard !questions.isEmpty else { return }
+        let (question, link) = questions.removeFirst()
+        link.mailbox.post(.redeemed(question.call, outcome))
+        run()
     }
 
     /// The connection's transport breaks.
@@ -201,6 +211,7 @@ final class PortalWorld {
             hasMoved = true
             switch output {
             case .post(let message, let mailbox): mailbox.post(message)
+            case .redeem(let question): questions.append((question, link))
             case .happened(let happening): happenings.append(happening)
             }
         }

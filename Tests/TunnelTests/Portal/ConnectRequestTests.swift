@@ -1,3 +1,4 @@
+import Blinding
 import MuxRPC
 import Multiserver
 import Sodium
@@ -30,7 +31,7 @@ struct ConnectRequestTests {
         var expected = full
         expected["origin"] = .string(caller.id)
         #expect(try read([full]).forwarded == expected)
-        #expect(try read([full]).target == target)
+        #expect(try read([full]).target == .id(target))
 
         let bare = try read([["origin": 7, "target": .string(target.id), "instance": nil, "portal": nil]])
         #expect(
@@ -69,8 +70,30 @@ struct ConnectRequestTests {
     func echo() throws {
         let text = "x" + String(repeating: "ä", count: 100_000)
         let request = try read([["target": .string(text)]])
-        #expect(request.target == nil)
+        #expect(request.target == .nobody)
         let message = ConnectRefusal.unreachable(request.targetText).message
         #expect(message == "could not connect to:x" + String(repeating: "ä", count: 63))
+    }
+
+    @Test("names nobody but by a token in its one spelling, which goes on as it came and into no log")
+    func token() throws {
+        var random = SeededRandom(seed: 4)
+        let token = PairToken(try FixedBytes(random.bytes(32).span))
+        let request = try read([["target": .string(token.target), "instance": 0]])
+        #expect(request.target == .token(token) && request.isByToken)
+        #expect(request.forwarded["target"] == .string(token.target))
+        #expect(request.forwarded["origin"] == .string(caller.id))
+        #expect(request.forwarded["portal"] == .string(portal.id))
+        #expect(!ConnectRefusal.unreachable(request.targetText).reason.contains(token.base64))
+
+        // Not even the caller's own key in the place of a token is anybody's id.
+        #expect(try read([["target": .string(caller.base64 + ".token1")]]).target != .id(caller))
+        for spoilt in [
+            token.base64, token.target + " ", "@" + token.target, token.base64 + ".token2",
+            String(token.base64.dropLast()) + ".token1", ".token1",
+        ] {
+            let request = try read([["target": .string(spoilt)]])
+            #expect(request.target == .nobody && request.isByToken == spoilt.hasSuffix(".token1"))
+        }
     }
 }

@@ -1,5 +1,8 @@
 import MuxRPC
+import Multiserver
 import NIOCore
+import Sodium
+import TestSupport
 import Testing
 import Tunnel
 
@@ -33,16 +36,45 @@ struct PortalCallTests {
     }
 
     @Test(
-        "is refused when it asks to be hidden, because announcing it openly would betray it",
+        "is malformed when it is neither plainly open nor plainly hidden: guessing would betray somebody",
         arguments: [
             ["hidden": true], ["hidden": 1], ["hidden": "no"], ["tokens": []],
-            ["hidden": true, "tokens": ["x"]],
+            ["hidden": true, "tokens": "x"],
+            ["hidden": true, "tokens": nil], ["hidden": false, "tokens": []],
+            ["hidden": nil, "tokens": ["x"]],
         ] as [JSONValue])
-    func hidden(argument: JSONValue) throws {
-        guard case .refusedAnnounce? = PortalCall(try request("tunnel.announce", [argument])) else {
-            Issue.record("announced")
-            return
+    func malformed(argument: JSONValue) throws {
+        #expect(PortalCall(try request("tunnel.announce", [argument])) == .malformedAnnounce)
+    }
+
+    @Test("announces hidden with its tokens as they came")
+    func hidden() throws {
+        let call = PortalCall(
+            try request("tunnel.announce", [["hidden": true, "tokens": ["x", 7], "y": 1]]))
+        #expect(call == .announceHidden(["x", 7]))
+        let empty = PortalCall(try request("tunnel.announce", [["hidden": true, "tokens": []]]))
+        #expect(empty == .announceHidden([]))
+    }
+
+    @Test("uses an invite for the key in it, or for nobody")
+    func invite() throws {
+        let key = PublicKey(FixedBytes<32>())
+        #expect(PortalCall(try request("invite.use", [["feed": .string(key.id)]])) == .useInvite(key))
+        for wrong in [[], [nil], [["feed": 7]], [["feed": "@x"]], [.string(key.id)]] as [[JSONValue]] {
+            #expect(PortalCall(try request("invite.use", wrong)) == .useInvite(nil))
         }
+    }
+
+    @Test("lists members in lists of a thousand, each of which is a packet")
+    func members() throws {
+        var random = SeededRandom(seed: 1)
+        let members = try (0..<2500).map { _ in PublicKey(try FixedBytes(random.bytes(32).span)) }
+        let lists = PortalCall.lists(of: Set(members))
+        #expect(lists.map { $0.array?.count } == [1000, 1000, 500])
+        let ids = lists.flatMap { $0.array ?? [] }.compactMap { $0["id"]?.string }
+        #expect(ids == members.map(\.id).sorted())
+        #expect(lists[0].serialized.readableBytes < 1 << 20)
+        #expect(PortalCall.lists(of: []).isEmpty)
     }
 
     @Test("is known for every method of the manifest")
@@ -52,6 +84,7 @@ struct PortalCallTests {
             ("tunnel.connect", .connect), ("tunnel.endpoints", .endpoints), ("tunnel.isRoom", .metadata),
             ("tunnel.ping", .ping), ("room.metadata", .metadata), ("room.attendants", .attendants),
             ("room.members", .members), ("room.connect", .connect),
+            ("invite.use", .useInvite(nil)),
         ]
         for (name, call) in expected { #expect(PortalCall(try request(name)) == call) }
         let tree = try #require(PortalCall.manifest.tree.object)

@@ -1,0 +1,156 @@
+internal import Blinding
+internal import LMDB
+public import Sodium
+
+/// What a look at all of a healthy keyring found.
+public struct KeyringReport: Hashable, Sendable {
+    /// Whether the vault opens the keyring's secrets.
+    public enum Vault: Hashable, Sendable {
+        /// It does.
+        case matching
+        /// It does not; the keyring can be restored in place.
+        case lost
+    }
+
+    /// Whose keyring it is.
+    public let owner: PublicKey
+    /// When the copy was made, in Unix seconds; `nil` for an original.
+    public let copiedAt: UInt64?
+    /// Its sequence number.
+    public let sequence: UInt64
+    /// Whether the vault opens its secrets.
+    public let vault: Vault
+    /// How many friends there are.
+    public let friendCount: Int
+    /// How many invites there are, open ones and those that are remembered.
+    public let inviteCount: Int
+    /// How many entries there are, ghosts among them.
+    public let entryCount: Int
+}
+
+extension Keyring {
+    /// Looks at every page, value and record of a keyring that nobody in this process has open, without using it.
+    ///
+    /// What damages the file underneath the look can end the process, so a command runs it in a child and reports
+    /// the child's signal.
+    ///
+    /// - Throws: ``KeyringError``, with what is wrong.
+    public static func check(folder: String) throws(KeyringError) -> KeyringReport {
+        _ = try KeyringError.storing { () throws(LMDBError) in
+            try EnvironmentCheck.walk("\(folder)/\(KeyringStore.fileName)")
+        }
+        let store = try KeyringStore(folder: folder, absence: .fails)
+        return try store.read { (transaction) throws(KeyringError) in
+            try KeyringCheck.report(transaction, store.vault)
+        }
+    }
+}
+
+/// Looks at whether the records of a keyring are all of them ones, and agree with each other.
+enum KeyringCheck {
+    static func report(
+        _ transaction: borrowing ReadTransaction, _ vault: VaultFile
+    ) throws(KeyringError) -> KeyringReport {
+        guard let owner = try transaction.owner() else { throw .inconsistent("it has no owner") }
+        let entryCount = try countEntries(transaction)
+        guard entryCount >= Ghost.step, entryCount % Ghost.step == 0 else {
+            throw .inconsistent("it has \(entryCount) entries, no multiple of \(Ghost.step)")
+        }
+        try checkNames(transaction)
+        try checkBelonging(transaction, owner: owner)
+        try checkPolicy(transaction)
+        return KeyringReport(
+            owner: owner, copiedAt: try transaction.number(.copy),
+            sequence: try transaction.number(.sequence) ?? 0,
+            vault: try opensEverything(transaction, vault) ? .matching : .lost,
+            friendCount: try transaction.recordCount(FriendRecord.table),
+            inviteCount: try transaction.recordCount(StoredInvite.table), entryCount: entryCount)
+    }
+
+    private static func countEntries(_ transaction: borrowing ReadTransaction) throws(KeyringError) -> Int {
+        var count = 0
+        try transaction.forEach(FriendRecord.self) { (_, friend) throws(KeyringError) in
+            count += friend.admission == nil ? 0 : 1
+            return .next
+        }
+        try transaction.forEach(StoredInvite.self) { (_, invite) throws(KeyringError) in
+            count += invite.isEntry ? 1 : 0
+            return .next
+        }
+        try Ghost.forEach(transaction) { (_, _) throws(KeyringError) in count += 1 }
+        return count
+    }
+
+    /// Everybody has a name, and every name is somebody's.
+    private static func checkNames(_ transaction: borrowing ReadTransaction) throws(KeyringError) {
+        let friendCount = try transaction.recordCount(FriendRecord.table)
+        guard try transaction.recordCount(NameRecord.table) == friendCount else {
+            throw .inconsistent("it has names of nobody")
+        }
+        try transaction.forEach(FriendRecord.self) { (key, friend) throws(KeyringError) in
+            let named = try transaction.record(NameRecord.self, Array(friend.name.utf8))
+            guard named?.key == key else { throw .inconsistent("somebody's name is another's") }
+            guard friend.admission != nil || friend.reach != nil else {
+                throw .inconsistent("somebody is there for nothing")
+            }
+            return .next
+        }
+    }
+
+    /// What stands under a friend's key is a friend's.
+    private static func checkBelonging(
+        _ transaction: borrowing ReadTransaction, owner: PublicKey
+    ) throws(KeyringError) {
+        guard try transaction.record(CircleRecord.self, owner) != nil else {
+            throw .inconsistent("it has no circle")
+        }
+        try transaction.forEach(CircleRecord.self) { (key, _) throws(KeyringError) in
+            if key == owner { return .next }
+            guard try transaction.record(FriendRecord.self, key)?.reach != nil else {
+                throw .inconsistent("it has a stranger's circle")
+            }
+            return .next
+        }
+        try transaction.forEach(PendingRecord.self) { (key, _) throws(KeyringError) in
+            guard try transaction.record(FriendRecord.self, key)?.reach?.isPending == true else {
+                throw .inconsistent("it has a stranger's invite")
+            }
+            return .next
+        }
+        try transaction.forEach(SeenRecord.self) { (key, _) throws(KeyringError) in
+            guard try transaction.record(FriendRecord.self, key) != nil else {
+                throw .inconsistent("it has seen a stranger")
+            }
+            return .next
+        }
+        try transaction.forEach(TombstoneRecord.self) { (_, _) throws(KeyringError) in .next }
+    }
+
+    /// The records that a portal needs for itself.
+    private static func checkPolicy(_ transaction: borrowing ReadTransaction) throws(KeyringError) {
+        _ = try transaction.policy()
+        _ = try transaction.portals()
+        try transaction.forEach(StoredMember.self) { (_, _) throws(KeyringError) in .next }
+        try transaction.forEach(StoredDenial.self) { (_, _) throws(KeyringError) in .next }
+        try transaction.forEach(StoredMemberInvite.self) { (_, _) throws(KeyringError) in .next }
+    }
+
+    private static func opensEverything(
+        _ transaction: borrowing ReadTransaction, _ vault: VaultFile
+    ) throws(KeyringError) -> Bool {
+        guard let recorded = try transaction.number(.vault), let slot = try vault.slot(recorded) else {
+            return false
+        }
+        var isOpen = true
+        try transaction.forEach(CircleRecord.self) { (_, circle) throws(KeyringError) in
+            isOpen = circle.sealed.opened(under: slot.key) != nil
+            return isOpen ? .next : .stop
+        }
+        guard isOpen else { return false }
+        try transaction.forEach(PendingRecord.self) { (_, pending) throws(KeyringError) in
+            isOpen = pending.sealed.opened(under: slot.key) != nil
+            return isOpen ? .next : .stop
+        }
+        return isOpen
+    }
+}

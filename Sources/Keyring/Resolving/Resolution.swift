@@ -1,0 +1,9 @@
+public import Blinding
+
+/// What a blinded address means.
+public struct Resolution: Hashable, Sendable {
+    /// Who is reached.
+    public let target: EndpointKey
+    /// Through which portal.
+    public let portal: InvitePortal
+}

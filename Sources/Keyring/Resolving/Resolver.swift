@@ -1,0 +1,32 @@
+public import Blinding
+public import Multiserver
+internal import Synchronization
+
+/// Resolves addresses for a running node, from an index that is replaced when days or the keyring change.
+public final class Resolver: Sendable {
+    private let index = Mutex<AddressIndex?>(nil)
+
+    /// Knows nothing before the first ``rebuild(from:now:)``.
+    public init() {}
+
+    /// The day of the index that answers; `nil` before there is one.
+    public var epoch: Epoch? { index.withLock { $0?.epoch } }
+
+    /// The keyring's sequence number that the index shows; `nil` before there is one.
+    public var sequence: UInt64? { index.withLock { $0?.sequence } }
+
+    /// What a blinded address means; `nil` when it is unknown.
+    public func resolve(_ address: BlindedAddress) -> Resolution? {
+        // The index is copied out, which costs nothing, so that nobody waits for another's look.
+        let current = index.withLock { $0 }
+        return current?.resolve(address)
+    }
+
+    /// Computes the index of the day; until it is ready, the former one answers.
+    ///
+    /// It takes about a second for a million addresses, and has no place on an event loop.
+    public func rebuild(from keyring: Keyring, now: UInt64) throws(KeyringError) {
+        let next = try AddressIndex(keyring: keyring, epoch: Epoch(unixSeconds: now))
+        index.withLock { $0 = next }
+    }
+}

@@ -1,0 +1,53 @@
+internal import Blinding
+internal import LMDB
+public import Multiserver
+internal import Sodium
+
+extension Keyring {
+    /// What a blinded address means, yesterday, today or tomorrow; `nil` when it is of nobody's whom the keyring
+    /// knows. Nothing is dialled.
+    ///
+    /// For one address. It looks at everybody where the target is hidden, so a node that resolves many uses a
+    /// ``Resolver``. Only portals that the target's invite or grant named are considered.
+    public func resolve(_ address: BlindedAddress, now: UInt64) throws(KeyringError) -> Resolution? {
+        let days = Epoch(unixSeconds: now).window
+        return try store.readSecrets { (transaction, vaultKey) throws(KeyringError) -> Resolution? in
+            switch address {
+            case .hmac1(let value, let target):
+                guard let known = try transaction.reachable(target.key, owner: owner) else { return nil }
+                return known.portal(of: Hmac1Value(value))
+            case .circle1(let value, let target):
+                guard let known = try transaction.reachable(target.key, owner: owner) else { return nil }
+                return try known.portal(of: CircleValue(value), days, vaultKey)
+            case .sealed(let value):
+                var found: Resolution?
+                try transaction.forEachReachable(owner: owner) { (known) throws(KeyringError) in
+                    found = try known.portal(of: CircleValue(value), days, vaultKey)
+                    return found == nil ? .next : .stop
+                }
+                return found
+            }
+        }
+    }
+}
+
+extension ReachableCircle {
+    /// The portal that an `hmac1` value hides.
+    fileprivate func portal(of value: Hmac1Value) -> Resolution? {
+        portals.first { value.matches(target: target, portal: $0.key) }
+            .map { Resolution(target: target, portal: $0) }
+    }
+
+    /// The portal that a `circle1` value hides.
+    fileprivate func portal(
+        of value: CircleValue, _ days: [Epoch], _ vaultKey: borrowing SecretKey
+    ) throws(KeyringError) -> Resolution? {
+        var found: Resolution?
+        try forEachDay(of: days, vaultKey) { addressing in
+            let portal = portals.first { addressing.value(target: target, portal: $0.key) == value }
+            found = portal.map { Resolution(target: target, portal: $0) }
+            return found == nil ? .next : .stop
+        }
+        return found
+    }
+}

@@ -1,0 +1,120 @@
+import Blinding
+import Keyring
+import Multiserver
+import Node
+import Sodium
+import TestSupport
+import Testing
+
+@Suite("Directory")
+struct DirectoryTests {
+    private let folder: TemporaryFolder
+    private let identity: Identity
+    private let keyring: Keyring
+    private let portal: PeerAddress
+    private let friend: Identity
+    private let now = WallClock.seconds()
+
+    init() throws {
+        folder = try TemporaryFolder()
+        identity = try Identity.random()
+        friend = try Identity.random()
+        keyring = try Keyring(
+            folder: folder.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds())
+        portal = PeerAddress(net: try NetAddress(host: "a", port: 1), key: try Identity.random().publicKey)
+    }
+
+    private var target: PublicKey { friend.publicKey }
+
+    private func directory(_ keyring: Keyring?, portals: [PeerAddress] = []) -> Directory {
+        Directory(identity: identity, keyring: keyring, portals: portals)
+    }
+
+    private func known(isOpen: Bool = false) throws -> InvitePortal {
+        try InvitePortal(key: PortalKey(portal.key), host: "a", port: 1, isOpen: isOpen)
+    }
+
+    private func befriend(isOpen: Bool = false) throws {
+        try keyring.addReach(to: EndpointKey(target), name: "home", portals: [try known(isOpen: isOpen)])
+    }
+
+    private func ways(_ route: Route) -> [Route.Way] {
+        guard case .tunnel(_, let ways) = route else { return [] }
+        return ways
+    }
+
+    @Test("goes straight to a peer, and through the portal that a tunnel address names")
+    func plain() throws {
+        let directory = directory(nil, portals: [portal])
+        #expect(try directory.destination(named: "\(portal)") == .peer(portal))
+        let tunnel = try TunnelAddress(portal: portal.key, target: target)
+        let destination = try directory.destination(named: "\(tunnel)")
+        #expect(destination == .announced(tunnel, through: portal))
+        let way = try #require(ways(try directory.route(to: destination)).first)
+        #expect(way.portal == portal && way.pair == nil)
+    }
+
+    @Test("refuses a tunnel address whose portal is not known")
+    func unknownPortal() throws {
+        let tunnel = try TunnelAddress(portal: target, target: portal.key)
+        #expect(throws: DestinationError.noPortal) {
+            try directory(nil).destination(named: "\(tunnel)")
+        }
+        #expect(throws: DestinationError.otherPortal(target)) {
+            try directory(nil, portals: [portal]).destination(named: "\(tunnel)")
+        }
+    }
+
+    @Test("finds a friend by name and by id, and asks for it by token alone")
+    func friends() throws {
+        try befriend()
+        for text in ["home", target.id] {
+            let destination = try directory(keyring).destination(named: text)
+            #expect(destination == .friend(target, at: nil))
+            let way = try #require(ways(try directory(keyring).route(to: destination)).first)
+            #expect(way.portal == portal && way.pair != nil)
+        }
+    }
+
+    @Test("does not ask a portal for a hidden friend by its id, whatever address is given")
+    func noFallBack() throws {
+        try befriend()
+        let tunnel = try TunnelAddress(portal: portal.key, target: target)
+        let destination = try directory(keyring, portals: [portal]).destination(named: "\(tunnel)")
+        #expect(destination == .friend(target, at: portal.key))
+        #expect(ways(try directory(keyring).route(to: destination)).allSatisfy { $0.pair != nil })
+    }
+
+    @Test("asks by id where the friend is open")
+    func open() throws {
+        try befriend(isOpen: true)
+        let route = try directory(keyring).route(to: .friend(target, at: nil))
+        #expect(ways(route).count == 1 && ways(route).allSatisfy { $0.pair == nil })
+    }
+
+    @Test("resolves a blinded address by the keyring alone")
+    func blinded() throws {
+        try befriend()
+        let value = Hmac1Value(target: EndpointKey(target), portal: PortalKey(portal.key))
+        let address = BlindedAddress.hmac1(value.bytes, try TunnelTarget(key: target))
+        #expect(
+            try directory(keyring).destination(named: "\(address)") == .friend(target, at: portal.key))
+        #expect(throws: DestinationError.noKeyring) { try directory(nil).destination(named: "\(address)") }
+        let foreign = BlindedAddress.sealed(value.bytes)
+        #expect(throws: DestinationError.unresolved) {
+            try directory(keyring).destination(named: "\(foreign)")
+        }
+    }
+
+    @Test("says why a name leads nowhere")
+    func nowhere() throws {
+        try keyring.admit(target, name: "bob", services: .all, now: now)
+        #expect(throws: DestinationError.unreachableFriend("bob")) {
+            try directory(keyring).destination(named: "bob")
+        }
+        #expect(throws: DestinationError.self) { try directory(keyring).destination(named: "alice") }
+        #expect(throws: DestinationError.ownNode) {
+            try directory(keyring).route(to: .friend(identity.publicKey, at: nil))
+        }
+    }
+}
