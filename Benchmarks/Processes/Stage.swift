@@ -85,17 +85,19 @@ final class Stage: Sendable {
         let child = try launch("tool", program, arguments)
         let deadline = ContinuousClock.now + limit
         while child.isRunning, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(2)) }
-        let code = child.exitCode
+        defer { child.removeFiles() }
+        let isLate = child.isRunning
         end([child])
-        guard code == 0 else {
-            throw Failure(description: "\(program) failed: \(child.complaints.suffix(300))")
+        guard child.hasSucceeded, !isLate else {
+            throw Failure(description: "\(program) \(isLate ? "hung" : "failed"): \(child.complaints.suffix(300))")
         }
     }
 
     /// Ends processes and all that they have started, in order or, a moment later, by force.
     func end(_ children: [Child]) {
-        let table = ProcessTable()
-        let descendants = children.flatMap { table.descendants(of: $0.id) }
+        let running = children.filter(\.isRunning)
+        let table = running.isEmpty ? nil : ProcessTable()
+        let descendants = running.flatMap { table?.descendants(of: $0.id) ?? [] }
         for child in children { child.signal(SIGTERM) }
         let deadline = ContinuousClock.now + Self.endingTime
         while children.contains(where: \.isRunning), ContinuousClock.now < deadline {

@@ -12,7 +12,13 @@ struct Flow: Sendable {
     /// Opens the service, and sends as fast as credit allows.
     func begin() async throws -> FlowStop {
         let stop = FlowStop()
-        try await link.open(.service("bytes"), on: session) { FlowEnd($0, stop) }
+        let loop = link.eventLoop
+        try await link.open(.service("bytes"), on: session) { handle in
+            let end = FlowEnd(handle, stop)
+            // Only behind this call will the end be told what comes of its first bytes.
+            loop.assumeIsolated().execute { end.resume() }
+            return end
+        }
         return stop
     }
 }
