@@ -55,9 +55,14 @@ struct Dialler: Sendable {
 
     /// Says goodbye everywhere, and stops.
     func end(_ links: [NodeLink]) async {
+        await close(links)
+        try? await group.shutdownGracefully()
+    }
+
+    /// Says goodbye everywhere.
+    func close(_ links: [NodeLink]) async {
         await withTaskGroup(of: Void.self) { tasks in
             for link in links { tasks.addTask { await link.close() } }
         }
-        try? await group.shutdownGracefully()
     }
 }

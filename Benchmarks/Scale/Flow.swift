@@ -1,3 +1,4 @@
+internal import Multiserver
 internal import NIOCore
 internal import Sodium
 internal import Synchronization
@@ -7,7 +8,13 @@ internal import Tunnel
 /// A client of this process with a tunnel of its own.
 struct Flow: Sendable {
     let link: NodeLink
-    let session: SessionID
+    private let session: SessionID
+
+    /// Connects to the portal and to an endpoint behind it.
+    init(_ dialler: Dialler, _ portal: PeerAddress, _ tunnel: TunnelAddress) async throws {
+        link = try await dialler.dial(portal).link
+        session = try await link.openTunnel(to: tunnel.target)
+    }
 
     /// Opens the service, and sends as fast as credit allows.
     func begin() async throws -> FlowStop {
@@ -26,9 +33,15 @@ struct Flow: Sendable {
 /// Says that a flow is to end.
 final class FlowStop: Sendable {
     private let isStopped_ = Atomic(false)
+    private let isCut_ = Atomic(false)
 
     /// Whether it was said.
     var isStopped: Bool { isStopped_.load(ordering: .relaxed) }
+
+    /// Whether the flow has ended in the middle.
+    var isCut: Bool { isCut_.load(ordering: .relaxed) }
+
+    fileprivate func wasCut() { isCut_.store(true, ordering: .relaxed) }
 
     /// Says so; the flow notices when it is about to send more.
     func stop() { isStopped_.store(true, ordering: .relaxed) }
@@ -65,5 +78,8 @@ private final class FlowEnd: StreamEnd {
 
     func receiveEnd() {}
 
-    func close(_ failure: StreamFailure?) { hasEnded = true }
+    func close(_ failure: StreamFailure?) {
+        if failure != nil, !hasEnded { stop.wasCut() }
+        hasEnded = true
+    }
 }

@@ -1,5 +1,4 @@
 internal import Foundation
-internal import Multiserver
 internal import Transport
 internal import Tunnel
 
@@ -20,17 +19,17 @@ struct ScaleSuite: Suite {
         defer { cway.end() }
         let (portal, tunnel) = (try cway.portalPeer, try cway.tunnel)
         let dialler = Dialler(threadCount: 2)
-        let flows = try await Dialler.repeating(Self.counts.max() ?? 1, atOnce: 16) { _ in
-            let link = try await dialler.dial(portal).link
-            return Flow(link: link, session: try await link.openTunnel(to: tunnel.target))
-        }
         var scores = Self.counts.map { _ in Score() }
         for _ in 0..<rounds {
             for (index, count) in Self.counts.enumerated() {
-                try await measure(flows.prefix(count), sink, cway, turn, &scores[index])
+                let flows = try await Dialler.repeating(count, atOnce: 16) { _ in
+                    try await Flow(dialler, portal, tunnel)
+                }
+                try await measure(flows, sink, cway, turn, &scores[index])
+                await dialler.close(flows.map(\.link))
             }
         }
-        await dialler.end(flows.map(\.link))
+        await dialler.end([])
         await sink.end()
         return Findings(
             rows: zip(Self.counts, scores).map { row($0, $1, against: scores[1]) },
@@ -42,14 +41,15 @@ struct ScaleSuite: Suite {
         var fairness: [Double] = []
         var portalCPU: [Double] = []
         var portalByteCount = 0
+        var cutCount = 0
     }
 
     private func measure(
-        _ flows: ArraySlice<Flow>, _ sink: CountingSink, _ cway: CwayStage, _ turn: Duration, _ score: inout Score
+        _ flows: [Flow], _ sink: CountingSink, _ cway: CwayStage, _ turn: Duration, _ score: inout Score
     ) async throws {
         let connections = sink.beginRound()
-        let ends = try await Dialler.repeating(flows.count, atOnce: 64) { [flows] index in
-            try await flows[flows.startIndex + index].begin()
+        let ends = try await Dialler.repeating(flows.count, atOnce: 64) { index in
+            try await flows[index].begin()
         }
         try await connections.wait(for: flows.count)
         try await Task.sleep(for: .milliseconds(300))
@@ -62,6 +62,7 @@ struct ScaleSuite: Suite {
         let shares = zip(after.bytes, before.bytes).map { Double($0 - $1) }
         let total = shares.reduce(0, +)
         score.rates.append(total / (after.time - before.time).inSeconds / 1e6)
+        score.cutCount += ends.count(where: \.isCut)
         score.fairness.append(Self.jainsIndex(shares))
         score.portalCPU.append((after.usage.cpuSeconds - before.usage.cpuSeconds) / total * 1e9)
         score.portalByteCount = max(score.portalByteCount, after.usage.proportionalByteCount)
@@ -85,6 +86,7 @@ struct ScaleSuite: Suite {
                 Figure("rate", "MB/s", of: score.rates), Figure("/ 10", of: score.rates.divided(by: ten.rates)),
                 Figure("fairness", of: score.fairness), Figure("portal", "s/GB", score.portalCPU.median),
                 Figure("portal", "MiB", Double(score.portalByteCount) / 1_048_576),
+                Figure("tunnels cut", "", Double(score.cutCount)),
             ])
     }
 }
