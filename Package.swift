@@ -103,7 +103,7 @@ let package = Package(
             dependencies: [
                 // The built executable too: the suites start it.
                 "BoxStream", "CSodium", "CountingAllocator", "Multiserver", "MuxRPC", "SecretHandshake",
-                "SecureSession", "Sodium", "Transport", "Tunnel", "cway",
+                "Sodium", "Transport", "Tunnel", "cway",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),

@@ -35,7 +35,9 @@ struct BenchmarksCommand: AsyncParsableCommand {
 
     func validate() throws {
         if let seconds {
-            guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds is above 0, up to 3600.") }
+            guard seconds > 0, seconds <= 3600 else {
+                throw ValidationError("--seconds is above 0, up to 3600.")
+            }
         }
         if let rounds {
             guard rounds > 0, rounds <= 1000 else { throw ValidationError("--rounds is 1 to 1000.") }
@@ -72,7 +74,8 @@ struct BenchmarksCommand: AsyncParsableCommand {
         let decoder = JSONDecoder()
         decoder.nonConformingFloatDecodingStrategy = .convertFromString(
             positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-        return try decoder.decode(RunReport.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: path)))
+        return try decoder.decode(
+            RunReport.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: path)))
     }
 
     private func write(_ report: RunReport, to path: String) throws {

@@ -22,7 +22,8 @@ struct BoxSuite: Suite {
                     operationsPerBatch: FrameBatch.frameCount,
                     contenders: [
                         try TunedFrames(work, bodyByteCount: bodyByteCount, key: seed.key, nonce: seed.nonce),
-                        try OneCallFrames(work, bodyByteCount: bodyByteCount, key: seed.key, nonce: seed.nonce),
+                        try OneCallFrames(
+                            work, bodyByteCount: bodyByteCount, key: seed.key, nonce: seed.nonce),
                         BareFrames(work, .cipher, bodyByteCount: bodyByteCount, key: seed.key),
                         BareFrames(work, .copy, bodyByteCount: bodyByteCount, key: seed.key),
                     ])

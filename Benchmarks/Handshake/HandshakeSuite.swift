@@ -50,7 +50,9 @@ struct HandshakeSuite: Suite {
             try await inProcess.addRate(of: cway, for: turn, atOnce: Self.atOnce, connect)
             try await inProcess.addTimes(for: turn, connect)
             try await asProcess.addTimes(for: turn) { try await call(cway, isNested: isNested, plan.stage) }
-            if let ssh { try await ofSSH.addTimes(for: turn) { try await ssh.connectOnce(isNested: isNested) } }
+            if let ssh {
+                try await ofSSH.addTimes(for: turn) { try await ssh.connectOnce(isNested: isNested) }
+            }
         }
         let group = isNested ? "a session with an endpoint, through a portal" : "a connection to a portal"
         var rows = [
@@ -80,7 +82,8 @@ struct HandshakeSuite: Suite {
     private func call(_ cway: CwayStage, isNested: Bool, _ stage: Stage) async throws {
         let address = isNested ? [cway.tunnelAddress, "--portal", cway.portalAddress] : [cway.portalAddress]
         try await stage.run(
-            try Stage.cway(), ["call"] + address + ["tunnel.ping", "--async", "--home", stage.folder + "/caller"])
+            try Stage.cway(),
+            ["call"] + address + ["tunnel.ping", "--async", "--home", stage.folder + "/caller"])
     }
 }
 
@@ -106,7 +109,8 @@ private struct ConnectScore {
 
     /// Several at once, and what they cost each side.
     mutating func addRate(
-        of cway: CwayStage, for turn: Duration, atOnce: Int, _ connect: @escaping @Sendable () async throws -> Void
+        of cway: CwayStage, for turn: Duration, atOnce: Int,
+        _ connect: @escaping @Sendable () async throws -> Void
     ) async throws {
         let clock = ContinuousClock()
         let before = (usage: Self.usage(of: cway), time: clock.now)

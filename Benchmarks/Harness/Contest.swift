@@ -75,7 +75,8 @@ struct Contest {
 extension Duration {
     /// In nanoseconds, at least 0.
     var wholeNanoseconds: UInt64 {
-        UInt64(max(0, components.seconds)) * 1_000_000_000 + UInt64(max(0, components.attoseconds)) / 1_000_000_000
+        UInt64(max(0, components.seconds)) * 1_000_000_000 + UInt64(max(0, components.attoseconds))
+            / 1_000_000_000
     }
 
     /// In seconds.

@@ -10,7 +10,9 @@ struct Table {
     var text: String {
         var lines = [report.summary]
         let headings = headings
-        let cells = report.rows.map { row in [row.name] + headings.map { text(of: $0, in: row) } + [bar(of: row)] }
+        let cells = report.rows.map { row in
+            [row.name] + headings.map { text(of: $0, in: row) } + [bar(of: row)]
+        }
         let heading = [report.suite] + headings + [""]
         let widths = heading.indices.map { column in
             ([heading] + cells).map { $0[column].count }.max() ?? 0
@@ -44,7 +46,8 @@ struct Table {
 
     private func bar(of row: Row) -> String {
         guard let value = row.figures.first?.value, !value.isNaN else { return "" }
-        let longest = report.rows.filter { $0.group == row.group }.compactMap(\.figures.first?.value).max() ?? 0
+        let longest =
+            report.rows.filter { $0.group == row.group }.compactMap(\.figures.first?.value).max() ?? 0
         guard longest > 0 else { return "" }
         let eighths = Int((value / longest * Double(Self.barWidth * 8)).rounded())
         let rest = eighths % 8

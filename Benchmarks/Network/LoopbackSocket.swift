@@ -81,7 +81,9 @@ final class LoopbackSocket: Sendable {
 
     /// Reads what is there into the buffer; 0 means that the other side has ended.
     func read(into buffer: inout [UInt8]) throws -> Int {
-        let count = unsafe buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+        let count = unsafe buffer.withUnsafeMutableBytes {
+            unsafe recv(descriptor, $0.baseAddress, $0.count, 0)
+        }
         guard count >= 0 else { throw Failure(call: "recv", code: errno) }
         return count
     }

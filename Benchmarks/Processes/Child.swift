@@ -24,7 +24,8 @@ final class Child: Sendable {
     private let ending = Mutex(Ending())
 
     init(
-        _ name: String, _ program: String, _ arguments: [String], environment: [String: String], in folder: String
+        _ name: String, _ program: String, _ arguments: [String], environment: [String: String],
+        in folder: String
     ) throws {
         self.name = name
         let stem = "\(folder)/\(name)-\(UUID().uuidString.prefix(8))"
@@ -52,7 +53,9 @@ final class Child: Sendable {
             unsafe posix_spawn_file_actions_adddup2(&actions, handle.fileDescriptor, Int32(target))
         }
         // What it inherited would stay open when we close it: sockets, and ends of other pipes.
-        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
+        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+            Int32($0)
+        }
         for descriptor in open where descriptor > 2 {
             unsafe posix_spawn_file_actions_addclose(&actions, descriptor)
         }
@@ -66,7 +69,9 @@ final class Child: Sendable {
         defer { unsafe (arguments + environment).forEach { unsafe free($0) } }
         var id: pid_t = 0
         let code = unsafe posix_spawn(&id, words[0], &actions, &attributes, &arguments, &environment)
-        guard code == 0 else { throw Stage.Failure(description: "\(words[0]) cannot be started: error \(code)") }
+        guard code == 0 else {
+            throw Stage.Failure(description: "\(words[0]) cannot be started: error \(code)")
+        }
         return id
     }
 

@@ -15,7 +15,9 @@ struct ProcessTable {
     init() {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         for id in names.compactMap({ Int32($0) }) {
-            guard let fields = Self.statistics(of: id), let parent = Int32(fields[Field.parent]) else { continue }
+            guard let fields = Self.statistics(of: id), let parent = Int32(fields[Field.parent]) else {
+                continue
+            }
             childrenOf[parent, default: []].append(Entry(id: id, startTime: fields[Field.startTime]))
         }
     }

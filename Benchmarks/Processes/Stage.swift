@@ -33,7 +33,9 @@ final class Stage: Sendable {
 
     /// The program beside this one that is measured.
     static func cway() throws -> String {
-        let path = URL(fileURLWithPath: try ownProgram()).deletingLastPathComponent().appendingPathComponent("cway").path
+        let path = URL(fileURLWithPath: try ownProgram()).deletingLastPathComponent().appendingPathComponent(
+            "cway"
+        ).path
         guard FileManager.default.isExecutableFile(atPath: path) else {
             throw Failure(description: "there is no \(path): build it with `swift build -c release`")
         }
@@ -50,7 +52,8 @@ final class Stage: Sendable {
 
     /// Finds a program of the system.
     static func program(_ name: String) -> String? {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(
+            String.init)
         return (folders + ["/usr/sbin", "/usr/bin"]).map { "\($0)/\(name)" }
             .first { FileManager.default.isExecutableFile(atPath: $0) }
     }
@@ -89,7 +92,8 @@ final class Stage: Sendable {
         let isLate = child.isRunning
         end([child])
         guard child.hasSucceeded, !isLate else {
-            throw Failure(description: "\(program) \(isLate ? "hung" : "failed"): \(child.complaints.suffix(300))")
+            throw Failure(
+                description: "\(program) \(isLate ? "hung" : "failed"): \(child.complaints.suffix(300))")
         }
     }
 
@@ -105,7 +109,8 @@ final class Stage: Sendable {
         }
         for child in children { child.signal(SIGKILL) }
         // Their numbers may be somebody else's by now: the start time tells.
-        for descendant in descendants where ProcessTable.startTime(of: descendant.id) == descendant.startTime {
+        for descendant in descendants where ProcessTable.startTime(of: descendant.id) == descendant.startTime
+        {
             kill(descendant.id, SIGKILL)
         }
         state.withLock { state in state.children.removeAll { child in children.contains { $0 === child } } }

@@ -36,13 +36,15 @@ enum InnerFrameCut: String, CaseIterable {
                 var header = ByteBuffer()
                 header.writePacketHeader(
                     PacketHeader(
-                        bodyType: .binary, isStream: true, bodyByteCount: UInt32(byteCount), requestNumber: number))
+                        bodyType: .binary, isStream: true, bodyByteCount: UInt32(byteCount),
+                        requestNumber: number))
                 var body = filling(byteCount)
                 switch self {
                 case .aligned, .spilled:
                     header.writeBuffer(&body)
                     while let piece = header.readSlice(
-                        length: min(header.readableBytes, BoxFrame.maximumBodyByteCount)), piece.readableBytes > 0
+                        length: min(header.readableBytes, BoxFrame.maximumBodyByteCount)),
+                        piece.readableBytes > 0
                     {
                         boxes.append(piece)
                     }

@@ -44,7 +44,8 @@ final class RawPeer {
         var packet = ByteBuffer()
         packet.writePacketHeader(
             PacketHeader(
-                bodyType: .json, isStream: isStream, bodyByteCount: UInt32(json.utf8.count), requestNumber: number))
+                bodyType: .json, isStream: isStream, bodyByteCount: UInt32(json.utf8.count),
+                requestNumber: number))
         packet.writeString(json)
         send(boxes: [packet])
     }

@@ -69,11 +69,13 @@ struct RelaySuite: Suite {
             checks.append(
                 Check(
                     name: "aligned: 0 allocations per frame", isPassed: tally.perFrame == 0,
-                    found: "\(Figure.text(tally.perFrame)) per frame, \(Figure.text(tally.perRead)) per read"))
+                    found: "\(Figure.text(tally.perFrame)) per frame, \(Figure.text(tally.perRead)) per read")
+            )
         }
         checks.append(
             Check(
-                name: "aligned: \(Self.framesPerWrite) frames per write at least", isPassed: relayed.framesPerWrite >= Self.framesPerWrite,
+                name: "aligned: \(Self.framesPerWrite) frames per write at least",
+                isPassed: relayed.framesPerWrite >= Self.framesPerWrite,
                 found: Figure.text(relayed.framesPerWrite)))
         return checks
     }

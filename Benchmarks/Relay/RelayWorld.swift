@@ -49,7 +49,8 @@ final class RelayWorld {
 
     private func openTunnel() throws {
         try settle()
-        endpoint.peer.call(#"{"name":["tunnel","announce"],"args":[],"type":"async"}"#, isStream: false, number: 1)
+        endpoint.peer.call(
+            #"{"name":["tunnel","announce"],"args":[],"type":"async"}"#, isStream: false, number: 1)
         try settle()
         let argument = #"{"target":"\#(endpoint.peer.key.id)","portal":"\#(portal.identity.publicKey.id)"}"#
         client.peer.call(
@@ -131,7 +132,9 @@ final class RelayWorld {
             }
             client.peer.send(boxes: boxes)
             try settle()
-            for packet in endpoint.peer.takePackets() { received.update(Array(packet.body.readableBytesView).span) }
+            for packet in endpoint.peer.takePackets() {
+                received.update(Array(packet.body.readableBytesView).span)
+            }
         }
         return sent.finalize() == received.finalize()
     }

@@ -68,7 +68,9 @@ struct ScaleSuite: Suite {
         score.portalByteCount = max(score.portalByteCount, after.usage.proportionalByteCount)
     }
 
-    private func usage(of cway: CwayStage) -> ProcessTable.Usage { ProcessTable().usage(of: [cway.portal.id]) }
+    private func usage(of cway: CwayStage) -> ProcessTable.Usage {
+        ProcessTable().usage(of: [cway.portal.id])
+    }
 
     /// 1 where all have the same, 1/n where one has everything.
     ///
@@ -83,7 +85,8 @@ struct ScaleSuite: Suite {
         Row(
             name: count == 1 ? "1 tunnel" : "\(count) tunnels",
             figures: [
-                Figure("rate", "MB/s", of: score.rates), Figure("/ 10", of: score.rates.divided(by: ten.rates)),
+                Figure("rate", "MB/s", of: score.rates),
+                Figure("/ 10", of: score.rates.divided(by: ten.rates)),
                 Figure("fairness", of: score.fairness), Figure("portal", "s/GB", score.portalCPU.median),
                 Figure("portal", "MiB", Double(score.portalByteCount) / 1_048_576),
                 Figure("tunnels cut", "", Double(score.cutCount)),

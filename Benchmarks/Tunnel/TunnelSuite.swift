@@ -47,7 +47,9 @@ struct TunnelSuite: Suite {
             findings.rows.append(row(way, rounds, against: measured[0], group: group))
             guard !rounds.allSatisfy(\.isComplete) else { continue }
             findings.checks.append(
-                Check(name: "\(way.name), \(group): all bytes arrive", isPassed: false, found: "some are missing"))
+                Check(
+                    name: "\(way.name), \(group): all bytes arrive", isPassed: false,
+                    found: "some are missing"))
         }
     }
 
@@ -67,7 +69,9 @@ struct TunnelSuite: Suite {
         if ours.first?.megabytesPerSecond != rounds.first?.megabytesPerSecond {
             figures += [
                 Figure("×", of: ours.map(\.megabytesPerSecond).divided(by: rounds.map(\.megabytesPerSecond))),
-                Figure("CPU /", of: ours.map(\.totalCPUPerGigabyte).divided(by: rounds.map(\.totalCPUPerGigabyte))),
+                Figure(
+                    "CPU /",
+                    of: ours.map(\.totalCPUPerGigabyte).divided(by: rounds.map(\.totalCPUPerGigabyte))),
             ]
         }
         return Row(name: way.name, figures: figures, group: group)

@@ -122,7 +122,9 @@ private final class DelayHandler: ChannelDuplexHandler {
     private func schedule(_ context: ChannelHandlerContext) {
         guard !isScheduled, let due = underWay.first?.due else { return }
         isScheduled = true
-        context.eventLoop.assumeIsolated().scheduleTask(deadline: due) { [weak self] () -> Void in self?.arrive() }
+        context.eventLoop.assumeIsolated().scheduleTask(deadline: due) { [weak self] () -> Void in
+            self?.arrive()
+        }
     }
 
     private func arrive() {

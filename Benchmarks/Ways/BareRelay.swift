@@ -30,7 +30,8 @@ struct BareRelayCommand: AsyncParsableCommand {
                     }
             }
             .bind(host: "127.0.0.1", port: 0).get()
-        try FileHandle.standardOutput.write(contentsOf: Foundation.Data("\(server.localAddress?.port ?? 0)\n".utf8))
+        try FileHandle.standardOutput.write(
+            contentsOf: Foundation.Data("\(server.localAddress?.port ?? 0)\n".utf8))
         // Nobody writes to the standard input; it ends with the benchmark.
         while readLine() != nil {}
     }
@@ -119,6 +120,7 @@ extension Way {
             throw Stage.Failure(description: "the bare relay printed no port")
         }
         return Way(
-            name: "bare NIO relay", entry: port, service: service, roles: [Role(name: "portal", children: [child])])
+            name: "bare NIO relay", entry: port, service: service,
+            roles: [Role(name: "portal", children: [child])])
     }
 }

@@ -3,7 +3,9 @@ internal import Multiserver
 /// A portal, and an endpoint that is announced there, as processes.
 struct CwayStage {
     /// What portal flags keep the benchmark's many connections, all of one address, from being turned away.
-    private static let limits = ["--connections-per-address", "1000000", "--handshakes-per-second", "1000000"]
+    private static let limits = [
+        "--connections-per-address", "1000000", "--handshakes-per-second", "1000000",
+    ]
 
     /// The portal's process.
     let portal: Child
@@ -21,7 +23,10 @@ struct CwayStage {
         let cway = try Stage.cway()
         portal = try stage.launch(
             "portal", cway,
-            ["portal", "--listen", "127.0.0.1:0", "--until-input-ends", "--home", try stage.makeFolder("portal")]
+            [
+                "portal", "--listen", "127.0.0.1:0", "--until-input-ends", "--home",
+                try stage.makeFolder("portal"),
+            ]
                 + Self.limits)
         portalAddress = try await portal.firstLine()
         endpoint = try stage.launch(
@@ -38,7 +43,8 @@ struct CwayStage {
         let child = try stage.launch(
             "client", try Stage.cway(),
             [
-                "connect", tunnelAddress, "--portal", try address(throughPort: portalPort), "bytes", "--listen",
+                "connect", tunnelAddress, "--portal", try address(throughPort: portalPort), "bytes",
+                "--listen",
                 "127.0.0.1:0", "--until-input-ends", "--home", try stage.makeFolder("client"),
             ])
         let line = try await child.firstLine()

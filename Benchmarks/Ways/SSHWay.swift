@@ -34,7 +34,8 @@ struct SSHStage {
         // The daemon gives up its rights in this folder, which Debian makes when it starts the service.
         if geteuid() == 0, !FileManager.default.fileExists(atPath: "/run/sshd") {
             try FileManager.default.createDirectory(
-                atPath: "/run/sshd", withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
+                atPath: "/run/sshd", withIntermediateDirectories: false,
+                attributes: [.posixPermissions: 0o755])
         }
         for key in ["host", "user"] {
             try await stage.run(
@@ -54,7 +55,8 @@ struct SSHStage {
         let keeper = try stage.launch(
             "ssh-endpoint", ssh,
             Self.options(folder, cipher) + [
-                "-N", "-o", "ExitOnForwardFailure=yes", "-R", "127.0.0.1:\(tunnelPort):127.0.0.1:\(endpointPort)",
+                "-N", "-o", "ExitOnForwardFailure=yes", "-R",
+                "127.0.0.1:\(tunnelPort):127.0.0.1:\(endpointPort)",
                 "-p", "\(portalPort)", "\(NSUserName())@127.0.0.1",
             ])
         endpoint = [target, keeper]
@@ -66,7 +68,9 @@ struct SSHStage {
         let entry = try LoopbackSocket.freePort()
         let child = try stage.launch(
             "ssh-client", try Self.find("ssh", package: "openssh-client"),
-            nested(throughPort: portalPort) + ["-N", "-L", "127.0.0.1:\(entry):127.0.0.1:\(try service.port)"]
+            nested(throughPort: portalPort) + [
+                "-N", "-L", "127.0.0.1:\(entry):127.0.0.1:\(try service.port)",
+            ]
                 + destination)
         try await Self.awaitPort(entry, child)
         return (child, entry)
@@ -96,7 +100,8 @@ struct SSHStage {
 
     private func nested(throughPort port: UInt16?) -> [String] {
         let options = Self.options(folder, cipher).joined(separator: " ")
-        let outer = "ssh \(options) -p \(port ?? portalPort) -W 127.0.0.1:\(tunnelPort) \(NSUserName())@127.0.0.1"
+        let outer =
+            "ssh \(options) -p \(port ?? portalPort) -W 127.0.0.1:\(tunnelPort) \(NSUserName())@127.0.0.1"
         return Self.options(folder, cipher) + ["-o", "ProxyCommand=\(outer)"]
     }
 
@@ -138,14 +143,16 @@ struct SSHStage {
     }
 
     /// Waits until somebody listens on the port.
-    static func awaitPort(_ port: UInt16, _ child: Child, within limit: Duration = .seconds(10)) async throws {
+    static func awaitPort(_ port: UInt16, _ child: Child, within limit: Duration = .seconds(10)) async throws
+    {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline, child.isRunning {
             // Asked of the system: a connection would be carried to the service.
             if ListeningPorts.contains(port) { return }
             try await Task.sleep(for: .milliseconds(10))
         }
-        throw Stage.Failure(description: "the \(child.name) did not get ready: \(child.complaints.suffix(300))")
+        throw Stage.Failure(
+            description: "the \(child.name) did not get ready: \(child.complaints.suffix(300))")
     }
 
     static func find(_ program: String, package: String) throws -> String {
@@ -161,7 +168,8 @@ enum ListeningPorts {
     static func contains(_ port: UInt16) -> Bool {
         let hexadecimal = String(port, radix: 16, uppercase: true)
         let ending = ":" + String(repeating: "0", count: 4 - hexadecimal.count) + hexadecimal
-        let lines = ((try? String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)) ?? "").split(separator: "\n")
+        let lines = ((try? String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)) ?? "").split(
+            separator: "\n")
         return lines.contains { line in
             let fields = line.split(separator: " ")
             return fields.count > 3 && fields[1].hasSuffix(ending) && fields[3] == "0A"

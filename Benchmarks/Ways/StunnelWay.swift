@@ -11,7 +11,8 @@ extension Way {
         try await stage.run(
             try SSHStage.find("openssl", package: "openssl"),
             [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                "2",
                 "-subj", "/CN=benchmark", "-keyout", "\(folder)/key.pem", "-out", "\(folder)/certificate.pem",
             ])
         let service = try LoopbackSocket.listening()
@@ -43,7 +44,8 @@ extension Way {
         for (role, services) in plan {
             let path = "\(folder)/\(role).conf"
             let sections = services.enumerated().map { $0.element.section(number: $0.offset) }
-            let text = (["foreground = yes", "pid =", "debug = err", "syslog = no", common(folder)] + sections)
+            let text =
+                (["foreground = yes", "pid =", "debug = err", "syslog = no", common(folder)] + sections)
                 .joined(separator: "\n")
             try text.write(toFile: path, atomically: true, encoding: .utf8)
             let child = try stage.launch("stunnel-\(role)", stunnel, [path])
