@@ -2,16 +2,17 @@ internal import ArgumentParser
 internal import Foundation
 internal import Glibc
 
-/// `swift run -c release Benchmarks`: runs suites and prints a table for each; it judges what no machine may change.
+/// `swift run -c release Benchmarks`: runs suites and prints a table for each; it judges what no machine may
+/// change.
 @main
 struct BenchmarksCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Benchmarks",
         abstract: "Measures Companionway, beside what it is built on and beside other programs, in turns.",
         discussion: """
-            Without arguments everything is measured quickly, in less than three minutes. Machines differ and drift: \
-            compare ratios, which come from turns within one run. Exit code 1 means that something failed which does \
-            not depend on the machine. Everything stays on the loopback interface.
+            Without arguments everything is measured quickly, in less than three minutes. Machines differ \
+            and drift: compare ratios, which come from turns within one run. Exit code 1 means that \
+            something failed which does not depend on the machine. Everything stays on the loopback interface.
             """,
         subcommands: [BareRelayCommand.self])
 

@@ -2,8 +2,8 @@ internal import BoxStream
 internal import CSodium
 internal import Sodium
 
-/// What no frame can be had without: the bodies' keystream and tag, with neither headers nor keys of their own; or a
-/// copy of the bodies, which is what a relay without encryption may cost.
+/// What no frame can be had without: the bodies' keystream and tag, with neither headers nor keys of their
+/// own; or a copy of the bodies, which is what a relay without encryption may cost.
 @safe
 final class BareFrames: Contender {
     /// What is done with a body.

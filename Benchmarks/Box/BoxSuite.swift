@@ -7,8 +7,8 @@ struct BoxSuite: Suite {
     static let bodyByteCounts = [64, 512, 1400, 4053, 4096]
 
     let summary = """
-        box: box-stream frames, header and body, against crypto_secretbox_detached, against Salsa20 and Poly1305 \
-        over the body alone, and against copying it
+        box: box-stream frames, header and body, against crypto_secretbox_detached, against Salsa20 and \
+        Poly1305 over the body alone, and against copying it
         """
 
     func run(_ plan: Plan) async throws -> Findings {

@@ -9,8 +9,8 @@ struct HandshakeSuite: Suite {
     private static let atOnce = 8
 
     let summary = """
-        handshake: connections to a portal, and sessions with an endpoint through it; ms one after the other, rate 8 \
-        at a time, CPU ms per connection
+        handshake: connections to a portal, and sessions with an endpoint through it; ms one after the \
+        other, rate 8 at a time, CPU ms per connection
         """
 
     func run(_ plan: Plan) async throws -> Findings {

@@ -15,8 +15,8 @@ struct IdleSuite: Suite {
     private static let sshCount = 12
 
     let summary = """
-        idle: what a portal's memory (PSS) grows by per endpoint that is announced, and per tunnel with a session in \
-        it, from 100 to 5,000
+        idle: what a portal's memory (PSS) grows by per endpoint that is announced, and per tunnel with a \
+        session in it, from 100 to 5,000
         """
 
     func run(_ plan: Plan) async throws -> Findings {

@@ -3,8 +3,8 @@ internal import Histogram
 /// How long a few bytes take there and back.
 struct LatencySuite: Suite {
     let summary = """
-        latency: 64 bytes there and back over TCP, alone and beside a bulk flow through another client of the same \
-        endpoint; / is cway's time divided by the row's
+        latency: 64 bytes there and back over TCP, alone and beside a bulk flow through another client of \
+        the same endpoint; / is cway's time divided by the row's
         """
 
     func run(_ plan: Plan) async throws -> Findings {

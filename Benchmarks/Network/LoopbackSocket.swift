@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// A TCP connection on the loopback interface, or a listener for some; calls wait, ten seconds at the longest.
+/// A TCP connection on the loopback interface, or a listener for some; calls wait, ten seconds at the
+/// longest.
 final class LoopbackSocket: Sendable {
     /// A call of the system failed, or nothing came for ten seconds.
     struct Failure: Error, CustomStringConvertible {

@@ -23,7 +23,8 @@ final class Transfer: Sendable {
 
     /// Connects, one after another so that both ends of each are known, and begins.
     ///
-    /// `limitByteCount` makes each side send so many bytes, hash them and end, instead of going on until it is stopped.
+    /// `limitByteCount` makes each side send so many bytes, hash them and end, instead of going on until it
+    /// is stopped.
     init(
         along way: Way, flowCount: Int, _ direction: Direction, limitByteCount: Int? = nil
     ) throws {

@@ -4,9 +4,9 @@ internal import Synchronization
 
 /// A process that the benchmark has started.
 ///
-/// What it writes goes to files, so that it can neither block on them nor break. Its standard input is a pipe that
-/// nobody writes to: whoever watches it ends when the benchmark is gone, however that came. Foundation's `Process` was
-/// seen to miss the end of a short-lived one.
+/// What it writes goes to files, so that it can neither block on them nor break. Its standard input is a pipe
+/// that nobody writes to: whoever watches it ends when the benchmark is gone, however that came. Foundation's
+/// `Process` was seen to miss the end of a short-lived one.
 final class Child: Sendable {
     private struct Ending {
         /// What waitpid(2) told; `nil` while it runs.

@@ -7,8 +7,8 @@ private let receivedSignal = Atomic<Int32>(0)
 
 /// Sees to it that nothing is left behind, at the end and when a signal ends the program before.
 ///
-/// A handler and a thread that looks, because a signal that is ignored or blocked here would be so in every process
-/// that is started.
+/// A handler and a thread that looks, because a signal that is ignored or blocked here would be so in every
+/// process that is started.
 struct Interruption {
     private let stage: Stage
 

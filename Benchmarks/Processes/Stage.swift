@@ -2,7 +2,8 @@ internal import Foundation
 internal import Glibc
 internal import Synchronization
 
-/// A temporary folder and the processes that run during the benchmark, and that nothing of both is left behind.
+/// A temporary folder and the processes that run during the benchmark, and that nothing of both is left
+/// behind.
 final class Stage: Sendable {
     /// Something that is needed is not there, or does not do what it should.
     struct Failure: Error, CustomStringConvertible {

@@ -9,8 +9,8 @@ enum InnerFrameCut: String, CaseIterable {
     case aligned
     /// A frame with the longest inner body, 4130 bytes, as one packet: it spills 43 bytes into a second box.
     case spilled
-    /// What ssb-tunnel does: the inner header and the inner body are packets of their own, and of each packet the
-    /// header and the body are boxes of their own.
+    /// What ssb-tunnel does: the inner header and the inner body are packets of their own, and of each packet
+    /// the header and the body are boxes of their own.
     case javascript = "JavaScript's"
 
     /// How much an inner frame brings for a user, its own muxrpc header left out, in bytes.

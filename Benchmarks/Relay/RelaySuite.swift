@@ -10,8 +10,8 @@ struct RelaySuite: Suite {
     private static let framesPerWrite = 12.0
 
     let summary = """
-        relay: a portal's two connections in memory, 64 frames of an inner session per read, against sealing and \
-        opening one box of 4096 bytes; ns per inner frame
+        relay: a portal's two connections in memory, 64 frames of an inner session per read, against sealing \
+        and opening one box of 4096 bytes; ns per inner frame
         """
 
     func run(_ plan: Plan) async throws -> Findings {

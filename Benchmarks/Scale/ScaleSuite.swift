@@ -7,8 +7,8 @@ struct ScaleSuite: Suite {
     private static let counts = [1, 10, 100, 1000]
 
     let summary = """
-        scale: clients in this process, each with a tunnel of its own to one endpoint, all sending; fairness is \
-        Jain's index over the tunnels, / is the rate divided by that of 10 tunnels
+        scale: clients in this process, each with a tunnel of its own to one endpoint, all sending; fairness \
+        is Jain's index over the tunnels, / is the rate divided by that of 10 tunnels
         """
 
     func run(_ plan: Plan) async throws -> Findings {

@@ -3,8 +3,8 @@ struct TunnelSuite: Suite {
     private static let roles = ["client", "portal", "endpoint"]
 
     let summary = """
-        tunnel: client, portal and endpoint as processes, TCP at both ends; CPU seconds per GB of payload, by role; \
-        × is cway's rate divided by the row's, CPU / is cway's CPU of all roles divided by the row's
+        tunnel: client, portal and endpoint as processes, TCP at both ends; CPU seconds per GB of payload, \
+        by role; × is cway's rate divided by the row's, CPU / is cway's CPU of all roles divided by the row's
         """
 
     func run(_ plan: Plan) async throws -> Findings {

@@ -3,21 +3,25 @@ internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
 
-/// A long line on the loopback interface: bytes arrive later than they were sent, and not faster than its rate.
+/// A long line on the loopback interface: bytes arrive later than they were sent, and not faster than its
+/// rate.
 ///
-/// Each direction of a connection is a line of its own. What is under way on it is limited to what fits such a line
-/// and a router in front of it; beyond that the sender's socket is not read, as a full window would have it.
+/// Each direction of a connection is a line of its own. What is under way on it is limited to what fits such
+/// a line and a router in front of it; beyond that the sender's socket is not read, as a full window would
+/// have it.
 final class DelayProxy: Sendable {
     /// What the line is like.
     struct Line: Sendable {
         /// From one end to the other, half of a round trip.
         var delay: Duration = .zero
-        /// The share of packets of 1448 bytes that arrive one round trip late, as after a loss; what is behind waits.
+        /// The share of packets of 1448 bytes that arrive one round trip late, as after a loss; what is
+        /// behind waits.
         var stallShare = 0.0
 
         /// What passes in a second, in bytes: 320 Mbit/s, so that 4 MiB under way fill it at 100 ms.
         static let bytesPerSecond = 40_000_000.0
-        /// What may be under way in one direction, in bytes: what the line holds at 100 ms, and 1 MiB in a router.
+        /// What may be under way in one direction, in bytes: what the line holds at 100 ms, and 1 MiB in a
+        /// router.
         static let limitByteCount = 5 << 20
     }
 

@@ -1,8 +1,8 @@
 /// One flow over a long line.
 struct WanSuite: Suite {
     let summary = """
-        wan: one flow down, over a line of 320 Mbit/s in front of the client, without and with stalls of one round \
-        trip for 0.1 % of the packets; / is the row's rate divided by direct TCP's
+        wan: one flow down, over a line of 320 Mbit/s in front of the client, without and with stalls of one \
+        round trip for 0.1 % of the packets; / is the row's rate divided by direct TCP's
         """
 
     func run(_ plan: Plan) async throws -> Findings {

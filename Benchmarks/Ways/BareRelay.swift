@@ -3,7 +3,8 @@ internal import Foundation
 internal import NIOCore
 internal import NIOPosix
 
-/// What any relay made of SwiftNIO costs: bytes from one socket to another, with a portal's buffers and back-pressure.
+/// What any relay made of SwiftNIO costs: bytes from one socket to another, with a portal's buffers and
+/// back-pressure.
 struct BareRelayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bare-relay", abstract: "Relays bytes to a port.", shouldDisplay: false)

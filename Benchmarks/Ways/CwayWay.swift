@@ -38,7 +38,8 @@ struct CwayStage {
         tunnelAddress = try await endpoint.firstLine()
     }
 
-    /// Starts a client that forwards a local port; `portalPort` is where it finds the portal, if not at its own.
+    /// Starts a client that forwards a local port; `portalPort` is where it finds the portal, if not at its
+    /// own.
     func makeClient(throughPort portalPort: UInt16? = nil) async throws -> (child: Child, entry: UInt16) {
         let child = try stage.launch(
             "client", try Stage.cway(),

@@ -1,8 +1,8 @@
 internal import Foundation
 internal import Glibc
 
-/// OpenSSH doing the same: an endpoint that keeps a port of the portal open (`-R`), a client that goes through the
-/// portal to it (a nested ssh), and each proves its key to the other.
+/// OpenSSH doing the same: an endpoint that keeps a port of the portal open (`-R`), a client that goes
+/// through the portal to it (a nested ssh), and each proves its key to the other.
 struct SSHStage {
     /// How the bytes are encrypted.
     enum Cipher: String, Sendable {
@@ -63,7 +63,8 @@ struct SSHStage {
         try await Self.awaitPort(tunnelPort, keeper)
     }
 
-    /// Starts a client that forwards a local port; `portalPort` is where it finds the portal, if not at its own.
+    /// Starts a client that forwards a local port; `portalPort` is where it finds the portal, if not at its
+    /// own.
     func makeClient(throughPort portalPort: UInt16? = nil) async throws -> (child: Child, entry: UInt16) {
         let entry = try LoopbackSocket.freePort()
         let child = try stage.launch(
@@ -117,8 +118,8 @@ struct SSHStage {
     private static func daemon(
         _ sshd: String, _ name: String, port: UInt16, _ folder: String, _ cipher: Cipher, _ stage: Stage
     ) throws -> Child {
-        // StrictModes: the keys stand below a folder that everybody may write to. MaxStartups: the default turns
-        // away what connects fast.
+        // StrictModes: the keys stand below a folder that everybody may write to. MaxStartups: the default
+        // turns away what connects fast.
         let configuration = """
             Port \(port)
             ListenAddress 127.0.0.1

@@ -2,8 +2,8 @@ internal import Foundation
 
 /// stunnel doing nearly the same: TLS 1.3 inside TLS 1.3, each side proving its certificate.
 ///
-/// It cannot keep a port of the portal open from behind, so the portal connects to the endpoint; the passes of
-/// encryption are the same.
+/// It cannot keep a port of the portal open from behind, so the portal connects to the endpoint; the passes
+/// of encryption are the same.
 extension Way {
     static func stunnel(_ stage: Stage) async throws -> Way {
         let stunnel = try SSHStage.find("stunnel", package: "stunnel4")
