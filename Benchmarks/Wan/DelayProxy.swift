@@ -157,7 +157,7 @@ private final class DelayHandler: ChannelDuplexHandler {
     }
 
     private func endIfDue() {
-        if hasEnded, underWay.isEmpty { partner?.context?.close(mode: .output, promise: nil) }
+        if hasEnded, underWay.isEmpty { partner?.context?.closeBehindWrites(.output) }
     }
 
     func channelInactive(context: ChannelHandlerContext) { partner?.context?.close(promise: nil) }

@@ -73,11 +73,11 @@ private final class RelayHandler: ChannelDuplexHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case .some(.inputClosed) = event as? ChannelEvent {
-            partner?.context?.close(mode: .output, promise: nil)
+            partner?.context?.closeBehindWrites(.output)
         }
     }
 
-    func channelInactive(context: ChannelHandlerContext) { partner?.context?.close(promise: nil) }
+    func channelInactive(context: ChannelHandlerContext) { partner?.context?.closeBehindWrites(.all) }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }
