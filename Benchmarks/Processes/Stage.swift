@@ -23,6 +23,7 @@ final class Stage: Sendable {
     /// For its owner alone.
     let folder: String
     private let state = Mutex(State())
+    private let isCleared = Mutex(false)
 
     /// Makes the folder.
     init() throws {
@@ -118,12 +119,18 @@ final class Stage: Sendable {
     }
 
     /// Ends everything and removes the folder; blocks on purpose, for it is the last thing done.
+    ///
+    /// Whoever comes second waits: a program that ends while its folder is being removed leaves half of it.
     func clear() {
-        let children = state.withLock { state in
-            state.isCleared = true
-            return state.children
+        isCleared.withLock { isCleared in
+            guard !isCleared else { return }
+            isCleared = true
+            let children = state.withLock { state in
+                state.isCleared = true
+                return state.children
+            }
+            end(children)
+            try? FileManager.default.removeItem(atPath: folder)
         }
-        end(children)
-        try? FileManager.default.removeItem(atPath: folder)
     }
 }
