@@ -1,46 +1,89 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Glibc
 
-/// `swift run -c release Benchmarks`: runs suites, prints a table for each, and judges nothing.
+/// `swift run -c release Benchmarks`: runs suites and prints a table for each; it judges what no machine may
+/// change.
 @main
 struct BenchmarksCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "Benchmarks",
-        abstract: "Measures Companionway against what it is built on, in one process and in turns.",
-        discussion: "Machines differ and drift: compare ratios, and times only within one run.")
+        abstract: "Measures Companionway, beside what it is built on and beside other programs, in turns.",
+        discussion: """
+            Without arguments everything is measured quickly, in less than three minutes. Machines differ \
+            and drift: compare ratios, which come from turns within one run. Exit code 1 means that \
+            something failed which does not depend on the machine. Everything stays on the loopback interface.
+            """,
+        subcommands: [BareRelayCommand.self])
 
-    @Option(help: "A suite to run; may be given several times. All by default.")
-    var suite: [SuiteName] = SuiteName.allCases
+    @Option(help: "The suites to run, separated by commas. All by default.")
+    var suite: SuiteList?
 
-    @Option(help: "How long each row is measured.")
-    var seconds = 1.0
+    @Option(help: "How long each contender is measured per row, in all rounds together.")
+    var seconds: Double?
 
-    @Option(help: "How many turns each row's time is divided into.")
-    var rounds = 9
+    @Option(help: "How many turns each contender's time is divided into.")
+    var rounds: Int?
 
     @Option(help: ArgumentHelp("Where the figures go as JSON, beside the table.", valueName: "file"))
     var json: String?
 
+    @Option(help: ArgumentHelp("Print ratios to an earlier run's --json.", valueName: "file"))
+    var compare: String?
+
+    @Flag(help: "Measure other programs too, where they are installed: OpenSSH and stunnel.")
+    var peers = false
+
     func validate() throws {
-        guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds is above 0, up to 3600.") }
-        guard rounds > 0, rounds <= 1000 else { throw ValidationError("--rounds is 1 to 1000.") }
+        if let seconds {
+            guard seconds > 0, seconds <= 3600 else {
+                throw ValidationError("--seconds is above 0, up to 3600.")
+            }
+        }
+        if let rounds {
+            guard rounds > 0, rounds <= 1000 else { throw ValidationError("--rounds is 1 to 1000.") }
+        }
     }
 
     func run() async throws {
         #if DEBUG
         print("This build is not optimised, so the figures mean nothing: add `-c release`.")
         #endif
-        let plan = Plan(rounds: rounds, durationPerRow: .seconds(seconds))
-        var reports: [Report] = []
-        for name in suite {
+        let earlier = try compare.map(Self.read)
+        let stage = try Stage()
+        let interruption = Interruption(stage)
+        defer { interruption.finish() }
+        let plan = Plan(chosenRounds: rounds, chosenSeconds: seconds, withPeers: peers, stage: stage)
+        var report = RunReport(machine: .current, suites: [])
+        print(report.machine.line + "\n")
+        for name in suite?.names ?? SuiteName.allCases {
             let suite = name.suite
-            let report = Report(suite: name.rawValue, summary: suite.summary, rows: try await suite.run(plan))
-            print(report.table)
-            reports.append(report)
+            let findings = try await suite.run(plan)
+            let part = Report(name, summary: suite.summary, findings)
+            print(Table(report: part).text)
+            if let earlier, let ratios = Comparison.ratios(of: part, to: earlier) {
+                print(Table(report: ratios).text)
+            }
+            report.suites.append(part)
         }
-        guard let json else { return }
+        if let json { try write(report, to: json) }
+        let failed = report.suites.flatMap(\.checks).filter { !$0.isPassed }
+        guard failed.isEmpty else { throw ExitCode(1) }
+    }
+
+    private static func read(_ path: String) throws -> RunReport {
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        return try decoder.decode(
+            RunReport.self, from: Foundation.Data(contentsOf: URL(fileURLWithPath: path)))
+    }
+
+    private func write(_ report: RunReport, to path: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try encoder.encode(reports).write(to: URL(fileURLWithPath: json), options: .atomic)
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        try encoder.encode(report).write(to: URL(fileURLWithPath: path), options: .atomic)
     }
 }

@@ -1,32 +1,53 @@
 internal import BoxStream
 internal import Sodium
 
-/// Frames of the box stream: `BoxStream` against libsodium's one-call boxes.
+/// Frames of the box stream: `BoxStream` against libsodium's one-call boxes, and against their parts.
 struct BoxSuite: Suite {
     /// A full body, one that a tunnel's inner frame fills, a packet's, and two short ones.
     static let bodyByteCounts = [64, 512, 1400, 4053, 4096]
 
-    let summary = "Box-stream frames, header and body, against crypto_secretbox_detached"
+    let summary = """
+        box: box-stream frames, header and body, against crypto_secretbox_detached, against Salsa20 and \
+        Poly1305 over the body alone, and against copying it
+        """
 
-    func run(_ plan: Plan) async throws -> [Row] {
-        var rows: [Row] = []
+    func run(_ plan: Plan) async throws -> Findings {
+        let rounds = plan.rounds(or: 5)
+        let turn = plan.turn(ofSeconds: 0.8, rounds: rounds) / 4
+        var findings = Findings()
         for work in FrameWork.allCases {
             for bodyByteCount in Self.bodyByteCounts.map(opaque) {
                 let seed = (key: Random.bytes(32), nonce: try Nonce(Random.bytes(24)))
                 let contest = Contest(
-                    name: "\(work.rawValue) \(bodyByteCount)", byteCount: bodyByteCount,
                     operationsPerBatch: FrameBatch.frameCount,
-                    ours: try TunedFrames(
-                        work, bodyByteCount: bodyByteCount, key: seed.key, nonce: seed.nonce),
-                    reference: (
-                        "one-call",
+                    contenders: [
+                        try TunedFrames(work, bodyByteCount: bodyByteCount, key: seed.key, nonce: seed.nonce),
                         try OneCallFrames(
-                            work, bodyByteCount: bodyByteCount, key: seed.key, nonce: seed.nonce)
-                    ))
-                rows.append(try contest.run(plan))
+                            work, bodyByteCount: bodyByteCount, key: seed.key, nonce: seed.nonce),
+                        BareFrames(work, .cipher, bodyByteCount: bodyByteCount, key: seed.key),
+                        BareFrames(work, .copy, bodyByteCount: bodyByteCount, key: seed.key),
+                    ])
+                let scores = try contest.run(rounds: rounds, turn: turn)
+                findings.rows.append(row(work, bodyByteCount, scores))
             }
         }
-        return rows
+        return findings
+    }
+
+    private func row(_ work: FrameWork, _ byteCount: Int, _ scores: [Contest.Score]) -> Row {
+        let (ours, oneCall, cipher, copy) = (scores[0], scores[1], scores[2], scores[3])
+        return Row(
+            name: "\(work.rawValue) \(byteCount)",
+            figures: [
+                Figure("ours", "GB/s", Double(byteCount) / ours.median),
+                Figure("ours", "ns", ours.median),
+                Figure("p99", "ns", ours.p99),
+                Figure("one-call", "ns", oneCall.median),
+                Figure("Salsa20 + Poly1305", "ns", cipher.median),
+                Figure("memcpy", "ns", copy.median),
+                Figure("× one-call", of: oneCall.rounds.divided(by: ours.rounds)),
+                Figure("× parts", of: cipher.rounds.divided(by: ours.rounds)),
+            ], group: work.rawValue)
     }
 }
 
@@ -35,40 +56,4 @@ enum FrameWork: String, CaseIterable {
     case seal
     case open
     case sealAndOpen = "seal+open"
-}
-
-/// Frames that stand one behind the other, as they do in a buffer that is about to be sent.
-@safe
-final class FrameBatch {
-    /// At 4096 bytes this is 264 KB: second-level cache, where a buffer just read from a socket stands.
-    static let frameCount = 64
-
-    /// The length of every body.
-    let bodyByteCount: Int
-    private let frames: UnsafeMutableRawBufferPointer
-    private let opened: UnsafeMutableRawBufferPointer
-
-    init(bodyByteCount: Int) {
-        self.bodyByteCount = bodyByteCount
-        let frameByteCount = BoxFrame.headerByteCount + bodyByteCount
-        unsafe frames = .allocate(byteCount: Self.frameCount * frameByteCount, alignment: 64)
-        unsafe frames.copyBytes(from: Random.bytes(frames.count))
-        unsafe opened = .allocate(byteCount: bodyByteCount, alignment: 64)
-        unsafe opened.initializeMemory(as: UInt8.self, repeating: 0)
-    }
-
-    deinit {
-        unsafe frames.deallocate()
-        unsafe opened.deallocate()
-    }
-
-    /// Where frame `index` stands, headroom first.
-    @unsafe
-    func frame(_ index: Int) -> UnsafeMutableRawPointer {
-        unsafe frames.baseAddress.unsafelyUnwrapped + index * (BoxFrame.headerByteCount + bodyByteCount)
-    }
-
-    /// Where a body is opened to.
-    @unsafe
-    var destination: UnsafeMutableRawPointer { unsafe opened.baseAddress.unsafelyUnwrapped }
 }

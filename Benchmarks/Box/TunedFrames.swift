@@ -23,7 +23,8 @@ final class TunedFrames: Contender {
         switch work {
         case .seal: sealAll()
         case .open:
-            // The same frames again, so the stream starts anew: a share of 1/64 that the other side is spared.
+            // The same frames again, so the stream starts anew: a share of 1/64 that the other side is
+            // spared.
             opener = Opener(key: try Self.secretKey(key), nonce: nonce)
             try openAll()
         case .sealAndOpen:

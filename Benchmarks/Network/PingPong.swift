@@ -1,0 +1,45 @@
+internal import Foundation
+internal import Histogram
+
+/// A connection on which a few bytes go there and back, one after the other.
+final class PingPong {
+    /// As much as a few keystrokes with their frame.
+    static let byteCount = 64
+
+    private let socket: LoopbackSocket
+    private let echo: LoopbackSocket
+
+    /// Connects along a way, and echoes at its end.
+    init(along way: Way) throws {
+        socket = try LoopbackSocket.dialling(way.entry)
+        let accepted = try way.service.accepted()
+        echo = accepted
+        Thread.detachNewThread {
+            var bytes = [UInt8](repeating: 0, count: Self.byteCount)
+            // Ends when the connection is cut.
+            while (try? accepted.readAll(into: &bytes)) != nil, (try? accepted.writeAll(bytes)) != nil {}
+        }
+    }
+
+    deinit {
+        socket.cut()
+        echo.cut()
+    }
+
+    /// The nanoseconds of every round trip within a time.
+    func run(for duration: Duration) throws -> Histogram<UInt64> {
+        var times = Histogram<UInt64>(numberOfSignificantValueDigits: .three)
+        var bytes = [UInt8](repeating: 0x55, count: Self.byteCount)
+        let clock = ContinuousClock()
+        var before = clock.now
+        let end = before + duration
+        repeat {
+            try socket.writeAll(bytes)
+            try socket.readAll(into: &bytes)
+            let after = clock.now
+            times.record((after - before).wholeNanoseconds)
+            before = after
+        } while before < end
+        return times
+    }
+}
