@@ -6,8 +6,8 @@ internal import Sodium
 /// How a node faces the world: at which portals, hidden or not, and from which keyring.
 struct ServingPosture {
     private let opened: OpenedKeyring?
-    /// The settings, with the keyring's portals where they name none.
-    let settings: Settings
+    /// The settings; with the keyring's portals where they name none and nobody asks the keyring.
+    private(set) var settings: Settings
     /// What the endpoint asks about friends; `nil` where nobody is in the keyring, so that only ids count.
     let keyring: Keyring?
 
@@ -29,8 +29,16 @@ struct ServingPosture {
                     + "give --visible as well as --allow-anyone, or neither")
         }
         self.opened = opened
-        keyring = hasCircle ? opened?.keyring : nil
-        self.settings = try Self.settings(settings, opened, isVisible: isVisible)
+        let portals = try Self.portals(opened, isVisible: isVisible)
+        guard !portals.isEmpty || !settings.portals.isEmpty else {
+            throw CommandFailure(
+                .usage, "no portal: run `cway portals add ADDRESS` with the line that `cway portal` prints, or give "
+                    + "--portal ADDRESS")
+        }
+        // Who is open at first and hidden from the first invite on would be lost to those who know its id.
+        keyring = hasCircle || isVisible ? opened?.keyring : nil
+        self.settings = settings
+        if keyring == nil, settings.portals.isEmpty { self.settings.portals = portals }
     }
 
     /// The right to serve from the keyring, to be kept while the node runs; `nil` where there is none.
@@ -54,24 +62,19 @@ struct ServingPosture {
         }
     }
 
-    /// With the portals of the keyring where there are no others; a visible node is open at all of them.
-    private static func settings(
-        _ settings: Settings, _ opened: OpenedKeyring?, isVisible: Bool
-    ) throws(CommandFailure) -> Settings {
-        let known = try opened?.perform { (keyring) throws(KeyringError) in
-            let portals = try keyring.portals().map(\.portal)
-            // So that invites and grants say where this node is reached by its id.
-            for portal in portals where isVisible && !portal.isOpen {
-                _ = try keyring.setPortal(portal.key, isOpen: true)
-            }
-            return portals
-        } ?? []
-        guard settings.portals.isEmpty else { return settings }
-        guard !known.isEmpty else {
-            throw CommandFailure(
-                .usage, "no portal: run `cway portals add ADDRESS` with the line that `cway portal` prints, or give "
-                    + "--portal ADDRESS")
-        }
-        return settings
+    /// The portals of the keyring; a visible node is open at all of them.
+    private static func portals(
+        _ opened: OpenedKeyring?, isVisible: Bool
+    ) throws(CommandFailure) -> [PeerAddress] {
+        let portals =
+            try opened?.perform { (keyring) throws(KeyringError) in
+                let portals = try keyring.portals().map(\.portal)
+                // So that invites and grants say where this node is reached by its id.
+                for portal in portals where isVisible && !portal.isOpen {
+                    _ = try keyring.setPortal(portal.key, isOpen: true)
+                }
+                return portals
+            } ?? []
+        return portals.compactMap { try? PeerAddress($0) }
     }
 }
