@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Glibc
+internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import NIOCore

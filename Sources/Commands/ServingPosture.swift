@@ -1,3 +1,4 @@
+internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import Node
@@ -66,7 +67,7 @@ struct ServingPosture {
     private static func portals(
         _ opened: OpenedKeyring?, isVisible: Bool
     ) throws(CommandFailure) -> [PeerAddress] {
-        let portals =
+        let portals: [InvitePortal] =
             try opened?.perform { (keyring) throws(KeyringError) in
                 let portals = try keyring.portals().map(\.portal)
                 // So that invites and grants say where this node is reached by its id.

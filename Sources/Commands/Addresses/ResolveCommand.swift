@@ -1,5 +1,7 @@
 internal import ArgumentParser
 internal import Keyring
+internal import MuxRPC
+internal import Node
 
 /// `cway resolve`: what an address leads to.
 struct ResolveCommand: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Blinding
 internal import Keyring
+internal import NIOCore
 internal import NIOPosix
 internal import Node
 

@@ -3,6 +3,7 @@ internal import Foundation
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
+internal import Node
 
 /// `cway keyring check`.
 ///

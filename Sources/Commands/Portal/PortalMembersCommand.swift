@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC

@@ -1,4 +1,4 @@
-internal import Logging
+internal import Blinding
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore

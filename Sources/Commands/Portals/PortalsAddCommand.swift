@@ -34,20 +34,26 @@ struct PortalsAddCommand: AsyncParsableCommand {
         guard !text.hasPrefix(InviteCode.prefix) else {
             throw CommandFailure(.usage, "this is an invite of a friend, not of a portal: run `cway join` with it")
         }
-        let opened: OpenedKeyring
-        let portal: PeerAddress
-        do {
-            let invite = try PortalInvite(text)
-            portal = invite.portal
-            opened = try options.open()
-            try await PortalJoining(opened: opened, options: options.common, showsRealID: isOpen).redeem(invite)
-        } catch AddressError.noInvite {
-            portal = try Self.portal(at: text)
-            opened = try options.open()
-        } catch let error as AddressError {
-            throw CommandFailure(.usage, error)
+        guard let invite = try Self.invite(in: text) else {
+            return try store(try Self.portal(at: text), options.open())
         }
-        try store(portal, opened)
+        try await join(invite)
+    }
+
+    /// The invite in a text; `nil` for what can only be an address.
+    private static func invite(in text: String) throws(CommandFailure) -> PortalInvite? {
+        do throws(AddressError) {
+            return try PortalInvite(text)
+        } catch {
+            guard error == .noInvite else { throw CommandFailure(.usage, error) }
+            return nil
+        }
+    }
+
+    private func join(_ invite: borrowing PortalInvite) async throws {
+        let opened = try options.open()
+        try await PortalJoining(opened: opened, options: options.common, showsRealID: isOpen).redeem(invite)
+        try store(invite.portal, opened)
     }
 
     private static func portal(at text: String) throws(CommandFailure) -> PeerAddress {

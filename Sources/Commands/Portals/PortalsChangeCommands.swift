@@ -1,5 +1,7 @@
 internal import ArgumentParser
+internal import Blinding
 internal import Keyring
+internal import Multiserver
 
 /// `cway portals remove`.
 struct PortalsRemoveCommand: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Blinding
 internal import Keyring
+internal import Multiserver
 internal import MuxRPC
 internal import Sodium
 
