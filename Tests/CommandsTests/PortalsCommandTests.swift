@@ -1,6 +1,7 @@
 import Commands
 import Foundation
 import Multiserver
+import Sodium
 import Testing
 
 @Suite("cway portals")
