@@ -1,5 +1,6 @@
 import Blinding
 import Commands
+import Foundation
 import Keyring
 import Logging
 import Multiserver
@@ -10,6 +11,8 @@ import Sodium
 import Testing
 
 /// A portal on the loopback interface, and an owner's node that is hidden there: for commands of friends.
+///
+/// The node is a process, because commands of the test open the owner's keyring, which a process does once.
 struct OwnedNetwork: Sendable {
     let portal: PeerAddress
     /// The owner's home, from which the node serves.
@@ -21,34 +24,25 @@ struct OwnedNetwork: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let logger = LogOutput.logger(level: .critical)
         let (ready, isReady) = AsyncStream.makeStream(of: PeerAddress.self)
-        var configuration = try TestedNetwork.portalConfiguration()
-        let identity = configuration.identity
         _ = await operated.id()
-        configuration.keyring = try keyring(of: identity, in: operated)
+        var configuration = try TestedNetwork.portalConfiguration()
+        configuration.keyring = try Keyring(
+            folder: operated.path, owner: EndpointKey(configuration.identity.publicKey),
+            now: WallClock.seconds())
         let portal = PortalService(configuration, group: group, logger: logger) {
             for address in $0 { isReady.yield(address) }
         }
         try await TestedNetwork.within(portal, logger) {
             guard let address = await TestedNetwork.first(of: ready) else { throw CancellationError() }
             #expect(await owner.run("portals", "add", "\(address)").ended(.success))
-            let (announced, isAnnounced) = AsyncStream.makeStream(of: Address.self)
-            let identity = try SecretFile(in: Home(path: owner.path, environment: [:])).load()
-            let endpoint = EndpointService(
-                .init(
-                    identity: identity, settings: Settings(), keyring: try keyring(of: identity, in: owner)),
-                group: group, logger: logger
-            ) { isAnnounced.yield($0) }
-            try await TestedNetwork.within(endpoint, logger) {
-                _ = await TestedNetwork.first(of: announced)
-                try await body(OwnedNetwork(portal: address, owner: owner))
-            }
+            _ = try await owner.invite("--label", "first")
+            let node = try BuiltCway("serve", "--home", owner.path, "--log-level", "error")
+            defer { node.signal(SIGTERM) }
+            #expect(try await BuiltCway.eventually { !node.output.isEmpty }, "\(node.complaints)")
+            try await body(OwnedNetwork(portal: address, owner: owner))
+            node.signal(SIGTERM)
+            #expect(await node.code() == 0, "\(node.complaints)")
         }
         try await group.shutdownGracefully()
-    }
-
-    private static func keyring(of identity: Identity, in home: TestedHome) throws -> Keyring {
-        try Keyring(
-            folder: home.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds(),
-            ifMissing: .create)
     }
 }
