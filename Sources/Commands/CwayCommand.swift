@@ -32,7 +32,8 @@ public struct CwayCommand: AsyncParsableCommand {
             """,
         subcommands: [
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
-            ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self, AddressCommand.self,
+            ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
+            AddressCommand.self,
             ResolveCommand.self, KeyringCommand.self, PortalCommand.self, DemoCommand.self,
             ConformanceCommand.self,
         ])

@@ -30,7 +30,8 @@ public struct ServeCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "The address of a portal to announce at; several are served side by side.",
-            discussion: "Default: those of the settings, else those of `cway portals list`.", valueName: "address"),
+            discussion: "Default: those of the settings, else those of `cway portals list`.",
+            valueName: "address"),
         transform: DialOptions.portal)
     private var portal: [PeerAddress] = []
 

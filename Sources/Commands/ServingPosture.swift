@@ -26,20 +26,23 @@ struct ServingPosture {
         }
         guard !hasCircle || isVisible || !settings.allowAnyone else {
             throw CommandFailure(
-                .usage, "this node is hidden, because it has friends or invites, so that not anyone can connect: "
+                .usage,
+                "this node is hidden, because it has friends or invites, so that not anyone can connect: "
                     + "give --visible as well as --allow-anyone, or neither")
         }
         let strangers = hasCircle && !isVisible ? try Self.strangers(opened, among: settings.allow) : []
         if let stranger = strangers.first {
             throw CommandFailure(
-                .usage, "this node is hidden, and \(stranger.id) is not in its keyring: run "
+                .usage,
+                "this node is hidden, and \(stranger.id) is not in its keyring: run "
                     + "`cway friend allow \(stranger.id) --all`, or give --visible as well as --allow")
         }
         self.opened = opened
         let portals = try Self.portals(opened, isVisible: isVisible)
         guard !portals.isEmpty || !settings.portals.isEmpty else {
             throw CommandFailure(
-                .usage, "no portal: run `cway portals add ADDRESS` with the line that `cway portal` prints, or give "
+                .usage,
+                "no portal: run `cway portals add ADDRESS` with the line that `cway portal` prints, or give "
                     + "--portal ADDRESS")
         }
         // Who is open at first and hidden from the first invite on would be lost to those who know its id.

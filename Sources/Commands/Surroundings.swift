@@ -63,6 +63,7 @@ public struct Surroundings: Sendable {
             let line = line.trimmed
             if !line.isEmpty { return line }
         }
-        throw CommandFailure(.usage, "standard input ended before there was a line: write it there, or as an argument")
+        throw CommandFailure(
+            .usage, "standard input ended before there was a line: write it there, or as an argument")
     }
 }

@@ -45,7 +45,8 @@ struct AddressCommand: AsyncParsableCommand {
         let portals = try await OwnPortals.find(named: [], opened, options.common)
         guard !portals.isEmpty else {
             throw CommandFailure(
-                .usage, "an address names a portal of this node, and there is none: run `cway portals add ADDRESS`")
+                .usage,
+                "an address names a portal of this node, and there is none: run `cway portals add ADDRESS`")
         }
         let shown = try publishable(portals)
         let addresses = try AddressWriter(opened).addresses(at: shown, in: form)

@@ -27,7 +27,8 @@ struct ResolveCommand: AsyncParsableCommand {
     @OptionGroup private var options: KeyringOptions
     @Flag(name: .long, help: "Print JSON, one line for each address.") private var json = false
 
-    @Argument(help: ArgumentHelp("Addresses, or - for one on each line of standard input.", valueName: "address"))
+    @Argument(
+        help: ArgumentHelp("Addresses, or - for one on each line of standard input.", valueName: "address"))
     private var addresses: [String]
 
     func validate() throws {

@@ -64,7 +64,8 @@ public struct DemoCommand: AsyncParsableCommand {
         summary.steps = narrator.finished.map { .init(title: $0.title, seconds: $0.duration / .seconds(1)) }
         guard !json else { return try Surroundings.current.print(try summary.json()) }
         try narrator.say("\nAll of it held.\n\n\(summary.table)")
-        try narrator.say("\nYour turn: 'cway portals add', 'cway invite create', 'cway serve'; see 'cway --help'.")
+        try narrator.say(
+            "\nYour turn: 'cway portals add', 'cway invite create', 'cway serve'; see 'cway --help'.")
     }
 
     /// Plays, and leaves nothing behind, whatever came of it.

@@ -30,7 +30,8 @@ struct FriendAllowCommand: AsyncParsableCommand {
     @Flag(name: .customLong("all"), help: "All services, also later ones.") private var all = false
 
     @Option(
-        name: .customLong("name"), help: ArgumentHelp("What to call somebody who is let in by id.", valueName: "name"))
+        name: .customLong("name"),
+        help: ArgumentHelp("What to call somebody who is let in by id.", valueName: "name"))
     private var friendName: String?
 
     func validate() throws {
@@ -59,7 +60,8 @@ struct FriendAllowCommand: AsyncParsableCommand {
     ) throws(CommandFailure) -> Friend {
         guard friendName == nil || friendName == friend.name else {
             throw CommandFailure(
-                .usage, "\(friend.name) has a name already: change it with `cway friend rename \(friend.name) NEW`")
+                .usage,
+                "\(friend.name) has a name already: change it with `cway friend rename \(friend.name) NEW`")
         }
         guard friend.admission != nil else { return try admit(friend.key, services, opened) }
         try opened.perform { (keyring) throws(KeyringError) in

@@ -14,7 +14,8 @@ struct FriendRenameCommand: AsyncParsableCommand {
 
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var argument: FriendArgument
-    @Argument(help: ArgumentHelp("The name from now on: letters, digits, and . _ - in between.", valueName: "new"))
+    @Argument(
+        help: ArgumentHelp("The name from now on: letters, digits, and . _ - in between.", valueName: "new"))
     private var chosenName: String
 
     func run() async throws {

@@ -16,7 +16,8 @@ extension Friend {
         var lines = ["name       \(name)", "id         \(key.id)"]
         if let admission {
             let way = admission.invite.map { "by invite \($0.publicKey.id)" } ?? "by id"
-            lines.append("may open   \(admission.services.words), since \(TimeText.text(admission.since)), \(way)")
+            lines.append(
+                "may open   \(admission.services.words), since \(TimeText.text(admission.since)), \(way)")
         } else {
             lines.append("may open   nothing: they may not reach this node")
         }
@@ -61,5 +62,7 @@ extension Reach {
 
 extension String {
     /// The text with spaces behind it up to a width.
-    fileprivate func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+    fileprivate func padded(to width: Int) -> String {
+        self + String(repeating: " ", count: max(0, width - count))
+    }
 }

@@ -64,11 +64,13 @@ struct InviteCreateCommand: AsyncParsableCommand {
         let portals = try await OwnPortals.find(named: portal, opened, options.common)
         guard !portals.isEmpty else {
             throw CommandFailure(
-                .usage, "an invite names the portals of this node, and there is none: run `cway portals add ADDRESS`")
+                .usage,
+                "an invite names the portals of this node, and there is none: run `cway portals add ADDRESS`")
         }
         let now = WallClock.seconds()
         let draft = InviteDraft(
-            label: label, services: ServiceGrant(options: service), uses: uses, expiry: expires.end(from: now))
+            label: label, services: ServiceGrant(options: service), uses: uses, expiry: expires.end(from: now)
+        )
         let seed = try SecretKey.random(guarded: true)
         let (text, id) = try opened.perform { (keyring) throws(KeyringError) in
             let code = try keyring.createInvite(draft, portals: portals, seed: seed, now: now)
@@ -134,7 +136,8 @@ enum OwnPortals {
         }
         if named.isEmpty, !known.isEmpty { return known }
         let addresses =
-            named.isEmpty ? try await common.settings(in: opened.home, flags: common.flags).settings.portals : named
+            named.isEmpty
+            ? try await common.settings(in: opened.home, flags: common.flags).settings.portals : named
         var portals: [InvitePortal] = []
         for address in addresses {
             let isOpen = known.contains { $0.key.publicKey == address.key && $0.isOpen }

@@ -67,13 +67,15 @@ struct JoinCommand: AsyncParsableCommand {
     /// Refuses what is no code before anything is opened or dialled, and warns of one that seems to be over.
     private static func check(_ text: String) throws(CommandFailure) {
         guard text.hasPrefix(InviteCode.prefix) || !text.contains("~") else {
-            throw CommandFailure(.usage, "this is an invite of a portal, not of a friend: run `cway portals add` with it")
+            throw CommandFailure(
+                .usage, "this is an invite of a portal, not of a friend: run `cway portals add` with it")
         }
         do throws(InviteCodeError) {
             let code = try InviteCode(text)
             if let expiry = code.expiry, code.isExpired(atUnixSeconds: WallClock.seconds()) {
                 Surroundings.current.note(
-                    "the invite expired at \(TimeText.text(expiry)) by this clock; the friend's clock decides: trying")
+                    "the invite expired at \(TimeText.text(expiry)) by this clock; the friend's clock decides: trying"
+                )
             }
         } catch {
             throw CommandFailure(error == .outOfGuardedMemory ? .unexpected : .usage, error)

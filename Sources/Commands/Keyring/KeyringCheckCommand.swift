@@ -26,13 +26,15 @@ struct KeyringCheckCommand: AsyncParsableCommand {
 
     @Flag(
         name: .customLong("in-process"),
-        help: ArgumentHelp("Look at it in this process, which a damaged keyring can end.", visibility: .hidden))
+        help: ArgumentHelp(
+            "Look at it in this process, which a damaged keyring can end.", visibility: .hidden))
     private var isInProcess = false
 
     func run() async throws {
         let home = try common.preparedHome()
         guard isInProcess else {
-            let arguments = ["keyring", "check", "--in-process", "--home", home.path] + (json ? ["--json"] : [])
+            let arguments =
+                ["keyring", "check", "--in-process", "--home", home.path] + (json ? ["--json"] : [])
             return try Self.conclude(from: ChildCommand.run(arguments))
         }
         let report: KeyringReport
@@ -45,7 +47,8 @@ struct KeyringCheckCommand: AsyncParsableCommand {
         guard report.vault == .matching || report.copiedAt != nil else {
             throw CommandFailure(
                 .keyringUnusable,
-                "the vault does not open this keyring: run `cway keyring restore`, which gives your circle a new key")
+                "the vault does not open this keyring: run `cway keyring restore`, which gives your circle a new key"
+            )
         }
     }
 

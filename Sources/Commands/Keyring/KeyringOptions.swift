@@ -12,7 +12,8 @@ struct KeyringOptions: ParsableArguments, Sendable {
         name: .long,
         help: ArgumentHelp(
             "Believe this machine's clock, though it has jumped since the keyring was last open.",
-            discussion: "After a jump of more than two days, keys are only moved on when a portal's clock agrees."))
+            discussion:
+                "After a jump of more than two days, keys are only moved on when a portal's clock agrees."))
     var trustClock = false
 
     /// Opens the keyring of the home folder; where there is none, one is made.
@@ -99,7 +100,8 @@ extension CommandFailure {
             switch error {
             case .noSuchFriend: .notFound
             case .notAdmitted, .badName, .nameTaken, .ownKey, .unusableKey, .invite, .seedUsed, .badUseCount,
-                .expiryPassed, .labelTooLong, .badServiceName, .tooManyServices, .tooManyPortals, .badNodeName,
+                .expiryPassed, .labelTooLong, .badServiceName, .tooManyServices, .tooManyPortals,
+                .badNodeName,
                 .tooManyEntries:
                 .usage
             default: .keyringUnusable

@@ -23,16 +23,19 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
 
     @OptionGroup private var common: CommonOptions
 
-    @Argument(help: ArgumentHelp("The backup. Default: the keyring that is in the home folder.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("The backup. Default: the keyring that is in the home folder.", valueName: "file"))
     private var file: String?
 
     @Option(
-        name: .long, help: ArgumentHelp("A friend to keep, and no others; may be repeated.", valueName: "name"))
+        name: .long,
+        help: ArgumentHelp("A friend to keep, and no others; may be repeated.", valueName: "name"))
     private var keep: [String] = []
 
     @Flag(name: .long, help: "Keep all friends.") private var keepAll = false
     @Flag(name: .long, help: "Keep no friend.") private var keepNone = false
-    @Flag(name: .long, help: "Also where there is a keyring that works, which is replaced.") private var force = false
+    @Flag(name: .long, help: "Also where there is a keyring that works, which is replaced.") private
+        var force = false
 
     func validate() throws {
         guard [!keep.isEmpty, keepAll, keepNone].count(where: { $0 }) <= 1 else {
@@ -45,7 +48,9 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
         let identity = try common.identity(in: home).identity
         guard keepAll || keepNone || !keep.isEmpty || Surroundings.current.isInteractive else {
             throw CommandFailure(
-                .usage, "nobody can be asked who still is a friend: give --keep NAME for each, --keep-all or --keep-none")
+                .usage,
+                "nobody can be asked who still is a friend: give --keep NAME for each, --keep-all or --keep-none"
+            )
         }
         if !force { try refuseToReplace(in: home, identity) }
         let report: RestoreReport
@@ -63,18 +68,22 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
     private func refuseToReplace(in home: Home, _ identity: Identity) throws(CommandFailure) {
         guard
             let keyring = try? Keyring(
-                folder: home.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds(), ifMissing: .fail),
+                folder: home.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds(),
+                ifMissing: .fail),
             !keyring.isCopy
         else { return }
         throw CommandFailure(
-            .usage, "the keyring in \(home.path) works, and restoring would replace it: give --force if that is meant")
+            .usage,
+            "the keyring in \(home.path) works, and restoring would replace it: give --force if that is meant"
+        )
     }
 
     private func isKept(_ friend: Friend) -> Bool {
         if keepAll || keepNone { return keepAll }
         guard keep.isEmpty else { return keep.contains(friend.name) || keep.contains(friend.key.id) }
         let seen = friend.lastSeen.map { "last seen \(TimeText.text($0))" } ?? "never seen"
-        Surroundings.current.complaints("Is \(friend.name) (\(friend.key.id), \(seen)) still a friend? [y/N] ")
+        Surroundings.current.complaints(
+            "Is \(friend.name) (\(friend.key.id), \(seen)) still a friend? [y/N] ")
         return ["y", "yes"].contains(Surroundings.current.input()?.trimmed.lowercased())
     }
 
@@ -89,7 +98,8 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
             by themselves at their next connect.
             """)
         for friend in report.lostJoins {
-            surroundings.note("The invite of \(friend.name) was not redeemed yet and is lost: ask for another one.")
+            surroundings.note(
+                "The invite of \(friend.name) was not redeemed yet and is lost: ask for another one.")
         }
         let known = Set((report.kept + report.removed).flatMap { [$0.name, $0.key.id] })
         for name in keep where !known.contains(name) {

@@ -44,7 +44,8 @@ extension InvitePortal {
                 key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: isOpen)
         } catch {
             throw CommandFailure(
-                .usage, "the host '\(address.net.host)' cannot stand in an invite: write a name or an IP address")
+                .usage,
+                "the host '\(address.net.host)' cannot stand in an invite: write a name or an IP address")
         }
     }
 }

@@ -19,7 +19,8 @@ public struct PortalCommand: AsyncParsableCommand {
             """,
         subcommands: [
             PortalRunCommand.self, PortalPolicyCommand.self, PortalInviteCommand.self,
-            PortalInvitesCommand.self, PortalMembersCommand.self, PortalDenyCommand.self, PortalAllowCommand.self,
+            PortalInvitesCommand.self, PortalMembersCommand.self, PortalDenyCommand.self,
+            PortalAllowCommand.self,
         ],
         defaultSubcommand: PortalRunCommand.self)
 

@@ -23,7 +23,8 @@ struct PortalInvitesListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let opened = try options.openIfPresent()
-        let invites = try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
+        let invites =
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
         if json {
             return try Surroundings.current.print(JSONValue.array(invites.map(Self.json)).description)
         }
@@ -67,7 +68,8 @@ struct PortalInvitesRevokeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let opened = try options.openIfPresent()
-        let invites = try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
+        let invites =
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
         let found = try InviteReference.one(
             of: invites.map { ($0.key, $0.label, $0.closing) }, named: invite, list: "cway portal invites")
         let isClosed = try opened?.perform { (keyring) throws(KeyringError) in

@@ -44,7 +44,8 @@ struct PortalMembersListCommand: AsyncParsableCommand {
         if json {
             let list = members.map { member -> JSONValue in
                 [
-                    "id": .string(member.key.id), "label": .string(member.label), "since": .time(member.since),
+                    "id": .string(member.key.id), "label": .string(member.label),
+                    "since": .time(member.since),
                     "invite": .text(member.invite?.publicKey.id),
                 ]
             }
@@ -55,7 +56,9 @@ struct PortalMembersListCommand: AsyncParsableCommand {
         }
         var table = TextTable("LABEL", "SINCE", "CAME BY", "ID")
         for member in members {
-            let way = member.invite.map { String($0.publicKey.id.prefix(InviteReference.shownCharacterCount)) }
+            let way = member.invite.map {
+                String($0.publicKey.id.prefix(InviteReference.shownCharacterCount))
+            }
             table.add(member.label, TimeText.text(member.since), way ?? "id", member.key.id)
         }
         try Surroundings.current.print(table.text)

@@ -43,11 +43,14 @@ struct PortalJoining: Sendable {
 
     private static func answer(to shown: PublicKey, over link: NodeLink) async -> Result<Void, any Error> {
         do {
-            guard case .failure(let error) = try await link.call(["invite", "use"], [["feed": .string(shown.id)]])
+            guard
+                case .failure(let error) = try await link.call(
+                    ["invite", "use"], [["feed": .string(shown.id)]])
             else { return .success(()) }
             return .failure(
                 CommandFailure(
-                    .inviteRefused, "the portal refused the invite (\(error.message)): ask its operator for another one"))
+                    .inviteRefused,
+                    "the portal refused the invite (\(error.message)): ask its operator for another one"))
         } catch {
             return .failure(
                 CommandFailure(.connectionLost, "the connection broke before the portal's answer: try again"))

@@ -23,7 +23,9 @@ struct PortalsAddCommand: AsyncParsableCommand {
 
     @OptionGroup private var options: KeyringOptions
 
-    @Argument(help: ArgumentHelp("The portal's address, or an invite to it, or - for standard input.", valueName: "address"))
+    @Argument(
+        help: ArgumentHelp(
+            "The portal's address, or an invite to it, or - for standard input.", valueName: "address"))
     private var address: String
 
     @Flag(name: .customLong("open"), help: "Announce under this node's real id there, not hidden.")
@@ -32,7 +34,8 @@ struct PortalsAddCommand: AsyncParsableCommand {
     func run() async throws {
         let text = try Surroundings.current.argument(address)
         guard !text.hasPrefix(InviteCode.prefix) else {
-            throw CommandFailure(.usage, "this is an invite of a friend, not of a portal: run `cway join` with it")
+            throw CommandFailure(
+                .usage, "this is an invite of a friend, not of a portal: run `cway join` with it")
         }
         guard let invite = try Self.invite(in: text) else {
             return try store(try Self.portal(at: text), options.open())

@@ -81,7 +81,8 @@ struct PortalArgument: ParsableArguments, Sendable {
         let shown = try ShownKey.key(of: opened.identity, at: changed)
         try Surroundings.current.print("\(known.hostAndPort): \(changed.manner), seen as \(shown.id)")
         if isOpen {
-            Surroundings.current.note("invites made before say that you are hidden there: make open ones anew")
+            Surroundings.current.note(
+                "invites made before say that you are hidden there: make open ones anew")
         }
     }
 }

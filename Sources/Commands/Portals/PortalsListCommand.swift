@@ -32,7 +32,8 @@ struct PortalsListCommand: AsyncParsableCommand {
             table.add(portal.hostAndPort, portal.manner, shown.id, portal.addressText)
             list.append([
                 "id": .string(portal.key.publicKey.id), "address": .string(portal.addressText),
-                "host": .string(portal.host), "port": .count(Int(portal.port)), "hidden": .bool(!portal.isOpen),
+                "host": .string(portal.host), "port": .count(Int(portal.port)),
+                "hidden": .bool(!portal.isOpen),
                 "seenAs": .string(shown.id), "added": .time(record.addedAt),
             ])
         }
