@@ -189,7 +189,8 @@ let package = Package(
             name: "CommandsTests",
             dependencies: [
                 // The built executable too: the demo starts it.
-                "Commands", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport", "cway",
+                "Blinding", "Commands", "Keyring", "Multiserver", "Node", "SecretHandshake", "Sodium",
+                "TestSupport", "cway",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),

@@ -47,7 +47,7 @@ struct DialOptions: ParsableArguments, Sendable {
         "A friend's name or id, or any address: of a peer, a tunnel, blinded or not.",
         valueName: "friend-or-address")
 
-    /// What is needed to dial: who, whom, and where to log. Nothing is dialled yet.
+    /// What is needed to dial: who, whom, and where to log; nothing is dialled yet.
     ///
     /// - Parameters:
     ///   - text: a friend's name or id, or an address of any form.

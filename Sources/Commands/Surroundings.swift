@@ -53,8 +53,9 @@ public struct Surroundings: Sendable {
     /// Says something that is no result, for people: to standard error, which pipes leave alone.
     public func note(_ line: String) { complaints(line.printable + "\n") }
 
-    /// An argument, or where it is `-` the next line of standard input: what is secret need not stand in the list of
-    /// processes or a shell's history. White space around it goes.
+    /// An argument, or where it is `-` the next line of standard input, without white space around it.
+    ///
+    /// So what is secret need not stand in the list of processes or a shell's history.
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/usage``, when there is no such line.
     public func argument(_ text: String) throws(CommandFailure) -> String {
