@@ -170,6 +170,14 @@ let package = Package(
         .testTarget(
             name: "BlindingTests", dependencies: ["Blinding", "Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
+        .executableTarget(
+            name: "KeyringChild", dependencies: ["Blinding", "Keyring", "Sodium"], path: "Tests/KeyringChild",
+            swiftSettings: settings),
+        .testTarget(
+            name: "KeyringTests",
+            dependencies: [
+                "Blinding", "Keyring", "KeyringChild", "LMDB", "Multiserver", "Sodium", "TestSupport",
+            ], swiftSettings: settings),
         .testTarget(
             name: "NodeTests",
             dependencies: [

@@ -33,7 +33,8 @@ struct ServingPosture {
         let strangers = hasCircle && !isVisible ? try Self.strangers(opened, among: settings.allow) : []
         if let stranger = strangers.first {
             throw CommandFailure(
-                .usage, "this node is hidden, and \(stranger.id) is not in its keyring: run "
+                .usage,
+                "this node is hidden, and \(stranger.id) is not in its keyring: run "
                     + "`cway friend allow \(stranger.id) --all`, or give --visible as well as --allow")
         }
         self.opened = opened
