@@ -97,7 +97,7 @@ struct Task {
         case "serve":
             let lock = try ServingLock(folder: folder)
             answer("serving")
-            while true { _ = readLine() }
+            while readLine() != nil {}
             _ = consume lock
         case "churn": try churn(from: number(0))
         default: break
@@ -107,34 +107,39 @@ struct Task {
 
     /// Until it is killed: what it says has been done is on the disk.
     func churn(from first: Int) throws {
-        var keyring: Keyring? = try open()
         var time = now
         var number = first
-        while let current = keyring {
-            _ = try current.createInvite(
-                InviteDraft(label: "friend \(number)"), portals: try [portal()],
-                seed: person(number + 1_000_000).seed(), now: time)
-            answer("invited \(number)")
-            _ = try current.redeem(
-                InviteKey(person(number + 1_000_000).publicKey),
-                by: FriendKey(person(number).publicKey), now: time)
-            answer("admitted \(number)")
-            if number % 3 == 2 {
-                try current.remove(person(number - 1).publicKey, now: time)
-                answer("removed \(number - 1)")
+        while true {
+            // As many as make a restore, which needs the keyring closed.
+            let keyring = try open(at: time)
+            for _ in 0..<3 {
+                try churn(keyring, number, &time)
+                number += 1
             }
-            if number % 4 == 3 {
-                time += 86_400
-                try current.tidy(now: time)
-                answer("day \(time)")
-            }
-            if number % 7 == 6 {
-                keyring = nil
-                _ = try Keyring.restore(from: nil, opening, keeping: { _ in true }, now: time)
-                answer("restored \(number)")
-                keyring = try open(at: time)
-            }
-            number += 1
+            _ = consume keyring
+            _ = try Keyring.restore(from: nil, opening, keeping: { _ in true }, now: time)
+            answer("restored \(number)")
+        }
+    }
+
+    func churn(_ keyring: Keyring, _ number: Int, _ time: inout UInt64) throws {
+        _ = try keyring.createInvite(
+            InviteDraft(label: "friend \(number)"), portals: try [portal()],
+            seed: person(number + 1_000_000).seed(), now: time)
+        answer("invited \(number)")
+        _ = try keyring.redeem(
+            InviteKey(person(number + 1_000_000).publicKey), by: FriendKey(person(number).publicKey),
+            now: time)
+        answer("admitted \(number)")
+        let former = try person(number - 1).publicKey
+        if number % 3 == 2, try keyring.friend(former) != nil {
+            try keyring.remove(former, now: time)
+            answer("removed \(number - 1)")
+        }
+        if number % 4 == 3 {
+            time += 86_400
+            try keyring.tidy(now: time)
+            answer("day \(time)")
         }
     }
 

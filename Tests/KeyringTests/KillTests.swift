@@ -108,7 +108,7 @@ struct KillTests {
         for _ in 0..<100 {
             let child = try Child()
             try child.tell(tested.line("churn", "\(model.next)", now: model.time))
-            for _ in 0..<Int.random(in: 1...6, using: &random) { model.accept(try child.answer()) }
+            for _ in 0..<Int.random(in: 1...9, using: &random) { model.accept(try child.answer()) }
             for line in child.kill() { model.accept(line) }
 
             #expect(try tested.check().vault == .matching)
