@@ -17,13 +17,13 @@ public struct Doctor: Sendable {
     private let identity: Identity
     private let keyring: Keyring
     private let settings: Settings
-    private let servingProcess: Int32?
+    private let servingProcess: Int?
     private let logger: Logger
     private let report: @Sendable (Finding) throws -> Void
 
     /// A doctor; `servingProcess` is the node that serves from this keyring just now, and `report` is told each finding.
     public init(
-        identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int32?, logger: Logger,
+        identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int?, logger: Logger,
         report: @escaping @Sendable (Finding) throws -> Void
     ) {
         self.identity = identity
