@@ -72,12 +72,13 @@ struct InviteCreateCommand: AsyncParsableCommand {
             label: label, services: ServiceGrant(options: service), uses: uses, expiry: expires.end(from: now)
         )
         let seed = try SecretKey.random(guarded: true)
-        let (text, id) = try opened.perform { (keyring) throws(KeyringError) in
+        let text = try opened.perform { (keyring) throws(KeyringError) in
             let code = try keyring.createInvite(draft, portals: portals, seed: seed, now: now)
-            return (String(decoding: code.encoded(), as: UTF8.self), try keyring.invites().first?.key)
+            return String(decoding: code.encoded(), as: UTF8.self)
         }
         if json {
-            return try Surroundings.current.print(Self.json(text, id, draft, portals).description)
+            let key = InviteKey(try Identity(seed: seed).publicKey)
+            return try Surroundings.current.print(Self.json(text, key, draft, portals).description)
         }
         try Surroundings.current.print(text)
         if qr { try draw(text) }
@@ -112,10 +113,10 @@ struct InviteCreateCommand: AsyncParsableCommand {
     }
 
     private static func json(
-        _ code: String, _ key: InviteKey?, _ draft: InviteDraft, _ portals: [InvitePortal]
+        _ code: String, _ key: InviteKey, _ draft: InviteDraft, _ portals: [InvitePortal]
     ) -> JSONValue {
         [
-            "id": .text(key?.publicKey.id), "code": .string(code), "label": .string(draft.label),
+            "id": .string(key.publicKey.id), "code": .string(code), "label": .string(draft.label),
             "services": draft.services.json, "uses": .count(draft.uses), "expires": .time(draft.expiry),
             "portals": .array(portals.map { .string($0.addressText) }),
         ]

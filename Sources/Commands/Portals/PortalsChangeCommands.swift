@@ -82,7 +82,7 @@ struct PortalArgument: ParsableArguments, Sendable {
         try Surroundings.current.print("\(known.hostAndPort): \(changed.manner), seen as \(shown.id)")
         if isOpen {
             Surroundings.current.note(
-                "invites made before say that you are hidden there: make open ones anew")
+                "invites made before say that this node is hidden there: make them anew")
         }
     }
 }

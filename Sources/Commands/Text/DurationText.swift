@@ -1,17 +1,17 @@
 /// How long something holds, as people write it: `7d`, `12h`, `30m`.
-struct DurationText: Equatable, Sendable {
+package struct DurationText: Equatable, Sendable {
     /// A century: more is a mistake, or means for ever.
     private static let dayLimit: UInt64 = 36_525
     private static let units: [Character: UInt64] = ["d": 86_400, "h": 3_600, "m": 60]
 
     /// Its length in seconds, at least 60.
-    let seconds: UInt64
+    package let seconds: UInt64
 
-    init(seconds: UInt64) { self.seconds = seconds }
+    package init(seconds: UInt64) { self.seconds = seconds }
 
     /// Reads a whole number of days, hours or minutes; `nil` for anything else, and for nothing and more than a
     /// century.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         guard let letter = text.last, let unit = Self.units[letter] else { return nil }
         let digits = text.dropLast()
         guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
@@ -22,12 +22,12 @@ struct DurationText: Equatable, Sendable {
 }
 
 /// When something that somebody makes ends.
-enum Lifetime: Equatable, Sendable {
+package enum Lifetime: Equatable, Sendable {
     case forever
     case lasting(DurationText)
 
     /// Reads a duration, or `never`.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         if text == "never" {
             self = .forever
         } else if let duration = DurationText(text) {
@@ -38,7 +38,7 @@ enum Lifetime: Equatable, Sendable {
     }
 
     /// The end in Unix seconds, of what begins now; `nil` for none.
-    func end(from now: UInt64) -> UInt64? {
+    package func end(from now: UInt64) -> UInt64? {
         switch self {
         case .forever: nil
         case .lasting(let duration): now + duration.seconds

@@ -1,11 +1,11 @@
 /// Points in time as ISO 8601 writes them, in universal time: `2026-11-23T09:42:35Z`.
-enum TimeText {
+package enum TimeText {
     private static let secondsPerDay: UInt64 = 86_400
     /// The first second of the year 10000, which has five digits that programs do not expect.
     private static let limit: UInt64 = 253_402_300_800
 
     /// The text for Unix seconds; what is after the year 9999 is shown as its last second.
-    static func text(_ unixSeconds: UInt64) -> String {
+    package static func text(_ unixSeconds: UInt64) -> String {
         let seconds = min(unixSeconds, limit - 1)
         let (year, month, day) = date(daysSince1970: Int(seconds / secondsPerDay))
         let second = Int(seconds % secondsPerDay)

@@ -36,6 +36,12 @@ public struct Denial: Hashable, Sendable {
     public let key: PublicKey
     /// Since when, in Unix seconds.
     public let since: UInt64
+
+    /// Puts the two together.
+    public init(key: PublicKey, since: UInt64) {
+        self.key = key
+        self.since = since
+    }
 }
 
 /// An invite to a portal, without its seed.

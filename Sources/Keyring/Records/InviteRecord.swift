@@ -41,6 +41,12 @@ public struct Closing: Hashable, Sendable {
     public let reason: Reason
     /// When, in Unix seconds.
     public let at: UInt64
+
+    /// Puts the two together.
+    public init(reason: Reason, at: UInt64) {
+        self.reason = reason
+        self.at = at
+    }
 }
 
 /// What an invite is to be.

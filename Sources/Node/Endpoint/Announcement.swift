@@ -30,7 +30,8 @@ struct Announcement: Sendable {
             }
             return
         }
-        let (signals, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (signals, continuation) = AsyncStream.makeStream(
+            of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 for await _ in await presence.board.views() { continuation.yield() }

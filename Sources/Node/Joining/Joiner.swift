@@ -101,7 +101,8 @@ public struct Joiner: Sendable {
             of: identity, endpoint: endpoint, invite: InviteKey(invite.publicKey))
         let digits = TextEncoding.base64.encode(signature.bytes.storage.span)
         return [
-            "feed": .string(identity.publicKey.id), "signature": .string(String(decoding: digits, as: UTF8.self)),
+            "feed": .string(identity.publicKey.id),
+            "signature": .string(String(decoding: digits, as: UTF8.self)),
         ]
     }
 
