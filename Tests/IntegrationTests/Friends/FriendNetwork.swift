@@ -10,10 +10,12 @@ struct FriendNetwork: Sendable {
 
     let stage: Stage
     let portals: [TestNetwork.Portal]
+    /// An invite for each of the friends to be, made before the owner serves and so announced with it.
+    private let invites: [String: String]
 
-    /// Starts portals, and makes the owner's home, which names all of them.
+    /// Starts portals, and makes the owner's home, which names all of them and has invites for these friends.
     static func start(
-        on stage: Stage, portalCount: Int = 1, portalFlags: [String] = []
+        on stage: Stage, portalCount: Int = 1, portalFlags: [String] = [], friends: [String] = ["friend"]
     ) async throws -> FriendNetwork {
         var portals: [TestNetwork.Portal] = []
         for number in 1...portalCount {
@@ -21,7 +23,9 @@ struct FriendNetwork: Sendable {
             try await stage.run(home: owner, ["portals", "add", portal.address])
             portals.append(portal)
         }
-        return FriendNetwork(stage: stage, portals: portals)
+        var invites: [String: String] = [:]
+        for friend in friends { invites[friend] = try await invite(friend, on: stage) }
+        return FriendNetwork(stage: stage, portals: portals, invites: invites)
     }
 
     var portal: TestNetwork.Portal { portals[0] }
@@ -29,9 +33,8 @@ struct FriendNetwork: Sendable {
     // MARK: The owner
 
     /// Makes an invite.
-    func invite(_ label: String, uses: Int = 1, services: [String] = []) async throws -> String {
-        let flags = ["--label", label, "--uses", "\(uses)"] + services.flatMap { ["--service", $0] }
-        return try await stage.run(home: Self.owner, ["invite", "create"] + flags)
+    static func invite(_ label: String, uses: Int = 1, on stage: Stage) async throws -> String {
+        try await stage.run(home: owner, ["invite", "create", "--label", label, "--uses", "\(uses)"])
     }
 
     /// Starts `cway serve`, hidden, and awaits an announcement at each of these portals, by default all of them.
@@ -52,11 +55,26 @@ struct FriendNetwork: Sendable {
 
     // MARK: Friends
 
-    /// Makes the home of that name a friend, by an invite with its name for a label.
-    func befriend(_ home: String, services: [String] = []) async throws {
-        try await stage.run(
-            home: home, ["join", invite(home, services: services), "--name", Self.petname])
+    /// Makes the home of that name a friend, by the invite that was made for it.
+    func befriend(_ home: String) async throws {
+        let code = try #require(invites[home])
+        try await stage.run(home: home, ["join", code, "--name", Self.petname])
     }
+
+    /// Redeems an invite that was made while the owner served, as soon as the portal knows of it.
+    func join(_ code: String, as home: String, while server: CwayProcess) async throws {
+        while true {
+            let count = server.log.split(separator: "\n").count { $0.contains(Self.announced) }
+            let process = try stage.cway(home: home, ["join", code])
+            let ending = try await process.end()
+            if ending == .exit(0) { return }
+            try #require(ending == .exit(12), "\(process.log)")
+            try await server.logLines(count + 1, with: Self.announced)
+        }
+    }
+
+    /// What a hidden node logs when a portal has taken its tokens.
+    private static let announced = "announced, hidden"
 
     /// Starts `cway connect --listen` in a friend's home, and awaits its port.
     func forward(

@@ -10,9 +10,8 @@ extension Integration {
         func reached() async throws {
             try await Stage.run { stage in
                 let network = try await FriendNetwork.start(on: stage)
-                let code = try await network.invite("friend")
                 _ = try await network.serve(["echo": stage.service(.echo).port])
-                try await stage.run(home: "friend", ["join", code, "--name", FriendNetwork.petname])
+                try await network.befriend("friend")
 
                 var forms = ["petname": FriendNetwork.petname, "id": try await stage.id(home: "owner")]
                 for form in ["sealed", "circle1", "hmac1"] {
@@ -39,9 +38,8 @@ extension Integration {
         func unseen() async throws {
             try await Stage.run { stage in
                 let network = try await FriendNetwork.start(on: stage)
-                let code = try await network.invite("friend")
                 let server = try await network.serve(["echo": stage.service(.echo).port])
-                try await stage.run(home: "friend", ["join", code, "--name", FriendNetwork.petname])
+                try await network.befriend("friend")
                 let connection = try await network.openEcho(as: "friend")
                 let sealed = try await network.addresses()[0]
                 try await stage.run(home: "friend", ["call", sealed, "service.list"])
@@ -79,7 +77,6 @@ extension Integration {
         func absent() async throws {
             try await Stage.run { stage in
                 let network = try await FriendNetwork.start(on: stage)
-                _ = try await network.invite("friend")
                 _ = try await network.serve(["echo": stage.service(.echo).port])
                 let portal = try PublicKey(id: Self.id(of: network.portal))
                 let plain = try await
