@@ -117,6 +117,23 @@ struct CircleTests {
         return keyring.clock == .confirmed
     }
 
+    @Test("a generation that began while the clock was wrong gives way to one of today")
+    func wrongGeneration() throws {
+        try tested.open().admit(person(2).publicKey, services: .all, now: now)
+        let far = now + 400 * day
+        do {
+            let keyring = try tested.open(now: far)
+            try keyring.remove(person(2).publicKey, now: far)
+            #expect(throws: KeyringError.wrongClock(today: today, key: Epoch(unixSeconds: far))) {
+                _ = try keyring.grant(name: "x", now: now)
+            }
+        }
+        let keyring = try tested.open()
+        #expect(keyring.clock == .confirmed)
+        let grant = try keyring.grant(name: "x", now: now)
+        #expect(grant.epoch == today && grant.generation == far * 1000 + 1)
+    }
+
     @Test("an invite does not expire while the clock is in doubt")
     func doubtfulExpiry() throws {
         try tested.open().invite(100, InviteDraft(label: "x", expiry: now + day))

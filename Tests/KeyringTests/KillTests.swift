@@ -101,6 +101,23 @@ struct KillTests {
         }
     }
 
+    @Test("a reader always finds the key of what it sees, while another process changes both")
+    func readers() throws {
+        let child = try Child()
+        try child.tell(tested.line("churn", "1000"))
+        let keyring = try tested.open(trustsClock: true)
+        let resolver = Resolver()
+        for _ in 0..<60 {
+            _ = try child.answer()
+            let grant = try keyring.grant(name: "x", now: Self.now + 20 * Self.day)
+            #expect(grant.generation > 0)
+            #expect(try keyring.pendingInvite(of: endpointKey(5)) != nil)
+            try resolver.rebuild(from: keyring, now: Self.now)
+        }
+        _ = child.kill()
+        #expect(try keyring.friends().count > 3)
+    }
+
     @Test("after a hundred kills at any moment everything acknowledged is there, and nothing is half done")
     func anyMoment() throws {
         var random = SeededRandom(seed: 5)

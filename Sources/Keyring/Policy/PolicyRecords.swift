@@ -160,6 +160,7 @@ struct StoredMemberInvite: StoredRecord {
         createdAt = try reader.number()
         expiry = try reader.optional { (reader) throws(RecordFault) in try reader.number() }
         closing = try reader.optional { (reader) throws(RecordFault) in try reader.closing() }
+        guard usesLeft <= uses, usesLeft > 0 || closing != nil else { throw RecordFault() }
     }
 
     func write(to writer: inout RecordWriter) {

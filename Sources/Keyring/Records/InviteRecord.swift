@@ -115,6 +115,7 @@ struct StoredInvite: StoredRecord {
         closing = try reader.optional { (reader) throws(RecordFault) in try reader.closing() }
         sequence = try reader.number()
         isEntry = try reader.flag()
+        guard usesLeft <= uses, usesLeft > 0 || closing != nil else { throw RecordFault() }
     }
 
     func write(to writer: inout RecordWriter) {
