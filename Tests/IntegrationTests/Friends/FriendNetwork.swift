@@ -39,10 +39,11 @@ struct FriendNetwork: Sendable {
 
     /// Starts `cway serve`, hidden, and awaits an announcement at each of these portals, by default all of them.
     func serve(
-        _ services: KeyValuePairs<String, Int>, announcedAt portalCount: Int? = nil
+        _ services: KeyValuePairs<String, Int> = [:], announcedAt portalCount: Int? = nil,
+        logLevel: String = "trace"
     ) async throws -> CwayProcess {
         let flags = services.flatMap { ["--service", "\($0)=127.0.0.1:\($1)"] }
-        let process = try stage.cway(home: Self.owner, ["serve", "--log-level", "trace"] + flags)
+        let process = try stage.cway(home: Self.owner, ["serve", "--log-level", logLevel] + flags)
         _ = try await process.lines(portalCount ?? portals.count)
         return process
     }
