@@ -7,6 +7,10 @@ extension Integration {
     struct MultiPortalTests {
         /// How long a call may take where one of two portals is of no use.
         private static let limit = Duration.seconds(3)
+        /// How long an endpoint waits for its portals before it tells a redeemer that it is a friend.
+        ///
+        /// Source: protocol.md, section 5.
+        private static let announcingTime = Duration.seconds(3)
         /// How long an endpoint may stay away from a portal that is back.
         private static let returnLimit = Duration.seconds(12)
 
@@ -57,6 +61,21 @@ extension Integration {
                     portal.process.signal(SIGCONT)
                 }
                 try await Self.reach(network)
+            }
+        }
+
+        @Test("lets friends in by invite while either accepts connections and never answers")
+        func joined() async throws {
+            try await Stage.run { stage in
+                let friends = ["anna", "bert"]
+                let network = try await FriendNetwork.start(on: stage, portalCount: 2, friends: friends)
+                _ = try await network.serve()
+                for (home, portal) in zip(friends, network.portals) {
+                    portal.process.signal(SIGSTOP)
+                    // The endpoint waits for what it has told its portals, before it says yes.
+                    try await before(Self.announcingTime + Self.limit) { try await network.befriend(home) }
+                    portal.process.signal(SIGCONT)
+                }
             }
         }
 
