@@ -11,7 +11,7 @@ extension Integration {
         ///
         /// Source: protocol.md, section 5.
         private static let announcingTime = Duration.seconds(3)
-        /// How long an endpoint may stay away from a portal that is back.
+        /// How long an endpoint may stay away from a portal that is back, or a friend's session from the other one.
         private static let returnLimit = Duration.seconds(12)
 
         /// Both portals, the endpoint and its friend, who has learnt of both.
@@ -32,15 +32,20 @@ extension Integration {
             await connection.close()
         }
 
-        @Test("is reached within 3 s while either is dead, and returns to the one that comes back")
+        @Test("is reached within 3 s while either is dead, and announces again where a portal comes back")
         func dead() async throws {
             try await Stage.run { stage in
                 let network = try await Self.start(on: stage)
                 try await Self.reach(network)
+                let forward = try await network.forward("echo", as: "friend")
                 for (index, portal) in network.portals.enumerated() {
                     portal.process.signal(SIGKILL)
                     try await portal.process.end()
                     try await Self.reach(network)
+                    // One that is dialled already moves to the other portal by itself.
+                    try await before(Self.returnLimit) {
+                        try await LocalConnection.dial(forward.port, untilEchoed: true)
+                    }
                     let back = try await TestNetwork.Portal.start(
                         on: stage, home: "portal-\(index + 1)", port: portal.port)
                     #expect(back.address == portal.address)
