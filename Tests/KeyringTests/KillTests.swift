@@ -94,7 +94,8 @@ struct KillTests {
     func birth() throws {
         for point in CommitPoint.allCases {
             let victim = try TestedKeyring(owner: 9)
-            #expect(try Child("KeyringChild").askUntilKilled(victim.line("make", point: point.rawValue)) == nil)
+            let child = try Child("KeyringChild")
+            #expect(try child.askUntilKilled(victim.line("make", point: point.rawValue)) == nil)
             let keyring = try victim.open()
             #expect(try keyring.friends().isEmpty && keyring.entryCount(victim.owner) == 16)
             #expect(try usedSlots(of: victim) == 1)
