@@ -56,6 +56,8 @@ final class LiarSwitchboard: LiarWire.Owner {
         seen.update { $0.requests[wire.number, default: []].append(name) }
         do {
             switch name {
+            case "room.metadata" where !manner.value.answersMetadata:
+                break
             case "room.metadata":
                 guard let metadata = manner.value.metadata else {
                     return wire.refuse(request, "method:room,metadata is not in list of allowed methods")
@@ -80,15 +82,10 @@ final class LiarSwitchboard: LiarWire.Owner {
         let texts = request.arguments.first?["tokens"]?.array ?? []
         let tokens = try texts.map { try PairToken(base64: $0.string ?? "") }
         let isHidden = request.arguments.first?["hidden"] == true
-        let refusal = manner.value.announceRefusal
         seen.update { seen in
             seen.announcements.append(.init(connection: wire.number, isHidden: isHidden, tokens: tokens))
         }
-        if let refusal {
-            wire.refuse(request, refusal)
-        } else if manner.value.answersAnnouncements {
-            try wire.reply(to: request, with: true)
-        }
+        try wire.reply(to: request, with: true)
     }
 
     // MARK: Passing calls on

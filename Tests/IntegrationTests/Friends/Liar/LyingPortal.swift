@@ -23,10 +23,8 @@ final class LyingPortal: Sendable {
     struct Manner: Sendable {
         /// What it answers to `room.metadata`; `nil` for the error of a portal that has no such method.
         var metadata: JSONValue? = PortalCall.metadata(name: "liar", isMember: false)
-        /// The error to announcements, if that is the answer.
-        var announceRefusal: String?
-        /// Whether announcements are answered at all.
-        var answersAnnouncements = true
+        /// Whether `room.metadata` is answered at all.
+        var answersMetadata = true
         /// What becomes of a client's call on its way to the endpoint.
         var passOn: @Sendable (Passed) -> Passed = { $0 }
     }
@@ -108,13 +106,13 @@ final class LyingPortal: Sendable {
         try await seen.first { $0.announcements.count >= number ? $0.announcements[number - 1] : nil }
     }
 
-    /// Calls the endpoint that announced itself, and awaits how that ends.
-    func call(_ call: LiarCall.Order, on announcement: Announcement) async throws -> LiarCall.Outcome {
+    /// Calls the endpoint on a connection, and awaits how that ends.
+    func call(_ call: LiarCall.Order, on connection: Int) async throws -> LiarCall.Outcome {
         let loop = board.eventLoop
         let promise = loop.makePromise(of: LiarCall.Outcome.self)
         loop.execute { [board] in
             do {
-                let wire = try board.value.wire(announcement.connection)
+                let wire = try board.value.wire(connection)
                 let argument = board.value.argument(call.target, origin: call.origin)
                 try LiarCall(call, on: wire, promise: promise).start(argument)
             } catch {

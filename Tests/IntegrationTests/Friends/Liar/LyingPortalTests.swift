@@ -7,7 +7,7 @@ import Testing
 extension Integration {
     @Suite("A portal that lies")
     struct LyingPortalTests {
-        @Test("about what it can do hears nothing but two questions, and the words of somebody absent")
+        @Test("about what it can do hears a question or two, and no announcement")
         func features() async throws {
             let metadata: [JSONValue?] = [
                 ["name": "old", "membership": false, "features": ["tunnel", "room1", "room2"]],
@@ -49,7 +49,7 @@ extension Integration {
                         for identity in [world.friends[0], try .random()] {
                             let order = LiarCall.Order(
                                 target: target, origin: origin, inside: (identity, owner))
-                            let outcome = try await liar.call(order, on: announcement)
+                            let outcome = try await liar.call(order, on: announcement.connection)
                             #expect(outcome.ending == LiedTo.refusal(of: target))
                             #expect(outcome.innerByteCount == 0)
                         }
@@ -70,7 +70,7 @@ extension Integration {
                 // With the key and the token of a friend everything is as it should be, so refusals mean something.
                 for token in own {
                     let order = LiarCall.Order(target: token.target, inside: (friend, owner))
-                    #expect(try await liar.call(order, on: announcement).ending == .admitted)
+                    #expect(try await liar.call(order, on: announcement.connection).ending == .admitted)
                 }
 
                 let stranger = try Identity.random()
@@ -86,7 +86,7 @@ extension Integration {
                         let order = LiarCall.Order(
                             target: token.target, origin: .string(friend.publicKey.id),
                             inside: (identity, endpoint))
-                        return (token.target, try await liar.call(order, on: announcement))
+                        return (token.target, try await liar.call(order, on: announcement.connection))
                     }
                     for (target, outcome) in outcomes {
                         #expect(outcome.ending == LiedTo.refusal(of: target))
@@ -100,7 +100,8 @@ extension Integration {
         func silence() async throws {
             try await LiedTo.run { world, announcement in
                 let outcomes = try await Self.each(announcement.tokens) { token in
-                    (token.target, try await world.liar.call(.init(target: token.target), on: announcement))
+                    let order = LiarCall.Order(target: token.target)
+                    return (token.target, try await world.liar.call(order, on: announcement.connection))
                 }
                 for (target, outcome) in outcomes {
                     #expect(outcome.ending == LiedTo.refusal(of: target) && outcome.innerByteCount == 0)
