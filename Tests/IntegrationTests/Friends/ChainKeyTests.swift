@@ -51,8 +51,8 @@ extension Integration {
                 for home in [FriendNetwork.owner, "bert"] {
                     #expect(try old.found(inHome: home, on: stage).isEmpty)
                 }
-                #expect(try old.found(in: server, of: owner).isEmpty)
-                #expect(try old.found(in: forwarding.process, of: bert).isEmpty)
+                #expect(try old.found(in: server, of: owner) == [])
+                #expect(try old.found(in: forwarding.process, of: bert) == [])
             }
         }
 
