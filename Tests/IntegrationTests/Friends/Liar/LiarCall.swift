@@ -12,6 +12,8 @@ final class LiarCall {
         var origin: JSONValue = .null
         /// Who it is inside the tunnel, and whom it takes the endpoint for; it says nothing there where this is `nil`.
         var inside: (identity: Identity, endpoint: PublicKey)?
+        /// What it says inside instead, a piece after each answer: what it heard a friend say.
+        var replayed: [ByteBuffer] = []
     }
 
     /// How the endpoint took it.
@@ -31,10 +33,10 @@ final class LiarCall {
         let timeToEnd: TimeAmount
     }
 
-    private let order: Order
     private let wire: LiarWire
     private let promise: EventLoopPromise<Outcome>
     private let session: SecureSession?
+    private var replayed: ArraySlice<ByteBuffer>
     private var stream: StreamID?
     private let calledAt = NIODeadline.now()
     private var answeredAt: NIODeadline?
@@ -42,10 +44,10 @@ final class LiarCall {
     private var innerByteCount = 0
 
     init(_ order: Order, on wire: LiarWire, promise: EventLoopPromise<Outcome>) throws {
-        self.order = order
         self.wire = wire
         self.promise = promise
         spokeAt = calledAt
+        replayed = order.replayed[...]
         session = try order.inside.map { inside in
             try SecureSession(
                 dialling: inside.endpoint, as: inside.identity, network: LyingPortal.network, manifest: [:],
@@ -86,7 +88,12 @@ final class LiarCall {
     }
 
     private func speak() {
-        guard let session, let stream, wire.send(from: session, on: stream) else { return }
+        guard let stream else { return }
+        if let piece = replayed.popFirst() {
+            wire.send(piece, on: stream)
+        } else {
+            guard let session, wire.send(from: session, on: stream) else { return }
+        }
         spokeAt = .now()
     }
 

@@ -95,12 +95,17 @@ final class LiarSwitchboard: LiarWire.Owner {
         guard let endpoint, let stated = seen.value.peers[caller.number] else {
             return caller.end(request.stream, "could not connect to:\(target)")
         }
-        seen.update { $0.targets.append(target) }
+        seen.update { seen in
+            seen.targets.append(target)
+            seen.said.append([])
+        }
+        let number = seen.value.said.count - 1
         let told = manner.value.passOn(.init(target: target, origin: .string(stated.id)))
         let near = request.stream
         var far: StreamID?
         do {
-            far = try endpoint.open(["tunnel", "connect"], argument(told.target, origin: told.origin)) { event in
+            far = try endpoint.open(["tunnel", "connect"], argument(told.target, origin: told.origin)) {
+                event in
                 switch event {
                 case .bytes(let bytes): caller.send(bytes, on: near)
                 case .ended(let words): caller.end(near, words)
@@ -109,10 +114,12 @@ final class LiarSwitchboard: LiarWire.Owner {
         } catch {
             return caller.end(near, "could not connect to:\(target)")
         }
-        caller.follow(near) { event in
+        caller.follow(near) { [seen] event in
             guard let far else { return }
             switch event {
-            case .bytes(let bytes): endpoint.send(bytes, on: far)
+            case .bytes(let bytes):
+                seen.update { $0.said[number].append(bytes) }
+                endpoint.send(bytes, on: far)
             case .ended(let words): endpoint.end(far, words)
             }
         }

@@ -15,9 +15,10 @@ struct LiedTo: Sendable {
     let keyring: Keyring
     let friends: [Identity]
 
-    /// Makes the owner and its friends, and serves; whoever else is needed comes by invites.
+    /// Makes the owner, its friends and an invite, and serves; whoever else is needed comes by invites of its own.
     static func start(
-        on stage: Stage, at liar: LyingPortal, friendCount: Int = 2, alsoAt portals: [TestNetwork.Portal] = [],
+        on stage: Stage, at liar: LyingPortal, friendCount: Int = 2,
+        alsoAt portals: [TestNetwork.Portal] = [],
         prepare: (Stage) async throws -> Void = { _ in }
     ) async throws -> LiedTo {
         let home = FriendNetwork.owner
@@ -31,6 +32,10 @@ struct LiedTo: Sendable {
         for friend in friends {
             try keyring.admit(friend.publicKey, name: nil, services: .all, now: WallClock.seconds())
         }
+        let place = try InvitePortal(
+            key: PortalKey(liar.peer.key), host: liar.peer.net.host, port: liar.peer.net.port, isOpen: false)
+        _ = try keyring.createInvite(
+            InviteDraft(label: "nobody's yet"), portals: [place], seed: .random(), now: WallClock.seconds())
         try await prepare(stage)
         let echo = try await stage.service(.echo).port
         let server = try stage.cway(

@@ -42,8 +42,9 @@ final class LyingPortal: Sendable {
         var requests: [Int: [String]] = [:]
         var ended: Set<Int> = []
         var announcements: [Announcement] = []
-        /// Whom clients asked for.
+        /// Whom clients asked for, and what each of them then said inside the tunnel.
         var targets: [String] = []
+        var said: [[ByteBuffer]] = []
     }
 
     let identity: Identity

@@ -50,7 +50,9 @@ extension Integration {
                     }?.key
                 }
                 let targets =
-                    announcement.tokens.map(\.target) + [owner.id, try world.pseudonym.id, friend.publicKey.id]
+                    announcement.tokens.map(\.target) + [
+                        owner.id, try world.pseudonym.id, friend.publicKey.id,
+                    ]
                 for target in targets {
                     let outcome = try await liar.call(
                         .init(target: target, inside: (friend, owner)), on: connection)

@@ -1,6 +1,7 @@
 import Blinding
 import MuxRPC
 import Multiserver
+import NIOCore
 import Sodium
 import Testing
 
@@ -40,7 +41,8 @@ extension Integration {
             try await run { world, ids in
                 let (anna, bert) = (try #require(ids["anna"]), try #require(ids["bert"]))
                 let origins: [JSONValue] = [
-                    .string(bert), .string(anna), .string(world.owner.publicKey.id), .null, 7, "@", ["id": "x"],
+                    .string(bert), .string(anna), .string(world.owner.publicKey.id), .null, 7, "@",
+                    ["id": "x"],
                 ]
                 for origin in origins {
                     world.liar.manner.update { $0.passOn = { .init(target: $0.target, origin: origin) } }
@@ -81,6 +83,25 @@ extension Integration {
                 liar.manner.update { $0.passOn = { $0 } }
                 for name in Self.names {
                     #expect(try await whoami(stage, as: name).contains(try #require(ids[name])))
+                }
+            }
+        }
+
+        @Test("says nothing to the portal that can be said once more")
+        func replayed() async throws {
+            try await run { world, _ in
+                let liar = world.liar
+                _ = try await whoami(world.stage, as: "anna")
+                let seen = liar.seen.value
+                let (target, said) = (try #require(seen.targets.last), try #require(seen.said.last))
+                // The hello, the proof, and what came behind it.
+                #expect(said.count > 2 && said[0].readableBytes == 64 && said[1].readableBytes == 112)
+                let connection = try #require(seen.announcements.last).connection
+                let atOnce = said.reduce(into: ByteBuffer()) { $0.writeImmutableBuffer($1) }
+                for (pieces, answerByteCount) in [(said, 64), ([atOnce], 0)] {
+                    let order = LiarCall.Order(target: target, replayed: pieces)
+                    let outcome = try await liar.call(order, on: connection)
+                    #expect(outcome.ending == LiedTo.refusal(of: target) && outcome.innerByteCount == answerByteCount)
                 }
             }
         }
