@@ -14,6 +14,8 @@ final class LiarCall {
         var inside: (identity: Identity, endpoint: PublicKey)?
         /// What it says inside instead, a piece after each answer: what it heard a friend say.
         var replayed: [ByteBuffer] = []
+        /// A call right behind the proof, whose refusal waits for the work that the proof makes.
+        var probe: String?
     }
 
     /// How the endpoint took it.
@@ -31,8 +33,11 @@ final class LiarCall {
         let timeToAnswer: TimeAmount?
         /// From the last thing that the portal said to the end.
         let timeToEnd: TimeAmount
+        /// From the proof to the refusal of the probe behind it.
+        let timeToProbe: TimeAmount?
     }
 
+    private let order: Order
     private let wire: LiarWire
     private let promise: EventLoopPromise<Outcome>
     private let session: SecureSession?
@@ -42,8 +47,10 @@ final class LiarCall {
     private var answeredAt: NIODeadline?
     private var spokeAt: NIODeadline
     private var innerByteCount = 0
+    private var probedAt: NIODeadline?
 
     init(_ order: Order, on wire: LiarWire, promise: EventLoopPromise<Outcome>) throws {
+        self.order = order
         self.wire = wire
         self.promise = promise
         spokeAt = calledAt
@@ -95,13 +102,19 @@ final class LiarCall {
             guard let session, wire.send(from: session, on: stream) else { return }
         }
         spokeAt = .now()
+        if answeredAt != nil, let probe = order.probe {
+            _ = try? wire.open(["tunnel", "connect"], ["target": .string(probe)]) { _ in
+                self.probedAt = .now()
+            }
+        }
     }
 
     private func finish(_ ending: Outcome.Ending) {
         promise.succeed(
             Outcome(
                 ending: ending, innerByteCount: innerByteCount,
-                timeToAnswer: answeredAt.map { $0 - calledAt }, timeToEnd: .now() - spokeAt))
+                timeToAnswer: answeredAt.map { $0 - calledAt }, timeToEnd: .now() - spokeAt,
+                timeToProbe: probedAt.map { $0 - spokeAt }))
     }
 }
 

@@ -101,7 +101,9 @@ extension Integration {
                 for (pieces, answerByteCount) in [(said, 64), ([atOnce], 0)] {
                     let order = LiarCall.Order(target: target, replayed: pieces)
                     let outcome = try await liar.call(order, on: connection)
-                    #expect(outcome.ending == LiedTo.refusal(of: target) && outcome.innerByteCount == answerByteCount)
+                    #expect(
+                        outcome.ending == LiedTo.refusal(of: target)
+                            && outcome.innerByteCount == answerByteCount)
                 }
             }
         }
