@@ -96,12 +96,14 @@ final class LiarCall {
 
     private func speak() {
         guard let stream else { return }
+        // Taken first: once it is written, the endpoint may get this very core, and work for a while.
+        let now = NIODeadline.now()
         if let piece = replayed.popFirst() {
             wire.send(piece, on: stream)
         } else {
             guard let session, wire.send(from: session, on: stream) else { return }
         }
-        spokeAt = .now()
+        spokeAt = now
         if answeredAt != nil, let probe = order.probe {
             _ = try? wire.open(["tunnel", "connect"], ["target": .string(probe)]) { _ in
                 self.probedAt = .now()
