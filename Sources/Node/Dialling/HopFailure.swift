@@ -88,7 +88,8 @@ extension HopFailure: CustomStringConvertible {
             "portal not reachable at \(address.hostAndPort) (\(reason)): check the address, and that it runs"
         case .outerHandshakeRefused(let address, answered: true):
             "\(address.hostAndPort) refused the handshake: it has another key than the address says, or does "
-                + "not admit this one"
+                + "not admit this one: check the address, or ask its operator; where members alone may call, "
+                + "a member gives --identify"
         case .outerHandshakeRefused(let address, answered: false):
             "\(address.hostAndPort) ended the handshake at once: it is no portal, or on another network "
                 + "(see --network)"
