@@ -92,9 +92,12 @@ extension TestedHome {
         }
     }
 
-    /// Calls until it fails, which takes as long.
+    /// Calls until it fails, which takes as long; at first the node refuses it, then the portal, which may be told
+    /// once per second.
     fileprivate func callUntilRefused(_ name: String) async -> CommandRun {
-        await repeated(while: .success) { await run("call", name, "whoami") }
+        await repeated(while: .innerHandshakeRefused) {
+            await repeated(while: .success) { await run("call", name, "whoami") }
+        }
     }
 
     private func repeated(
