@@ -106,7 +106,7 @@ extension CommandFailure {
         let status: ExitStatus =
             switch failure {
             case .unreachable: .portalUnreachable
-            case .outerHandshakeRefused: .outerHandshakeRefused
+            case .outerHandshakeRefused, .callersAreMembers: .outerHandshakeRefused
             case .targetAbsent, .friendAbsent: .targetAbsent
             case .innerHandshakeRefused, .innerHandshakeTimedOut: .innerHandshakeRefused
             case .serviceUnknown: .serviceUnknown
