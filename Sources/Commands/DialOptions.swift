@@ -106,7 +106,7 @@ extension CommandFailure {
         let status: ExitStatus =
             switch failure {
             case .unreachable: .portalUnreachable
-            case .outerHandshakeRefused: .outerHandshakeRefused
+            case .outerHandshakeRefused, .callersAreMembers: .outerHandshakeRefused
             case .targetAbsent, .friendAbsent: .targetAbsent
             case .innerHandshakeRefused, .innerHandshakeTimedOut: .innerHandshakeRefused
             case .serviceUnknown: .serviceUnknown
@@ -123,8 +123,13 @@ extension CommandFailure {
         case let failure as HopFailure: self.init(failure)
         case let error as KeyringError: self.init(error)
         case let error as DestinationError:
-            let isForOthers = error == .unresolved || error == .noKeyring
-            self.init(isForOthers ? .notForThisKeyring : .usage, error)
+            let status: ExitStatus =
+                switch error {
+                case .unresolved, .noKeyring: .notForThisKeyring
+                case .nobody: .notFound
+                default: .usage
+                }
+            self.init(status, error)
         default: self.init(.unexpected, error)
         }
     }

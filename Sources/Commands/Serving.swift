@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -49,8 +50,18 @@ extension CommandFailure {
         switch error {
         case let failure as CommandFailure: self = failure
         case let failure as HopFailure: self.init(failure)
-        case let error as IOError: self.init(.unexpected, "cannot listen: \(error)")
+        case let error as IOError: self.init(.unexpected, Self.words(forListening: error))
         default: self.init(.unexpected, error)
+        }
+    }
+
+    /// Why a port was not had, without the clutter of the call that asked for it.
+    private static func words(forListening error: IOError) -> String {
+        switch error.errnoCode {
+        case EADDRINUSE: "cannot listen: another program has this port: end it, or choose another port"
+        case EADDRNOTAVAIL: "cannot listen: this machine does not have this address: choose one of its own"
+        case EACCES: "cannot listen: only root may have this port: choose one above 1023"
+        default: "cannot listen: \(error)"
         }
     }
 }

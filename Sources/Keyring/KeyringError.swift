@@ -37,6 +37,8 @@ public enum KeyringError: Error, Equatable, Sendable {
     // What was asked.
     /// No friend has the key or the name.
     case noSuchFriend
+    /// No friend in what is restored has this name or id.
+    case unknownName(String)
     /// The friend may not reach the owner, so there is nothing to allow.
     case notAdmitted(name: String)
     /// A name that cannot be told from an address, or printed.
@@ -123,6 +125,8 @@ extension KeyringError: CustomStringConvertible {
         case .wrongClock(let today, let key):
             "the clock says day \(today.number), but the keys are of day \(key.number): set the clock"
         case .noSuchFriend: "nobody in the keyring is called so: look at `cway friend list`"
+        case .unknownName(let name):
+            "nobody in it is called '\(name)': correct the name; nothing has been changed"
         case .notAdmitted(let name): "\(name) may not reach you: admit this friend first"
         case .badName(let name):
             "'\(name)' is no name: use 1 to \(Petname.byteCountLimit) letters, digits, and . _ - in between"

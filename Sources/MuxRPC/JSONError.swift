@@ -13,3 +13,17 @@ public enum JSONError: Error, Equatable, Sendable {
     /// More values than ``JSONValue/valueLimit``.
     case tooManyValues(at: Int)
 }
+
+extension JSONError: CustomStringConvertible {
+    /// What is wrong, and where, for people.
+    public var description: String {
+        switch self {
+        case .truncated: "it stops in the middle"
+        case .unexpectedByte(let offset): "its byte \(offset + 1) cannot stand there"
+        case .invalidUTF8(let offset): "it is not UTF-8 from byte \(offset + 1) on"
+        case .invalidEscape(let offset): "JSON does not have the escape at its byte \(offset + 1)"
+        case .tooDeep(let offset): "it is nested too deeply from byte \(offset + 1) on"
+        case .tooManyValues(let offset): "it has too many values, from byte \(offset + 1) on"
+        }
+    }
+}

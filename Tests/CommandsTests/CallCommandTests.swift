@@ -92,7 +92,7 @@ struct CallCommandTests {
         let portal = PeerAddress(net: try NetAddress(host: "127.0.0.1", port: 1), key: key).description
         let target = try TunnelAddress(portal: key, target: Identity.random().publicKey).description
         let lines = [
-            [portal, "whoami", "1", "{"], ["nonsense", "whoami"], [portal, ".a"], [portal],
+            [portal, "whoami", "1", "{"], ["non:sense", "whoami"], [portal, ".a"], [portal],
             [portal, "whoami", "--limit", "0"], [portal, "whoami", "--async", "--source"],
             [target, "whoami"], [target, "whoami", "--portal", target],
             ["net:h:1~noauth", "whoami"], [portal, "whoami", "--identify", "--real-id"],
@@ -102,7 +102,10 @@ struct CallCommandTests {
             #expect(run.code == ExitStatus.usage.rawValue && run.output.isEmpty, "\(line): \(run)")
         }
         let run = await CommandRun(["call", "--home", folder.path, portal, "whoami", "1", "{"])
-        #expect(run.complaints.contains("argument 2"))
+        #expect(run.complaints.contains("argument 2") && run.complaints.contains("stops in the middle"))
+        let misspelt = await CommandRun(["call", "--home", folder.path, "nonsense", "whoami"])
+        #expect(
+            misspelt.code == ExitStatus.notFound.rawValue && misspelt.complaints.contains("cway friend list"))
         let blinded = await CommandRun([
             "call", "--home", folder.path, "tunnel:\(key.base64).circle1", "whoami", "--portal", portal,
         ])

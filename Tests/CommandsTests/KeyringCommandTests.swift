@@ -64,11 +64,15 @@ struct KeyringCommandTests {
         #expect(await home.run("keyring", "restore", "--keep-all", "--keep-none").ended(.usage))
 
         let address = await home.run("address").output
-        let run = await home.run("keyring", "restore", backup, "--keep", "anna", "--keep", "zoe", "--force")
+        let misspelt = await home.run(
+            "keyring", "restore", backup, "--keep", "anna", "--keep", "zoe", "--force")
+        #expect(misspelt.ended(.notFound) && misspelt.complaints.contains("'zoe'"))
+        #expect(await home.run("address").output == address)
+        let run = await home.run("keyring", "restore", backup, "--keep", "anna", "--force")
         #expect(
             run.ended(.success)
                 && run.output.hasPrefix("restored; friends kept: 1, dropped: 1\ndropped bob @"))
-        #expect(run.complaints.contains("revoked: 1") && run.complaints.contains("'zoe'"))
+        #expect(run.complaints.contains("revoked: 1"))
         #expect(try await home.run("friend", "list", "--json").list.map { $0["name"] as? String } == ["anna"])
         #expect(try await home.run("invite", "list", "--json").list.first?["state"] as? String == "revoked")
         #expect(await home.run("address").output != address)

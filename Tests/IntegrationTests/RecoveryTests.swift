@@ -79,6 +79,17 @@ extension Integration {
             }
         }
 
+        @Test("A portal that lets members announce, and then everyone, is announced at again without a truce")
+        func policy() async throws {
+            try await Stage.run { stage in
+                let network = try await TestNetwork.start(on: stage, services: [:])
+                try await stage.run(home: "portal", ["portal", "policy", "--announce", "members"])
+                try await network.endpoint.logLine(with: "the portal ended the announcement")
+                try await stage.run(home: "portal", ["portal", "policy", "--announce", "everyone"])
+                try await network.endpoint.logLines(2, with: "[Node] announced")
+            }
+        }
+
         @Test("One endpoint at two portals is reached through either, also when the other is gone")
         func twoPortals() async throws {
             try await Stage.run { stage in

@@ -58,6 +58,9 @@ struct ResolveCommand: AsyncParsableCommand {
         if status != .success { throw status.exitCode }
     }
 
+    /// How much is shown of what is not resolved; every address is shorter, and a file that is none may be longer.
+    private static let shownCount = 400
+
     private func show(
         _ text: String, _ resolving: borrowing Resolving, _ status: inout ExitStatus
     ) throws(CommandFailure) {
@@ -71,7 +74,8 @@ struct ResolveCommand: AsyncParsableCommand {
         switch answer {
         case .resolved(let found): try Surroundings.current.print(found.words)
         case .unresolved(let reason), .malformed(let reason):
-            Surroundings.current.note("cway: \(text.printableLine): \(reason)")
+            let shown = text.count > Self.shownCount ? "\(text.prefix(Self.shownCount))…" : text
+            Surroundings.current.note("cway: \(shown.printableLine): \(reason)")
         }
     }
 }

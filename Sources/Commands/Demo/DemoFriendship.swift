@@ -96,7 +96,7 @@ struct DemoFriendship: Sendable {
             let time = await lastVisit.value - start
             summary.removalSeconds = time / .seconds(1)
             try narrator.detail("cut after", DemoNarrator.seconds(time))
-            _ = try await stage.run(.friend, ["call", "home", "whoami"], ending: .targetAbsent)
+            try await stage.run(.friend, ["call", "home", "whoami"], untilEnding: .targetAbsent)
             return "the friend is out: the portal knows its token no more; exit code 12"
         }
     }

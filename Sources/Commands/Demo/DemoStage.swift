@@ -101,6 +101,22 @@ final class DemoStage: Sendable {
         return process.output
     }
 
+    /// How long a removal may take to reach the portal: it takes one announcement per second of a node.
+    private static let removalTime = Duration.seconds(2)
+
+    /// Runs a command again and again until it ends so, for as long as the portal may take to hear of a removal.
+    func run(_ role: DemoProcess.Role, _ arguments: [String], untilEnding status: ExitStatus) async throws {
+        let limit = ContinuousClock.now + Self.removalTime
+        while true {
+            do {
+                _ = try await run(role, arguments, ending: status)
+                return
+            } catch let failure as CommandFailure {
+                guard ContinuousClock.now < limit else { throw failure }
+            }
+        }
+    }
+
     private func start(
         _ role: DemoProcess.Role, _ arguments: [String], isNeeded: Bool
     ) throws -> DemoProcess {

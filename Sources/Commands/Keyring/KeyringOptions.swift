@@ -98,7 +98,7 @@ extension CommandFailure {
     init(_ error: KeyringError) {
         let status: ExitStatus =
             switch error {
-            case .noSuchFriend: .notFound
+            case .noSuchFriend, .unknownName: .notFound
             case .notAdmitted, .badName, .nameTaken, .ownKey, .unusableKey, .invite, .seedUsed, .badUseCount,
                 .expiryPassed, .labelTooLong, .badServiceName, .tooManyServices, .tooManyPortals,
                 .badNodeName,

@@ -57,7 +57,7 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
         do throws(KeyringError) {
             report = try Keyring.restore(
                 from: file, into: home.path, owner: EndpointKey(identity.publicKey), keeping: isKept,
-                now: WallClock.seconds())
+                naming: keep, now: WallClock.seconds())
         } catch {
             throw CommandFailure(error)
         }
@@ -101,10 +101,6 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
         for friend in report.lostJoins {
             surroundings.note(
                 "The invite of \(friend.name) was not redeemed yet and is lost: ask for another one.")
-        }
-        let known = Set((report.kept + report.removed).flatMap { [$0.name, $0.key.id] })
-        for name in keep where !known.contains(name) {
-            surroundings.note("Nobody in it is called '\(name)'.")
         }
     }
 }

@@ -28,38 +28,43 @@ extension Keyring {
     ///   - folder: the home folder.
     ///   - owner: whose keyring it must be.
     ///   - keep: whether a friend is still one; those who are not are removed.
+    ///   - names: names and ids that have to be friends': whom a misspelt one meant would be removed.
     ///   - now: Unix seconds.
     /// - Returns: what was done.
     /// - Throws: ``KeyringError``; then everything is as it was.
     public static func restore(
         from path: String?, into folder: String, owner: EndpointKey, keeping keep: (Friend) -> Bool,
-        now: UInt64
+        naming names: [String] = [], now: UInt64
     ) throws(KeyringError) -> RestoreReport {
-        try restore(from: path, Opening(folder: folder, owner: owner), keeping: keep, now: now)
+        let opening = Opening(folder: folder, owner: owner)
+        return try restore(from: path, opening, keeping: keep, naming: names, now: now)
     }
 
     package static func restore(
-        from path: String?, _ opening: Opening, keeping keep: (Friend) -> Bool, now: UInt64
+        from path: String?, _ opening: Opening, keeping keep: (Friend) -> Bool, naming names: [String] = [],
+        now: UInt64
     ) throws(KeyringError) -> RestoreReport {
         let lock = try ServingLock(folder: opening.folder)
-        let report = try restoreUnderLock(from: path, opening, keeping: keep, now: now)
+        let report = try restoreUnderLock(from: path, opening, keeping: keep, naming: names, now: now)
         _ = consume lock
         return report
     }
 
     private static func restoreUnderLock(
-        from path: String?, _ opening: Opening, keeping keep: (Friend) -> Bool, now: UInt64
+        from path: String?, _ opening: Opening, keeping keep: (Friend) -> Bool, naming names: [String],
+        now: UInt64
     ) throws(KeyringError) -> RestoreReport {
         guard let path else {
             let store = try KeyringStore(
                 folder: opening.folder, absence: .fails, observe: opening.observe)
             return try store.change(copies: true) { (transaction, change) throws(KeyringError) in
-                try Restore.run(&transaction, &change, owner: opening.owner, keeping: keep, now: now)
+                try transaction.confirmFriends(named: names)
+                return try Restore.run(&transaction, &change, owner: opening.owner, keeping: keep, now: now)
             }
         }
         // The backup itself is only read: it may stand where nothing can be written.
         let source = try BackupSource(copying: path, into: opening.folder)
-        try source.check(owner: opening.owner)
+        try source.check(owner: opening.owner, friends: names)
         let store = try KeyringStore(folder: opening.folder, absence: .creates, observe: opening.observe)
         return try store.change(copies: true) { (transaction, change) throws(KeyringError) in
             if let found = try transaction.owner(), found != opening.owner.publicKey {
@@ -100,10 +105,11 @@ private struct BackupSource: ~Copyable {
 
     deinit { Self.remove(path) }
 
-    borrowing func check(owner: EndpointKey) throws(KeyringError) {
+    borrowing func check(owner: EndpointKey, friends names: [String]) throws(KeyringError) {
         try environment.read { (transaction) throws(KeyringError) in
             guard let found = try transaction.owner() else { throw .inconsistent("it has no owner") }
             guard found == owner.publicKey else { throw .otherOwner(found, expected: owner.publicKey) }
+            try transaction.confirmFriends(named: names)
         }
     }
 

@@ -1,5 +1,6 @@
 internal import Blinding
 internal import LMDB
+internal import Multiserver
 internal import Sodium
 
 extension Transaction {
@@ -41,6 +42,13 @@ extension Transaction {
             return .next
         }
         return count
+    }
+
+    /// Sees that every name, or id, is a friend's.
+    borrowing func confirmFriends(named names: [String]) throws(KeyringError) {
+        guard !names.isEmpty else { return }
+        let known = Set(try friends().flatMap { [$0.name, $0.key.id] })
+        if let name = names.first(where: { !known.contains($0) }) { throw .unknownName(name) }
     }
 }
 

@@ -22,15 +22,19 @@ public struct Caller: Sendable {
     public var identity: Identity
     /// The key that portals see.
     public var outerKey: OuterKey
-    /// Whose that key is, where it is not the key that targets know: an invite's holder shows a portal its own.
-    var holder: Identity?
     /// The network that both handshakes speak.
     public var network: NetworkIdentifier
+    /// Whose pseudonym, or key, portals see where it is not a fresh one: an invite's reader is the member, not the invite.
+    private let node: Identity
 
-    /// A caller; it shows its portals fresh keys unless told otherwise.
-    public init(identity: Identity, outerKey: OuterKey = .fresh, network: NetworkIdentifier) {
+    /// A caller; it shows its portals fresh keys unless told otherwise, else those of `node`, which is the caller itself
+    /// unless it calls with an invite.
+    public init(
+        identity: Identity, outerKey: OuterKey = .fresh, of node: Identity? = nil, network: NetworkIdentifier
+    ) {
         self.identity = identity
         self.outerKey = outerKey
+        self.node = node ?? identity
         self.network = network
     }
 
@@ -65,6 +69,9 @@ public struct Caller: Sendable {
             return PeerConnection(link: link, session: session, portal: way.portal)
         } catch {
             await link.close()
+            if case SessionFailure.targetNotThere(PortalMessage.membersCall) = error {
+                throw HopFailure.callersAreMembers(way.portal.net)
+            }
             if way.pair != nil, case SessionFailure.targetNotThere(let words) = error,
                 words != NodeErrorText.busy
             {
@@ -87,11 +94,10 @@ public struct Caller: Sendable {
     }
 
     private func shownKey(at portal: PublicKey) throws -> Identity {
-        let holder = holder ?? identity
-        return switch outerKey {
+        switch outerKey {
         case .fresh: try Identity.random()
-        case .pseudonym: try Pseudonym.identity(of: holder, at: PortalKey(portal))
-        case .real: holder
+        case .pseudonym: try Pseudonym.identity(of: node, at: PortalKey(portal))
+        case .real: node
         }
     }
 

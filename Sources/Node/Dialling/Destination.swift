@@ -32,6 +32,8 @@ public enum DestinationError: Error, Equatable, Sendable {
     case noKeyring
     /// A blinded address that this keyring does not resolve.
     case unresolved
+    /// A name or an id, and no friend's.
+    case nobody(String)
     /// Neither an address nor the name of a friend.
     case unknownName(String, AddressError)
     /// A friend of whom no portal is known: they reach this node, not the other way round.
@@ -55,6 +57,7 @@ extension DestinationError: CustomStringConvertible {
         case .unresolved:
             "the address is not for this keyring: it is somebody's who is no friend here, or it is out of date "
                 + "(a circle1 address holds for three days): ask its owner for the one of today"
+        case .nobody(let text): "no friend here is '\(text)': look at `cway friend list`, or give an address"
         case .unknownName(let text, let error):
             "\(text.debugDescription) is no friend's name (see `cway friend list`), and no address: \(error)"
         case .unreachableFriend(let name):

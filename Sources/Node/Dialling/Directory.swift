@@ -30,7 +30,8 @@ public struct Directory: Sendable {
         do throws(AddressError) {
             address = try Address(text)
         } catch {
-            throw DestinationError.unknownName(text, error)
+            // Every address says at least how it is dialled, before a colon, and no name can have one.
+            throw text.contains(":") ? DestinationError.unknownName(text, error) : .nobody(text)
         }
         return try destination(of: address)
     }

@@ -8,6 +8,8 @@ public enum HopFailure: Error, Equatable, Sendable {
     case unreachable(NetAddress, reason: String)
     /// The outer handshake came to nothing; whether the other side had answered it.
     case outerHandshakeRefused(NetAddress, answered: Bool)
+    /// The portal lets its members call, and the key that it was shown is none.
+    case callersAreMembers(NetAddress)
     /// The portal does not know the target; its words.
     case targetAbsent(String)
     /// Nothing at the portal answers to the token that this node and its friend have in common.
@@ -59,7 +61,7 @@ public enum HopFailure: Error, Equatable, Sendable {
     var progress: Int {
         switch self {
         case .unreachable: 0
-        case .outerHandshakeRefused: 1
+        case .outerHandshakeRefused, .callersAreMembers: 1
         case .targetAbsent, .friendAbsent: 2
         case .innerHandshakeTimedOut: 3
         case .innerHandshakeRefused: 4
@@ -88,10 +90,14 @@ extension HopFailure: CustomStringConvertible {
             "portal not reachable at \(address.hostAndPort) (\(reason)): check the address, and that it runs"
         case .outerHandshakeRefused(let address, answered: true):
             "\(address.hostAndPort) refused the handshake: it has another key than the address says, or does "
-                + "not admit this one"
+                + "not admit this one: check the address, or ask its operator; where members alone may call, "
+                + "a member gives --identify"
         case .outerHandshakeRefused(let address, answered: false):
             "\(address.hostAndPort) ended the handshake at once: it is no portal, or on another network "
                 + "(see --network)"
+        case .callersAreMembers(let address):
+            "the portal \(address.hostAndPort) lets its members call, and nobody else: ask its operator to make "
+                + "this node one, and give --identify"
         case .targetAbsent(NodeErrorText.busy):
             "the target is busy with others' handshakes: try again in a moment"
         case .targetAbsent(let words):

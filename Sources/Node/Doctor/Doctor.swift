@@ -58,7 +58,7 @@ public struct Doctor: Sendable {
         let (friends, invites) = (try keyring.friends(), try keyring.invites())
         let open = invites.count { $0.closing == nil }
         try report(
-            Finding("keyring", .good, "\(friends.count) friends, \(open) open invites, every value intact"))
+            Finding("keyring", .good, "friends: \(friends.count), open invites: \(open), every value intact"))
         if keyring.isCopy {
             try report(
                 Finding(
@@ -77,10 +77,15 @@ public struct Doctor: Sendable {
         let address = try PeerAddress(portal)
         let hop = "portal \(address.net.hostAndPort)"
         guard let link = try await reach(address, hop: hop, on: eventLoop) else { return }
-        defer { Task { await link.close() } }
-        if !portal.isOpen { try await examineFeatures(of: link, hop: hop) }
-        guard servingProcess != nil else { return }
-        try await examineAnnouncement(at: portal, over: link, hop: hop)
+        do {
+            if !portal.isOpen { try await examineFeatures(of: link, hop: hop) }
+            if servingProcess != nil { try await examineAnnouncement(at: portal, over: link, hop: hop) }
+        } catch {
+            await link.close()
+            throw error
+        }
+        // Waited for: the caller stops the event loop when all is looked at.
+        await link.close()
     }
 
     private func examineFeatures(of link: NodeLink, hop: String) async throws {

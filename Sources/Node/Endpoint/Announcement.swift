@@ -78,7 +78,9 @@ struct Announcement: Sendable {
             return true
         } catch {
             presence.logger.error(
-                "the portal did not take the announcement: the one before stays in force",
+                last == nil
+                    ? "the portal did not take the announcement: nobody can come that way, and it is tried again"
+                    : "the portal did not take the announcement: the one before stays in force",
                 metadata: ["reason": "\((error as? RemoteError)?.message ?? "\(error)")"])
             return false
         }

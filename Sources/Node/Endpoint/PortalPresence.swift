@@ -147,7 +147,10 @@ struct PortalPresence: Sendable {
                 await board.announced(board.view.sequence, at: portal.key)
                 await announced()
             case .announcementEnded(let error):
-                wasReplaced = await board.isAnnounced(at: portal.key)
+                // Only another node with this identity is made way for. A portal that ends an announcement for
+                // another reason, such as a changed policy, is dialled again: it may take the next.
+                let isAnnounced = await board.isAnnounced(at: portal.key)
+                wasReplaced = isAnnounced && error.message == PortalMessage.announcedElsewhere
                 logger.error("the portal ended the announcement", metadata: ["reason": "\(error.message)"])
                 await link.close()
             case .asked(let question):

@@ -104,9 +104,7 @@ public struct Joiner: Sendable {
         on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
         let route = try Directory.route(to: endpoint.publicKey, through: portals, as: invite)
-        var caller = Caller(identity: invite, outerKey: outerKey, network: network)
-        // A portal for members only knows this node, not its invites.
-        caller.holder = identity
+        let caller = Caller(identity: invite, outerKey: outerKey, of: identity, network: network)
         do {
             return try await caller.connect(route, on: eventLoop)
         } catch HopFailure.friendAbsent {

@@ -36,6 +36,7 @@ struct KeyringWatch: Sendable {
                     try await changed()
                     seen = number
                 } catch {
+                    if Task.isCancelled { break }  // whoever watched is stopping: nothing is wrong
                     logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
                     pause = Self.failureTime
                 }

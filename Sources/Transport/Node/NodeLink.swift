@@ -211,7 +211,7 @@ public final class NodeLink: Sendable {
     }
 
     /// The system's reason, without the clutter of types around it.
-    private static func words(for error: any Error) -> String {
+    static func words(for error: any Error) -> String {
         if let error = error as? NIOConnectionError {
             guard let first = error.connectionErrors.first else {
                 return "the name \(error.host) is not known"

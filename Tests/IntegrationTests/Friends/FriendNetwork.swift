@@ -57,9 +57,9 @@ struct FriendNetwork: Sendable {
     // MARK: Friends
 
     /// Makes the home of that name a friend, by the invite that was made for it.
-    func befriend(_ home: String) async throws {
+    func befriend(_ home: String, _ flags: String...) async throws {
         let code = try #require(invites[home])
-        try await stage.run(home: home, ["join", code, "--name", Self.petname])
+        try await stage.run(home: home, ["join", code, "--name", Self.petname] + flags)
     }
 
     /// Redeems an invite that was made while the owner served, as soon as the portal knows of it.
