@@ -15,12 +15,12 @@ struct Dialler: Sendable {
 
     /// Connects a fresh identity to a portal.
     func dial(
-        _ portal: PeerAddress, policy: EndpointPolicy? = nil,
+        _ portal: PeerAddress, reception: NodeConnection.Reception = .none,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> (link: NodeLink, key: PublicKey) {
         let identity = try Identity.random()
         let configuration = NodeConnection.Configuration(
-            identity: identity, network: .scuttlebutt, policy: policy, wallClock: { 0 })
+            identity: identity, network: .scuttlebutt, reception: reception, wallClock: { 0 })
         let link = try await NodeLink.dial(
             portal, showing: identity, configuration: configuration, on: group.next(), report: report)
         return (link, identity.publicKey)
@@ -30,7 +30,7 @@ struct Dialler: Sendable {
     func announce(at portal: PeerAddress) async throws -> (link: NodeLink, key: PublicKey) {
         let (announced, continuation) = AsyncStream.makeStream(of: Void.self)
         let policy = EndpointPolicy(services: [], access: .anyone)
-        let node = try await dial(portal, policy: policy) { event in
+        let node = try await dial(portal, reception: .open(policy)) { event in
             if case .announced = event { continuation.finish() }
         }
         node.link.announce()
