@@ -104,6 +104,14 @@ public struct OutboundQueues<Batch>: ~Copyable {
         stalledSince.filter { $0.value + patience <= now }.keys.sorted()
     }
 
+    /// Whether the sender of a stuck tunnel is to be told to go on after all: it was paused when all queues together
+    /// were longer, and what it has queued is little enough now.
+    public mutating func resumeIfRoom(_ tunnel: TunnelID) -> Bool {
+        guard queues[tunnel]?.flow.resumeIfRoom() == true else { return false }
+        stalledSince[tunnel] = nil
+        return true
+    }
+
     /// When the first tunnel is going to be stuck.
     public var stuckDeadline: NIODeadline? { stalledSince.values.min().map { $0 + patience } }
 
