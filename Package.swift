@@ -170,6 +170,14 @@ let package = Package(
         .testTarget(
             name: "BlindingTests", dependencies: ["Blinding", "Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
+        .executableTarget(
+            name: "KeyringChild", dependencies: ["Blinding", "Keyring", "Sodium"], path: "Tests/KeyringChild",
+            swiftSettings: settings),
+        .testTarget(
+            name: "KeyringTests",
+            dependencies: [
+                "Blinding", "Keyring", "KeyringChild", "LMDB", "Multiserver", "Sodium", "TestSupport",
+            ], swiftSettings: settings),
         .testTarget(
             name: "NodeTests",
             dependencies: [
@@ -181,7 +189,8 @@ let package = Package(
             name: "CommandsTests",
             dependencies: [
                 // The built executable too: the demo starts it.
-                "Commands", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport", "cway",
+                "Blinding", "Commands", "Keyring", "Multiserver", "Node", "SecretHandshake", "Sodium",
+                "TestSupport", "cway",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),

@@ -34,7 +34,7 @@ public struct CwayCommand: AsyncParsableCommand {
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
             AddressCommand.self,
-            ResolveCommand.self, KeyringCommand.self, PortalCommand.self, DemoCommand.self,
+            ResolveCommand.self, KeyringCommand.self, DoctorCommand.self, PortalCommand.self, DemoCommand.self,
             ConformanceCommand.self,
         ])
 

@@ -41,6 +41,8 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     case verificationFailed = 22
     /// The keyring could not be opened, read or changed, or is in use.
     case keyringUnusable = 23
+    /// The doctor found something that does not work.
+    case unhealthy = 24
     /// The command line was wrong; the number is `EX_USAGE`.
     case usage = 64
 
@@ -68,6 +70,7 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         case .settingsUnusable: "settings unusable"
         case .verificationFailed: "verification failed: other bytes came back than were sent"
         case .keyringUnusable: "keyring unusable, or in use"
+        case .unhealthy: "the doctor found something that does not work"
         case .usage: "wrong usage"
         }
     }

@@ -78,6 +78,10 @@ public struct ServeCommand: AsyncParsableCommand {
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
         let posture = try ServingPosture(opened, settings, isVisible: visible)
         let lock = try posture.lock()
+        if posture.keyring == nil {
+            logger.info(
+                "open to those who are allowed by id; start again after the first invite to be hidden")
+        }
         var configuration = EndpointService.Configuration(
             identity: identity, settings: posture.settings, keyring: posture.keyring)
         configuration.isVisible = visible

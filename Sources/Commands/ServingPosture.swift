@@ -30,6 +30,13 @@ struct ServingPosture {
                 "this node is hidden, because it has friends or invites, so that not anyone can connect: "
                     + "give --visible as well as --allow-anyone, or neither")
         }
+        let strangers = hasCircle && !isVisible ? try Self.strangers(opened, among: settings.allow) : []
+        if let stranger = strangers.first {
+            throw CommandFailure(
+                .usage,
+                "this node is hidden, and \(stranger.id) is not in its keyring: run "
+                    + "`cway friend allow \(stranger.id) --all`, or give --visible as well as --allow")
+        }
         self.opened = opened
         let portals = try Self.portals(opened, isVisible: isVisible)
         guard !portals.isEmpty || !settings.portals.isEmpty else {
@@ -62,6 +69,17 @@ struct ServingPosture {
         return try opened.perform { (keyring) throws(KeyringError) in
             if try keyring.friends().contains(where: { $0.admission != nil }) { return true }
             return try keyring.invites().contains { $0.closing == nil }
+        }
+    }
+
+    /// Those of the ids that the keyring does not let in: a hidden node has no tokens for them.
+    private static func strangers(
+        _ opened: OpenedKeyring?, among ids: [PublicKey]
+    ) throws(CommandFailure) -> [PublicKey] {
+        guard let opened else { return ids }
+        return try opened.perform { (keyring) throws(KeyringError) in
+            let friends = Set(try keyring.friends().filter { $0.admission != nil }.map(\.key))
+            return ids.filter { !friends.contains($0) }
         }
     }
 

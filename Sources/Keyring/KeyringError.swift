@@ -81,7 +81,7 @@ extension KeyringError: CustomStringConvertible {
     private var fileTrouble: String? {
         switch self {
         case .missing(let path):
-            "there is no keyring \(path): make one with 'cway init', or restore a backup with "
+            "there is no keyring \(path): make one with `cway invite create`, or restore a backup with "
                 + "'cway keyring restore'"
         case .storeLost(let path):
             "the keyring \(path) is gone, but its vault is still there: restore a backup with "
@@ -122,7 +122,7 @@ extension KeyringError: CustomStringConvertible {
         switch self {
         case .wrongClock(let today, let key):
             "the clock says day \(today.number), but the keys are of day \(key.number): set the clock"
-        case .noSuchFriend: "nobody in the keyring is called so: look at 'cway friends'"
+        case .noSuchFriend: "nobody in the keyring is called so: look at `cway friend list`"
         case .notAdmitted(let name): "\(name) may not reach you: admit this friend first"
         case .badName(let name):
             "'\(name)' is no name: use 1 to \(Petname.byteCountLimit) letters, digits, and . _ - in between"

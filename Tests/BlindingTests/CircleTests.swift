@@ -56,6 +56,25 @@ struct CircleTests {
         #expect(chain.bytes == first.chain_key.bytes)
     }
 
+    @Test("a key in the keyring goes on to later days, and writes addresses, as a guarded one does")
+    func unguarded() throws {
+        let vectors = try Vectors.load()
+        let people = try People(vectors)
+        let first = try #require(vectors.circle.first)
+        for day in vectors.circle {
+            let key = try ChainKey.advance(
+                first.chain_key.secret(), from: Epoch(first.epoch), to: Epoch(day.epoch))
+            let isExpected = key.isEqual(to: try day.chain_key.secret())
+            #expect(isExpected)
+            let value = try CircleAddressing(chainKey: key, epoch: Epoch(day.epoch)).value(
+                target: people.endpointKey, portal: people.portalKey)
+            #expect(value == CircleValue(try day.value.fixed()))
+        }
+        #expect(throws: BlindingError.epochPassed(Epoch(4), chainKey: Epoch(5))) {
+            _ = try ChainKey.advance(first.chain_key.secret(), from: Epoch(5), to: Epoch(4))
+        }
+    }
+
     @Test("many days at once are as many days one by one")
     func steps() throws {
         var random = SeededRandom(seed: 366)

@@ -95,7 +95,7 @@ struct CallCommandTests {
             [portal, "whoami", "1", "{"], ["nonsense", "whoami"], [portal, ".a"], [portal],
             [portal, "whoami", "--limit", "0"], [portal, "whoami", "--async", "--source"],
             [target, "whoami"], [target, "whoami", "--portal", target],
-            ["tunnel:\(key.base64).circle1", "whoami", "--portal", portal], ["net:h:1~noauth", "whoami"],
+            ["net:h:1~noauth", "whoami"], [portal, "whoami", "--identify", "--real-id"],
         ]
         for line in lines {
             let run = await CommandRun(["call", "--home", folder.path] + line)
@@ -103,5 +103,9 @@ struct CallCommandTests {
         }
         let run = await CommandRun(["call", "--home", folder.path, portal, "whoami", "1", "{"])
         #expect(run.complaints.contains("argument 2"))
+        let blinded = await CommandRun([
+            "call", "--home", folder.path, "tunnel:\(key.base64).circle1", "whoami", "--portal", portal,
+        ])
+        #expect(blinded.code == ExitStatus.notForThisKeyring.rawValue && blinded.output.isEmpty)
     }
 }

@@ -1,6 +1,7 @@
 import Commands
 import Foundation
 import Synchronization
+import Testing
 
 /// A command line run in surroundings of its own, and what came of it.
 struct CommandRun: Sendable {
@@ -12,14 +13,76 @@ struct CommandRun: Sendable {
         await self.init(arguments, environment: environment)
     }
 
-    init(_ arguments: [String], environment: [String: String] = [:]) async {
+    /// Runs it; `input` is what there is to read, and a terminal where it is `isInteractive`.
+    init(
+        _ arguments: [String], environment: [String: String] = [:], input lines: [String] = [],
+        isInteractive: Bool = false
+    ) async {
         let output = Transcript()
         let complaints = Transcript()
+        let input = Mutex(lines[...])
         let surroundings = Surroundings(
-            environment: environment, output: { output.append($0) }, complaints: { complaints.append($0) })
+            environment: environment, output: { output.append($0) }, complaints: { complaints.append($0) },
+            input: { input.withLock { $0.popFirst() } }, isInteractive: isInteractive)
         code = await Surroundings.$current.withValue(surroundings) { await CwayCommand.execute(arguments) }
         self.output = output.text
         self.complaints = complaints.text
+    }
+}
+
+extension CommandRun {
+    /// The lines of its output.
+    var lines: [String] { output.split(separator: "\n").map(String.init) }
+
+    /// The JSON object that it printed.
+    var object: [String: Any] {
+        get throws {
+            let value = try JSONSerialization.jsonObject(with: Data(output.utf8))
+            return value as? [String: Any] ?? [:]
+        }
+    }
+
+    /// The JSON array of objects that it printed.
+    var list: [[String: Any]] {
+        get throws {
+            let value = try JSONSerialization.jsonObject(with: Data(output.utf8))
+            return value as? [[String: Any]] ?? []
+        }
+    }
+
+    /// Whether it ended so.
+    func ended(_ status: Commands.ExitStatus) -> Bool { code == status.rawValue }
+}
+
+/// A home folder of a test's own, and commands that are run with it.
+final class TestedHome: Sendable {
+    static let portal = "net:portal.example.org:8008~shs:51w4nYL0k7mRzVRxdsc0eFZCIYRa2xgzKDKNcmVXTJ8="
+
+    private let folder = TemporaryPath()
+
+    var path: String { folder.path }
+
+    func run(_ arguments: String..., input: [String] = [], isInteractive: Bool = false) async -> CommandRun {
+        await CommandRun(arguments + ["--home", path], input: input, isInteractive: isInteractive)
+    }
+
+    /// The id of the identity in it.
+    func id() async -> String { await run("id").lines.first ?? "" }
+
+    /// Takes over the identity and the backup of another home, as a person would who copies files.
+    func take(from other: TestedHome) throws {
+        let files = FileManager.default
+        try files.createDirectory(
+            atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try files.copyItem(atPath: other.path + "/secret", toPath: path + "/secret")
+        try files.copyItem(atPath: other.path + "/keyring.vault", toPath: path + "/keyring.vault")
+        try files.copyItem(atPath: other.path + "/copy", toPath: path + "/keyring.mdb")
+    }
+
+    /// Makes an invite there.
+    func invite(_ options: String...) async throws -> String {
+        let run = await CommandRun(["invite", "create", "--home", path] + options)
+        return try #require(run.lines.first, "\(run.complaints)")
     }
 }
 

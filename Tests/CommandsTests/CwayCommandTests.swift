@@ -20,9 +20,19 @@ struct CwayCommandTests {
         #expect(run.output == surroundings.output && run.code == 0)
     }
 
-    @Test("explains every command", arguments: ["id", "call", "speedtest"])
+    @Test(
+        "explains every command",
+        arguments: [
+            "id", "call", "speedtest", "connect", "serve", "join", "address", "resolve", "demo", "portals",
+            "portals add", "portals list", "portals remove", "portals open", "portals hide", "invite",
+            "invite create", "invite list", "invite revoke", "friend", "friend list", "friend show",
+            "friend allow", "friend rename", "friend remove", "keyring", "keyring check", "keyring backup",
+            "keyring restore", "portal", "portal run", "portal policy", "portal invite", "portal invites",
+            "portal invites list", "portal invites revoke", "portal members", "portal members list",
+            "portal members add", "portal members remove", "portal deny", "portal allow",
+        ])
     func helpOfCommand(name: String) async {
-        let run = await CommandRun("help", name)
+        let run = await CommandRun(["help"] + name.split(separator: " ").map(String.init))
         #expect(run.code == 0 && run.output.contains("USAGE: cway \(name)"))
         #expect(run.output.contains("EXAMPLES"))
     }

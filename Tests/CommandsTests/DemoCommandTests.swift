@@ -29,7 +29,10 @@ struct DemoCommandTests {
         let sha256: String
         let verified: Bool
         let portalSaw: Seen
+        let friendResolved: Bool
+        let strangerResolvedNothing: Bool
         let strangerRefused: Bool
+        let removalSeconds: Double
         let steps: [Step]
         let totalSeconds: Double
         let folder: String?
@@ -47,7 +50,8 @@ struct DemoCommandTests {
         #expect(summary.roundTripMicroseconds.p50 <= summary.roundTripMicroseconds.p99)
         #expect(summary.portalSaw.frames > 4 && summary.portalSaw.bytes > 500)
         #expect(summary.portalSaw.readable.isEmpty && summary.strangerRefused)
-        #expect(summary.steps.count == 9 && summary.folder == nil)
+        #expect(summary.friendResolved && summary.strangerResolvedNothing && summary.removalSeconds > 0)
+        #expect(summary.steps.count == 12 && summary.folder == nil)
         #expect(demo.leftovers.isEmpty && demo.descendants.isEmpty)
     }
 
@@ -58,7 +62,7 @@ struct DemoCommandTests {
         try #require(code == 0, "\(code) \(demo.complaints)")
         let controls = (demo.output + demo.complaints).unicodeScalars.filter { $0.value < 32 && $0 != "\n" }
         #expect(controls.isEmpty)
-        #expect(demo.output.split(separator: "✓").count == 10 && demo.output.contains("MB/s"))
+        #expect(demo.output.split(separator: "✓").count == 13 && demo.output.contains("MB/s"))
         let folder = try #require(demo.leftovers.first)
         #expect(demo.complaints.contains(folder) && demo.descendants.isEmpty)
     }
@@ -75,7 +79,7 @@ struct DemoCommandTests {
         try #require(isReady, "\(demo.output) \(demo.complaints)")
         kill(try #require(victim), SIGKILL)
         #expect(await demo.code() == ExitStatus.unexpected.rawValue)
-        let role = ["portal": "portal", "serve": "endpoint", "connect": "client"][command] ?? ""
+        let role = ["portal": "portal", "serve": "owner", "connect": "friend"][command] ?? ""
         #expect(demo.complaints.contains("the \(role) was killed by signal 9"), "\(demo.complaints)")
         #expect(demo.complaints.contains("cway: step "))
         #expect(demo.leftovers.isEmpty && demo.descendants.isEmpty)

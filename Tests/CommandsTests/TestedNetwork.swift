@@ -56,19 +56,19 @@ struct TestedNetwork: Sendable {
         try await group.shutdownGracefully()
     }
 
-    private static func portalConfiguration() throws -> PortalService.Configuration {
+    static func portalConfiguration() throws -> PortalService.Configuration {
         var settings = Settings()
         settings.listen = [try ListenAddress("127.0.0.1:0")]
         return .init(identity: try .random(), settings: settings)
     }
 
-    private static func first<Element: Sendable>(of stream: AsyncStream<Element>) async -> Element? {
+    static func first<Element: Sendable>(of stream: AsyncStream<Element>) async -> Element? {
         for await element in stream { return element }
         return nil
     }
 
     /// Runs a service for as long as `body` takes.
-    private static func within(
+    static func within(
         _ service: any Service, _ logger: Logger, _ body: @escaping @Sendable () async throws -> Void
     ) async throws {
         let services = ServiceGroup(services: [service], logger: logger)

@@ -96,6 +96,38 @@ struct EnvironmentTests {
         try environment.sync()
     }
 
+    @Test("a copy that is changed on its way appears changed, or not at all")
+    func changedCopy() throws {
+        struct Refusal: Error, StoreFailure {
+            init(_ error: LMDBError) {}
+            init() {}
+        }
+        let environment = try store.open()
+        try environment.put([Entry("a", "1"), Entry("b", "2")])
+        let path = store.folder + "/copy"
+        #expect(throws: Refusal.self) {
+            try environment.copy(to: path) { (_) throws(Refusal) in throw Refusal() }
+        }
+        #expect(try store.names == ["store", "store-lock"])
+        try environment.copy(to: path) { (transaction) throws(LMDBError) in
+            try transaction.remove(Array("a".utf8), from: TestedStore.records)
+        }
+        #expect(try environment.entries().count == 2)
+        #expect(try store.names == ["copy", "store", "store-lock"])
+        let copy = try Environment(path: path, schema: TestedStore.schema, absence: .fails)
+        #expect(try copy.entries() == [Entry("b", "2")])
+    }
+
+    @Test("numbers its state anew with every commit that changes something")
+    func stateNumber() throws {
+        let environment = try store.open()
+        let number = environment.stateNumber
+        try environment.put([])
+        #expect(environment.stateNumber == number)
+        try environment.put([Entry("a", "1")])
+        #expect(environment.stateNumber == number + 1)
+    }
+
     @Test("messages say what to do")
     func messages() {
         let error = LMDBError.damaged(path: "/home/me/store", .value(table: "records", index: 3))

@@ -11,11 +11,13 @@ struct PortalInviteTests {
     @Test(
         "reads every spelling",
         arguments: [
-            legacy, "\"\(legacy)\"", "\(legacy)#https://example/welcome", "net:portal.example:8008~shs:\(key):\(seed)",
+            legacy, "\"\(legacy)\"", "\(legacy)#https://example/welcome",
+            "net:portal.example:8008~shs:\(key):\(seed)",
         ])
     func reads(_ text: String) throws {
         let invite = try PortalInvite(text)
-        #expect(invite.portal == (try PeerAddress(MultiserverAddress("net:portal.example:8008~shs:\(Self.key)"))))
+        #expect(
+            invite.portal == (try PeerAddress(MultiserverAddress("net:portal.example:8008~shs:\(Self.key)"))))
         var bytes: [UInt8] = []
         invite.seed.append(to: &bytes)
         #expect(bytes == Array(1...32))
@@ -33,7 +35,7 @@ struct PortalInviteTests {
             ),
             ("\(legacy)=", .badSeed), ("\(legacy.dropLast(4))", .badSeed), ("", .noInvite),
             ("portal.example:0:@\(key).ed25519~\(seed)", .badPort),
-            ("portal.example:8008:@\(key)~\(seed)", .badID),
+            ("portal.example:8008:@\(key)~\(seed)", .malformed(offset: 6)),
         ])
     func refuses(_ text: String, _ error: AddressError) throws {
         #expect(throws: error) { _ = try PortalInvite(text) }

@@ -42,6 +42,23 @@ struct SecretBoxTests {
         #expect(try SecretBox.open(box.span, key: key, nonce: nonce) == message)
     }
 
+    @Test("seals a key as it does its bytes, and opens it again")
+    func keys() throws {
+        let (key, nonce) = (try key.secret(), try nonce.fixed() as Nonce)
+        let bytes = Array(message.bytes.prefix(32))
+        let secret = try SecretKey(copying: bytes.span)
+        let box = SecretBox.seal(secret, key: key, nonce: nonce)
+        #expect(box == SecretBox.seal(bytes.span, key: key, nonce: nonce))
+        let isSame = try SecretBox.openKey(box.span, key: key, nonce: nonce).isEqual(to: secret)
+        #expect(isSame)
+        var forged = box
+        forged[20] ^= 1
+        #expect(throws: SodiumError.forged) { _ = try SecretBox.openKey(forged.span, key: key, nonce: nonce) }
+        #expect(throws: SodiumError.wrongByteCount(131, expected: 32)) {
+            _ = try SecretBox.openKey(self.box.bytes.span, key: key, nonce: nonce)
+        }
+    }
+
     @Test("refuses a box with any bit flipped")
     func flippedBits() throws {
         for bit in 0..<box.bytes.count * 8 {

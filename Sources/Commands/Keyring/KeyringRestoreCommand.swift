@@ -89,7 +89,8 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
 
     private func tell(_ report: RestoreReport) throws(CommandFailure) {
         let surroundings = Surroundings.current
-        try surroundings.print("restored; friends kept: \(report.kept.count), dropped: \(report.removed.count)")
+        try surroundings.print(
+            "restored; friends kept: \(report.kept.count), dropped: \(report.removed.count)")
         for friend in report.removed { try surroundings.print("dropped \(friend.name) \(friend.key.id)") }
         surroundings.note(
             """

@@ -73,11 +73,15 @@ extension Keyring {
             }
             try Tidying.tidyInvites(&transaction, &change, now: now)
             try Tidying.tidyMemberInvites(&transaction, &change, now: now)
-            // Nothing older than yesterday's comes in on a day that was tidied once.
-            if Epoch(unixSeconds: now) != Epoch(unixSeconds: lastOpened) {
+            let today = Epoch(unixSeconds: now)
+            let isFirstOfDay = today != Epoch(unixSeconds: lastOpened)
+            // Nothing older than yesterday's comes in on a day that was tidied once; but a generation may have
+            // begun while the clock was wrong, and in doubt.
+            let ownEpoch = try transaction.circle(of: owner).epoch
+            if isFirstOfDay || ownEpoch > today.next ?? today {
                 try Tidying.tidyCircles(&transaction, &change, owner: owner, now: now)
-                try transaction.set(.opened, to: now)
             }
+            if isFirstOfDay { try transaction.set(.opened, to: now) }
             return .confirmed
         }
         clockState.withLock { $0.verdict = verdict }

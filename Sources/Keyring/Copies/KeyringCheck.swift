@@ -126,8 +126,9 @@ enum KeyringCheck {
         try transaction.forEach(TombstoneRecord.self) { (_, _) throws(KeyringError) in .next }
     }
 
-    /// The records that a portal needs for itself.
+    /// The single records, and what a portal needs for itself.
     private static func checkPolicy(_ transaction: borrowing ReadTransaction) throws(KeyringError) {
+        _ = try transaction.number(.opened)
         _ = try transaction.policy()
         _ = try transaction.portals()
         try transaction.forEach(StoredMember.self) { (_, _) throws(KeyringError) in .next }

@@ -27,9 +27,9 @@ enum Ghost {
         do throws(LMDBError) {
             let last = try transaction.last(in: table)
             let first = (last?.key.reduce(0) { $0 << 8 | UInt64($1) } ?? 0) &+ 1
-            for number in first..<first &+ UInt64(count) {
+            for offset in 0..<UInt64(count) {
                 var key = RecordWriter()
-                key.add(number)
+                key.add(first &+ offset)
                 var pair = Random.bytes(SecretKey.byteCount)
                 defer { wipe(&pair) }
                 try transaction.put(pair.span, version: format, for: key.bytes, in: table)

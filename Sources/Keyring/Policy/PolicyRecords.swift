@@ -36,6 +36,12 @@ public struct Denial: Hashable, Sendable {
     public let key: PublicKey
     /// Since when, in Unix seconds.
     public let since: UInt64
+
+    /// Puts the two together.
+    public init(key: PublicKey, since: UInt64) {
+        self.key = key
+        self.since = since
+    }
 }
 
 /// An invite to a portal, without its seed.
@@ -154,6 +160,7 @@ struct StoredMemberInvite: StoredRecord {
         createdAt = try reader.number()
         expiry = try reader.optional { (reader) throws(RecordFault) in try reader.number() }
         closing = try reader.optional { (reader) throws(RecordFault) in try reader.closing() }
+        guard usesLeft <= uses, usesLeft > 0 || closing != nil else { throw RecordFault() }
     }
 
     func write(to writer: inout RecordWriter) {

@@ -41,6 +41,12 @@ public struct Closing: Hashable, Sendable {
     public let reason: Reason
     /// When, in Unix seconds.
     public let at: UInt64
+
+    /// Puts the two together.
+    public init(reason: Reason, at: UInt64) {
+        self.reason = reason
+        self.at = at
+    }
 }
 
 /// What an invite is to be.
@@ -109,6 +115,7 @@ struct StoredInvite: StoredRecord {
         closing = try reader.optional { (reader) throws(RecordFault) in try reader.closing() }
         sequence = try reader.number()
         isEntry = try reader.flag()
+        guard usesLeft <= uses, usesLeft > 0 || closing != nil else { throw RecordFault() }
     }
 
     func write(to writer: inout RecordWriter) {

@@ -7,6 +7,12 @@ public struct PortalRecord: Hashable, Sendable {
     public let portal: InvitePortal
     /// Since when, in Unix seconds.
     public let addedAt: UInt64
+
+    /// Puts the two together.
+    public init(portal: InvitePortal, addedAt: UInt64) {
+        self.portal = portal
+        self.addedAt = addedAt
+    }
 }
 
 extension PortalRecord: StoredRecord {

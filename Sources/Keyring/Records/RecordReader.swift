@@ -11,7 +11,10 @@ struct RecordReader {
 
     init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    mutating func byte() throws(RecordFault) -> UInt8 { try take(1)[0] }
+    mutating func byte() throws(RecordFault) -> UInt8 {
+        let start = try take(1)
+        return bytes[start]
+    }
 
     mutating func flag() throws(RecordFault) -> Bool {
         switch try byte() {
@@ -22,23 +25,31 @@ struct RecordReader {
     }
 
     mutating func number() throws(RecordFault) -> UInt64 {
-        try take(8).reduce(0) { $0 << 8 | UInt64($1) }
+        let start = try take(8)
+        return bytes[start..<start + 8].reduce(0) { $0 << 8 | UInt64($1) }
     }
 
     mutating func shortNumber() throws(RecordFault) -> UInt16 {
-        try take(2).reduce(0) { $0 << 8 | UInt16($1) }
+        let start = try take(2)
+        return UInt16(bytes[start]) << 8 | UInt16(bytes[start + 1])
     }
 
     mutating func key() throws(RecordFault) -> PublicKey {
-        let bytes = try take(PublicKey.byteCount)
-        return PublicKey(FixedBytes(bytes.span, at: 0))
+        let start = try take(PublicKey.byteCount)
+        return PublicKey(FixedBytes(bytes.span, at: start))
     }
 
-    mutating func fixed(_ count: Int) throws(RecordFault) -> [UInt8] { try take(count) }
+    mutating func fixed(_ count: Int) throws(RecordFault) -> [UInt8] {
+        let start = try take(count)
+        return Array(bytes[start..<start + count])
+    }
 
     mutating func text() throws(RecordFault) -> String {
         let count = Int(try shortNumber())
-        guard let text = String(validating: try take(count), as: UTF8.self) else { throw RecordFault() }
+        let start = try take(count)
+        guard let text = String(validating: bytes[start..<start + count], as: UTF8.self) else {
+            throw RecordFault()
+        }
         return text
     }
 
@@ -72,9 +83,12 @@ struct RecordReader {
         guard offset == bytes.count else { throw RecordFault() }
     }
 
-    private mutating func take(_ count: Int) throws(RecordFault) -> [UInt8] {
+    /// Goes on behind so many bytes.
+    ///
+    /// - Returns: where they begin.
+    private mutating func take(_ count: Int) throws(RecordFault) -> Int {
         guard count <= bytes.count - offset else { throw RecordFault() }
         defer { offset += count }
-        return Array(bytes[offset..<offset + count])
+        return offset
     }
 }

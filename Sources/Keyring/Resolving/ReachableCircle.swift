@@ -2,16 +2,15 @@ internal import Blinding
 internal import LMDB
 internal import Sodium
 
-/// Somebody whose addresses can be resolved: the portals that its invite or grant named, and its circle's key
-/// where that is known. The owner of the keyring is one too.
+/// Somebody whose addresses can be resolved; the owner of the keyring is one too.
 struct ReachableCircle {
     let target: EndpointKey
+    /// Those that its invite or grant named; no others are considered.
     let portals: [InvitePortal]
+    /// Its circle's key, where that is known.
     let circle: CircleRecord?
 
-    /// Computes the circle's addresses, for each of some days that the key can tell, in ascending order.
-    ///
-    /// - Parameter body: is given what writes a day's addresses; returns whether to go on.
+    /// Gives what writes the circle's addresses, for each of some days in ascending order that the key can tell.
     func forEachDay(
         of days: [Epoch], _ vaultKey: borrowing SecretKey,
         _ body: (borrowing CircleAddressing) -> Step

@@ -6,4 +6,10 @@ public struct Resolution: Hashable, Sendable {
     public let target: EndpointKey
     /// Through which portal.
     public let portal: InvitePortal
+
+    /// Puts the two together.
+    public init(target: EndpointKey, portal: InvitePortal) {
+        self.target = target
+        self.portal = portal
+    }
 }

@@ -4,10 +4,9 @@ public import Multiserver
 internal import Sodium
 
 extension Keyring {
-    /// What a blinded address means, yesterday, today or tomorrow; `nil` when it is of nobody's whom the keyring
-    /// knows. Nothing is dialled.
+    /// What a blinded address means, yesterday, today or tomorrow; `nil` when the keyring knows nobody whose it is.
     ///
-    /// For one address. It looks at everybody where the target is hidden, so a node that resolves many uses a
+    /// Nothing is dialled. This is for one address: it looks at everybody where the target is hidden, so a node that resolves many uses a
     /// ``Resolver``. Only portals that the target's invite or grant named are considered.
     public func resolve(_ address: BlindedAddress, now: UInt64) throws(KeyringError) -> Resolution? {
         let days = Epoch(unixSeconds: now).window

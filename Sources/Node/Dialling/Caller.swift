@@ -63,7 +63,9 @@ public struct Caller: Sendable {
             return PeerConnection(link: link, session: session, portal: way.portal)
         } catch {
             await link.close()
-            if way.pair != nil, case SessionFailure.targetNotThere(let words) = error, words != NodeErrorText.busy {
+            if way.pair != nil, case SessionFailure.targetNotThere(let words) = error,
+                words != NodeErrorText.busy
+            {
                 throw HopFailure.friendAbsent
             }
             throw HopFailure(error)

@@ -73,7 +73,8 @@ struct ClockCheck: Sendable {
             }
             if case .unconfirmed = verdict {
                 logger.warning(
-                    "this machine's clock has jumped, and the portal's differs: set it, or start with --trust-clock")
+                    "this machine's clock has jumped, and the portal's differs: set it, or start with --trust-clock"
+                )
             }
         } catch {
             logger.warning("the keyring was not brought up to date", metadata: ["reason": "\(error)"])

@@ -93,7 +93,8 @@ extension GrantError: CustomStringConvertible {
     /// The cause and the remedy, for people.
     var description: String {
         switch self {
-        case .malformed: "the friend's node answered with something that is no grant: ask its owner to update it"
+        case .malformed:
+            "the friend's node answered with something that is no grant: ask its owner to update it"
         case .tooManyPortals(let count):
             "the friend's node names \(count) portals, more than \(InviteCode.portalCountLimit): "
                 + "ask its owner to remove some"

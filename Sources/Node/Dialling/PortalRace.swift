@@ -50,7 +50,8 @@ struct PortalRace: Sendable {
         continuation.finish()
         for await case .connected(let late) in outcomes { await late.close() }
         if let winner { return winner }
-        guard let furthest = failures.max(by: { $0.progress < $1.progress }), failures.count == ways.count else {
+        guard let furthest = failures.max(by: { $0.progress < $1.progress }), failures.count == ways.count
+        else {
             throw CancellationError()
         }
         throw furthest

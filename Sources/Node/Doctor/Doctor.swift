@@ -17,13 +17,13 @@ public struct Doctor: Sendable {
     private let identity: Identity
     private let keyring: Keyring
     private let settings: Settings
-    private let servingProcess: Int32?
+    private let servingProcess: Int?
     private let logger: Logger
     private let report: @Sendable (Finding) throws -> Void
 
     /// A doctor; `servingProcess` is the node that serves from this keyring just now, and `report` is told each finding.
     public init(
-        identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int32?, logger: Logger,
+        identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int?, logger: Logger,
         report: @escaping @Sendable (Finding) throws -> Void
     ) {
         self.identity = identity
@@ -170,7 +170,8 @@ public struct Doctor: Sendable {
             try report(Finding(hop, .odd, "it does not say which services it offers"))
             return
         }
-        let words = names.isEmpty ? "it offers no service to this node" : "it offers \(names.joined(separator: ", "))"
+        let words =
+            names.isEmpty ? "it offers no service to this node" : "it offers \(names.joined(separator: ", "))"
         try report(Finding(hop, names.isEmpty ? .odd : .good, words))
     }
 
@@ -185,7 +186,8 @@ public struct Doctor: Sendable {
             try report(Finding(hop, .odd, "it gave an older grant than the one that is known"))
         case .clocksDiffer?:
             try report(
-                Finding(hop, .bad, "its clock and this one are more than a day apart", remedy: "set the clocks"))
+                Finding(
+                    hop, .bad, "its clock and this one are more than a day apart", remedy: "set the clocks"))
         case nil:
             try report(Finding(hop, .odd, "it has no keyring, so it has no sealed addresses"))
         }
@@ -213,7 +215,8 @@ public struct Doctor: Sendable {
             if difference >= Self.smallClockDifference {
                 try report(
                     Finding(
-                        hop, difference > 86_400 ? .bad : .odd, "its clock and this one are \(difference) s apart",
+                        hop, difference > 86_400 ? .bad : .odd,
+                        "its clock and this one are \(difference) s apart",
                         remedy: "set the clock of whichever is wrong"))
             }
         }

@@ -8,8 +8,11 @@ internal import Tunnel
 
 /// Keeps a portal told: once where the endpoint is open, with the newest tokens after each change where it is hidden.
 struct Announcement: Sendable {
-    /// The least time between two announcements; a portal takes one per second.
-    static let interval = Duration.milliseconds(1_100)
+    /// The least time from a portal's answer to the next announcement; it takes one per second, which it counts from
+    /// before the answer.
+    static let interval = Duration.seconds(1)
+    /// After how many refusals in a row the pause between two attempts grows no more.
+    private static let refusalLimit = 60
     /// How long after midnight the tokens of a new day may be announced, drawn anew each time: the portal is not to
     /// see all endpoints of one person move at one moment.
     ///
@@ -30,7 +33,8 @@ struct Announcement: Sendable {
             }
             return
         }
-        let (signals, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (signals, continuation) = AsyncStream.makeStream(
+            of: Void.self, bufferingPolicy: .bufferingNewest(1))
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 for await _ in await presence.board.views() { continuation.yield() }
@@ -55,32 +59,43 @@ struct Announcement: Sendable {
     }
 
     private func announce(at signals: AsyncStream<Void>) async {
-        let (keyring, portal) = (presence.keyring, presence.place.portal.key)
         var last: Set<TokenEntry>?
         for await _ in signals {
-            // Read first: what changes meanwhile is another signal.
-            let sequence = await presence.board.view.sequence
-            let epoch = Epoch(unixSeconds: WallClock.seconds())
-            let entries = (try? await Blocking.run { keyring.entries(at: portal, on: epoch) }) ?? []
-            if Task.isCancelled { return }
-            guard Set(entries) != last else {
-                await presence.board.announced(sequence, at: portal)
-                continue
+            var refusals = 0
+            while !Task.isCancelled, await !announce(&last) {
+                // What was refused may be taken later, and until then friends who are new wait in vain.
+                refusals = min(refusals + 1, Self.refusalLimit)
+                try? await Task.sleep(for: Self.interval * refusals)
             }
-            let nextTime = ContinuousClock.now + Self.interval
-            do {
-                try await link.announce(hidden: entries)
-                if last == nil { await presence.announced() }
-                last = Set(entries)
-                await presence.board.announced(sequence, at: portal)
-                presence.logger.info("announced, hidden", metadata: ["tokens": "\(entries.count)"])
-            } catch {
-                presence.logger.error(
-                    "the portal did not take the announcement: the one before stays in force",
-                    metadata: ["reason": "\((error as? RemoteError)?.message ?? "\(error)")"])
-            }
-            // A portal takes one per second; what changes meanwhile goes into the next.
-            try? await Task.sleep(until: nextTime, clock: .continuous)
         }
+    }
+
+    /// Announces what the keyring says now, unless the portal has it; false where it was not taken.
+    private func announce(_ last: inout Set<TokenEntry>?) async -> Bool {
+        let (keyring, portal) = (presence.keyring, presence.place.portal.key)
+        // Read first: what changes meanwhile is another signal.
+        let sequence = await presence.board.view.sequence
+        let epoch = Epoch(unixSeconds: WallClock.seconds())
+        let entries = (try? await Blocking.run { keyring.entries(at: portal, on: epoch) }) ?? []
+        if Task.isCancelled { return true }
+        guard Set(entries) != last else {
+            await presence.board.announced(sequence, at: portal)
+            return true
+        }
+        do {
+            try await link.announce(hidden: entries)
+        } catch {
+            presence.logger.error(
+                "the portal did not take the announcement: the one before stays in force",
+                metadata: ["reason": "\((error as? RemoteError)?.message ?? "\(error)")"])
+            return false
+        }
+        if last == nil { await presence.announced() }
+        last = Set(entries)
+        await presence.board.announced(sequence, at: portal)
+        presence.logger.info("announced, hidden", metadata: ["tokens": "\(entries.count)"])
+        // What changes meanwhile goes into the next one.
+        try? await Task.sleep(for: Self.interval)
+        return true
     }
 }

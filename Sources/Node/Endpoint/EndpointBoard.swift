@@ -35,8 +35,11 @@ actor EndpointBoard {
         return stream
     }
 
-    /// Puts up a new view.
+    /// Puts up a new view; one that is older than the present one is late, and dropped.
+    ///
+    /// Redeemers are seen to side by side, so what one of them has read may arrive behind the next one's.
     func publish(_ view: EndpointView) {
+        guard view.sequence >= self.view.sequence else { return }
         self.view = view
         for reader in readers.values { reader.yield(view) }
     }

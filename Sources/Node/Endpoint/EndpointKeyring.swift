@@ -45,7 +45,9 @@ final class EndpointKeyring: Sendable {
         let sequence = try keyring.sequence()
         _ = try entries.update(from: keyring)
         let friends = try keyring.friends()
-        var access = Dictionary(surroundings.settings.allow.map { ($0, EndpointPolicy.Rights.all) }) { first, _ in first }
+        var access = Dictionary(surroundings.settings.allow.map { ($0, EndpointPolicy.Rights.all) }) {
+            first, _ in first
+        }
         for friend in friends {
             guard let admission = friend.admission else { continue }
             access[friend.key] = EndpointPolicy.Rights(admission.services)

@@ -104,7 +104,8 @@ struct PortalPresence: Sendable {
     /// Whether the portal can do what this endpoint needs; a hidden one needs a portal that knows tokens.
     private func suits(_ link: NodeLink) async -> Bool {
         guard !place.isOpen else { return true }
-        guard let reply = try? await link.call(["room", "metadata"]) else { return true }  // broken: dial again
+        // A broken connection is dialled again.
+        guard let reply = try? await link.call(["room", "metadata"]) else { return true }
         if case .value(let json) = reply, let features = json["features"]?.array,
             features.contains(.string(PortalCall.hidingFeature))
         {

@@ -17,6 +17,8 @@ public struct Joiner: Sendable {
     /// How often a first visit is tried after the owner's yes: its portals need a moment to learn of the new friend.
     private static let visitTries = 6
     private static let visitPause = Duration.milliseconds(500)
+    /// How long a change in a keyring takes to be announced at most.
+    private static let announcingTime = Duration.milliseconds(1_500)
 
     private let identity: Identity
     private let keyring: Keyring
@@ -75,9 +77,7 @@ public struct Joiner: Sendable {
     ) async throws {
         let connection: PeerConnection
         do {
-            let route = try Directory.route(to: endpoint.publicKey, through: portals, as: invite)
-            let caller = Caller(identity: invite, outerKey: .fresh, network: network)
-            connection = try await caller.connect(route, on: eventLoop)
+            connection = try await call(endpoint, with: invite, through: portals, on: eventLoop)
         } catch {
             throw JoinFailure.unreachable(HopFailure(error))
         }
@@ -96,12 +96,30 @@ public struct Joiner: Sendable {
         throw failure
     }
 
+    /// Calls the owner's node under the invite's key.
+    ///
+    /// An invite that was made a moment ago is on its way to the portals, which take one announcement per second.
+    private func call(
+        _ endpoint: EndpointKey, with invite: Identity, through portals: [InvitePortal],
+        on eventLoop: any EventLoop
+    ) async throws -> PeerConnection {
+        let route = try Directory.route(to: endpoint.publicKey, through: portals, as: invite)
+        let caller = Caller(identity: invite, outerKey: .fresh, network: network)
+        do {
+            return try await caller.connect(route, on: eventLoop)
+        } catch HopFailure.friendAbsent {
+            try await Task.sleep(for: Self.announcingTime)
+            return try await caller.connect(route, on: eventLoop)
+        }
+    }
+
     private func argument(for endpoint: EndpointKey, invite: Identity) throws -> JSONValue {
         let signature = try RedeemMessage.signature(
             of: identity, endpoint: endpoint, invite: InviteKey(invite.publicKey))
         let digits = TextEncoding.base64.encode(signature.bytes.storage.span)
         return [
-            "feed": .string(identity.publicKey.id), "signature": .string(String(decoding: digits, as: UTF8.self)),
+            "feed": .string(identity.publicKey.id),
+            "signature": .string(String(decoding: digits, as: UTF8.self)),
         ]
     }
 

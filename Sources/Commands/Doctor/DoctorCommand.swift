@@ -1,0 +1,98 @@
+internal import ArgumentParser
+internal import Keyring
+internal import MuxRPC
+internal import NIOCore
+internal import NIOPosix
+internal import Node
+internal import Synchronization
+
+/// `cway doctor`: every hop that a node depends on.
+struct DoctorCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Look at every hop that this node, or the way to a friend, depends on.",
+        discussion: """
+            Looks at the keyring, dials each portal of this node, compares clocks, and asks each portal for this node \
+            itself, to see that its announcement stands. With a friend's name, goes the way to that friend through \
+            every portal that is known, up to the services and the grant. Each hop is printed with what was found \
+            and, where something is wrong, with what to do about it. Nothing is changed but a friend's newer grant.
+
+            With --json, one object per line: {"hop", "verdict", "words", "remedy"}; the verdict is good, odd or bad.
+
+            EXAMPLES
+              cway doctor
+              cway doctor home
+              cway doctor --json | jq -r 'select(.verdict == "bad") | .hop'
+
+            Ends with 24 when something does not work.
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+
+    @Argument(help: ArgumentHelp("A friend's name or id.", valueName: "friend"))
+    private var friend: String?
+
+    @Flag(name: .long, help: "Print JSON, one finding per line.") private var json = false
+
+    func run() async throws {
+        let opened = try options.open()
+        let friend = try friend.map { try FriendReference.friend($0, in: opened) }
+        let (settings, logger) = try await options.common.settings(
+            in: opened.home, flags: options.common.flags)
+        let (surroundings, json) = (Surroundings.current, json)
+        let isSick = Mutex(false)
+        let doctor = Doctor(
+            identity: opened.identity, keyring: opened.keyring, settings: settings,
+            servingProcess: try servingProcess(opened), logger: logger
+        ) { finding in
+            if finding.verdict == .bad { isSick.withLock { $0 = true } }
+            try surroundings.print(json ? finding.json.description : finding.line)
+        }
+        try await Interruption.run {
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            if let friend {
+                try await doctor.examine(friend, on: group.next())
+            } else {
+                try await doctor.examineNode(on: group.next())
+            }
+            try? await group.shutdownGracefully()
+        }
+        guard !isSick.withLock(\.self) else {
+            throw CommandFailure(.unhealthy, "something does not work: see what is marked ✗")
+        }
+    }
+
+    /// The process that serves from the keyring just now.
+    private func servingProcess(_ opened: OpenedKeyring) throws(CommandFailure) -> Int? {
+        do throws(KeyringError) {
+            // Had for a moment, it shows that nobody else has it.
+            _ = try ServingLock(folder: opened.home.path)
+            return nil
+        } catch {
+            guard case .alreadyServing(let process) = error else { throw CommandFailure(error) }
+            return process ?? 0
+        }
+    }
+}
+
+extension Finding {
+    /// For people: a mark, the hop, what was found, what to do.
+    fileprivate var line: String {
+        let mark =
+            switch verdict {
+            case .good: "✓"
+            case .odd: "!"
+            case .bad: "✗"
+            }
+        let words = "\(mark) \(hop): \(words)".printableLine
+        return remedy.map { "\(words)\n    → \($0)" } ?? words
+    }
+
+    /// For scripts.
+    fileprivate var json: JSONValue {
+        [
+            "hop": .string(hop), "verdict": .string(verdict.rawValue), "words": .string(words),
+            "remedy": remedy.map { .string($0) } ?? .null,
+        ]
+    }
+}

@@ -1,0 +1,110 @@
+import Blinding
+import Commands
+import Foundation
+import Multiserver
+import Sodium
+import Testing
+
+@Suite("cway join, and what friends do then")
+struct JoinCommandTests {
+    @Test("redeems, calls by every name, and is out when removed", .timeLimit(.minutes(2)))
+    func story() async throws {
+        try await OwnedNetwork.run { network in
+            let (owner, friend, stranger) = (network.owner, TestedHome(), TestedHome())
+            let code = try await owner.invite("--label", "anna", "--service", "web")
+            let joined = await friend.join("-", "--name", "home", input: [" \(code)\r"])
+            #expect(joined.ended(.success) && joined.output == "home\n", "\(joined)")
+            #expect(joined.complaints.contains("cway connect home"))
+            let late = await stranger.run("join", code)
+            #expect(late.ended(.inviteRefused) && late.complaints.contains("used up"), "\(late)")
+            #expect(await stranger.run("friend", "list", "--json").output == "[]\n")
+
+            let id = await owner.id()
+            let sealed = try #require(await owner.run("address").lines.first)
+            let caller = "{\"id\":\"\(await friend.id())\"}\n"
+            for name in ["home", id, sealed] {
+                #expect(await friend.run("call", name, "whoami").output == caller, "\(name)")
+            }
+            #expect(await friend.run("resolve", sealed).output == "\(network.portal) \(id)\n")
+            #expect(await stranger.run("call", sealed, "whoami").ended(.notForThisKeyring))
+            let seen = try await owner.run("friend", "show", "anna", "--json").object
+            #expect(seen["lastSeen"] is String)
+
+            let lines = await friend.run("connect", sealed, "web", "--ssh-config", "--identify").output
+            #expect(lines.contains("Host web-at-home\n") && lines.contains("'home' 'web' '--stdio'"))
+            #expect(lines.contains("'--identify'") && !lines.contains(".circle1"))
+
+            #expect(await owner.run("friend", "remove", "anna").ended(.success))
+            let out = await friend.callUntilRefused("home")
+            #expect(out.ended(.targetAbsent), "\(out)")
+        }
+    }
+
+    @Test("is told why an invite is refused", .timeLimit(.minutes(2)))
+    func refusals() async throws {
+        try await OwnedNetwork.run { network in
+            let (owner, friend) = (network.owner, TestedHome())
+            let code = try await owner.invite("--label", "anna")
+            #expect(await owner.run("invite", "revoke", "anna").ended(.success))
+            let run = await friend.join(code)
+            #expect(run.ended(.inviteRefused) && run.complaints.contains("revoked"), "\(run)")
+            let own = await owner.run("join", try await owner.invite())
+            #expect(own.ended(.usage), "\(own)")
+        }
+    }
+
+    @Test("tells an unreachable portal from a typing error, before or after dialling")
+    func unreachable() async throws {
+        let (owner, friend) = (TestedHome(), TestedHome())
+        _ = await owner.run(
+            "portals", "add", "net:127.0.0.1:1~shs:51w4nYL0k7mRzVRxdsc0eFZCIYRa2xgzKDKNcmVXTJ8=")
+        let code = try await owner.invite()
+        let run = await friend.run("join", code, "--name", "home")
+        #expect(run.ended(.portalUnreachable) && run.complaints.contains("again"), "\(run)")
+        let pending = try await friend.run("friend", "show", "home", "--json").object
+        #expect((pending["reach"] as? [String: Any])?["pending"] as? Bool == true)
+        for text in ["\(code)A", String(code.dropLast()), "cway-invite-1.", "hello", "-", "host:1:@x~y"] {
+            let typo = await TestedHome().run("join", text)
+            #expect(
+                typo.ended(.usage) && typo.output.isEmpty && typo.complaints.hasPrefix("cway: "), "\(typo)")
+        }
+        #expect(await friend.run("join", code, "--identify", "--real-id").ended(.usage))
+    }
+
+    @Test("warns of an invite that is over by this clock, and tries all the same")
+    func expired() async throws {
+        let portal = try InvitePortal(
+            key: PortalKey(try Identity.random().publicKey), host: "127.0.0.1", port: 1, isOpen: false)
+        let code = try InviteCode(
+            endpoint: EndpointKey(try Identity.random().publicKey), seed: try .random(), expiry: 1_000_000,
+            portals: [portal])
+        let text = String(decoding: code.encoded(), as: UTF8.self)
+        let run = await TestedHome().run("join", text)
+        #expect(run.ended(.portalUnreachable) && run.complaints.contains("1970-01-12T13:46:40Z"), "\(run)")
+    }
+}
+
+extension TestedHome {
+    /// Joins, again while the owner's node is not announced for the invite: it follows its keyring within a second.
+    fileprivate func join(_ arguments: String..., input: [String] = []) async -> CommandRun {
+        await repeated(while: .targetAbsent) {
+            await CommandRun(["join", "--home", path] + arguments, input: input)
+        }
+    }
+
+    /// Calls until it fails, which takes as long.
+    fileprivate func callUntilRefused(_ name: String) async -> CommandRun {
+        await repeated(while: .success) { await run("call", name, "whoami") }
+    }
+
+    private func repeated(
+        while status: Commands.ExitStatus, _ body: () async -> CommandRun
+    ) async -> CommandRun {
+        var last = await body()
+        for _ in 0..<100 where last.ended(status) {
+            try? await Task.sleep(for: .milliseconds(50))
+            last = await body()
+        }
+        return last
+    }
+}

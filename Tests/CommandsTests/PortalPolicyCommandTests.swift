@@ -1,0 +1,69 @@
+import Commands
+import Foundation
+import Multiserver
+import Testing
+
+@Suite("cway portal policy, members, deny and invite")
+struct PortalPolicyCommandTests {
+    private static let id = "@\(Data(repeating: 9, count: 32).base64EncodedString()).ed25519"
+
+    private let home = TestedHome()
+
+    @Test("the policy is printed, and changed by what is named")
+    func policy() async throws {
+        #expect(
+            await home.run("portal", "policy").lines == [
+                "announce  everyone", "call      everyone", "members   0",
+            ])
+        let run = await home.run("portal", "policy", "--announce", "members", "--json")
+        let policy = try run.object
+        #expect(Set(policy.keys) == ["announce", "call", "members", "denied"])
+        #expect(policy["announce"] as? String == "members" && policy["call"] as? String == "everyone")
+        #expect(try await home.run("portal", "policy", "--json").object["announce"] as? String == "members")
+        #expect(await home.run("portal", "policy", "--call", "nobody").ended(.usage))
+    }
+
+    @Test("members come and go by id")
+    func members() async throws {
+        #expect(await home.run("portal", "members", "list", "--json").output == "[]\n")
+        #expect(await home.run("portal", "members", "add", Self.id, "--label", "server").ended(.success))
+        let member = try #require(try await home.run("portal", "members", "list", "--json").list.first)
+        #expect(Set(member.keys) == ["id", "label", "since", "invite"])
+        #expect(member["id"] as? String == Self.id && member["invite"] is NSNull)
+        #expect(await home.run("portal", "members").lines.count == 2)
+        #expect(await home.run("portal", "members", "remove", Self.id).ended(.success))
+        #expect(await home.run("portal", "members", "remove", Self.id).ended(.notFound))
+        #expect(await home.run("portal", "members", "add", "me").ended(.usage))
+    }
+
+    @Test("whoever is denied stands in the policy until allowed again")
+    func denial() async throws {
+        #expect(await home.run("portal", "deny", Self.id).ended(.success))
+        #expect(try await home.run("portal", "policy", "--json").object["denied"] as? [String] == [Self.id])
+        #expect(await home.run("portal", "allow", Self.id).ended(.success))
+        #expect(await home.run("portal", "allow", Self.id).ended(.notFound))
+    }
+
+    @Test("an invite is a code that ssb clients know, and is listed without it")
+    func invites() async throws {
+        #expect(await home.run("portal", "invite").ended(.usage))
+        let run = await home.run(
+            "portal", "invite", "--label", "server", "--uses", "2", "--public-host", "portal.example.org:8008"
+        )
+        #expect(run.ended(.success) && run.lines.count == 1)
+        let invite = try PortalInvite(run.lines[0])
+        #expect(invite.portal.net.host == "portal.example.org")
+        #expect(invite.portal.key.id == (await home.id()))
+        let listed = try #require(try await home.run("portal", "invites", "list", "--json").list.first)
+        #expect(
+            Set(listed.keys) == ["id", "label", "state", "uses", "usesLeft", "created", "expires", "closed"])
+        #expect(await home.run("portal", "invites", "revoke", "server").output.hasPrefix("revoked"))
+        #expect(await home.run("portal", "invites").output.contains("revoked"))
+    }
+
+    @Test("still runs a portal without a subcommand")
+    func run() async {
+        let run = await home.run("portal")
+        #expect(run.ended(.usage) && run.complaints.contains("--listen"))
+    }
+}

@@ -1,0 +1,86 @@
+import Foundation
+
+/// The process `KeyringChild`: a line in, a line out.
+final class Child {
+    /// How it ended.
+    enum End: Error, Equatable {
+        case code(Int32)
+        case signal(Int32)
+    }
+
+    private let process = Process()
+    private let input = Pipe()
+    private let output = Pipe()
+    private var unread = Data()
+
+    init() throws {
+        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+            .deletingLastPathComponent().appendingPathComponent("KeyringChild")
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+    }
+
+    deinit {
+        try? input.fileHandleForWriting.close()
+        if process.isRunning { process.terminate() }
+    }
+
+    /// Tells it something.
+    func tell(_ line: String) throws {
+        try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8))
+    }
+
+    /// Its answer.
+    ///
+    /// - Throws: ``End`` when it ended instead.
+    func ask(_ line: String) throws -> String {
+        try tell(line)
+        return try answer()
+    }
+
+    /// The next line.
+    func answer() throws -> String {
+        while true {
+            if let line = takeLine() { return line }
+            let arrived = output.fileHandleForReading.availableData
+            guard !arrived.isEmpty else { throw end() }
+            unread += arrived
+        }
+    }
+
+    /// Its answer; `nil` when it was killed on the way.
+    func askUntilKilled(_ line: String) throws -> String? {
+        do {
+            return try ask(line)
+        } catch End.signal(SIGKILL) {
+            return nil
+        }
+    }
+
+    /// Kills it without a chance to do anything about it, and takes the lines that it said until then.
+    func kill() -> [String] {
+        Foundation.kill(process.processIdentifier, SIGKILL)
+        while true {
+            let arrived = output.fileHandleForReading.availableData
+            guard !arrived.isEmpty else { break }
+            unread += arrived
+        }
+        process.waitUntilExit()
+        var lines: [String] = []
+        while let line = takeLine() { lines.append(line) }
+        return lines
+    }
+
+    private func end() -> End {
+        process.waitUntilExit()
+        let status = process.terminationStatus
+        return process.terminationReason == .uncaughtSignal ? .signal(status) : .code(status)
+    }
+
+    private func takeLine() -> String? {
+        guard let end = unread.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+        defer { unread = Data(unread[(end + 1)...]) }
+        return String(decoding: unread[..<end], as: UTF8.self)
+    }
+}
