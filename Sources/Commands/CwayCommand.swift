@@ -25,6 +25,7 @@ public struct CwayCommand: AsyncParsableCommand {
               cway connect home web --listen localhost:8080
               cway friend remove laptop                    when it was stolen
               cway address                                 an address that friends alone can resolve
+              cway doctor                                  each hop with its result, and what to do
               cway help connect                            explain a command
 
             EXIT CODES
@@ -33,9 +34,8 @@ public struct CwayCommand: AsyncParsableCommand {
         subcommands: [
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
-            AddressCommand.self,
-            ResolveCommand.self, KeyringCommand.self, DoctorCommand.self, PortalCommand.self, DemoCommand.self,
-            ConformanceCommand.self,
+            AddressCommand.self, ResolveCommand.self, KeyringCommand.self, DoctorCommand.self,
+            PortalCommand.self, DemoCommand.self, ConformanceCommand.self,
         ])
 
     /// Made by ArgumentParser.

@@ -44,7 +44,8 @@ struct SecretBoxTests {
 
     @Test("seals a key as it does its bytes, and opens it again")
     func keys() throws {
-        let (key, nonce) = (try key.secret(), try nonce.fixed() as Nonce)
+        let key = try key.secret()
+        let nonce: Nonce = try nonce.fixed()
         let bytes = Array(message.bytes.prefix(32))
         let secret = try SecretKey(copying: bytes.span)
         let box = SecretBox.seal(secret, key: key, nonce: nonce)

@@ -85,7 +85,7 @@ struct KeyringFile: ~Copyable {
         guard fdatasync(number) == 0 else { throw Self.failure(path, "fdatasync") }
     }
 
-    /// Takes the file for this process alone, until it is closed.
+    /// Takes the file for this process alone, until ``unlock()`` or this process's death.
     ///
     /// - Returns: whether nobody else has it.
     func lock() throws(KeyringError) -> Bool {
@@ -93,6 +93,12 @@ struct KeyringFile: ~Copyable {
         guard errno == EWOULDBLOCK else { throw Self.failure(path, "flock") }
         return false
     }
+
+    /// Gives the file back.
+    ///
+    /// Closing it is not enough: a program that this process starts has a copy of the descriptor, and with it the
+    /// lock, for the moment between `fork` and `exec`.
+    func unlock() { _ = flock(number, LOCK_UN) }
 
     /// Cuts it off.
     func truncate() throws(KeyringError) {

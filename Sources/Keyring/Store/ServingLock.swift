@@ -19,6 +19,8 @@ public struct ServingLock: ~Copyable {
         self.file = file
     }
 
+    deinit { file.unlock() }
+
     private static func holder(_ bytes: [UInt8]) -> Int? {
         String(validating: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self).flatMap { Int($0) }
     }
