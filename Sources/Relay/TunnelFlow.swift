@@ -8,11 +8,10 @@ internal import Synchronization
 /// pauses is resumed exactly once. One short lock per batch, not per packet: atomics would leave a gap between
 /// the number of bytes and the wish to be resumed.
 public final class TunnelFlow: Sendable {
-    /// The most that may be queued before the sender pauses, in bytes: 5 MiB.
+    /// The most that may be queued before the sender pauses, in bytes: 4 MiB, and a sixteenth for what frames it.
     ///
-    /// All that a session with credit has under way, 4.5 MiB, and 3 % for frames around it: who keeps the rules of
-    /// credit is not paused.
-    public static let limitByteCount = 5 << 20
+    /// A session with credit has 4 MiB under way, and 2 % around it: who keeps the rules of credit is not paused.
+    public static let limitByteCount = 17 << 18
 
     /// What became of bytes that were added.
     public enum Admission: Equatable, Sendable {

@@ -5,13 +5,11 @@ public enum Credit {
     /// What both sides may send before the other has said anything.
     public static let initialByteCount = 262_144
     /// The most that one packet may allow, that may be outstanding, and that a window grows to.
-    ///
     public static let maximumByteCount = 4_194_304
     /// The most that a sender keeps sent and not yet granted back, over all streams of one session.
     ///
-    /// One stream alone gets eight ninths of it, a full window; the rest stays for the next. With what surrounds it in
-    /// a portal's queue it is less than a portal holds for one tunnel and direction, so nobody's reader stops others.
-    public static let sessionByteCount = 4_718_592
+    /// With what frames it, it is less than a portal holds for one tunnel and direction.
+    public static let sessionByteCount = 4_194_304
     /// The most that a receiver holds for readers that do not read, over all streams of one session.
     ///
     /// Four times what a sender that keeps the rules has under way; the stream that goes beyond is ended.

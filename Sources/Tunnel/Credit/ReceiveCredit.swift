@@ -15,9 +15,9 @@ package struct ReceiveCredit {
 
     /// How much goes back at a time.
     ///
-    /// What is kept back is missing on a long line, so it is a sixteenth of the window; but a grant costs a packet on
-    /// every hop, so it is 64 KiB at least.
-    private var stepByteCount: Int { max(64 << 10, window / 16) }
+    /// What is kept back is missing on a long line, so it is a thirty-second of the window; but a grant costs a
+    /// packet on every hop, so it is 64 KiB at least.
+    private var stepByteCount: Int { max(64 << 10, window / 32) }
 
     package mutating func receive(_ byteCount: Int) throws(CreditError) {
         guard byteCount <= outstanding else { throw .exceeded }

@@ -13,7 +13,7 @@ struct CreditTests {
         #expect(SendCredit().unreturned == 0)
     }
 
-    @Test("is granted back 64 KiB or a sixteenth of the window at a time, for what was drained")
+    @Test("is granted back 64 KiB or a thirty-second of the window at a time, for what was drained")
     func grants() throws {
         var receiver = ReceiveCredit()
         try receiver.receive(262_144)
@@ -42,7 +42,7 @@ struct CreditTests {
             try receiver.receive(65_536)
             largest = max(largest, receiver.drain(65_536).max() ?? 0)
         }
-        #expect(largest == 262_144)
+        #expect(largest == 131_072)
     }
 
     @Test("returns drained bytes in no grant that would double the sender's window")
@@ -68,7 +68,7 @@ struct CreditTests {
             #expect(sender.available <= 4_194_304)
         }
         #expect(sender.available + sender.unreturned == 4_194_304)
-        #expect(sender.unreturned < 4_194_304 / 16)
+        #expect(sender.unreturned < 4_194_304 / 32)
     }
 
     @Test("refuses grants that are none", arguments: [0, -1, 4_194_305, Int.max, Int.min])
@@ -89,12 +89,12 @@ struct CreditTests {
         try sender.add(1)
     }
 
-    @Test("of a session: one stalled stream has a full window, and leaves a ninth to the others")
+    @Test("of a session: one stalled stream leaves a sixteenth to the others")
     func oneStalled() {
         let (session, stalled) = fill(SessionCredit())
-        #expect(stalled.unreturned == 4_194_304 && session.unreturned == stalled.unreturned)
+        #expect(stalled.unreturned >= 3_932_100 && session.unreturned == stalled.unreturned)
         let (_, next) = fill(session)
-        #expect(next.unreturned > 262_144, "the next gets more than a first window")
+        #expect(next.unreturned > 245_000, "the next gets nearly a first window")
     }
 
     @Test("of a session: every stalled stream leaves a part to the next")
@@ -111,7 +111,7 @@ struct CreditTests {
     @Test("of a session: what is drained is kept back until it could stop somebody")
     func sessionReceipts() throws {
         var receipts = SessionReceipts()
-        var streams = [ReceiveCredit](repeating: ReceiveCredit(), count: 25)
+        var streams = [ReceiveCredit](repeating: ReceiveCredit(), count: 22)
         for index in streams.indices {
             #expect(!receipts.isGrantDue)
             let before = streams[index]
@@ -119,7 +119,7 @@ struct CreditTests {
             #expect(streams[index].drain(65_535).isEmpty)
             receipts.change(from: before, to: streams[index])
         }
-        #expect(receipts.ungranted == 25 * 65_535 && receipts.isGrantDue)
+        #expect(receipts.ungranted == 22 * 65_535 && receipts.isGrantDue)
         for index in streams.indices {
             let before = streams[index]
             #expect(streams[index].grantBack() == [65_535])
