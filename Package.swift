@@ -112,8 +112,8 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 // The built executable too: the suites start it.
-                "BoxStream", "CSodium", "CountingAllocator", "Multiserver", "MuxRPC", "SecretHandshake",
-                "Sodium", "Transport", "Tunnel", "cway",
+                "Blinding", "BoxStream", "CSodium", "CountingAllocator", "Keyring", "Multiserver", "MuxRPC",
+                "SecretHandshake", "Sodium", "Transport", "Tunnel", "cway",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),

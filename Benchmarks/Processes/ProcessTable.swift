@@ -50,6 +50,9 @@ struct ProcessTable {
 
     // MARK: What processes use
 
+    /// What of this process is in memory now, in bytes.
+    static var ownByteCount: Int { 1024 * number("VmRSS:", in: "/proc/self/status") }
+
     /// What a group of processes has used since each of them began.
     struct Usage {
         /// On all cores, in user mode and in the kernel.

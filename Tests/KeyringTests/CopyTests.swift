@@ -170,7 +170,7 @@ struct CopyTests {
 
     @Test("nobody restores under a process that serves, and one process serves at a time")
     func serving() throws {
-        let child = try Child()
+        let child = try Child("KeyringChild")
         #expect(try child.ask(tested.line("serve")) == "serving")
         let error = #expect(throws: KeyringError.self) { _ = try ServingLock(folder: tested.folder) }
         guard case .alreadyServing(let pid?) = error else {
@@ -179,7 +179,7 @@ struct CopyTests {
         }
         #expect(pid > 0)
         #expect(throws: KeyringError.alreadyServing(pid: pid)) { _ = try restore(nil) }
-        _ = child.kill()
+        child.kill()
         // Its death gave the lock back.
         let lock = try ServingLock(folder: tested.folder)
         #expect(throws: KeyringError.self) { _ = try ServingLock(folder: tested.folder) }

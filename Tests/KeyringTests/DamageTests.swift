@@ -17,7 +17,7 @@ struct DamageTests {
 
     init() throws {
         tested = try TestedKeyring()
-        child = try Child()
+        child = try Child("KeyringChild")
         do {
             let keyring = try tested.open()
             for number in 2..<40 {

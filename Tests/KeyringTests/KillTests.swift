@@ -65,13 +65,13 @@ struct KillTests {
         // An advance is made again by the opening that looks at it.
         let before = try state(of: unchanged, at: Self.now)
         let changed = try TestedKeyring(copying: tested)
-        let said = try Child().ask(changed.line(task.name, more, now: time))
+        let said = try Child("KeyringChild").ask(changed.line(task.name, more, now: time))
         #expect(!said.hasPrefix("refused") && !said.hasPrefix("unknown"), "\(said)")
         let after = try state(of: changed, at: time)
 
         for point in CommitPoint.allCases {
             let victim = try TestedKeyring(copying: tested)
-            let answer = try Child().askUntilKilled(
+            let answer = try Child("KeyringChild").askUntilKilled(
                 victim.line(task.name, more, point: point.rawValue, now: time))
             let isReached = task.rotates || point == .prepared || point == .committed
             #expect((answer == nil) == isReached, "\(point)")
@@ -94,7 +94,8 @@ struct KillTests {
     func birth() throws {
         for point in CommitPoint.allCases {
             let victim = try TestedKeyring(owner: 9)
-            #expect(try Child().askUntilKilled(victim.line("make", point: point.rawValue)) == nil)
+            let child = try Child("KeyringChild")
+            #expect(try child.askUntilKilled(victim.line("make", point: point.rawValue)) == nil)
             let keyring = try victim.open()
             #expect(try keyring.friends().isEmpty && keyring.entryCount(victim.owner) == 16)
             #expect(try usedSlots(of: victim) == 1)
@@ -103,7 +104,7 @@ struct KillTests {
 
     @Test("a reader always finds the key of what it sees, while another process changes both")
     func readers() throws {
-        let child = try Child()
+        let child = try Child("KeyringChild")
         try child.tell(tested.line("churn", "1000"))
         let keyring = try tested.open(trustsClock: true)
         let resolver = Resolver()
@@ -114,7 +115,7 @@ struct KillTests {
             #expect(try keyring.pendingInvite(of: endpointKey(5)) != nil)
             try resolver.rebuild(from: keyring, now: Self.now)
         }
-        _ = child.kill()
+        child.kill()
         #expect(try keyring.friends().count > 3)
     }
 
@@ -123,7 +124,7 @@ struct KillTests {
         var random = SeededRandom(seed: 5)
         var model = Model(time: Self.now)
         for _ in 0..<100 {
-            let child = try Child()
+            let child = try Child("KeyringChild")
             try child.tell(tested.line("churn", "\(model.next)", now: model.time))
             for _ in 0..<Int.random(in: 1...9, using: &random) { model.accept(try child.answer()) }
             for line in child.kill() { model.accept(line) }

@@ -14,7 +14,7 @@ struct DamageTests {
 
     init() throws {
         store = try TestedStore()
-        child = try Child()
+        child = try Child("LMDBChild")
         try Self.fill(store)
         healthy = try store.read()
         contents = try child.ask("dump \(store.path)")

@@ -12,7 +12,7 @@ struct ProcessTests {
     @Test("each sees what the other commits")
     func twoProcesses() throws {
         let environment = try store.open()
-        let child = try Child()
+        let child = try Child("LMDBChild")
         for number in 0..<5 {
             #expect(try child.ask("put \(store.path) key\(number) value\(number)") == "done")
             try environment.put([Entry("own\(number)", "x")])
@@ -27,11 +27,11 @@ struct ProcessTests {
         var random = SeededRandom(seed: 9)
         var acknowledged = 0
         for _ in 0..<20 {
-            let child = try Child()
+            let child = try Child("LMDBChild")
             try child.tell("commit \(store.path) \(acknowledged)")
             let more = acknowledged + Int.random(in: 1...40, using: &random)
             while acknowledged < more { acknowledged = try #require(Int(try child.answer())) + 1 }
-            let last = try child.kill().last.flatMap { Int($0) }
+            let last = child.kill().last.flatMap { Int($0) }
             acknowledged = max(acknowledged, (last ?? 0) + 1)
 
             let entries = try store.open(absence: .fails).entries()
@@ -46,7 +46,7 @@ struct ProcessTests {
     @Test("a copy or a walk made while another process writes is one state, whole")
     func copyWhileWriting() throws {
         let environment = try store.open()
-        let child = try Child()
+        let child = try Child("LMDBChild")
         try child.tell("commit \(store.path) 0")
         for number in 0..<10 {
             _ = try child.answer()
@@ -57,14 +57,14 @@ struct ProcessTests {
             #expect(!entries.isEmpty && entries.count <= report.tables["records"] ?? 0)
             #expect(entries.indices.allSatisfy { entries[$0].value.payload.count == 50 + $0 % 5000 })
         }
-        _ = try child.kill()
+        child.kill()
     }
 
     @Test("one store comes of two processes that make it at once")
     func bornTwice() throws {
         for _ in 0..<10 {
             let store = try TestedStore()
-            let children = try [Child(), Child()]
+            let children = try [Child("LMDBChild"), Child("LMDBChild")]
             for (number, child) in children.enumerated() {
                 try child.tell("put \(store.path) key\(number) x")
             }

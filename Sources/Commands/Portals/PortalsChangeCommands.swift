@@ -34,7 +34,8 @@ struct PortalsOpenCommand: AsyncParsableCommand {
         abstract: "Announce this node at a portal under its real id.",
         discussion: """
             For portals of other programs, which know no tokens. The portal, and whoever asks it, then learns that \
-            this node is there. Other portals are not touched.
+            this node is there. Other portals are not touched. Friends who know this portal as one where the node is \
+            hidden reach it at another of its portals only, and learn of the change there.
 
             EXAMPLES
               cway portals open portal.example.org:8008
@@ -52,7 +53,8 @@ struct PortalsHideCommand: AsyncParsableCommand {
         commandName: "hide",
         abstract: "Announce this node at a portal under a pseudonym, for friends alone.",
         discussion: """
-            What the portal has learnt while this node was open there, it may remember.
+            What the portal has learnt while this node was open there, it may remember. Friends learn of the change \
+            when they reach the node at another of its portals.
 
             EXAMPLES
               cway portals hide portal.example.org:8008

@@ -24,7 +24,7 @@ public final class Resolver: Sendable {
 
     /// Computes the index of the day; until it is ready, the former one answers.
     ///
-    /// It takes about a second for a million addresses, and has no place on an event loop.
+    /// It takes about two seconds for a million addresses, and has no place on an event loop.
     public func rebuild(from keyring: Keyring, now: UInt64) throws(KeyringError) {
         let next = try AddressIndex(keyring: keyring, epoch: Epoch(unixSeconds: now))
         index.withLock { $0 = next }

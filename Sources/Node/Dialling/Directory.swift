@@ -43,11 +43,10 @@ public struct Directory: Sendable {
         case .peer(let peer):
             return .peer(peer)
         case .tunnel(let tunnel):
+            let way = try way(to: tunnel.target, at: tunnel.portal)
             // An address that names its portal does not make a hidden friend's node one that is asked for by its id.
-            if let way = try way(to: tunnel.target, at: tunnel.portal), !way.isOpen {
-                return .friend(tunnel.target, at: tunnel.portal)
-            }
-            return .announced(tunnel, through: try place(of: tunnel.portal))
+            if let way, !way.isOpen { return .friend(tunnel.target, at: tunnel.portal) }
+            return .announced(tunnel, through: try place(of: tunnel.portal, or: way))
         case .blinded(let blinded):
             guard let keyring else { throw DestinationError.noKeyring }
             guard let found = try keyring.resolve(blinded, now: WallClock.seconds()) else {
@@ -69,12 +68,14 @@ public struct Directory: Sendable {
     }
 
     /// Where a portal is dialled that an address names by its key only.
-    private func place(of portal: PublicKey) throws -> PeerAddress {
+    private func place(of portal: PublicKey, or way: InvitePortal?) throws -> PeerAddress {
         if let known = portals.first(where: { $0.key == portal }) { return known }
         let announced = try keyring?.portals() ?? []
         if let known = announced.first(where: { $0.portal.key.publicKey == portal }) {
             return try PeerAddress(known.portal)
         }
+        // Last: it is what the friend said, the others are what the owner of this keyring did.
+        if let way { return try PeerAddress(way) }
         throw portals.isEmpty && announced.isEmpty
             ? DestinationError.noPortal : DestinationError.otherPortal(portal)
     }

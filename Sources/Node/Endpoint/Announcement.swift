@@ -70,7 +70,7 @@ struct Announcement: Sendable {
         }
     }
 
-    /// Announces what the keyring says now, unless the portal has it; false where it was not taken.
+    /// Announces what the keyring says now, unless the portal has it; false where it was refused.
     private func announce(_ last: inout Set<TokenEntry>?) async -> Bool {
         let (keyring, portal) = (presence.keyring, presence.place.portal.key)
         // Read first: what changes meanwhile is another signal.
@@ -84,6 +84,9 @@ struct Announcement: Sendable {
         }
         do {
             try await link.announce(hidden: entries)
+        } catch is SessionFailure, MuxRPCError.closed {
+            // There is nothing to repeat: the presence sees the connection's end, and dials again.
+            return true
         } catch {
             presence.logger.error(
                 "the portal did not take the announcement: the one before stays in force",

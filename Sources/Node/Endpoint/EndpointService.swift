@@ -68,14 +68,10 @@ public struct EndpointService: Service {
     /// Puts up a new view after each change of the keyring, until the task is cancelled.
     private func watch(_ keyring: EndpointKeyring, _ board: EndpointBoard) async {
         guard let store = keyring.keyring else { return }
-        await KeyringWatch(keyring: store, logger: logger) { [logger] in
+        await KeyringWatch(keyring: store, logger: logger) {
             let last = await board.view.sequence
-            do {
-                let view = try await Blocking.run { try keyring.view(unlessAt: last) }
-                if let view { await board.publish(view) }
-            } catch {
-                logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
-            }
+            let view = try await Blocking.run { try keyring.view(unlessAt: last) }
+            if let view { await board.publish(view) }
         }.run()
     }
 

@@ -7,13 +7,16 @@ struct KeyringWatch: Sendable {
     /// How often to look at the number of the keyring's state, which stands in memory that all processes share: this
     /// reads no disk and makes no system call.
     private static let interval = Duration.milliseconds(200)
+    /// How long to wait before a state is read again that could not be read.
+    private static let failureTime = Duration.seconds(1)
     /// How often invites are looked through for those that have expired.
     private static let tidyTime = Duration.seconds(600)
 
     let keyring: Keyring
     let logger: Logger
-    /// Told of each state that is new, or may be.
-    let changed: @Sendable () async -> Void
+    /// Told of each state that is new, or may be; again after a while when it throws, so that nobody who was removed
+    /// stays because a read failed once.
+    let changed: @Sendable () async throws -> Void
 
     /// Watches until the task is cancelled.
     func run() async {
@@ -27,11 +30,17 @@ struct KeyringWatch: Sendable {
                 await tidy()
             }
             let number = keyring.stateNumber
+            var pause = Self.interval
             if number != seen {
-                seen = number
-                await changed()
+                do {
+                    try await changed()
+                    seen = number
+                } catch {
+                    logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
+                    pause = Self.failureTime
+                }
             }
-            try? await Task.sleep(for: Self.interval)
+            try? await Task.sleep(for: pause)
         }
     }
 

@@ -40,11 +40,7 @@ struct PortalKeyring: Sendable {
     /// Gives the portal each new policy, until the task is cancelled.
     func watch(for portal: Portal) async {
         await KeyringWatch(keyring: keyring, logger: logger) {
-            do {
-                portal.update(try await Blocking.run { try policy() })
-            } catch {
-                logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
-            }
+            portal.update(try await Blocking.run { try policy() })
         }.run()
     }
 }

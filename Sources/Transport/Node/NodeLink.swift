@@ -216,9 +216,19 @@ public final class NodeLink: Sendable {
             }
             return words(for: first.error)
         }
-        if let error = error as? IOError { return "\(error)" }
+        if let error = error as? IOError { return words(forCode: error.errnoCode) ?? "\(error)" }
         if case .some(.connectTimeout) = error as? ChannelError { return "no answer within 10 s" }
         return "\(error)"
+    }
+
+    private static func words(forCode code: CInt) -> String? {
+        switch code {
+        case ECONNREFUSED: "nothing listens there"
+        case ECONNRESET: "it cut the connection off"
+        case EHOSTUNREACH, ENETUNREACH: "no way leads there from this machine's network"
+        case ETIMEDOUT: "no answer"
+        default: nil
+        }
     }
 }
 

@@ -235,17 +235,21 @@ final class TunnelTable {
         }
         let hasProof = tunnel.session.secure.handshakeMessageCount >= 2
         holding.remove(stream)
+        // Not when the refusal is due: what is done then delays it, and tells a wrong key from an unwelcome one.
+        noteFailure(failure)
         tunnel.phase = .refusing(
             at: hasProof ? now + NodeConnection.refusalTime : deadline, because: failure)
     }
 
     /// Ends a tunnel without a session, or whose session has failed; the far side learns that it is over and no more.
     private func fail(_ tunnel: NodeTunnel, on stream: StreamID, _ failure: SessionFailure?) {
-        if tunnel.release != nil, !stream.isOurs, let failure {
-            outputs.append(.happened(.handshakeFailed(failure)))
-        }
+        if case .handshake = tunnel.phase, !stream.isOurs { noteFailure(failure) }
         outer.muxrpc.fail(stream, message: NodeErrorText.couldNotConnect(to: tunnel.target))
         drop(stream, failure)
+    }
+
+    private func noteFailure(_ failure: SessionFailure?) {
+        if let failure { outputs.append(.happened(.handshakeFailed(failure))) }
     }
 
     // MARK: Ends

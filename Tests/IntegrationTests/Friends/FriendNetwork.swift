@@ -113,6 +113,23 @@ extension Stage {
 }
 
 extension LocalConnection {
+    /// Dials a forwarded echo service until it echoes, or until it refuses to.
+    ///
+    /// It refuses by a reset, which may already be there when the connection stands.
+    static func dial(_ port: Int, untilEchoed isWanted: Bool) async throws {
+        var echoed = !isWanted
+        while echoed != isWanted {
+            try Task.checkCancellation()
+            guard let connection = try? await dial(port) else {
+                echoed = false
+                continue
+            }
+            try? await connection.send("echo?")
+            echoed = (try? await connection.text(5)) == "echo?"
+            await connection.close()
+        }
+    }
+
     /// Sends a text through an echo service, as the first on this connection, and awaits it.
     func expectEcho(_ text: String) async throws {
         try await send(text)

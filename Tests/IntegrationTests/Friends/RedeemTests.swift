@@ -64,7 +64,8 @@ extension Integration {
                     do {
                         return try await redeemer.redeem(world.code)
                     } catch JoinFailure.notYetReachable {
-                        return try await redeemer.redeem(world.code)  // the portal was slow: the same once more
+                        // The portal was slow: the same once more.
+                        return try await redeemer.redeem(world.code)
                     }
                 }
                 try await world.expectWinners(outcomes)

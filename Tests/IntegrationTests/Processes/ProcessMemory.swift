@@ -33,7 +33,9 @@ struct ProcessMemory {
     }
 
     private func regions() throws -> [Range<UInt64>] {
-        let map = try String(contentsOfFile: "/proc/\(process.id)/maps", encoding: .utf8)
+        // To its end, in many reads: `String(contentsOfFile:)` was seen to stop after the first, a page of the map.
+        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/\(process.id)/maps"))
+        let map = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
         return map.split(separator: "\n").compactMap { line in
             let fields = line.split(separator: " ", maxSplits: 2)
             let bounds = fields[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }

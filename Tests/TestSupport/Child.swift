@@ -1,9 +1,9 @@
 import Foundation
 
-/// The process `LMDBChild`: a line in, a line out.
-final class Child {
+/// A helper process that stands beside the tests: a line in, a line out.
+public final class Child {
     /// How it ended.
-    enum End: Error, Equatable {
+    public enum End: Error, Equatable {
         case code(Int32)
         case signal(Int32)
     }
@@ -13,9 +13,10 @@ final class Child {
     private let output = Pipe()
     private var unread = Data()
 
-    init() throws {
+    /// Starts the executable of that name.
+    public init(_ name: String) throws {
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-            .deletingLastPathComponent().appendingPathComponent("LMDBChild")
+            .deletingLastPathComponent().appendingPathComponent(name)
         process.standardInput = input
         process.standardOutput = output
         try process.run()
@@ -27,20 +28,20 @@ final class Child {
     }
 
     /// Tells it something.
-    func tell(_ line: String) throws {
+    public func tell(_ line: String) throws {
         try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8))
     }
 
     /// Its answer.
     ///
-    /// - Throws: ``End`` when it ended instead; a signal is damage that killed it.
-    func ask(_ line: String) throws -> String {
+    /// - Throws: ``End`` when it ended instead; a signal is what killed it.
+    public func ask(_ line: String) throws -> String {
         try tell(line)
         return try answer()
     }
 
     /// The next line.
-    func answer() throws -> String {
+    public func answer() throws -> String {
         while true {
             if let line = takeLine() { return line }
             let arrived = output.fileHandleForReading.availableData
@@ -49,8 +50,18 @@ final class Child {
         }
     }
 
+    /// Its answer; `nil` when it was killed on the way.
+    public func askUntilKilled(_ line: String) throws -> String? {
+        do {
+            return try ask(line)
+        } catch End.signal(SIGKILL) {
+            return nil
+        }
+    }
+
     /// Kills it without a chance to do anything about it, and takes the lines that it said until then.
-    func kill() throws -> [String] {
+    @discardableResult
+    public func kill() -> [String] {
         Foundation.kill(process.processIdentifier, SIGKILL)
         while true {
             let arrived = output.fileHandleForReading.availableData
