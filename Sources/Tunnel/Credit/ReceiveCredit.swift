@@ -1,3 +1,5 @@
+package import NIOCore
+
 /// How many bytes the other side of one stream may still send, and when to allow more.
 ///
 /// At any time: window = outstanding + undrained + ungranted.
@@ -10,6 +12,7 @@ package struct ReceiveCredit {
     package private(set) var ungranted = 0
     /// Taken by the reader since the window has its present size.
     private var drainedInWindow = 0
+    private var path = PathTime()
 
     package init() {}
 
@@ -19,24 +22,32 @@ package struct ReceiveCredit {
     /// packet on every hop, so it is 64 KiB at least.
     private var stepByteCount: Int { max(64 << 10, window / 32) }
 
-    package mutating func receive(_ byteCount: Int) throws(CreditError) {
+    package mutating func receive(
+        _ byteCount: Int, at now: NIODeadline = .uptimeNanoseconds(0)
+    ) throws(CreditError) {
         guard byteCount <= outstanding else { throw .exceeded }
         outstanding -= byteCount
         undrained += byteCount
+        path.received(byteCount, at: now)
     }
 
     /// The reader has taken bytes; returns the grants to send, in order.
     ///
     /// Once half a window was taken and the reader keeps up, so that little waits for it, the window is doubled too,
-    /// unless the other side has ended: a fixed one of 256 KiB would cap a stream at 2.6 MB/s over 100 ms.
+    /// unless the other side has ended: a fixed one of 256 KiB would cap a stream at 2.6 MB/s over 100 ms. Nor is it
+    /// doubled where what fills the present one waits on the way already: more would only wait longer, and with it
+    /// whatever shares the way.
     package mutating func drain(_ byteCount: Int, hasEnded: Bool = false) -> [Int] {
         precondition(byteCount <= undrained, "a reader takes what came")
         undrained -= byteCount
         ungranted += byteCount
         drainedInWindow += byteCount
         guard ungranted >= stepByteCount else { return [] }
+        path.granted(behind: outstanding)
         let grants = grantBack()
-        guard drainedInWindow >= window / 2, undrained <= window / 4, !hasEnded else { return grants }
+        guard drainedInWindow >= window / 2, undrained <= window / 4, !hasEnded, path.isClear else {
+            return grants
+        }
         return grants + doubleWindow()
     }
 
@@ -54,6 +65,7 @@ package struct ReceiveCredit {
     package mutating func doubleWindow() -> [Int] {
         guard window * 2 <= Credit.maximumByteCount else { return [] }
         let grant = window
+        path.grew(behind: outstanding)
         outstanding += grant
         window *= 2
         drainedInWindow = 0
