@@ -12,8 +12,10 @@ enum ChannelSettings {
     /// makes us hold one read, not several. Four cost the ends of a tunnel a seventh more.
     static let readsPerEvent: UInt = 1
 
-    /// Above 512 KiB the socket takes no more until it has sent three quarters of that.
-    static let writeWatermark = ChannelOptions.Types.WriteBufferWaterMark(low: 128 << 10, high: 512 << 10)
+    /// Above 256 KiB the socket takes no more until it has sent three quarters of that.
+    ///
+    /// What it has taken can be overtaken by nothing, so it is as much as one write brings, and no more.
+    static let writeWatermark = ChannelOptions.Types.WriteBufferWaterMark(low: 64 << 10, high: 256 << 10)
 }
 
 /// Buffers for what is read, as large as the last reads suggest, each let go with its content.
