@@ -199,8 +199,9 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "cway", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport", "Transport",
-                "Tunnel", nioCore,
+                "Blinding", "Keyring", "Multiserver", "MuxRPC", "Node", "SecretHandshake", "SecureSession",
+                "Sodium", "TestSupport", "Transport", "Tunnel", "cway", nioCore,
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
 

@@ -38,7 +38,9 @@ public final class NodeLink: Sendable {
         services: [String: ServiceTarget] = [:], on eventLoop: any EventLoop,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {
-        let link: EventLoopFuture<NodeLink> = eventLoop.flatSubmit {
+        var configuration = configuration
+        configuration.proofPace = ThreadPace()
+        let link: EventLoopFuture<NodeLink> = eventLoop.flatSubmit { [configuration] in
             let core = NodeLinkCore(eventLoop: eventLoop, services: services, report: report)
             let bound = NIOLoopBound(core, eventLoop: eventLoop)
             let ended = core.ended.futureResult

@@ -15,6 +15,8 @@ public final class NodeConnection {
     public static let goodbyeTime = TimeAmount.seconds(2)
     /// How long after its proof a peer that came by a token is refused, whatever was wrong: longer than any cause takes.
     public static let refusalTime = TimeAmount.milliseconds(500)
+    /// How long a proof is looked at that is turned down: longer than looking takes, see ``ProofPace``.
+    public static let proofTime = TimeAmount.milliseconds(2)
     /// How many inner handshakes may be unfinished at a time; each costs us two key agreements.
     public static let unfinishedHandshakeLimit = 64
     /// How many of them one token may have.

@@ -31,6 +31,12 @@ final class NodeTunnel {
         phase = .handshake(until: handshakeDeadline)
     }
 
+    /// Whether what comes next is the proof of somebody who has named a token.
+    var awaitsProof: Bool {
+        guard entry != nil, case .handshake = phase else { return false }
+        return session.secure.handshakeMessageCount == 1
+    }
+
     /// When the tunnel is given up, and why; `nil` where a session stands.
     var release: (at: NIODeadline, because: SessionFailure?)? {
         switch phase {

@@ -7,19 +7,19 @@ internal import Sodium
 /// The tunnels of a node's connection: feeds their sessions, sees to what these have to say, lays their bytes
 /// into the outer session.
 final class TunnelTable {
-    private let configuration: NodeConnection.Configuration
+    let configuration: NodeConnection.Configuration
     /// Who is let in; nobody at a node that only dials.
     let house: CurrentPolicy?
     let outputs: NodeOutputs
-    private let outer: SecureSession
+    let outer: SecureSession
     private let held: HeldBytes
     private var tunnels: [StreamID: NodeTunnel] = [:]
     private var streams: [SessionID: StreamID] = [:]
     /// Those that have no session yet, refusals that are held back included.
-    private var unfinished: Set<StreamID> = []
+    var unfinished: Set<StreamID> = []
     private var touched: Set<StreamID> = []
     /// Those that have input which waits until the peer takes more.
-    private var holding: Set<StreamID> = []
+    var holding: Set<StreamID> = []
     private var lastSession: UInt64 = 0
 
     init(
@@ -112,6 +112,8 @@ final class TunnelTable {
     func feed(whileBelow limit: Int, at now: NIODeadline) {
         for stream in touched.union(holding) {
             guard let tunnel = tunnels[stream] else { continue }
+            let pace = tunnel.awaitsProof ? configuration.proofPace : nil
+            let start = pace?.now()
             if tunnel.arrived.readableBytes > 0 {
                 tunnel.session.secure.receive(tunnel.arrived)
                 tunnel.arrived = ByteBuffer()
@@ -120,6 +122,9 @@ final class TunnelTable {
             }
             touched.insert(stream)
             advance(tunnel, on: stream, whileBelow: limit, at: now)
+            if let pace, let start, case .refusing = tunnel.phase {
+                pace.hold(until: start + NodeConnection.proofTime)
+            }
         }
     }
 
@@ -194,64 +199,6 @@ final class TunnelTable {
         return true
     }
 
-    // MARK: Who is let in
-
-    /// Lets in a peer that has proved its key, or does not.
-    ///
-    /// The tunnel is in the table before the policy is looked at, and the policy is looked at again with every call: a
-    /// change of it misses no session.
-    private func decide(
-        about peer: PublicKey, in tunnel: NodeTunnel, on stream: StreamID, at now: NIODeadline
-    ) throws(SecureSessionError) -> Bool {
-        let isOwner = tunnel.entry.map { $0.owner == peer } ?? true
-        guard let house, let standing = house.standing(of: peer), isOwner else {
-            tunnel.session.secure.refuse()
-            outputs.append(.happened(.refused(peer)))
-            refuse(tunnel, on: stream, nil, at: now)
-            return false
-        }
-        tunnel.session.offer(to: standing, in: house)
-        try tunnel.session.secure.accept()
-        outputs.append(.happened(standing == .invite ? .invited(peer) : .accepted(peer)))
-        established(tunnel, on: stream, with: peer)
-        return true
-    }
-
-    private func established(_ tunnel: NodeTunnel, on stream: StreamID, with peer: PublicKey) {
-        tunnel.phase = .open
-        unfinished.remove(stream)
-        outputs.append(.established(tunnel.session.id, peer))
-    }
-
-    /// Refuses a tunnel for which there will be no session, or no more; `nil` where it was our decision.
-    ///
-    /// One that came by a token is refused at a time that says nothing of the cause: so long after the proof, whatever
-    /// was wrong with it, or when the handshake would have been given up.
-    private func refuse(
-        _ tunnel: NodeTunnel, on stream: StreamID, _ failure: SessionFailure?, at now: NIODeadline
-    ) {
-        guard tunnel.entry != nil, case .handshake(let deadline) = tunnel.phase else {
-            return fail(tunnel, on: stream, failure)
-        }
-        let hasProof = tunnel.session.secure.handshakeMessageCount >= 2
-        holding.remove(stream)
-        // Not when the refusal is due: what is done then delays it, and tells a wrong key from an unwelcome one.
-        noteFailure(failure)
-        tunnel.phase = .refusing(
-            at: hasProof ? now + NodeConnection.refusalTime : deadline, because: failure)
-    }
-
-    /// Ends a tunnel without a session, or whose session has failed; the far side learns that it is over and no more.
-    private func fail(_ tunnel: NodeTunnel, on stream: StreamID, _ failure: SessionFailure?) {
-        if case .handshake = tunnel.phase, !stream.isOurs { noteFailure(failure) }
-        outer.muxrpc.fail(stream, message: NodeErrorText.couldNotConnect(to: tunnel.target))
-        drop(stream, failure)
-    }
-
-    private func noteFailure(_ failure: SessionFailure?) {
-        if let failure { outputs.append(.happened(.handshakeFailed(failure))) }
-    }
-
     // MARK: Ends
 
     /// Says goodbye in every tunnel, and ends it.
@@ -273,7 +220,7 @@ final class TunnelTable {
         drop(stream, nil)
     }
 
-    private func drop(_ stream: StreamID, _ failure: SessionFailure?) {
+    func drop(_ stream: StreamID, _ failure: SessionFailure?) {
         guard let tunnel = tunnels.removeValue(forKey: stream) else { return }
         streams[tunnel.session.id] = nil
         unfinished.remove(stream)

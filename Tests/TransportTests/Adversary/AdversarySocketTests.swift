@@ -58,7 +58,7 @@ struct AdversarySocketTests {
         return try await result.futureResult.get().map { "\(plan): \($0)" }
     }
 
-    @Test("serves the others all the while", .timeLimit(.minutes(2)))
+    @Test("serves the others all the while", .timeLimit(.minutes(3)))
     func crowd() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         let settings = PortalSettings(name: "attacked") { 1_795_000_000_000 }

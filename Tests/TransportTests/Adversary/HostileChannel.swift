@@ -9,7 +9,7 @@ final class HostileChannel: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     /// How long the portal may take to do what it has to.
-    private static let patience = TimeAmount.seconds(30)
+    private static let patience = TimeAmount.seconds(90)
 
     private let adversary: AdversarialPeer
     private let result: EventLoopPromise<[String]>
