@@ -145,8 +145,8 @@ extension KeyringError: CustomStringConvertible {
         case .badNodeName:
             "a node's name has 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed: choose another"
         case .tooManyEntries(let count, let limit):
-            "\(count) entries are more than the \(limit) that a portal takes: be open there with "
-                + "'cway portals open', or remove friends and invites"
+            "\(count) entries are more than the \(limit) that a portal takes: remove friends, or wait until "
+                + "invites that are closed have been so for a week"
         default: "the keyring cannot be used"
         }
     }

@@ -24,6 +24,8 @@ struct Meta: Equatable {
         main = try Tree(page, at: 88)
         lastPage = try page.integer(at: 136, UInt64.self)
         number = try page.integer(at: 144, UInt64.self)
+        // LMDB's binding has no larger ones; and no store lives to see so many commits.
+        guard number <= UInt64(Int64.max) - 2 else { throw .meta(index, "no number of a state") }
         pageByteCount = Int(free.pad)
         // The flags of the tree of free pages double as those of the whole file.
         let isPlain = free.flags & ~UInt16(MDB_NOSUBDIR) == UInt16(MDB_INTEGERKEY)

@@ -83,9 +83,10 @@ public struct Settings: Equatable, Sendable {
         try await reader.read(.logLevel, into: &settings.logLevel, remedy: "write one of \(levels)") {
             Logger.Level(rawValue: $0)
         }
-        let nameLimit = CircleGrant.nameByteCountLimit
-        try await reader.read(.name, into: &settings.name, remedy: "write 1 to \(nameLimit) bytes") {
-            (1...nameLimit).contains($0.utf8.count) ? $0 : nil
+        let nameRemedy = "write 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed"
+        try await reader.read(.name, into: &settings.name, remedy: nameRemedy) {
+            // Else no friend is ever granted anything: a grant refuses such a name.
+            CircleGrant.isName($0) ? $0 : nil
         }
         try await reader.read(.listen, into: &settings.listen, ListenAddress.init(_:))
         try await reader.read(.portals, into: &settings.portals, PeerAddress.init(setting:))

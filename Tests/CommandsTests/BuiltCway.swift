@@ -9,7 +9,7 @@ final class BuiltCway: Sendable {
     private let ended: AsyncStream<Never>
 
     /// Starts it.
-    init(_ arguments: String...) throws {
+    init(_ arguments: String..., flags: [String] = []) throws {
         let (ended, continuation) = AsyncStream.makeStream(of: Never.self)
         self.ended = ended
         // Swift Package Manager puts the test bundle and the executables side by side.
@@ -18,7 +18,7 @@ final class BuiltCway: Sendable {
         try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
         try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
         process.executableURL = built.appendingPathComponent("cway")
-        process.arguments = arguments
+        process.arguments = arguments + flags
         process.environment = ["TMPDIR": scratch, "CWAY_LOG_LEVEL": "nonsense", "PATH": "/usr/bin"]
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try Self.file(at: "\(folder.path)/output")

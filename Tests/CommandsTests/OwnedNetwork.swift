@@ -18,17 +18,23 @@ struct OwnedNetwork: Sendable {
     /// The owner's home, from which the node serves.
     let owner: TestedHome
 
-    /// Runs both, then `body`, then ends both in order.
-    static func run(_ body: @escaping @Sendable (OwnedNetwork) async throws -> Void) async throws {
+    /// Runs both, then `body`, then ends both in order; the portal's keyring is prepared before, and the node gets the
+    /// flags.
+    static func run(
+        serving flags: [String] = [], preparing prepare: (Keyring) throws -> Void = { _ in },
+        _ body: @escaping @Sendable (OwnedNetwork) async throws -> Void
+    ) async throws {
         let (owner, operated) = (TestedHome(), TestedHome())
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let logger = LogOutput.logger(level: .critical)
         let (ready, isReady) = AsyncStream.makeStream(of: PeerAddress.self)
         _ = await operated.id()
         var configuration = try TestedNetwork.portalConfiguration()
-        configuration.keyring = try Keyring(
+        let keyring = try Keyring(
             folder: operated.path, owner: EndpointKey(configuration.identity.publicKey),
             now: WallClock.seconds())
+        try prepare(keyring)
+        configuration.keyring = keyring
         let portal = PortalService(configuration, group: group, logger: logger) {
             for address in $0 { isReady.yield(address) }
         }
@@ -36,7 +42,7 @@ struct OwnedNetwork: Sendable {
             guard let address = await TestedNetwork.first(of: ready) else { throw CancellationError() }
             #expect(await owner.run("portals", "add", "\(address)").ended(.success))
             _ = try await owner.invite("--label", "first")
-            let node = try BuiltCway("serve", "--home", owner.path, "--log-level", "error")
+            let node = try BuiltCway("serve", "--home", owner.path, "--log-level", "error", flags: flags)
             defer { node.signal(SIGTERM) }
             #expect(try await BuiltCway.eventually { !node.output.isEmpty }, "\(node.complaints)")
             try await body(OwnedNetwork(portal: address, owner: owner))

@@ -1,4 +1,6 @@
 import Commands
+import Multiserver
+import Sodium
 import Testing
 
 @Suite("cway serve")
@@ -21,6 +23,21 @@ struct ServeCommandTests {
         _ = try await home.invite()
         let hidden = await home.run("serve", "--allow-anyone")
         #expect(hidden.ended(.usage) && hidden.complaints.contains("--visible"))
+    }
+
+    @Test("gives the circle's key to friends alone, though anyone may connect", .timeLimit(.minutes(2)))
+    func grants() async throws {
+        try await OwnedNetwork.run(serving: ["--visible", "--allow-anyone"]) { network in
+            let stranger = TestedHome()
+            let target = try PublicKey(id: await network.owner.id())
+            let address = "\(try TunnelAddress(portal: network.portal.key, target: target))"
+            let portal = "\(network.portal)"
+            let known = await stranger.run("call", address, "whoami", "--portal", portal)
+            #expect(known.ended(.success), "\(known)")
+            let refused = await stranger.run("call", address, "circle.grant", "--portal", portal)
+            #expect(!refused.ended(.success) && refused.output.isEmpty, "\(refused)")
+            #expect(refused.complaints.contains("friends in the keyring only"), "\(refused)")
+        }
     }
 
     @Test("refuses to serve from a copy")

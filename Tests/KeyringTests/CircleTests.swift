@@ -89,6 +89,22 @@ struct CircleTests {
         #expect(try keyring.generation() == (now + 60) * 1000)
     }
 
+    @Test("a friend is given the key, and from its removal on nobody is who is not let in")
+    func grantsFriendsOnly() throws {
+        let keyring = try tested.open()
+        let (anna, stranger) = (try person(2).publicKey, try person(3).publicKey)
+        try keyring.admit(anna, services: .all, now: now)
+        try keyring.addReach(to: EndpointKey(stranger), portals: [])
+        let key = try keyring.grant(name: "x", now: now).keyBytes
+        #expect(try keyring.grant(name: "x", to: anna, now: now).keyBytes == key)
+        try keyring.remove(anna, now: now)
+        for nobody in [anna, stranger, try person(4).publicKey] {
+            #expect(throws: KeyringError.noSuchFriend) {
+                _ = try keyring.grant(name: "x", to: nobody, now: now)
+            }
+        }
+    }
+
     @Test("a jump of more than two days either way is in doubt until a portal agrees within a day")
     func jumps() throws {
         let original = try tested.open().grant(name: "x", now: now).keyBytes
@@ -109,6 +125,15 @@ struct CircleTests {
             #expect((grant.keyBytes == original) == false)
             #expect(try copyOpens(copy, keyring, at: later))
         }
+    }
+
+    @Test("a jump counts from the last opening of a day, not from its first")
+    func usedAllDay() throws {
+        for hours: UInt64 in 0...9 { _ = try tested.open(now: now + hours * 3_600) }
+        #expect(try tested.open(now: now + 2 * day + 60).clock == .confirmed)
+        let copy = try TestedKeyring()
+        _ = try copy.open()
+        #expect(try copy.open(now: now + 2 * day + 60).clock == .unconfirmed(lastOpened: now))
     }
 
     /// Whether a keyring that was confirmed opens without doubt the next time.

@@ -128,6 +128,14 @@ struct EntriesTests {
         #expect(count > 16, "so that a step was taken")
     }
 
+    @Test("nobody becomes an entry beside as many as a portal takes")
+    func limit() throws {
+        for count in [16, 4_079, 4_080, 4_081, 4_095] { try Entries.checkRoom(beside: count) }
+        for count in [4_096, 4_097, 5_000] {
+            #expect(throws: KeyringError.self) { try Entries.checkRoom(beside: count) }
+        }
+    }
+
     @Test("tokens of all entries differ, at every portal and on every day")
     func distinct() throws {
         for number in 2..<40 { try keyring.admit(person(number).publicKey, services: .all, now: now) }

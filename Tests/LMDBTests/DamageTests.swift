@@ -61,6 +61,20 @@ struct DamageTests {
         #expect(try verdict(healthy) == contents)
     }
 
+    @Test("states with numbers beyond the binding's integers are refused, and nothing traps")
+    func hugeNumbers() throws {
+        for first: UInt64 in [1 << 63, .max - 1, UInt64(Int64.max) - 1] {
+            for second in [first - 1, first + 1] {
+                var bytes = healthy
+                for (place, number) in [(144, first), (pageByteCount + 144, second)] {
+                    let digits = (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * UInt64($0))) }
+                    bytes.replaceSubrange(place..<place + 8, with: digits)
+                }
+                #expect(try verdict(bytes).hasPrefix("refused "), "\(first), \(second)")
+            }
+        }
+    }
+
     @Test("a lost page is refused unless it was free")
     func lostPages() throws {
         var random = SeededRandom(seed: 3)

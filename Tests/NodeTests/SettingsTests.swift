@@ -102,6 +102,12 @@ struct SettingsTests {
             settings.limits.connectionsPerAddress == 1 && settings.limits.handshakesPerSecondPerAddress == 2)
     }
 
+    @Test("refuse a name that no grant carries", arguments: ["", "two\\nlines", "\\u200d", "\\ufeffhome"])
+    func unprintableName(_ name: String) async throws {
+        await #expect(throws: SettingsError.self) { try await load(#"{"name": ""# + name + #""}"#) }
+        #expect(try await load(#"{"name": "Ännes Rechner 2"}"#).name == "Ännes Rechner 2")
+    }
+
     @Test("report names that mean nothing")
     func unknownKeys() async throws {
         let settings = try await load(

@@ -27,14 +27,18 @@ public struct CircleGrant: ~Copyable, Sendable {
     ) throws(KeyringError) {
         guard portals.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(portals.count) }
         // It is shown on other people's terminals.
-        guard (1...Self.nameByteCountLimit).contains(name.utf8.count),
-            name.unicodeScalars.allSatisfy({ Self.isPrintable($0) })
-        else { throw .badNodeName }
+        guard Self.isName(name) else { throw .badNodeName }
         self.name = name
         self.generation = generation
         self.epoch = epoch
         self.key = key
         self.portals = portals
+    }
+
+    /// Whether a node may be called so.
+    public static func isName(_ name: String) -> Bool {
+        (1...nameByteCountLimit).contains(name.utf8.count)
+            && name.unicodeScalars.allSatisfy { isPrintable($0) }
     }
 
     private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {

@@ -33,6 +33,9 @@ struct ClockState: Sendable {
 }
 
 extension Keyring {
+    /// How much later than noted the keyring may have been open the last time.
+    private static let openedPrecisionSeconds: UInt64 = 3_600
+
     /// Whether the clock was believed when the keyring was last tidied.
     public var clock: ClockVerdict { clockState.withLock { $0.verdict } }
 
@@ -81,7 +84,8 @@ extension Keyring {
             if isFirstOfDay || ownEpoch > today.next ?? today {
                 try Tidying.tidyCircles(&transaction, &change, owner: owner, now: now)
             }
-            if isFirstOfDay { try transaction.set(.opened, to: now) }
+            // Not at every opening, which would write to the disk each time.
+            if isFirstOfDay || jump >= Self.openedPrecisionSeconds { try transaction.set(.opened, to: now) }
             return .confirmed
         }
         clockState.withLock { $0.verdict = verdict }

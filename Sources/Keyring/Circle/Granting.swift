@@ -1,6 +1,6 @@
 public import Blinding
 internal import LMDB
-internal import Sodium
+public import Sodium
 
 extension Keyring {
     /// What a friend is answered when it calls `circle.grant`: yesterday's key, or today's where the generation
@@ -8,13 +8,21 @@ extension Keyring {
     ///
     /// - Parameters:
     ///   - name: what this node calls itself.
+    ///   - friend: who asks; `nil` for the owner itself.
     ///   - now: Unix seconds.
     /// - Returns: the grant, with the first eight portals.
-    /// - Throws: ``KeyringError/wrongClock(today:key:)`` when the clock is far from the key's day, or
+    /// - Throws: ``KeyringError/noSuchFriend`` when whoever asks is not let in by the keyring,
+    ///   ``KeyringError/wrongClock(today:key:)`` when the clock is far from the key's day, or
     ///   ``KeyringError/badNodeName``, among others.
-    public func grant(name: String, now: UInt64) throws(KeyringError) -> CircleGrant {
+    public func grant(
+        name: String, to friend: PublicKey? = nil, now: UInt64
+    ) throws(KeyringError) -> CircleGrant {
         let today = Epoch(unixSeconds: now)
         return try store.readSecrets { (transaction, vaultKey) throws(KeyringError) in
+            // In one look with the key: whoever is removed meanwhile gets the former one or none.
+            if let friend, try transaction.record(FriendRecord.self, friend)?.admission == nil {
+                throw .noSuchFriend
+            }
             let circle = try transaction.circle(of: owner)
             guard circle.epoch <= today.next ?? today else {
                 throw .wrongClock(today: today, key: circle.epoch)

@@ -68,15 +68,7 @@ enum KeyringCheck {
     }
 
     private static func countEntries(_ transaction: borrowing ReadTransaction) throws(KeyringError) -> Int {
-        var count = 0
-        try transaction.forEach(FriendRecord.self) { (_, friend) throws(KeyringError) in
-            count += friend.admission == nil ? 0 : 1
-            return .next
-        }
-        try transaction.forEach(StoredInvite.self) { (_, invite) throws(KeyringError) in
-            count += invite.isEntry ? 1 : 0
-            return .next
-        }
+        var count = try transaction.entryCountWithoutGhosts()
         try Ghost.forEach(transaction) { (_, _) throws(KeyringError) in count += 1 }
         return count
     }

@@ -73,6 +73,15 @@ public final class Entries: Sendable {
         return tokens
     }
 
+    /// Lets nobody become an entry for whom there would be no room, when every ghost has given way.
+    ///
+    /// The number of entries never shrinks: a keyring with too many could announce none of them, for good, and no
+    /// running node would learn of its changes any more.
+    package static func checkRoom(beside count: Int) throws(KeyringError) {
+        let next = (count / Ghost.step + 1) * Ghost.step
+        guard next <= countLimit else { throw .tooManyEntries(next, limit: countLimit) }
+    }
+
     private func collect(
         _ transaction: borrowing ReadTransaction, from former: State, _ next: inout State
     ) throws(KeyringError) {

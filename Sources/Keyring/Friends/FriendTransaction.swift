@@ -28,6 +28,20 @@ extension Transaction {
         }
         return friends
     }
+
+    /// How many friends may reach the owner, with the invites that are announced.
+    borrowing func entryCountWithoutGhosts() throws(KeyringError) -> Int {
+        var count = 0
+        try forEach(FriendRecord.self) { (_, friend) throws(KeyringError) in
+            count += friend.admission == nil ? 0 : 1
+            return .next
+        }
+        try forEach(StoredInvite.self) { (_, invite) throws(KeyringError) in
+            count += invite.isEntry ? 1 : 0
+            return .next
+        }
+        return count
+    }
 }
 
 extension Transaction where Access == Writing {

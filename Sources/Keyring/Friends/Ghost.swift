@@ -14,7 +14,10 @@ enum Ghost {
     /// Makes room for one more entry.
     static func giveWay(_ transaction: inout WriteTransaction) throws(KeyringError) {
         let last = try KeyringError.storing { () throws(LMDBError) in try transaction.last(in: table) }
-        guard let last else { return try add(step - 1, &transaction) }
+        guard let last else {
+            try Entries.checkRoom(beside: try transaction.entryCountWithoutGhosts())
+            return try add(step - 1, &transaction)
+        }
         do throws(LMDBError) {
             try transaction.remove(last.key, from: table)
         } catch {

@@ -22,6 +22,8 @@ public struct Caller: Sendable {
     public var identity: Identity
     /// The key that portals see.
     public var outerKey: OuterKey
+    /// Whose that key is, where it is not the key that targets know: an invite's holder shows a portal its own.
+    var holder: Identity?
     /// The network that both handshakes speak.
     public var network: NetworkIdentifier
 
@@ -85,10 +87,11 @@ public struct Caller: Sendable {
     }
 
     private func shownKey(at portal: PublicKey) throws -> Identity {
-        switch outerKey {
+        let holder = holder ?? identity
+        return switch outerKey {
         case .fresh: try Identity.random()
-        case .pseudonym: try Pseudonym.identity(of: identity, at: PortalKey(portal))
-        case .real: identity
+        case .pseudonym: try Pseudonym.identity(of: holder, at: PortalKey(portal))
+        case .real: holder
         }
     }
 

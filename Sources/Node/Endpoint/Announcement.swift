@@ -13,12 +13,6 @@ struct Announcement: Sendable {
     static let interval = Duration.seconds(1)
     /// After how many refusals in a row the pause between two attempts grows no more.
     private static let refusalLimit = 60
-    /// How long after midnight the tokens of a new day may be announced, drawn anew each time: the portal is not to
-    /// see all endpoints of one person move at one moment.
-    ///
-    /// Source: protocol.md, section 3.
-    private static let renewalSeconds: UInt64 = 6 * 3_600
-    private static let secondsPerDay: UInt64 = 86_400
 
     let presence: PortalPresence
     let link: NodeLink
@@ -41,21 +35,16 @@ struct Announcement: Sendable {
                 continuation.finish()
             }
             tasks.addTask {
+                var renewal = Renewal(now: WallClock.seconds())
                 while !Task.isCancelled {
-                    try? await Task.sleep(for: Self.timeToNextDay(now: WallClock.seconds()))
-                    continuation.yield()
+                    try? await Task.sleep(for: Renewal.interval)
+                    if renewal.isDue(now: WallClock.seconds()) { continuation.yield() }
                 }
             }
             await announce(at: signals)
             continuation.finish()
             tasks.cancelAll()
         }
-    }
-
-    /// From now to a random moment of the first hours of the next day.
-    static func timeToNextDay(now: UInt64) -> Duration {
-        let untilMidnight = secondsPerDay - now % secondsPerDay
-        return .seconds(Int64(untilMidnight + UInt64.random(in: 0..<renewalSeconds)))
     }
 
     private func announce(at signals: AsyncStream<Void>) async {

@@ -12,6 +12,9 @@ struct EndpointAnswers: Sendable {
     /// What is said when the keyring fails: the reason is nobody's business but the owner's.
     private static let failed = "the node cannot do that now"
 
+    /// What somebody is told who asks for a grant and is no friend in the keyring, or not any more.
+    private static let noFriend = "circle.grant: for friends in the keyring only"
+
     let link: NodeLink
     let keyring: EndpointKeyring
     let board: EndpointBoard
@@ -24,10 +27,12 @@ struct EndpointAnswers: Sendable {
             case .inviteUse(let feed, _):
                 try await redeem(question, for: feed)
             case .circleGrant:
-                let keyring = keyring
-                let grant = try await Blocking.run { GrantMessage.text(of: try keyring.grant()) }
+                let (keyring, friend) = (keyring, question.peer)
+                let grant = try await Blocking.run { GrantMessage.text(of: try keyring.grant(to: friend)) }
                 link.answer(question.id, with: .secret(grant))
             }
+        } catch KeyringError.noSuchFriend {
+            link.answer(question.id, with: .failure(Self.noFriend))
         } catch {
             logger.error("a question could not be answered", metadata: ["reason": "\(error)"])
             link.answer(question.id, with: .failure(Self.failed))
@@ -56,11 +61,11 @@ struct EndpointAnswers: Sendable {
 
     /// Remembers when a friend was here last.
     func noteVisit(_ event: NodeLinkEvent) {
-        guard case .happened(.accepted(let friend)) = event, let keyring = keyring.keyring else { return }
-        let logger = logger
+        guard case .happened(.accepted(let friend)) = event, keyring.beginVisit() else { return }
+        let (keyring, logger) = (keyring, logger)
         Task {
             do {
-                try await Blocking.run { try keyring.markSeen(friend, now: WallClock.seconds()) }
+                try await Blocking.run { try keyring.note(visitOf: friend) }
             } catch {
                 logger.warning("a visit was not noted", metadata: ["reason": "\(error)"])
             }

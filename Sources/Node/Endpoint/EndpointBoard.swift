@@ -18,6 +18,7 @@ actor EndpointBoard {
     private var lastNumber: UInt64 = 0
     /// The newest state of which each portal that is connected knows.
     private var announced: [PublicKey: UInt64] = [:]
+    private var isClosed = false
 
     init(_ view: EndpointView) { self.view = view }
 
@@ -32,6 +33,8 @@ actor EndpointBoard {
         readers[number] = continuation
         continuation.onTermination = { _ in Task { await self.forget(number) } }
         continuation.yield(view)
+        // Who comes when the node stops already, as when it is stopped while it starts, is not to wait for ever.
+        if isClosed { continuation.finish() }
         return stream
     }
 
@@ -46,6 +49,7 @@ actor EndpointBoard {
 
     /// Ends every reader's stream, because the endpoint stops.
     func close() {
+        isClosed = true
         for reader in readers.values { reader.finish() }
         readers = [:]
     }

@@ -3,6 +3,7 @@ internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import Sodium
+internal import Synchronization
 internal import Transport
 internal import Tunnel
 
@@ -23,6 +24,7 @@ final class EndpointKeyring: Sendable {
     let keyring: Keyring?
     private let surroundings: Surroundings
     private let entries: Entries
+    private let visitCount = Mutex(0)
 
     init(_ keyring: Keyring?, _ surroundings: Surroundings) {
         self.keyring = keyring
@@ -117,8 +119,32 @@ final class EndpointKeyring: Sendable {
     }
 
     /// The friend's grant, with the portals where this endpoint is announced.
-    func grant() throws -> CircleGrant {
+    ///
+    /// Not for those who are let in by id alone, or because anyone is: nobody could take it back from them.
+    func grant(to friend: PublicKey) throws -> CircleGrant {
         guard let keyring else { throw KeyringError.missing(path: "") }
-        return try keyring.grant(name: surroundings.settings.name, now: WallClock.seconds())
+        return try keyring.grant(name: surroundings.settings.name, to: friend, now: WallClock.seconds())
+    }
+
+    // MARK: Visits
+
+    /// How many visits may wait to be noted: whose calls come faster than the disk writes is not to keep everybody
+    /// else waiting who asks the keyring, its own removal among them.
+    private static let visitLimit = 16
+
+    /// Takes a visit to be noted with ``note(visitOf:)``; not where too many wait, or where there is no keyring.
+    func beginVisit() -> Bool {
+        guard keyring != nil else { return false }
+        return visitCount.withLock { count in
+            guard count < Self.visitLimit else { return false }
+            count += 1
+            return true
+        }
+    }
+
+    /// Notes a visit that was begun.
+    func note(visitOf friend: PublicKey) throws {
+        defer { visitCount.withLock { $0 -= 1 } }
+        try keyring?.markSeen(friend, now: WallClock.seconds())
     }
 }

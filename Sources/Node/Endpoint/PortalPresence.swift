@@ -16,6 +16,8 @@ struct PortalPresence: Sendable {
     private static let truceTime = Duration.seconds(60)
     /// How long to stay away from a portal that cannot keep this endpoint hidden: its operator has to update it.
     private static let unsuitableTime = Duration.seconds(60)
+    /// How often the portal is asked for the time while the clock is in doubt.
+    private static let clockTime = Duration.seconds(600)
 
     let place: EndpointView.Place
     let identity: Identity
@@ -88,12 +90,15 @@ struct PortalPresence: Sendable {
     }
 
     private func stay(on link: NodeLink, _ events: AsyncStream<NodeLinkEvent>) async -> Outcome {
-        if let keyring = keyring.keyring {
-            await ClockCheck(keyring: keyring, logger: logger).run(over: link)
-        }
-        guard await suits(link) else { return .unsuitable }
-        return await withTaskGroup(of: Void.self) { tasks in
+        await withTaskGroup(of: Void.self) { tasks in
+            // First of all: what the portal is asked below it may leave unanswered, and bring calls meanwhile.
             tasks.addTask { await followPolicy(on: link) }
+            tasks.addTask { await followClock(over: link) }
+            guard await suits(link) else {
+                tasks.cancelAll()
+                await link.close()  // else a question that it never answers would keep the others
+                return .unsuitable
+            }
             tasks.addTask { await Announcement(presence: self, link: link).run() }
             let outcome = await follow(events, of: link)
             tasks.cancelAll()
@@ -119,6 +124,16 @@ struct PortalPresence: Sendable {
     /// Gives the connection each new policy at once, whatever the announcing waits for.
     private func followPolicy(on link: NodeLink) async {
         for await view in await board.views() { await link.update(policy: view.policy) }
+    }
+
+    /// Asks the portal for the time whenever the clock is in doubt: it may be set while the connection stands.
+    private func followClock(over link: NodeLink) async {
+        guard let keyring = keyring.keyring else { return }
+        let check = ClockCheck(keyring: keyring, logger: logger)
+        while !Task.isCancelled {
+            await check.run(over: link)
+            try? await Task.sleep(for: Self.clockTime)
+        }
     }
 
     private func follow(

@@ -104,7 +104,9 @@ public struct Joiner: Sendable {
         on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
         let route = try Directory.route(to: endpoint.publicKey, through: portals, as: invite)
-        let caller = Caller(identity: invite, outerKey: .fresh, network: network)
+        var caller = Caller(identity: invite, outerKey: outerKey, network: network)
+        // A portal for members only knows this node, not its invites.
+        caller.holder = identity
         do {
             return try await caller.connect(route, on: eventLoop)
         } catch HopFailure.friendAbsent {

@@ -9,8 +9,29 @@ internal import Tunnel
 ///
 /// Every call may wait for the disk: use it through ``Blocking``.
 struct PortalKeyring: Sendable {
+    /// A policy, with the sequence number of a state of the keyring that it is no older than.
+    struct Read: Sendable {
+        let sequence: UInt64
+        let policy: PortalPolicy
+    }
+
     let keyring: Keyring
     let logger: Logger
+    private let order = PolicyOrder()
+
+    init(keyring: Keyring, logger: Logger) {
+        self.keyring = keyring
+        self.logger = logger
+    }
+
+    private func read() throws -> Read {
+        // Read first: a change in between is seen once more, not lost.
+        Read(sequence: try keyring.sequence(), policy: try policy())
+    }
+
+    private func put(_ read: Read, inForceAt portal: Portal) {
+        order.apply(read.sequence) { portal.update(read.policy) }
+    }
 
     /// The policy of this moment.
     func policy() throws -> PortalPolicy {
@@ -24,12 +45,12 @@ struct PortalKeyring: Sendable {
     /// Counts a use of an invite and makes its user a member.
     func redeem(_ invite: PublicKey, for feed: PublicKey, in portal: Portal?) async -> RedeemOutcome {
         do {
-            let (redemption, policy) = try await Blocking.run {
+            let (redemption, read) = try await Blocking.run {
                 let redemption = try keyring.redeemMember(
                     InviteKey(invite), by: feed, now: WallClock.seconds())
-                return (redemption, try self.policy())
+                return (redemption, try self.read())
             }
-            portal?.update(policy)
+            if let portal { put(read, inForceAt: portal) }
             return RedeemOutcome(redemption)
         } catch {
             logger.error("an invite could not be redeemed", metadata: ["reason": "\(error)"])
@@ -40,7 +61,7 @@ struct PortalKeyring: Sendable {
     /// Gives the portal each new policy, until the task is cancelled.
     func watch(for portal: Portal) async {
         await KeyringWatch(keyring: keyring, logger: logger) {
-            portal.update(try await Blocking.run { try policy() })
+            put(try await Blocking.run { try read() }, inForceAt: portal)
         }.run()
     }
 }
