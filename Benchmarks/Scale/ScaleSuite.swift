@@ -52,7 +52,9 @@ struct ScaleSuite: Suite {
             try await flows[index].begin()
         }
         try await connections.wait(for: flows.count)
-        try await Task.sleep(for: .milliseconds(300))
+        // Long enough for many turns of each tunnel: shares that consist of two turns or three say nothing.
+        let turn = max(turn, .milliseconds(4 * flows.count))
+        try await Task.sleep(for: .milliseconds(300) + turn / 4)
         let clock = ContinuousClock()
         let before = (time: clock.now, bytes: connections.byteCounts, usage: usage(of: cway))
         try await Task.sleep(for: turn)

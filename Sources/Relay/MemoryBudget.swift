@@ -3,10 +3,15 @@ internal import Synchronization
 
 /// What all queues of a portal may hold together.
 ///
-/// Counting costs one atomic addition per batch. Only when the sum is over the limit are the flows looked through,
-/// and the tunnel whose oldest byte has waited longest is cut: its reader is the one that does not read.
+/// Counting costs one atomic addition per batch. The more is queued, the less a flow may queue before its sender is
+/// paused: as much as is left of half of the limit. So a thousand senders that are faster than their receiver share
+/// that half, and none is cut; a few get full queues. (Choudhury and Hahne, "Dynamic queue length thresholds", 1998.)
+///
+/// Only when the sum is over the limit all the same, which takes more than two thousand flows that have something
+/// queued, are the flows looked through, and the tunnel whose oldest byte has waited longest is cut: its reader is
+/// the one that does not read.
 public final class MemoryBudget: Sendable {
-    /// 256 MiB: 64 readers that stand still with a full window each.
+    /// 256 MiB: twice what 32 readers hold that stand still with a full window each.
     public static let defaultLimitByteCount = 256 << 20
 
     /// The most that may be queued, in bytes.
@@ -22,6 +27,12 @@ public final class MemoryBudget: Sendable {
 
     /// What is queued now, in bytes.
     public var usedByteCount: Int { used.load(ordering: .relaxed) }
+
+    /// What one flow may always queue, in bytes: one turn of a receiver's queues.
+    static let leastByteCount = 64 << 10
+
+    /// What one flow may queue now before its sender is paused, in bytes.
+    var shareByteCount: Int { max(Self.leastByteCount, limitByteCount / 2 - usedByteCount) }
 
     /// Whether ``cutOldest()`` has something to do.
     public var isExceeded: Bool { usedByteCount > limitByteCount }

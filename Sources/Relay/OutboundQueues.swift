@@ -5,7 +5,7 @@ public import NIOCore
 /// Deficit round-robin (Shreedhar and Varghese, 1995): at each turn a tunnel may send ``quantumByteCount`` more
 /// than it has sent, so tunnels with large and with small batches get equal shares of the socket. An end stands
 /// behind its tunnel's batches.
-public struct OutboundQueues<Batch> {
+public struct OutboundQueues<Batch>: ~Copyable {
     /// How much a tunnel may send per turn, in bytes: 64 KiB, one batch.
     public static var quantumByteCount: Int { 64 << 10 }
 
@@ -49,20 +49,21 @@ public struct OutboundQueues<Batch> {
     public mutating func append(
         _ batch: consuming Batch, byteCount: Int, to tunnel: TunnelID, at now: NIODeadline
     ) {
-        guard let flow = queues[tunnel]?.flow, !flow.isClosed else { return }
-        queues[tunnel]?.append(batch, byteCount: byteCount, at: now)
-        flow.arrived(at: now)
-        if flow.isPaused, stalledSince[tunnel] == nil { stalledSince[tunnel] = now }
-        activate(tunnel)
+        guard let queue = queues[tunnel], !queue.flow.isClosed else { return }
+        queue.append(batch, byteCount: byteCount, at: now)
+        queue.flow.arrived(at: now)
+        if queue.flow.isPaused, stalledSince[tunnel] == nil { stalledSince[tunnel] = now }
+        activate(queue)
     }
 
     /// Puts the end behind what waits; a second one changes nothing.
     ///
     /// The tunnel cannot be stuck any more: its sender waits for nothing.
     public mutating func appendEnd(message: String?, to tunnel: TunnelID) {
-        queues[tunnel]?.appendEnd(message: message)
+        guard let queue = queues[tunnel] else { return }
+        queue.appendEnd(message: message)
         stalledSince[tunnel] = nil
-        activate(tunnel)
+        activate(queue)
     }
 
     /// Whether nothing waits.
@@ -71,23 +72,27 @@ public struct OutboundQueues<Batch> {
     /// What to send next, or `nil` when nothing waits.
     public mutating func next(at now: NIODeadline) -> Turn? {
         while let tunnel = turns.first {
+            guard let queue = queues[tunnel] else {
+                finishTurn()
+                continue
+            }
             if !isTurnBegun {
-                queues[tunnel]?.deficit += Self.quantumByteCount
+                queue.deficit += Self.quantumByteCount
                 isTurnBegun = true
             }
-            switch queues[tunnel]?.take() {
-            case .batch(let batch, let byteCount, let next)?:
-                let resumes = queues[tunnel]?.flow.release(byteCount, next: next) ?? false
-                noteProgress(of: tunnel, at: now)
+            switch queue.take() {
+            case .batch(let batch, let byteCount, let next):
+                let resumes = queue.flow.release(byteCount, next: next)
+                noteProgress(of: queue.flow, at: now)
                 return .batch(tunnel, batch, resumesSender: resumes)
-            case .end(let message)?:
+            case .end(let message):
                 finishTurn()
                 remove(tunnel)
                 return .end(tunnel, message: message)
-            case .overdrawn?:
+            case .overdrawn:
                 finishTurn()
                 turns.append(tunnel)
-            case .empty?, nil:
+            case .empty:
                 finishTurn()
             }
         }
@@ -99,12 +104,19 @@ public struct OutboundQueues<Batch> {
         stalledSince.filter { $0.value + patience <= now }.keys.sorted()
     }
 
+    /// Whether the sender of a stuck tunnel is to be told to go on after all: it was paused when all queues together
+    /// were longer, and what it has queued is little enough now.
+    public mutating func resumeIfRoom(_ tunnel: TunnelID) -> Bool {
+        guard queues[tunnel]?.flow.resumeIfRoom() == true else { return false }
+        stalledSince[tunnel] = nil
+        return true
+    }
+
     /// When the first tunnel is going to be stuck.
     public var stuckDeadline: NIODeadline? { stalledSince.values.min().map { $0 + patience } }
 
-    private mutating func activate(_ tunnel: TunnelID) {
-        guard queues[tunnel]?.activate() == true else { return }
-        turns.append(tunnel)
+    private mutating func activate(_ queue: TunnelQueue<Batch>) {
+        if queue.activate() { turns.append(queue.flow.tunnel) }
     }
 
     private mutating func finishTurn() {
@@ -112,8 +124,8 @@ public struct OutboundQueues<Batch> {
         isTurnBegun = false
     }
 
-    private mutating func noteProgress(of tunnel: TunnelID, at now: NIODeadline) {
-        guard stalledSince[tunnel] != nil else { return }
-        stalledSince[tunnel] = queues[tunnel]?.flow.isPaused == true ? now : nil
+    private mutating func noteProgress(of flow: TunnelFlow, at now: NIODeadline) {
+        guard stalledSince[flow.tunnel] != nil else { return }
+        stalledSince[flow.tunnel] = flow.isPaused ? now : nil
     }
 }

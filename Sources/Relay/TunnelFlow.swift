@@ -8,8 +8,10 @@ internal import Synchronization
 /// pauses is resumed exactly once. One short lock per batch, not per packet: atomics would leave a gap between
 /// the number of bytes and the wish to be resumed.
 public final class TunnelFlow: Sendable {
-    /// The most that may be queued before the sender pauses, in bytes: 4 MiB, the greatest window of credit.
-    public static let limitByteCount = 4 << 20
+    /// The most that may be queued before the sender pauses, in bytes: 4 MiB, and a sixteenth for what frames it.
+    ///
+    /// A session with credit has 4 MiB under way, and 2 % around it: who keeps the rules of credit is not paused.
+    public static let limitByteCount = 17 << 18
 
     /// What became of bytes that were added.
     public enum Admission: Equatable, Sendable {
@@ -26,6 +28,13 @@ public final class TunnelFlow: Sendable {
         var oldest: NIODeadline?
         var isPaused = false
         var isClosed = false
+
+        /// Ends a pause when half of the limit is free; whether it did.
+        mutating func resume(below limit: Int) -> Bool {
+            guard isPaused, queuedByteCount <= limit / 2 else { return false }
+            isPaused = false
+            return true
+        }
     }
 
     /// The tunnel.
@@ -55,6 +64,7 @@ public final class TunnelFlow: Sendable {
 
     /// The sender hands bytes over.
     public func add(_ byteCount: Int, at now: NIODeadline) -> Admission {
+        let limit = currentLimit
         let admission = state.withLock { state -> Admission in
             guard !state.isClosed else { return .closed }
             state.queuedByteCount += byteCount
@@ -70,18 +80,26 @@ public final class TunnelFlow: Sendable {
     ///
     /// `next` is when the bytes behind them were queued; `nil` where the receiver holds no more.
     public func release(_ byteCount: Int, next: NIODeadline?) -> Bool {
+        let limit = currentLimit
         let (released, resumes) = state.withLock { state -> (Int, Bool) in
             guard !state.isClosed else { return (0, false) }
             let released = min(byteCount, state.queuedByteCount)
             state.queuedByteCount -= released
             state.oldest = next
-            guard state.isPaused, state.queuedByteCount <= limit / 2 else { return (released, false) }
-            state.isPaused = false
-            return (released, true)
+            return (released, state.resume(below: limit))
         }
         budget.discharge(released)
         return resumes
     }
+
+    /// Whether the sender is to be resumed though nothing was sent on, because others have left room since.
+    func resumeIfRoom() -> Bool {
+        let limit = currentLimit
+        return state.withLock { $0.resume(below: limit) }
+    }
+
+    /// What may be queued now, which depends on what all the others have queued.
+    private var currentLimit: Int { min(limit, budget.shareByteCount) }
 
     /// Takes note that bytes stand in the receiver's queue since then, if nothing older does.
     func arrived(at time: NIODeadline) {

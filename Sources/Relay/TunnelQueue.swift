@@ -1,7 +1,9 @@
 internal import NIOCore
 
 /// What waits for one tunnel, in order, and how much of it may go in this turn.
-struct TunnelQueue<Batch> {
+///
+/// A class, so that a look-up is all that a batch costs: a struct in a dictionary is hashed for at every change.
+final class TunnelQueue<Batch> {
     /// What there is to take.
     enum Taken {
         /// The first batch, and since when the one behind it waits.
@@ -37,22 +39,22 @@ struct TunnelQueue<Batch> {
 
     var isEmpty: Bool { entries.isEmpty && end == nil }
 
-    mutating func append(_ batch: consuming Batch, byteCount: Int, at now: NIODeadline) {
+    func append(_ batch: consuming Batch, byteCount: Int, at now: NIODeadline) {
         guard end == nil else { return }
         entries.append(Entry(batch: batch, byteCount: byteCount, since: now))
     }
 
-    mutating func appendEnd(message: String?) {
+    func appendEnd(message: String?) {
         if end == nil { end = End(message: message) }
     }
 
     /// Whether the tunnel has to be put among those that have a turn.
-    mutating func activate() -> Bool {
+    func activate() -> Bool {
         defer { hasTurn = true }
         return !hasTurn
     }
 
-    mutating func take() -> Taken {
+    func take() -> Taken {
         guard let byteCount = entries.first?.byteCount else {
             if let end { return .end(message: end.message) }
             // What a tunnel did not use up is no claim on later turns.

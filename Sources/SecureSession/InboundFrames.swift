@@ -42,8 +42,11 @@ struct InboundFrames: ~Copyable {
         while true {
             switch state {
             case .awaitingHeader:
-                if let item = packets.next(from: &chunk) { return .item(item) }
-                chunk = ByteBuffer()
+                // A reader that is given nothing still makes buffers for it, two per frame.
+                if chunk.readableBytes > 0 {
+                    if let item = packets.next(from: &chunk) { return .item(item) }
+                    chunk = ByteBuffer()
+                }
                 guard arrived.prepare(BoxFrame.headerByteCount) else { return nil }
                 if try openHeader(from: &arrived) { return .goodbye }
             case .awaitingBody(let byteCount):

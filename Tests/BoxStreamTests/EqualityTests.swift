@@ -27,10 +27,10 @@ struct EqualityTests {
         [UInt8](repeating: 7, count: 20) + [UInt8](repeating: 0xFF, count: 4),
     ]
 
-    @Test("Every length, in one stream per direction")
-    func everyLength() throws {
-        var random = SeededRandom(seed: 3)
-        var reference = Reference(seed: 4)
+    @Test("Every length, in one stream per direction: 10^5 frames in all", arguments: 0..<25 as Range<UInt64>)
+    func everyLength(_ seed: UInt64) throws {
+        var random = SeededRandom(seed: 100 + seed)
+        var reference = Reference(seed: 200 + seed)
         var sealer = try reference.sealer()
         var opener = try reference.opener()
         for byteCount in (1...BoxFrame.maximumBodyByteCount).shuffled(using: &random) {

@@ -47,6 +47,33 @@ struct MemoryBudgetTests {
         #expect(budget.usedByteCount == 0 && flow.queuedByteCount == 0 && flow.oldest == nil)
     }
 
+    @Test("pauses many senders at equal shares before anybody must be cut", arguments: [10, 100, 1000])
+    func shares(count: Int) {
+        let budget = MemoryBudget()
+        let flows = (0..<count).map { budget.makeFlow(for: TunnelID(UInt64($0))) }
+        var fillingFlows = flows
+        while !fillingFlows.isEmpty {
+            fillingFlows = fillingFlows.filter { $0.add(64 << 10, at: time(1)) == .queued }
+        }
+        #expect(!budget.isExceeded)
+        let queued = flows.map(\.queuedByteCount)
+        let (least, most) = (queued.min() ?? 0, queued.max() ?? 0)
+        #expect(most - least <= 64 << 10)
+        #expect(least >= min(TunnelFlow.limitByteCount, MemoryBudget.defaultLimitByteCount / 2 / (count + 1)))
+    }
+
+    @Test("lets a paused sender go on once its queue is empty, however full the others' are")
+    func resumesEmpty() {
+        let budget = MemoryBudget()
+        let full = (0..<40).map { budget.makeFlow(for: TunnelID(UInt64($0))) }
+        for flow in full { while flow.add(64 << 10, at: time(1)) == .queued {} }
+        let flow = budget.makeFlow(for: TunnelID(99))
+        #expect(flow.add(64 << 10, at: time(2)) == .queued)
+        #expect(flow.add(64 << 10, at: time(2)) == .full)
+        #expect(!flow.release(64 << 10, next: time(2)))
+        #expect(flow.release(64 << 10, next: nil))
+    }
+
     @Test("counts right when senders, receivers and cuts race", .timeLimit(.minutes(1)))
     func races() async {
         let budget = MemoryBudget(limitByteCount: 20_000)

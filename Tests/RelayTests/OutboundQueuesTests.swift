@@ -154,4 +154,20 @@ struct OutboundQueuesTests {
         _ = queues.next(at: Self.start)
         #expect(flow.isPaused && queues.stuckDeadline == nil)
     }
+
+    @Test("let a stuck tunnel's sender go on when others have left room meanwhile")
+    func stuckAndResumed() {
+        var queues = OutboundQueues<Int>()
+        let flow = flow(1)
+        queues.insert(flow)
+        let others = (2..<50 as Range<UInt64>).map { self.flow($0) }
+        for other in others { while other.add(1 << 20, at: Self.start) == .queued {} }
+        for batch in 0..<4 { queue(batch, 64 << 10, to: flow, of: &queues) }
+        #expect(queues.stuck(at: Self.start + .seconds(5)) == [TunnelID(1)])
+        var isResumed = queues.resumeIfRoom(TunnelID(1))
+        #expect(!isResumed)
+        for other in others { other.close() }
+        isResumed = queues.resumeIfRoom(TunnelID(1))
+        #expect(isResumed && !flow.isPaused && queues.stuckDeadline == nil)
+    }
 }

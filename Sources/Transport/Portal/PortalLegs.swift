@@ -30,7 +30,7 @@ final class PortalLeg {
 ///
 /// Packets of one read are gathered in one batch per tunnel, cut at 64 KiB so that tunnels can take turns, and
 /// handed to the other connection, which seals them where they stand.
-struct PortalLegs {
+struct PortalLegs: ~Copyable {
     /// A read of the socket.
     struct Read {
         /// When it was.

@@ -107,9 +107,12 @@ public final class PortalServer: Sendable {
 }
 
 /// Carries messages to the event loop of one connection.
+///
+/// Whatever is posted until the loop gets to it makes one hop, and what comes of it is written with one flush.
 private final class ChannelMailbox: RelayMailbox {
     private let eventLoop: any EventLoop
     private let handler: NIOLoopBoundBox<MachineHandler<PortalConnection>?>
+    private let waiting = Mutex<[RelayMessage]>([])
 
     init(eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
@@ -121,8 +124,21 @@ private final class ChannelMailbox: RelayMailbox {
     func close() { handler.value = nil }
 
     func post(_ message: RelayMessage) {
-        eventLoop.execute { [handler] in
-            handler.value?.act { $0.deliver(message, at: .now()) }
+        let isFirst = waiting.withLock { waiting in
+            waiting.append(message)
+            return waiting.count == 1
+        }
+        guard isFirst else { return }
+        eventLoop.execute { [self] in deliver() }
+    }
+
+    private func deliver() {
+        var messages: [RelayMessage] = []
+        waiting.withLock { swap(&$0, &messages) }
+        // Backwards, so that each batch leaves with its only owner: it is sealed in place.
+        messages.reverse()
+        handler.value?.act { machine in
+            while let message = messages.popLast() { machine.deliver(message, at: .now()) }
         }
     }
 

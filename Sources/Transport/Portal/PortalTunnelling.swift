@@ -51,6 +51,10 @@ extension PortalConnection {
     func cutStuck(at now: NIODeadline) {
         for tunnel in legs.queues.stuck(at: now) {
             guard let leg = legs[tunnel] else { continue }
+            if legs.queues.resumeIfRoom(tunnel) {
+                post(.resume(tunnel), to: leg.far.mailbox)
+                continue
+            }
             post(.cut(tunnel, .stuck), to: leg.far.mailbox)
             happened(.tunnelCut(tunnel, .stuck))
             cut(tunnel, .stuck)

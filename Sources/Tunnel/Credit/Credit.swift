@@ -5,10 +5,10 @@ public enum Credit {
     /// What both sides may send before the other has said anything.
     public static let initialByteCount = 262_144
     /// The most that one packet may allow, that may be outstanding, and that a window grows to.
-    ///
-    /// It is what a portal holds for one tunnel and direction before it stops reading the sender.
     public static let maximumByteCount = 4_194_304
     /// The most that a sender keeps sent and not yet granted back, over all streams of one session.
+    ///
+    /// With what frames it, it is less than a portal holds for one tunnel and direction.
     public static let sessionByteCount = 4_194_304
     /// The most that a receiver holds for readers that do not read, over all streams of one session.
     ///

@@ -1,3 +1,5 @@
+package import NIOCore
+
 /// How many bytes the other side of one stream may still send, and when to allow more.
 ///
 /// At any time: window = outstanding + undrained + ungranted.
@@ -8,27 +10,45 @@ package struct ReceiveCredit {
     package private(set) var undrained = 0
     /// Taken by the reader, and not yet granted back.
     package private(set) var ungranted = 0
+    /// Taken by the reader since the window has its present size.
+    private var drainedInWindow = 0
+    private var path = PathTime()
 
     package init() {}
 
-    package mutating func receive(_ byteCount: Int) throws(CreditError) {
+    /// How much goes back at a time.
+    ///
+    /// What is kept back is missing on a long line, so it is a thirty-second of the window; but a grant costs a
+    /// packet on every hop, so it is 64 KiB at least.
+    private var stepByteCount: Int { max(64 << 10, window / 32) }
+
+    package mutating func receive(
+        _ byteCount: Int, at now: NIODeadline = .uptimeNanoseconds(0)
+    ) throws(CreditError) {
         guard byteCount <= outstanding else { throw .exceeded }
         outstanding -= byteCount
         undrained += byteCount
+        path.received(byteCount, at: now)
     }
 
     /// The reader has taken bytes; returns the grants to send, in order.
     ///
-    /// Half a window goes back at a time. While the reader keeps up, so that little waits for it, and unless the
-    /// other side has ended, the window is doubled too: a fixed one of 256 KiB would cap a stream at 2.6 MB/s over
-    /// 100 ms.
+    /// Once half a window was taken and the reader keeps up, so that little waits for it, the window is doubled too,
+    /// unless the other side has ended: a fixed one of 256 KiB would cap a stream at 2.6 MB/s over 100 ms. Nor is it
+    /// doubled where what fills the present one waits on the way already: more would only wait longer, and with it
+    /// whatever shares the way.
     package mutating func drain(_ byteCount: Int, hasEnded: Bool = false) -> [Int] {
         precondition(byteCount <= undrained, "a reader takes what came")
         undrained -= byteCount
         ungranted += byteCount
-        guard ungranted >= window / 2 else { return [] }
+        drainedInWindow += byteCount
+        guard ungranted >= stepByteCount else { return [] }
+        path.granted(behind: outstanding)
         let grants = grantBack()
-        return undrained <= window / 4 && !hasEnded ? grants + doubleWindow() : grants
+        guard drainedInWindow >= window / 2, undrained <= window / 4, !hasEnded, path.isClear else {
+            return grants
+        }
+        return grants + doubleWindow()
     }
 
     /// The grant of what was drained, if anything was.
@@ -44,9 +64,12 @@ package struct ReceiveCredit {
     /// The grant that doubles the window, unless it has grown to its limit.
     package mutating func doubleWindow() -> [Int] {
         guard window * 2 <= Credit.maximumByteCount else { return [] }
-        defer { window *= 2 }
-        outstanding += window
-        return [window]
+        let grant = window
+        path.grew(behind: outstanding)
+        outstanding += grant
+        window *= 2
+        drainedInWindow = 0
+        return [grant]
     }
 }
 

@@ -35,8 +35,9 @@ package struct SessionCredit {
     /// How much of the rest one stream may use for every byte it has under way already.
     ///
     /// A stalled stream keeps what it has under way for good. With a limit in proportion to what is left, one
-    /// alone gets eight ninths of the session's credit, and every one that stalls leaves a part to the next.
-    private static let share = 8
+    /// alone gets fifteen sixteenths of the session's credit, and every one that stalls leaves a part to the next:
+    /// the first as much as a new stream may send before it is told anything.
+    private static let share = 15
 
     package init() {}
 

@@ -137,7 +137,9 @@ public final class NodeConnection {
     private func process(at now: NIODeadline) {
         let limit = hasInputEnded ? Int.max : Self.backlogByteCount
         do throws(SecureSessionError) {
-            while !isEnded, let concern = try outer.next(whileBelow: limit) { see(to: concern, at: now) }
+            while !isEnded, let concern = try outer.next(whileBelow: limit, at: now) {
+                see(to: concern, at: now)
+            }
             tunnels.feed(whileBelow: limit, at: now)
             if hasInputEnded, !isEnded {
                 try outer.secure.inputEnded()

@@ -51,7 +51,8 @@ final class PeerSession {
     /// Sees to what has arrived, up to the next thing that concerns the connection.
     ///
     /// Stops with `nil`, too, where the answers that wait to be sent have come to `limit` bytes.
-    func next(whileBelow limit: Int) throws(SecureSessionError) -> Concern? {
+    func next(whileBelow limit: Int, at now: NIODeadline) throws(SecureSessionError) -> Concern? {
+        streams.arrival = now
         while secure.outboundByteCount < limit, let event = try secure.next() {
             switch event {
             case .client(let key): return .client(key)

@@ -36,6 +36,8 @@ final class PeerStreams {
     private var receipts = SessionReceipts()
     /// The streams whose readers have drained something that is not granted back.
     private var owing: Set<StreamID> = []
+    /// When the bytes arrived that are being taken.
+    var arrival = NIODeadline.uptimeNanoseconds(0)
 
     init(session: SessionID, secure: SecureSession, held: HeldBytes, outputs: NodeOutputs) {
         self.session = session
@@ -123,7 +125,7 @@ final class PeerStreams {
     ) {
         do throws(CreditError) {
             let before = service.received
-            try service.receive(byteCount)
+            try service.receive(byteCount, at: arrival)
             service.fill(open)
             touched.insert(stream)
             account(from: before, to: service.received)

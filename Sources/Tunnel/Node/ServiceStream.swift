@@ -86,13 +86,13 @@ final class ServiceStream {
     // MARK: From the other side
 
     /// Counts bytes that arrived, before they are opened into ``incoming``.
-    func receive(_ byteCount: Int) throws(CreditError) {
+    func receive(_ byteCount: Int, at now: NIODeadline) throws(CreditError) {
         guard !hasReceivedEnd else { throw .afterEnd }
-        try received.receive(byteCount)
+        try received.receive(byteCount, at: now)
         receivedByteCount += byteCount
     }
 
-    /// Takes bytes that ``receive(_:)-(Int)`` has counted; `open` appends them to the buffer it is lent.
+    /// Takes bytes that ``receive(_:at:)`` has counted; `open` appends them to the buffer it is lent.
     func fill(_ open: (inout ByteBuffer) -> Void) { open(&incoming) }
 
     func receive(_ packet: CreditPacket) throws(CreditError) {

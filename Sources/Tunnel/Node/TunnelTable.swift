@@ -162,7 +162,7 @@ final class TunnelTable {
     ) {
         let session = tunnel.session
         do throws(SecureSessionError) {
-            while let concern = try session.next(whileBelow: limit - outer.outboundByteCount) {
+            while let concern = try session.next(whileBelow: limit - outer.outboundByteCount, at: now) {
                 guard try see(to: concern, in: tunnel, on: stream, at: now) else { return }
             }
         } catch {

@@ -108,7 +108,7 @@ struct PortalPressureTests {
 
     @Test("cuts the tunnel with the oldest data when the budget is used up")
     func budget() throws {
-        let world = try PortalWorld { $0.memoryByteCount = 1 << 20 }
+        let world = try PortalWorld { $0.memoryByteCount = 105_000 }
         let (still, slow) = try announced(in: world)
         let (client, _) = try world.connect(.random())
         let older = try connect(client, to: still, in: world)
@@ -116,16 +116,16 @@ struct PortalPressureTests {
         slow.isPeerReading = false
         client.session.send(ByteBuffer(repeating: 1, count: 10_000), on: older.near)
         world.wait(.seconds(1))
-        client.session.send(ByteBuffer(repeating: 2, count: 1_000_000), on: newer.near)
+        client.session.send(ByteBuffer(repeating: 2, count: 60_000), on: newer.near)
         world.run()
         #expect(client.ends.isEmpty)
-        client.session.send(ByteBuffer(repeating: 2, count: 30_000), on: newer.near)
+        client.session.send(ByteBuffer(repeating: 2, count: 40_000), on: newer.near)
         world.run()
         #expect(client.ends == [older.near: TunnelCut.memory.message])
         slow.isPeerReading = true
         world.run()
         #expect(still.ends == [older.far: TunnelCut.memory.message])
-        #expect(still.bytes[newer.far] == ByteBuffer(repeating: 2, count: 1_030_000))
+        #expect(still.bytes[newer.far] == ByteBuffer(repeating: 2, count: 100_000))
     }
 
     @Test("puts ends behind the data of their direction and drops the other's")

@@ -1,0 +1,55 @@
+internal import NIOCore
+
+/// How long it takes from a grant to the first byte that it allowed: the path there and back, and whatever waits on it.
+///
+/// A burst behind a stall cannot make it look short, as it could a rate: the byte cannot come before the grant was
+/// there. So the shortest time ever is the path's own, and where all are longer bytes queue somewhere.
+struct PathTime {
+    /// Times below that mean nothing: it is how exactly a busy machine's processes take turns.
+    private static let leastTime = TimeAmount.milliseconds(1)
+
+    private var now = NIODeadline.uptimeNanoseconds(0)
+    private var receivedByteCount = 0
+    /// The grant whose first byte is awaited, and how many bytes come before that.
+    private var awaited: (since: NIODeadline, behind: Int)?
+    /// Whether that byte is the first of a larger window, before which only the smaller one is under way.
+    private var isGrowing = false
+    /// Whether the window is not the first one any more.
+    private var hasGrown = false
+    private var shortest: TimeAmount?
+    /// The shortest with the window as it is; `nil` while there is none.
+    private var shortestInWindow: TimeAmount?
+
+    /// Whether little waits on the path, as far as is known.
+    ///
+    /// Half as long again as the path itself: a window that takes no longer is not much more than the path holds. The
+    /// shortest of its times counts, because one packet that is lost makes all others long.
+    var isClear: Bool {
+        guard let shortest, let shortestInWindow else { return !hasGrown }
+        return shortestInWindow * 2 <= max(shortest, Self.leastTime) * 3
+    }
+
+    mutating func received(_ byteCount: Int, at time: NIODeadline) {
+        now = time
+        receivedByteCount += byteCount
+        guard let awaited, receivedByteCount > awaited.behind else { return }
+        let time = now - awaited.since
+        shortest = min(shortest ?? time, time)
+        if !isGrowing { shortestInWindow = min(shortestInWindow ?? time, time) }
+        self.awaited = nil
+        isGrowing = false
+    }
+
+    /// A grant was sent, as of the last arrival, when that many bytes were allowed before it.
+    mutating func granted(behind outstanding: Int) {
+        if awaited == nil { awaited = (now, receivedByteCount + outstanding) }
+    }
+
+    /// The window has grown with a grant: what was found out with the smaller one does not hold for it.
+    mutating func grew(behind outstanding: Int) {
+        shortestInWindow = nil
+        awaited = (now, receivedByteCount + outstanding)
+        isGrowing = true
+        hasGrown = true
+    }
+}
