@@ -118,9 +118,14 @@ public struct Doctor: Sendable {
                 Finding(
                     hop, .bad, "this node is not announced there (\(words))",
                     remedy: "look at the log of `cway serve`"))
-        } catch {
+        } catch SessionFailure.refused(answered: true) {
             let manner = portal.isOpen ? "under its id" : "hidden, and today's tokens lead to it"
             try report(Finding(hop, .good, "this node is announced \(manner)"))
+        } catch {
+            try report(
+                Finding(
+                    hop, .odd, "whether this node is announced cannot be told (\(error))",
+                    remedy: "run `cway doctor` again"))
         }
     }
 

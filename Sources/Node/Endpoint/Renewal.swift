@@ -23,7 +23,7 @@ package struct Renewal: Sendable {
     ///
     /// Also after a clock that was set back so far that no token announced is one of today.
     package mutating func isDue(now: UInt64) -> Bool {
-        guard now >= due || due - now > Self.secondsPerDay + Self.spreadSeconds else { return false }
+        guard now >= due || due - now > 2 * Self.secondsPerDay else { return false }
         self = Renewal(now: now)
         return true
     }
