@@ -8,6 +8,9 @@ struct PathTime {
     /// Times below that mean nothing: it is how exactly a busy machine's processes take turns.
     private static let leastTime = TimeAmount.milliseconds(1)
 
+    /// What a window has to carry each millisecond, in bytes.
+    private static let usefulByteCount = 512 << 10
+
     private var now = NIODeadline.uptimeNanoseconds(0)
     private var receivedByteCount = 0
     /// The grant whose first byte is awaited, and how many bytes come before that.
@@ -27,6 +30,15 @@ struct PathTime {
     var isClear: Bool {
         guard let shortest, let shortestInWindow else { return !hasGrown }
         return shortestInWindow * 2 <= max(shortest, Self.leastTime) * 3
+    }
+
+    /// Whether a window of that many bytes may hold the sender back, as far as is known.
+    ///
+    /// One that carries 512 KiB each millisecond of the path there and back, 537 MB/s, is twice what the ends of a tunnel
+    /// were measured to do: more would wait in front of one of them.
+    func mayNeedMore(than window: Int) -> Bool {
+        guard let shortest else { return false }
+        return Int64(window) * 1_000_000 < Int64(Self.usefulByteCount) * shortest.nanoseconds
     }
 
     mutating func received(_ byteCount: Int, at time: NIODeadline) {

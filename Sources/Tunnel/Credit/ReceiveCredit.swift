@@ -45,9 +45,9 @@ package struct ReceiveCredit {
         guard ungranted >= stepByteCount else { return [] }
         path.granted(behind: outstanding)
         let grants = grantBack()
-        guard drainedInWindow >= window / 2, undrained <= window / 4, !hasEnded, path.isClear else {
-            return grants
-        }
+        guard drainedInWindow >= window / 2, undrained <= window / 4, !hasEnded,
+            path.isClear, path.mayNeedMore(than: window)
+        else { return grants }
         return grants + doubleWindow()
     }
 
