@@ -35,8 +35,7 @@ struct PathTime {
     /// Whether a window of that many bytes may hold the sender back, as far as is known.
     ///
     /// One that carries 1 MiB each millisecond of the path there and back, 1 GB/s, is four times what the ends of a tunnel
-    /// were measured to do: more would wait in front of one of them. (Half of that costs one flow a seventh of its rate
-    /// where all processes share two cores; without this rule, the others' small packets wait twice as long.)
+    /// were measured to do: more would wait in front of one of them. The figures: docs/benchmarks.md.
     func mayNeedMore(than window: Int) -> Bool {
         guard let shortest else { return false }
         return Int64(window) * 1_000_000 < Int64(Self.usefulByteCount) * shortest.nanoseconds
