@@ -42,6 +42,7 @@ let package = Package(
         .systemLibrary(
             name: "CQREncode", pkgConfig: "libqrencode",
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
+        .systemLibrary(name: "CMalloc"),
 
         // Level 1: typed primitives.
         .target(name: "Sodium", dependencies: ["CSodium"], swiftSettings: settings),
@@ -97,8 +98,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "Keyring", "MuxRPC", "Multiserver", "Node", "QRCode", "SecretHandshake",
-                "Sodium", "Transport", "Tunnel", nioCore,
+                "Blinding", "CMalloc", "Keyring", "MuxRPC", "Multiserver", "Node", "QRCode",
+                "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -27,6 +27,7 @@ enum Serving {
                 ServiceGroupConfiguration.ServiceConfiguration(
                     service: $0, successTerminationBehavior: .ignore)
             }
+            watched.append(.init(service: MemoryReturn(), successTerminationBehavior: .ignore))
             if options.untilInputEnds {
                 watched.append(
                     .init(service: InputWatch(), successTerminationBehavior: .gracefullyShutdownGroup))
