@@ -4,7 +4,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#if defined(__GLIBC__)
+#if __GLIBC_PREREQ(2, 33)
+#define SHIM_HAS_MALLINFO2
+#endif
+#endif
+
+#ifdef SHIM_HAS_MALLINFO2
 #include <malloc.h>
 
 /* Whether both limits were taken. */

@@ -21,7 +21,8 @@ public struct PacketReader: ~Copyable, Sendable {
         case skipping(Int)
     }
 
-    private let limits: Limits
+    /// How long packets may be.
+    public let limits: Limits
     private var state = State.header(ByteBuffer())
 
     /// A reader at the start of a packet.

@@ -5,11 +5,13 @@ internal import NIOCore
 /// The receiving side after the handshake: frames are verified, and opened where their content is wanted.
 ///
 /// A frame that is exactly one binary packet of an open stream is announced before it is decrypted, because the
-/// keystream that checked its tag shows its header for free. Everything else is put together by a packet reader.
+/// keystream that checked its tag shows its header for free. One that its sender has cut into several frames, as
+/// JavaScript does with all of them, is opened into a buffer of ours, from which it is copied once. Everything else
+/// is put together by a packet reader.
 struct InboundFrames: ~Copyable {
     /// What a frame brought.
     enum Input {
-        /// A whole binary packet, verified and still sealed.
+        /// A whole binary packet of an open stream, which is taken with one of the `openPacket` methods.
         case packet(StreamID, byteCount: Int)
         /// Anything else of muxrpc.
         case item(PacketReader.Item)
@@ -20,16 +22,27 @@ struct InboundFrames: ~Copyable {
     private enum State {
         case awaitingHeader
         case awaitingBody(byteCount: Int)
-        /// A packet was announced and is dropped unless it is opened.
+        /// A packet was announced that stands in one frame, and is dropped unless it is opened.
         case announced(byteCount: Int)
+        /// A packet was announced that stands opened in ``collected``, and is dropped unless it is taken.
+        case collected
         case ended
+    }
+
+    /// A binary packet of which more frames are to come.
+    private struct Unfinished {
+        let stream: StreamID
+        var missingByteCount: Int
     }
 
     private var opener: Opener
     private var packets = PacketReader()
     private var state = State.awaitingHeader
-    /// What a frame that is no whole packet brought, until the packet reader has taken it.
+    /// What a frame brought that has more in it than one packet, until all of it is taken.
     private var chunk = ByteBuffer()
+    private var unfinished: Unfinished?
+    /// The body of a packet that came in several frames, as far as it has arrived: at most the limit of a stream's.
+    private var collected = ByteBuffer()
 
     init(_ opener: consuming Opener) { self.opener = opener }
 
@@ -44,10 +57,15 @@ struct InboundFrames: ~Copyable {
             case .awaitingHeader:
                 // A reader that is given nothing still makes buffers for it, two per frame.
                 if chunk.readableBytes > 0 {
+                    if let packet = completeUnfinished(mayBring: mayBring) { return packet }
                     if let item = packets.next(from: &chunk) { return .item(item) }
                     chunk = ByteBuffer()
                 }
-                guard arrived.prepare(BoxFrame.headerByteCount) else { return nil }
+                guard arrived.prepare(BoxFrame.headerByteCount) else {
+                    // What is idle keeps no buffer.
+                    if unfinished == nil, collected.capacity > 0 { collected = ByteBuffer() }
+                    return nil
+                }
                 if try openHeader(from: &arrived) { return .goodbye }
             case .awaitingBody(let byteCount):
                 guard arrived.prepare(byteCount) else { return nil }
@@ -57,6 +75,8 @@ struct InboundFrames: ~Copyable {
             case .announced:
                 var dropped = ByteBuffer()
                 openBody(from: &arrived, into: &dropped, dropping: 0)
+            case .collected:
+                dropCollected()
             case .ended:
                 guard arrived.byteCount > 0 else { return nil }
                 throw .afterGoodbye
@@ -65,14 +85,28 @@ struct InboundFrames: ~Copyable {
     }
 
     mutating func openPacket(from arrived: inout InboundBuffer, into batch: inout PacketBatch) {
-        guard case .announced = state else { return }
-        batch.reserveHeadroom()
-        openBody(from: &arrived, into: &batch.buffer, dropping: 0)
+        switch state {
+        case .announced:
+            batch.reserveHeadroom()
+            openBody(from: &arrived, into: &batch.buffer, dropping: 0)
+        case .collected:
+            batch.append(collected, type: .binary)
+            dropCollected()
+        case .awaitingHeader, .awaitingBody, .ended:
+            return
+        }
     }
 
     mutating func openPacket(from arrived: inout InboundBuffer, into buffer: inout ByteBuffer) {
-        guard case .announced = state else { return }
-        openBody(from: &arrived, into: &buffer, dropping: PacketHeader.byteCount)
+        switch state {
+        case .announced:
+            openBody(from: &arrived, into: &buffer, dropping: PacketHeader.byteCount)
+        case .collected:
+            buffer.writeImmutableBuffer(collected)
+            dropCollected()
+        case .awaitingHeader, .awaitingBody, .ended:
+            return
+        }
     }
 
     /// Whether the header was the goodbye.
@@ -97,23 +131,71 @@ struct InboundFrames: ~Copyable {
         let header = try arrived.withPiece(byteCount) { piece throws(BoxStreamError) in
             try opener.verify(piece)
             let prefix = opener.prefix(of: piece)
-            guard prefix.byteCount > PacketHeader.byteCount else { return PacketHeader?.none }
+            guard prefix.byteCount >= PacketHeader.byteCount else { return PacketHeader?.none }
             let header = PacketHeader(prefix.bytes.span)
             // Flags that mean nothing are not passed on: such a packet takes the other way and loses them.
             return header?.flags == prefix.bytes[0] ? header : nil
         }
         state = .announced(byteCount: byteCount)
-        if packets.isAtPacketBoundary, let header, header.isBinaryOfStream,
-            Int(header.bodyByteCount) == byteCount - PacketHeader.byteCount,
+        if let missing = unfinished?.missingByteCount {
+            if byteCount <= missing {
+                collectBody(from: &arrived, dropping: 0)
+                unfinished?.missingByteCount = missing - byteCount
+                return missing == byteCount ? announceCollected(mayBring: mayBring) : nil
+            }
+        } else if packets.isAtPacketBoundary, let header, header.isBinaryOfStream,
             let stream = StreamID(receivedNumber: header.requestNumber), mayBring(stream)
         {
-            return .packet(stream, byteCount: Int(header.bodyByteCount))
+            let bodyByteCount = Int(header.bodyByteCount)
+            let missing = bodyByteCount - (byteCount - PacketHeader.byteCount)
+            if missing == 0, bodyByteCount > 0 { return .packet(stream, byteCount: bodyByteCount) }
+            if missing > 0, bodyByteCount <= packets.limits.bodyByteCount(for: header) {
+                unfinished = Unfinished(stream: stream, missingByteCount: missing)
+                collectBody(from: &arrived, dropping: PacketHeader.byteCount)
+                return nil
+            }
         }
         // A buffer of its own, because slices of it may be kept.
         var opened = ByteBufferAllocator().buffer(capacity: byteCount)
         openBody(from: &arrived, into: &opened, dropping: 0)
         chunk = opened
         return nil
+    }
+
+    // MARK: Packets of several frames
+
+    /// Opens a frame that is nothing but the packet's behind what there is of it.
+    private mutating func collectBody(from arrived: inout InboundBuffer, dropping droppedByteCount: Int) {
+        var buffer = ByteBuffer()
+        swap(&buffer, &collected)  // leaves one owner: appending would copy a shared buffer
+        openBody(from: &arrived, into: &buffer, dropping: droppedByteCount)
+        swap(&buffer, &collected)
+    }
+
+    /// Takes the packet's last bytes out of a frame that has more in it; the packet, if there is one.
+    private mutating func completeUnfinished(mayBring: (StreamID) -> Bool) -> Input? {
+        guard let missing = unfinished?.missingByteCount, var piece = chunk.readSlice(length: missing) else {
+            return nil
+        }
+        collected.writeBuffer(&piece)
+        return announceCollected(mayBring: mayBring)
+    }
+
+    /// The packet, unless its stream has ended since it began: then nobody waits for it.
+    private mutating func announceCollected(mayBring: (StreamID) -> Bool) -> Input? {
+        guard let stream = unfinished?.stream else { return nil }
+        unfinished = nil
+        guard mayBring(stream) else {
+            dropCollected()
+            return nil
+        }
+        state = .collected
+        return .packet(stream, byteCount: collected.readableBytes)
+    }
+
+    private mutating func dropCollected() {
+        state = .awaitingHeader
+        collected.clear()
     }
 
     private mutating func openBody(

@@ -17,6 +17,13 @@ public struct PacketBatch: Sendable {
 
     init(_ laidOut: ByteBuffer) { buffer = laidOut }
 
+    /// What a packet with a body of that many bytes takes in a batch, its header and headroom included, in bytes.
+    public static func byteCount(ofPacketWithBody bodyByteCount: Int) -> Int {
+        let packet = PacketHeader.byteCount + bodyByteCount
+        let (boxes, rest) = packet.quotientAndRemainder(dividingBy: BoxFrame.maximumBodyByteCount)
+        return packet + (rest > 0 ? boxes + 1 : boxes) * BoxFrame.headerByteCount
+    }
+
     /// What the batch holds in memory, headroom included, in bytes.
     public var byteCount: Int { buffer.readableBytes }
 

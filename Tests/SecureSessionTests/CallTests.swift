@@ -64,7 +64,7 @@ struct CallTests {
         let body = ByteBuffer(bytes: SeededRandom.bytes(64 << 10, seed: 3))
         try wire.client.session.muxrpc.send(body, on: stream)
         wire.run()
-        #expect(wire.server.takeTold() == [.session(.data(mirrored, .binary, body))])
+        #expect(wire.server.takeTold() == [.packet(mirrored, Array(buffer: body))])
     }
 
     @Test("calls, bytes and ends keep their order")

@@ -42,11 +42,6 @@ struct PortalLegs: ~Copyable {
     /// What is handed over at once, in bytes: one turn of the other connection's queues.
     static let batchByteCount = OutboundQueues<PacketBatch>.quantumByteCount
 
-    /// What a packet costs in a batch beside its body, in bytes: headroom for one box, and its header.
-    ///
-    /// Longer ones need more headroom; an estimate is enough.
-    private static let packetOverhead = 34 + PacketHeader.byteCount
-
     private let connection: ConnectionID
     private let inspector: (@Sendable (RelayedPacket) -> Void)?
     private var byTunnel: [TunnelID: PortalLeg] = [:]
@@ -175,7 +170,7 @@ struct PortalLegs: ~Copyable {
     private mutating func makeRoom(
         for byteCount: Int, of leg: PortalLeg, read: Read, into outputs: inout CircularBuffer<PortalOutput>
     ) {
-        let needed = byteCount + Self.packetOverhead
+        let needed = PacketBatch.byteCount(ofPacketWithBody: byteCount)
         if leg.batch.byteCount + needed > Self.batchByteCount { handOver(leg, at: read.time, into: &outputs) }
         if leg.batch.isEmpty {
             leg.batch = PacketBatch(capacity: max(needed, min(Self.batchByteCount, read.byteCount)))
