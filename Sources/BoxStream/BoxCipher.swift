@@ -92,7 +92,8 @@ struct BoxCipher: ~Copyable {
         let isGenuine = unsafe crypto_onetimeauth_verify(box, sealed, UInt64(byteCount), headerBlock) == 0
         guard isGenuine else { return nil }
         unsafe combine(sealed, with: headerBlock + Self.tagKeyByteCount, to: header, byteCount: byteCount)
-        return unsafe (Int(header[0]) << 8 | Int(header[1]), sodium_is_zero(header, byteCount) == 1)
+        let bodyByteCount = unsafe Int(header[0]) << 8 | Int(header[1])
+        return unsafe (bodyByteCount, bodyByteCount == 0 && sodium_is_zero(header, byteCount) == 1)
     }
 
     /// Whether the tag in the last header authenticates a body; keeps the body's first block.

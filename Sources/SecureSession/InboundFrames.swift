@@ -13,8 +13,8 @@ struct InboundFrames: ~Copyable {
     enum Input {
         /// A whole binary packet of an open stream, which is taken with one of the `openPacket` methods.
         case packet(StreamID, byteCount: Int)
-        /// Anything else of muxrpc.
-        case item(PacketReader.Item)
+        /// Anything else of muxrpc; indirect, because it is large and rare.
+        indirect case item(PacketReader.Item)
         /// The box-stream goodbye.
         case goodbye
     }

@@ -94,20 +94,7 @@ struct OutboundFrames: ~Copyable {
         }
         var buffer = ByteBuffer()
         swap(&buffer, &batch.buffer)  // leaves one owner: sealing in place would copy a shared buffer
-        var offset = buffer.readerIndex
-        while offset < buffer.writerIndex {
-            let packet = offset + BoxFrame.headerByteCount
-            buffer.setInteger(stream.sentNumber, at: packet + PacketLayout.requestNumberOffset)
-            let body: UInt32? = buffer.getInteger(at: packet + PacketLayout.bodyByteCountOffset)
-            precondition(body != nil, "a batch holds whole packets")
-            var remaining = PacketHeader.byteCount + Int(body ?? 0)
-            while remaining > 0 {
-                let bodyByteCount = min(remaining, BoxFrame.maximumBodyByteCount)
-                seal(bodyByteCount: bodyByteCount, at: offset, in: &buffer)
-                offset += BoxFrame.headerByteCount + bodyByteCount
-                remaining -= bodyByteCount
-            }
-        }
+        sealPackets(in: buffer.mutableReadableBytesSpan, numbered: stream.sentNumber)
         enqueue(buffer)
     }
 
@@ -145,6 +132,27 @@ struct OutboundFrames: ~Copyable {
         let frame = buffer.writerIndex
         buffer.writeRepeatingByte(0, count: BoxFrame.headerByteCount)
         return frame
+    }
+
+    /// Seals laid-out packets where they stand, with one look at their buffer for all of them.
+    private mutating func sealPackets(in laidOut: consuming MutableRawSpan, numbered number: Int32) {
+        var offset = 0
+        while offset < laidOut.byteCount {
+            let packet = offset + BoxFrame.headerByteCount
+            precondition(packet + PacketHeader.byteCount <= laidOut.byteCount, "a batch holds whole packets")
+            // Safe: the header's nine bytes are there, and integers have no invalid values.
+            let bodyByteCount = unsafe laidOut.bytes.unsafeLoadUnaligned(
+                fromByteOffset: packet + PacketLayout.bodyByteCountOffset, as: UInt32.self)
+            laidOut.storeBytes(
+                of: number.bigEndian, toByteOffset: packet + PacketLayout.requestNumberOffset, as: Int32.self)
+            var remaining = PacketHeader.byteCount + Int(UInt32(bigEndian: bodyByteCount))
+            while remaining > 0 {
+                let bodyByteCount = min(remaining, BoxFrame.maximumBodyByteCount)
+                sealer?.seal(bodyByteCount: bodyByteCount, at: offset, in: &laidOut)
+                offset += BoxFrame.headerByteCount + bodyByteCount
+                remaining -= bodyByteCount
+            }
+        }
     }
 
     private mutating func seal(bodyByteCount: Int, at offset: Int, in buffer: inout ByteBuffer) {

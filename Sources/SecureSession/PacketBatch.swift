@@ -84,6 +84,7 @@ public struct PacketBatch: Sendable {
 
     /// Leaves 34 bytes for the header of a box; what they hold does not matter.
     mutating func reserveHeadroom() {
-        buffer.writeRepeatingByte(0, count: BoxFrame.headerByteCount)
+        buffer.reserveCapacity(minimumWritableBytes: BoxFrame.headerByteCount)
+        buffer.moveWriterIndex(forwardBy: BoxFrame.headerByteCount)
     }
 }

@@ -26,7 +26,9 @@ public final class SecureSession {
         /// Call one of the `openPacket` methods to say where it goes; the next call of ``next()`` drops it else.
         case packet(StreamID, byteCount: Int)
         /// Everything else that muxrpc has to say.
-        case session(SessionEvent)
+        ///
+        /// Indirect, because it is large and rare, and every packet's event would be as large.
+        indirect case session(SessionEvent)
         /// The peer's box-stream goodbye: nothing follows, and nothing is lost.
         case ended
     }

@@ -163,11 +163,9 @@ public final class PortalConnection: ConnectionMachine {
         case .client(let peer): try admit(peer)
         case .established: break  // is for clients: a server has decided when the handshake is over
         case .packet(let stream, let byteCount):
-            guard let leg = legs[stream], !leg.isDeaf else { return }
-            legs.open(byteCount, on: leg, of: session, read: read, into: &outputs)
+            legs.open(byteCount, on: stream, of: session, read: read, into: &outputs)
         case .session(.data(let stream, let type, let body)):
-            guard let leg = legs[stream], !leg.isDeaf else { return }
-            legs.append(body, type: type, to: leg, read: read, into: &outputs)
+            legs.append(body, type: type, on: stream, read: read, into: &outputs)
         case .session(.request(let request)): answer(request)
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
         case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do

@@ -117,20 +117,22 @@ struct PortalLegs: ~Copyable {
 
     // MARK: What the peer sends
 
-    /// Opens the packet that the session has just announced into the batch of its tunnel.
+    /// Opens the packet that the session has just announced into the batch of its tunnel, if that still takes any.
     mutating func open(
-        _ byteCount: Int, on leg: PortalLeg, of session: SecureSession, read: Read,
+        _ byteCount: Int, on stream: StreamID, of session: SecureSession, read: Read,
         into outputs: inout CircularBuffer<PortalOutput>
     ) {
+        guard let leg = byStream[stream], !leg.isDeaf else { return }
         makeRoom(for: byteCount, of: leg, read: read, into: &outputs)
         session.openPacket(into: &leg.batch)
     }
 
-    /// Copies what came otherwise than as one box into the batch of its tunnel.
+    /// Copies what came otherwise than as one packet of bytes into the batch of its tunnel, if that still takes any.
     mutating func append(
-        _ body: ByteBuffer, type: BodyType, to leg: PortalLeg, read: Read,
+        _ body: ByteBuffer, type: BodyType, on stream: StreamID, read: Read,
         into outputs: inout CircularBuffer<PortalOutput>
     ) {
+        guard let leg = byStream[stream], !leg.isDeaf else { return }
         makeRoom(for: body.readableBytes, of: leg, read: read, into: &outputs)
         leg.batch.append(body, type: type)
     }
