@@ -33,7 +33,7 @@ struct TunnelSuite: Suite {
     private func measure(
         _ ways: [Way], _ flowCount: Int, _ direction: Direction, _ plan: Plan, _ findings: inout Findings
     ) throws {
-        let rounds = plan.rounds(or: 3)
+        let rounds = plan.rounds(or: 5)
         let turn = plan.turn(ofSeconds: 1, rounds: rounds, atLeast: .milliseconds(250))
         var measured: [[Measurement]] = ways.map { _ in [] }
         for round in 0..<rounds {
