@@ -126,13 +126,17 @@ struct EntriesTests {
             count = entries.count
         }
         #expect(count > 16, "so that a step was taken")
+        // A check compares the number that is written down.
+        #expect(try TestedKeyring(copying: tested).check().entryCount == count)
     }
 
     @Test("nobody becomes an entry beside as many as a portal takes")
     func limit() throws {
-        for count in [16, 4_079, 4_080, 4_081, 4_095] { try Entries.checkRoom(beside: count) }
-        for count in [4_096, 4_097, 5_000] {
-            #expect(throws: KeyringError.self) { try Entries.checkRoom(beside: count) }
+        for (count, next) in [(16, 32), (4_079, 4_080), (4_080, 4_096), (4_081, 4_096), (4_095, 4_096)] {
+            #expect(try Entries.nextCount(above: count) == next)
+        }
+        for count in [4_096, 4_097, 5_000, .max] {
+            #expect(throws: KeyringError.self) { try Entries.nextCount(above: count) }
         }
     }
 

@@ -42,6 +42,17 @@ final class TestedKeyring {
             folder: folder, owner: endpoint, now: now, trustsClock: trustsClock, ifMissing: ifMissing)
     }
 
+    /// Its store, to be read and changed without a keyring; nobody has one open.
+    func openStore() throws(LMDBError) -> Environment {
+        let tables = [
+            "state", "portals", "friends", "names", "seen", "circles", "pending", "ghosts", "invites",
+            "tombstones", "members", "denied", "memberInvites",
+        ].map { Table($0) }
+        return try Environment(
+            path: storePath, schema: Schema(identity: "companionway keyring", version: 1, tables: tables),
+            absence: .fails)
+    }
+
     /// Everything that a check looks at is as it should be.
     func check() throws(KeyringError) -> KeyringReport { try Keyring.check(folder: folder) }
 

@@ -17,13 +17,7 @@ struct VaultTests {
 
     /// The sealed secrets of a store, straight from its tables.
     private func sealedSecrets() throws -> [[UInt8]] {
-        let tables = [
-            "state", "portals", "friends", "names", "seen", "circles", "pending", "ghosts", "invites",
-            "tombstones", "members", "denied", "memberInvites",
-        ].map { Table($0) }
-        let schema = Schema(identity: "companionway keyring", version: 1, tables: tables)
-        let environment = try Environment(path: tested.storePath, schema: schema, absence: .fails)
-        return try environment.read { (transaction) throws(LMDBError) in
+        try tested.openStore().read { (transaction) throws(LMDBError) in
             let entries =
                 try transaction.entries(in: Table("circles")) + transaction.entries(in: Table("pending"))
             return entries.map { Array($0.value.payload.suffix(72)) }

@@ -56,6 +56,9 @@ enum KeyringCheck {
         guard entryCount >= Ghost.step, entryCount % Ghost.step == 0 else {
             throw .inconsistent("it has \(entryCount) entries, no multiple of \(Ghost.step)")
         }
+        if let written = try transaction.number(.entries), written != entryCount {
+            throw .inconsistent("it has \(entryCount) entries, and not the \(written) that it says")
+        }
         try checkNames(transaction)
         try checkBelonging(transaction, owner: owner)
         try checkPolicy(transaction)

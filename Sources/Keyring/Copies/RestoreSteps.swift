@@ -25,6 +25,8 @@ enum Restore {
         }
         try OwnCircle.startGeneration(&transaction, &change, owner: owner, after: generation, now: now)
         try transaction.clear(.copy)
+        // Counted again when it is needed.
+        try transaction.clear(.entries)
         try transaction.set(.opened, to: now)
         return report
     }

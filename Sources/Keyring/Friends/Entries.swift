@@ -73,13 +73,16 @@ public final class Entries: Sendable {
         return tokens
     }
 
-    /// Lets nobody become an entry for whom there would be no room, when every ghost has given way.
+    /// How many entries there are once one joins a number of them when every ghost has given way; nobody does for whom
+    /// there would be no room.
     ///
     /// The number of entries never shrinks: a keyring with too many could announce none of them, for good, and no
     /// running node would learn of its changes any more.
-    package static func checkRoom(beside count: Int) throws(KeyringError) {
-        let next = (count / Ghost.step + 1) * Ghost.step
+    package static func nextCount(above count: Int) throws(KeyringError) -> Int {
+        // What stands in a file may be any number, and none may overflow.
+        let next = (min(count, countLimit) / Ghost.step + 1) * Ghost.step
         guard next <= countLimit else { throw .tooManyEntries(next, limit: countLimit) }
+        return next
     }
 
     private func collect(

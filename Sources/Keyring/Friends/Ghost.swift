@@ -12,10 +12,20 @@ enum Ghost {
     private static let format: UInt8 = 1
 
     /// Makes room for one more entry.
+    ///
+    /// How many entries there are is written down: counting them looks at everybody, and every sixteenth change would
+    /// hold up all others for that long. Where it is not, as in a keyring made before it was, or restored, they are
+    /// counted once.
     static func giveWay(_ transaction: inout WriteTransaction) throws(KeyringError) {
         let last = try KeyringError.storing { () throws(LMDBError) in try transaction.last(in: table) }
         guard let last else {
-            try Entries.checkRoom(beside: try transaction.entryCountWithoutGhosts())
+            let count: Int
+            if let written = try transaction.number(.entries) {
+                count = Int(clamping: written)
+            } else {
+                count = try transaction.entryCountWithoutGhosts()
+            }
+            try transaction.set(.entries, to: UInt64(try Entries.nextCount(above: count)))
             return try add(step - 1, &transaction)
         }
         do throws(LMDBError) {

@@ -50,6 +50,7 @@ enum KeyringBirth {
         try transaction.set(.opened, to: now)
         try OwnCircle.startGeneration(&transaction, &change, owner: owner, now: now)
         try Ghost.add(Ghost.step, &transaction)
+        try transaction.set(.entries, to: UInt64(Ghost.step))
     }
 
     /// Checks that the vault is this keyring's, by what is always sealed: the owner's own chain key.

@@ -9,6 +9,8 @@ enum StateKey: String {
     case sequence
     /// When it was last open with a clock that could be trusted, in Unix seconds; written once a day.
     case opened
+    /// How many entries there are, ghosts among them.
+    case entries
     /// That it is a copy; when it was made, in Unix seconds.
     case copy
     /// The sequence number of the vault's current slot.
