@@ -44,12 +44,18 @@ struct MemoryReturn: Service {
         // The cancellation of a graceful shutdown ends the sleep.
         try? await cancelWhenGracefulShutdown {
             var before = 0
+            // What could not be given back the last time: free bytes on pages that others use.
+            var kept = 0
             while true {
                 try await Task.sleep(for: Self.interval)
                 let unused = ProcessMemory.unusedByteCount
                 // Twice in a row: what is free between two bursts is wanted again.
-                if min(unused, before) > Self.allowance { ProcessMemory.giveBack() }
+                let settled = min(unused, before)
                 before = unused
+                kept = min(kept, settled)
+                guard settled > kept + Self.allowance else { continue }
+                ProcessMemory.giveBack()
+                kept = ProcessMemory.unusedByteCount
             }
         }
     }
