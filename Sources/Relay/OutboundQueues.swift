@@ -7,6 +7,7 @@ public import NIOCore
 /// behind its tunnel's batches.
 public struct OutboundQueues<Batch>: ~Copyable {
     /// How much a tunnel may send per turn, in bytes: 64 KiB, one batch.
+    @inlinable
     public static var quantumByteCount: Int { 64 << 10 }
 
     /// What is to be sent next; consume it, so that the batch has one owner and can be sealed in place.
@@ -17,35 +18,40 @@ public struct OutboundQueues<Batch>: ~Copyable {
         case end(TunnelID, message: String?)
     }
 
-    private let patience: TimeAmount
-    private var queues: [TunnelID: TunnelQueue<Batch>] = [:]
-    private var turns = CircularBuffer<TunnelID>()
+    @usableFromInline let patience: TimeAmount
+    @usableFromInline var queues: [TunnelID: TunnelQueue<Batch>] = [:]
+    @usableFromInline var turns = CircularBuffer<TunnelID>()
     /// Whether the first of `turns` was given what it may send in this turn.
-    private var isTurnBegun = false
+    @usableFromInline var isTurnBegun = false
     /// Since when the tunnels whose senders are paused have made no progress.
-    private var stalledSince: [TunnelID: NIODeadline] = [:]
+    @usableFromInline var stalledSince: [TunnelID: NIODeadline] = [:]
 
     /// No tunnels; one whose sender is paused is stuck when it makes no progress for as long as `patience`.
+    @inlinable
     public init(patience: TimeAmount = .seconds(5)) { self.patience = patience }
 
     /// Begins a queue; what is taken out of it is released from the flow.
+    @inlinable
     public mutating func insert(_ flow: TunnelFlow) {
         queues[flow.tunnel] = TunnelQueue(flow: flow)
     }
 
     /// Drops a tunnel's queue and closes its flow.
+    @inlinable
     public mutating func remove(_ tunnel: TunnelID) {
         stalledSince[tunnel] = nil
         queues.removeValue(forKey: tunnel)?.flow.close()
     }
 
     /// Drops everything, and closes every flow.
+    @inlinable
     public mutating func removeAll() {
         for tunnel in Array(queues.keys) { remove(tunnel) }
         turns.removeAll()
     }
 
     /// Appends packets, unless the tunnel has ended or its flow is closed.
+    @inlinable
     public mutating func append(
         _ batch: consuming Batch, byteCount: Int, to tunnel: TunnelID, at now: NIODeadline
     ) {
@@ -59,6 +65,7 @@ public struct OutboundQueues<Batch>: ~Copyable {
     /// Puts the end behind what waits; a second one changes nothing.
     ///
     /// The tunnel cannot be stuck any more: its sender waits for nothing.
+    @inlinable
     public mutating func appendEnd(message: String?, to tunnel: TunnelID) {
         guard let queue = queues[tunnel] else { return }
         queue.appendEnd(message: message)
@@ -67,9 +74,11 @@ public struct OutboundQueues<Batch>: ~Copyable {
     }
 
     /// Whether nothing waits.
+    @inlinable
     public var isEmpty: Bool { queues.values.allSatisfy(\.isEmpty) }
 
     /// What to send next, or `nil` when nothing waits.
+    @inlinable
     public mutating func next(at now: NIODeadline) -> Turn? {
         while let tunnel = turns.first {
             guard let queue = queues[tunnel] else {
@@ -106,6 +115,7 @@ public struct OutboundQueues<Batch>: ~Copyable {
 
     /// Whether the sender of a stuck tunnel is to be told to go on after all: it was paused when all queues together
     /// were longer, and what it has queued is little enough now.
+    @inlinable
     public mutating func resumeIfRoom(_ tunnel: TunnelID) -> Bool {
         guard queues[tunnel]?.flow.resumeIfRoom() == true else { return false }
         stalledSince[tunnel] = nil
@@ -113,18 +123,22 @@ public struct OutboundQueues<Batch>: ~Copyable {
     }
 
     /// When the first tunnel is going to be stuck.
+    @inlinable
     public var stuckDeadline: NIODeadline? { stalledSince.values.min().map { $0 + patience } }
 
-    private mutating func activate(_ queue: TunnelQueue<Batch>) {
+    @inlinable
+    mutating func activate(_ queue: TunnelQueue<Batch>) {
         if queue.activate() { turns.append(queue.flow.tunnel) }
     }
 
-    private mutating func finishTurn() {
+    @inlinable
+    mutating func finishTurn() {
         _ = turns.popFirst()
         isTurnBegun = false
     }
 
-    private mutating func noteProgress(of flow: TunnelFlow, at now: NIODeadline) {
+    @inlinable
+    mutating func noteProgress(of flow: TunnelFlow, at now: NIODeadline) {
         guard stalledSince[flow.tunnel] != nil else { return }
         stalledSince[flow.tunnel] = flow.isPaused ? now : nil
     }

@@ -93,6 +93,7 @@ public final class TunnelFlow: Sendable {
     }
 
     /// Whether the sender is to be resumed though nothing was sent on, because others have left room since.
+    @usableFromInline
     func resumeIfRoom() -> Bool {
         let limit = currentLimit
         return state.withLock { $0.resume(below: limit) }
@@ -102,6 +103,7 @@ public final class TunnelFlow: Sendable {
     private var currentLimit: Int { min(limit, budget.shareByteCount) }
 
     /// Takes note that bytes stand in the receiver's queue since then, if nothing older does.
+    @usableFromInline
     func arrived(at time: NIODeadline) {
         state.withLock { state in
             if !state.isClosed, state.oldest == nil { state.oldest = time }
