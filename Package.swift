@@ -76,8 +76,8 @@ let package = Package(
         .target(
             name: "Transport",
             dependencies: [
-                "Blinding", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession", "Sodium",
-                "Tunnel", nioCore,
+                "Blinding", "CMalloc", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession",
+                "Sodium", "Tunnel", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
@@ -98,8 +98,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "CMalloc", "Keyring", "MuxRPC", "Multiserver", "Node", "QRCode",
-                "SecretHandshake", "Sodium", "Transport", "Tunnel", nioCore,
+                "Blinding", "Keyring", "MuxRPC", "Multiserver", "Node", "QRCode", "SecretHandshake",
+                "Sodium", "Transport", "Tunnel", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import Glibc
+internal import Transport
 
 /// `swift run -c release Benchmarks`: runs suites and prints a table for each; it judges what no machine may
 /// change.
@@ -46,6 +47,8 @@ struct BenchmarksCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        // As in `cway`: some of its clients run in this process.
+        ProcessMemory.keepBuffers()
         #if DEBUG
         print("This build is not optimised, so the figures mean nothing: add `-c release`.")
         #endif

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Foundation
 internal import NIOCore
 internal import NIOPosix
+internal import Transport
 
 /// What any relay made of SwiftNIO costs: bytes from one socket to another, with a portal's buffers and
 /// back-pressure.
@@ -13,6 +14,7 @@ struct BareRelayCommand: AsyncParsableCommand {
     var to: Int
 
     func run() async throws {
+        ProcessMemory.keepBuffers()
         let target = to
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         let server = try await ServerBootstrap(group: group)

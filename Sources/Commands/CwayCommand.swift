@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Foundation
+internal import Transport
 
 /// `cway`: the root of the command line.
 public struct CwayCommand: AsyncParsableCommand {

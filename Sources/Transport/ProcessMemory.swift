@@ -1,6 +1,5 @@
 internal import CMalloc
 internal import Foundation
-internal import ServiceLifecycle
 
 /// How the process deals with memory that it has freed: kept while it will be wanted again, given back when not.
 ///
@@ -8,55 +7,27 @@ internal import ServiceLifecycle
 /// them back to the system and asks for it anew, with 64 page faults each time; or it does not, as the heap happens
 /// to lie: one endpoint took 2.6 s of CPU per GB, the next one 4.5. And what lies between other things it never
 /// gives back, so that a portal keeps what its busiest minute took.
-enum ProcessMemory {
+public enum ProcessMemory {
     /// As much may be free at the end of each heap, in bytes; there is one for every thread that allocates.
     private static let trimThreshold: Int32 = 8 << 20
     /// What is larger is the system's own business, in bytes: no buffer of a connection is.
     private static let mapThreshold: Int32 = 4 << 20
 
     /// Keeps freed buffers for the next ones.
-    static func keepBuffers() {
+    public static func keepBuffers() {
         // Where the allocator takes no advice the process is slower and nothing else.
         _ = shim_malloc_keep(trimThreshold, mapThreshold)
     }
 
     /// Gives every whole page back that holds nothing.
-    static func giveBack() { _ = shim_malloc_trim() }
+    public static func giveBack() { _ = shim_malloc_trim() }
 
     /// How much of the memory that the process has is not used, in bytes; 0 where the system does not tell.
-    static var unusedByteCount: Int {
+    public static var unusedByteCount: Int {
         let sizes = (try? String(contentsOfFile: "/proc/self/statm", encoding: .ascii)) ?? ""
         let pages = sizes.split(separator: " ").compactMap { Int($0) }
         // All pages, those that are resident, those of them that are a file's: programs, and the keyring.
         guard pages.count > 2 else { return 0 }
         return max(0, (pages[1] - pages[2]) * Int(getpagesize()) - Int(clamping: shim_malloc_used()))
-    }
-}
-
-/// Gives memory back that was free for a while, for processes that serve for months.
-struct MemoryReturn: Service {
-    /// How often it looks.
-    private static let interval = Duration.seconds(10)
-    /// As much may stay, in bytes: the program itself, and the buffers of a few busy connections.
-    private static let allowance = 16 << 20
-
-    func run() async throws {
-        // The cancellation of a graceful shutdown ends the sleep.
-        try? await cancelWhenGracefulShutdown {
-            var before = 0
-            // What could not be given back the last time: free bytes on pages that others use.
-            var kept = 0
-            while true {
-                try await Task.sleep(for: Self.interval)
-                let unused = ProcessMemory.unusedByteCount
-                // Twice in a row: what is free between two bursts is wanted again.
-                let settled = min(unused, before)
-                before = unused
-                kept = min(kept, settled)
-                guard settled > kept + Self.allowance else { continue }
-                ProcessMemory.giveBack()
-                kept = ProcessMemory.unusedByteCount
-            }
-        }
     }
 }

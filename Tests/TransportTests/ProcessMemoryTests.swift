@@ -1,7 +1,6 @@
 import Foundation
 import Testing
-
-@testable import Commands
+import Transport
 
 /// The rule that a process which serves for months keeps nothing of its busiest minute.
 @Suite struct ProcessMemoryTests {
