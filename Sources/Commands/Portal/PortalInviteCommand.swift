@@ -49,8 +49,13 @@ struct PortalInviteCommand: AsyncParsableCommand {
             try keyring.createMemberInvite(label: label, uses: uses, expiry: end, seed: seed, now: now)
         }
         let code = PortalInvite(portal: address, seed: seed).encoded()
-        guard !json else { return try Surroundings.current.print(Self.json(code, made, address).description) }
-        try Surroundings.current.print(code)
+        let line = json ? Self.json(code, made, address).description : code
+        try CodeDelivery.print(line) { () throws(CommandFailure) in
+            _ = try opened.perform { (keyring) throws(KeyringError) in
+                try keyring.revokeMemberInvite(made.key, now: WallClock.seconds())
+            }
+        }
+        guard !json else { return }
         let words = end.map { "until \(TimeText.text($0))" } ?? "for ever"
         Surroundings.current.note("May be redeemed \(uses == 1 ? "once" : "\(uses) times"), \(words).")
     }
