@@ -91,7 +91,8 @@ struct InviteCommandTests {
         #expect(lonely.ended(.usage) && lonely.complaints.contains("cway portals add"))
         for options in [
             ["--uses", "0"], ["--uses", "1001"], ["--expires", "0d"], ["--expires", "soon"],
-            ["--label", String(repeating: "x", count: 300)], ["--service", ""], ["--qr", "--json"],
+            ["--label", String(repeating: "x", count: 300)], ["--service", ""], ["--service", "x=y"],
+            ["--service", "ssh", "--service", "Web"], ["--qr", "--json"],
         ] {
             let line = ["invite", "create", "--home", home.path, "--portal", TestedHome.portal] + options
             let run = await CommandRun(line)

@@ -29,7 +29,8 @@ struct InviteCreateCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "A service that the friend may open; may be repeated. Default: all, also later ones.",
-            valueName: "name"))
+            valueName: "name"),
+        transform: Parsing.serviceName)
     private var service: [String] = []
 
     @Option(name: .long, help: ArgumentHelp("How many may redeem it.", valueName: "n"))
