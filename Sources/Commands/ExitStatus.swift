@@ -31,7 +31,7 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     case connectionLost = 17
     /// An invite was refused by whoever made it.
     case inviteRefused = 18
-    /// There is no such friend, invite or portal in the keyring.
+    /// There is no such friend, invite or portal in the keyring, or no keyring yet.
     case notFound = 19
     /// The identity could not be read or made.
     case identityUnusable = 20
@@ -65,7 +65,7 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         case .methodFailed: "remote method failed"
         case .connectionLost: "connection lost"
         case .inviteRefused: "invite refused (used up, revoked, expired, or removed)"
-        case .notFound: "no such friend, invite or portal"
+        case .notFound: "no such friend, invite or portal, or no keyring yet"
         case .identityUnusable: "identity or key file unusable"
         case .settingsUnusable: "settings unusable"
         case .verificationFailed: "verification failed: other bytes came back than were sent"

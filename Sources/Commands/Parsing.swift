@@ -21,6 +21,11 @@ enum Parsing {
         try explained { try ServiceSetting(text) }
     }
 
+    /// The name of a service alone, by the rule for those that this node can serve.
+    @Sendable static func serviceName(_ text: String) throws -> String {
+        try explained { try ServiceSetting.name(text) }
+    }
+
     @Sendable static func id(_ text: String) throws -> PublicKey { try explained { try PublicKey(id: text) } }
 
     @Sendable static func lifetime(_ text: String) throws -> Lifetime {

@@ -16,11 +16,7 @@ public struct ServiceSetting: Hashable, Sendable {
     /// - Throws: ``ServiceSettingError``.
     public init(_ text: String) throws(ServiceSettingError) {
         guard let equals = text.firstIndex(of: "=") else { throw .noTarget }
-        name = String(text[..<equals])
-        guard (1...Self.nameByteCountLimit).contains(name.utf8.count), name.utf8.allSatisfy(Self.isNameByte)
-        else {
-            throw .badName
-        }
+        name = try Self.name(String(text[..<equals]))
         let target = text[text.index(after: equals)...]
         if target.hasPrefix(Self.unixPrefix) {
             let path = String(target.dropFirst(Self.unixPrefix.count))
@@ -34,6 +30,16 @@ public struct ServiceSetting: Hashable, Sendable {
         } catch {
             throw .badTarget(error)
         }
+    }
+
+    /// Reads a name alone, as it stands where somebody is allowed a service.
+    ///
+    /// - Throws: ``ServiceSettingError/badName``.
+    public static func name(_ text: String) throws(ServiceSettingError) -> String {
+        guard (1...nameByteCountLimit).contains(text.utf8.count), text.utf8.allSatisfy(isNameByte) else {
+            throw .badName
+        }
+        return text
     }
 
     private static let unixPrefix = "unix:"

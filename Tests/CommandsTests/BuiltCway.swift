@@ -8,8 +8,8 @@ final class BuiltCway: Sendable {
     private let process = Process()
     private let ended: AsyncStream<Never>
 
-    /// Starts it.
-    init(_ arguments: String..., flags: [String] = []) throws {
+    /// Starts it; what it prints goes to a file of the test's, or to what is given.
+    init(_ arguments: String..., flags: [String] = [], standardOutput: FileHandle? = nil) throws {
         let (ended, continuation) = AsyncStream.makeStream(of: Never.self)
         self.ended = ended
         // Swift Package Manager puts the test bundle and the executables side by side.
@@ -21,7 +21,7 @@ final class BuiltCway: Sendable {
         process.arguments = arguments + flags
         process.environment = ["TMPDIR": scratch, "CWAY_LOG_LEVEL": "nonsense", "PATH": "/usr/bin"]
         process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try Self.file(at: "\(folder.path)/output")
+        process.standardOutput = try standardOutput ?? Self.file(at: "\(folder.path)/output")
         process.standardError = try Self.file(at: "\(folder.path)/complaints")
         process.terminationHandler = { _ in continuation.finish() }
         try process.run()

@@ -49,6 +49,12 @@ struct FriendCommandTests {
         #expect(await home.run("friend", "allow", "zoe", "--all").ended(.notFound))
         let named = await home.run("friend", "allow", "anna", "--all", "--name", "anne")
         #expect(named.ended(.usage) && named.complaints.contains("cway friend rename"))
+        // A name that no service can have would let nobody in, without a word.
+        for name in ["x=y", "Web", "a b", "", String(repeating: "x", count: 65)] {
+            let run = await home.run("friend", "allow", "anna", "--service", name)
+            #expect(run.ended(.usage) && run.complaints.contains("a-z, 0-9, - and _: write one"), "\(run)")
+        }
+        #expect(await home.run("friend", "show", "anna").output.contains("all"))
         let own = await home.run("friend", "allow", await home.id(), "--all")
         #expect(own.ended(.usage) && own.complaints.contains("your own"))
     }

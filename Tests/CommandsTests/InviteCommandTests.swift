@@ -49,6 +49,18 @@ struct InviteCommandTests {
         #expect(run.lines.dropFirst().allSatisfy { $0.allSatisfy { "█▀▄ ".contains($0) } })
     }
 
+    @Test("prints the code also where it is too long to be drawn")
+    func tooLongToDraw() async throws {
+        let host = Array(repeating: String(repeating: "a", count: 61), count: 4).joined(separator: ".")
+        let portals = (UInt8(1)...8).flatMap { key in
+            ["--portal", "net:\(host):8008~shs:\(Data(repeating: key, count: 32).base64EncodedString())"]
+        }
+        let run = await CommandRun(["invite", "create", "--qr", "--home", home.path] + portals)
+        #expect(run.ended(.unexpected) && run.complaints.contains("too many for a QR code"), "\(run)")
+        #expect(try InviteCode(try #require(run.lines.first)).portals.count == 8)
+        #expect(try await home.run("invite", "list", "--json").list.first?["state"] as? String == "open")
+    }
+
     @Test("is taken back by label or by the beginning of its id")
     func revoke() async throws {
         _ = await home.run("portals", "add", TestedHome.portal)
@@ -79,7 +91,8 @@ struct InviteCommandTests {
         #expect(lonely.ended(.usage) && lonely.complaints.contains("cway portals add"))
         for options in [
             ["--uses", "0"], ["--uses", "1001"], ["--expires", "0d"], ["--expires", "soon"],
-            ["--label", String(repeating: "x", count: 300)], ["--service", ""], ["--qr", "--json"],
+            ["--label", String(repeating: "x", count: 300)], ["--service", ""], ["--service", "x=y"],
+            ["--service", "ssh", "--service", "Web"], ["--qr", "--json"],
         ] {
             let line = ["invite", "create", "--home", home.path, "--portal", TestedHome.portal] + options
             let run = await CommandRun(line)

@@ -20,7 +20,6 @@ struct KeyringCommandTests {
 
     @Test("is checked, for people and for programs")
     func check() async throws {
-        #expect(await home.run("keyring", "check", "--in-process").ended(.keyringUnusable))
         try await prepare()
         let run = await home.run("keyring", "check", "--in-process", "--json")
         let report = try run.object
@@ -29,6 +28,24 @@ struct KeyringCommandTests {
         #expect(report["vault"] as? String == "matching" && report["friends"] as? Int == 2)
         #expect(report["owner"] as? String == (await home.id()) && report["copied"] is NSNull)
         #expect(await home.run("keyring", "check", "--in-process").output.contains("is intact"))
+    }
+
+    @Test("is not there yet in a new home, which is no damage")
+    func absence() async throws {
+        for (arguments, remedy) in [
+            (["check"], "invite create"), (["check", "--json"], "invite create"),
+            (["backup", backup], "invite create"), (["restore", "--keep-all"], "keyring restore FILE"),
+        ] {
+            let run = await CommandRun(["keyring"] + arguments + ["--home", home.path])
+            #expect(run.ended(.notFound) && run.output.isEmpty, "\(arguments) \(run)")
+            #expect(run.complaints.hasPrefix("cway: there is no keyring yet"), "\(run)")
+            #expect(run.complaints.contains("`cway \(remedy)`"), "\(run)")
+        }
+        try await prepare()
+        // Where its vault is, there was one.
+        try FileManager.default.removeItem(atPath: home.path + "/keyring.mdb")
+        #expect(await home.run("keyring", "check", "--in-process").ended(.keyringUnusable))
+        #expect(await home.run("keyring", "restore", "--keep-all").ended(.keyringUnusable))
     }
 
     @Test("is checked in a child, whose signal is told")

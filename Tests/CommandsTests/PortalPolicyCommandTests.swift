@@ -61,6 +61,22 @@ struct PortalPolicyCommandTests {
         #expect(await home.run("portal", "invites").output.contains("revoked"))
     }
 
+    @Test("an invite is printed as JSON, with the id that the list shows")
+    func json() async throws {
+        let run = await home.run(
+            "portal", "invite", "--json", "--label", "server", "--uses", "2", "--expires", "never",
+            "--public-host", "portal.example.org:8008")
+        let invite = try run.object
+        #expect(run.ended(.success) && run.complaints.isEmpty)
+        #expect(Set(invite.keys) == ["id", "code", "label", "uses", "expires", "portal"])
+        #expect(invite["label"] as? String == "server" && invite["uses"] as? Int == 2)
+        #expect(invite["expires"] is NSNull)
+        let code = try PortalInvite(try #require(invite["code"] as? String))
+        #expect(invite["portal"] as? String == "\(code.portal)")
+        let listed = try #require(try await home.run("portal", "invites", "list", "--json").list.first)
+        #expect(listed["id"] as? String == invite["id"] as? String && listed["state"] as? String == "open")
+    }
+
     @Test("still runs a portal without a subcommand")
     func run() async {
         let run = await home.run("portal")

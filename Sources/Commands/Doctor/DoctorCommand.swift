@@ -17,7 +17,9 @@ struct DoctorCommand: AsyncParsableCommand {
             every portal that is known, up to the services and the grant. Each hop is printed with what was found \
             and, where something is wrong, with what to do about it. Nothing is changed but a friend's newer grant.
 
-            With --json, one object per line: {"hop", "verdict", "words", "remedy"}; the verdict is good, odd or bad.
+            With --json, one object per line: {"hop", "verdict", "words", "remedy"}; the verdict is good, odd or bad. \
+            A keyring, identity or settings that cannot be read, and a friend who is not known, are findings too, after \
+            which the rest is not looked at: the exit code is that of any command that meets them.
 
             EXAMPLES
               cway doctor
@@ -35,6 +37,24 @@ struct DoctorCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON, one finding per line.") private var json = false
 
     func run() async throws {
+        let isSick: Bool
+        do {
+            isSick = try await examine()
+        } catch let failure as CommandFailure {
+            if json, let hop = hop(of: failure.status) {
+                // The failure that is told already counts, even where this cannot be written.
+                try? Surroundings.current.print(Finding(hop, failure: failure.message).json.description)
+            }
+            throw failure
+        }
+        guard !isSick else {
+            let bad = json ? "the findings whose verdict is bad" : "what is marked ✗"
+            throw CommandFailure(.unhealthy, "something does not work: see \(bad)")
+        }
+    }
+
+    /// Looks at all of it; whether something does not work.
+    private func examine() async throws -> Bool {
         let opened = try options.open()
         let friend = try friend.map { try FriendReference.friend($0, in: opened) }
         let (settings, logger) = try await options.common.settings(
@@ -50,15 +70,30 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         try await Interruption.run {
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-            if let friend {
-                try await doctor.examine(friend, on: group.next())
-            } else {
-                try await doctor.examineNode(on: group.next())
+            let result: Result<Void, any Error>
+            do {
+                if let friend {
+                    result = .success(try await doctor.examine(friend, on: group.next()))
+                } else {
+                    result = .success(try await doctor.examineNode(on: group.next()))
+                }
+            } catch {
+                result = .failure(CommandFailure(dialError: error))
             }
             try? await group.shutdownGracefully()
+            try result.get()
         }
-        guard !isSick.withLock(\.self) else {
-            throw CommandFailure(.unhealthy, "something does not work: see what is marked ✗")
+        return isSick.withLock(\.self)
+    }
+
+    /// The hop that cannot be looked at, nor any behind it, when the command ends so.
+    private func hop(of status: ExitStatus) -> String? {
+        switch status {
+        case .identityUnusable: "identity"
+        case .keyringUnusable: "keyring"
+        case .settingsUnusable: "settings"
+        case .notFound: friend.map { "friend \($0.trimmed)" }
+        default: nil
         }
     }
 

@@ -24,7 +24,8 @@ struct FriendAllowCommand: AsyncParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("A service that the friend may open; may be repeated.", valueName: "name"))
+        help: ArgumentHelp("A service that the friend may open; may be repeated.", valueName: "name"),
+        transform: Parsing.serviceName)
     private var service: [String] = []
 
     @Flag(name: .customLong("all"), help: "All services, also later ones.") private var all = false

@@ -29,7 +29,8 @@ struct InviteCreateCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "A service that the friend may open; may be repeated. Default: all, also later ones.",
-            valueName: "name"))
+            valueName: "name"),
+        transform: Parsing.serviceName)
     private var service: [String] = []
 
     @Option(name: .long, help: ArgumentHelp("How many may redeem it.", valueName: "n"))
@@ -72,31 +73,34 @@ struct InviteCreateCommand: AsyncParsableCommand {
             label: label, services: ServiceGrant(options: service), uses: uses, expiry: expires.end(from: now)
         )
         let seed = try SecretKey.random(guarded: true)
+        let key = InviteKey(try Identity(seed: seed).publicKey)
         let text = try opened.perform { (keyring) throws(KeyringError) in
             let code = try keyring.createInvite(draft, portals: portals, seed: seed, now: now)
             return String(decoding: code.encoded(), as: UTF8.self)
         }
-        if json {
-            let key = InviteKey(try Identity(seed: seed).publicKey)
-            return try Surroundings.current.print(Self.json(text, key, draft, portals).description)
+        let symbol = qr ? Self.symbol(of: text) : nil
+        let lines = json ? Self.json(text, key, draft, portals).description : Self.lines(text, symbol)
+        try CodeDelivery.print(lines) { () throws(CommandFailure) in
+            _ = try opened.perform { (keyring) throws(KeyringError) in
+                try keyring.revokeInvite(key, now: WallClock.seconds())
+            }
         }
-        try Surroundings.current.print(text)
-        if qr { try draw(text) }
+        guard !json else { return }
+        if let width = try symbol?.get().drawingWidth, width > 80 {
+            Surroundings.current.note("the drawing takes \(width) columns: widen the window for it")
+        }
         explain(draft, portals)
     }
 
-    private func draw(_ text: String) throws(CommandFailure) {
-        let symbol: QRSymbol
-        do throws(QRCodeError) {
-            symbol = try QRSymbol(Array(text.utf8))
-        } catch {
-            throw CommandFailure(.unexpected, error)
-        }
-        let surroundings = Surroundings.current
-        try surroundings.print(symbol.drawing(isColoured: surroundings.isInteractive))
-        if symbol.drawingWidth > 80 {
-            surroundings.note("the drawing takes \(symbol.drawingWidth) columns: widen the window for it")
-        }
+    private static func symbol(of text: String) -> Result<QRSymbol, CommandFailure> {
+        Result { () throws(QRCodeError) in try QRSymbol(Array(text.utf8)) }
+            .mapError { CommandFailure(.unexpected, $0) }
+    }
+
+    /// The code and its drawing; the code alone where it has none, because it does as well.
+    private static func lines(_ text: String, _ symbol: Result<QRSymbol, CommandFailure>?) -> String {
+        guard case .success(let symbol)? = symbol else { return text }
+        return text + "\n" + symbol.drawing(isColoured: Surroundings.current.isInteractive)
     }
 
     private func explain(_ draft: InviteDraft, _ portals: [InvitePortal]) {

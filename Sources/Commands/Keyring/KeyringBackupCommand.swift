@@ -21,7 +21,7 @@ struct KeyringBackupCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let opened = try options.openIfPresent() else {
-            throw CommandFailure(.notFound, "there is no keyring yet, so there is nothing to back up")
+            throw CommandFailure.noKeyringYet("back up")
         }
         try opened.perform { (keyring) throws(KeyringError) in
             try keyring.backup(to: file, now: WallClock.seconds())

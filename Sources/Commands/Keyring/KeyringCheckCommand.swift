@@ -14,7 +14,8 @@ struct KeyringCheckCommand: AsyncParsableCommand {
         abstract: "Look at every page and every value of the keyring, without changing any.",
         discussion: """
             A node may run meanwhile. JSON is {"owner", "copied", "sequence", "vault", "friends", "invites", \
-            "entries"}; the vault is matching or lost; copied is when the copy was made, null for an original.
+            "entries"}; the vault is matching or lost; copied is when the copy was made, null for an original. \
+            Ends with 19 where there is no keyring yet, with 23 where one is damaged or lost.
 
             EXAMPLES
               cway keyring check
@@ -32,6 +33,7 @@ struct KeyringCheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let home = try common.preparedHome()
+        guard !home.hasNoKeyringYet else { throw CommandFailure.noKeyringYet("check") }
         guard isInProcess else {
             let arguments =
                 ["keyring", "check", "--in-process", "--home", home.path] + (json ? ["--json"] : [])

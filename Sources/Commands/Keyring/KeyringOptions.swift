@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Blinding
+internal import Foundation
 internal import Keyring
 internal import Node
 internal import Sodium
@@ -73,6 +74,21 @@ struct KeyringOptions: ParsableArguments, Sendable {
     }
 }
 
+extension Home {
+    /// Whether no keyring has come to be in it yet; where one was lost, its vault is still there.
+    var hasNoKeyringYet: Bool {
+        ["keyring.mdb", "keyring.vault"].allSatisfy { name in
+            do {
+                _ = try FileManager.default.attributesOfItem(atPath: "\(path)/\(name)")
+                return false
+            } catch {
+                // What is there and cannot be looked at is for the keyring to complain of.
+                return [.fileNoSuchFile, .fileReadNoSuchFile].contains((error as? CocoaError)?.code)
+            }
+        }
+    }
+}
+
 /// A keyring, and whose and where it is.
 struct OpenedKeyring: Sendable {
     let home: Home
@@ -94,6 +110,14 @@ struct OpenedKeyring: Sendable {
 }
 
 extension CommandFailure {
+    /// In a new home nothing is wrong, and nothing is there; `purpose` says what there is no keyring for.
+    static func noKeyringYet(_ purpose: String) -> CommandFailure {
+        CommandFailure(
+            .notFound,
+            "there is no keyring yet, so there is nothing to \(purpose): the first `cway invite create` or "
+                + "`cway join` makes one")
+    }
+
     /// Names what the keyring does not do, by code and in words.
     init(_ error: KeyringError) {
         let status: ExitStatus =

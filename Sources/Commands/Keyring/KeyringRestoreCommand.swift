@@ -45,6 +45,12 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
 
     func run() async throws {
         let home = try common.preparedHome()
+        guard file != nil || !home.hasNoKeyringYet else {
+            throw CommandFailure(
+                .notFound,
+                "there is no keyring yet, so there is nothing to restore in place: name the backup, "
+                    + "`cway keyring restore FILE`")
+        }
         let identity = try common.identity(in: home).identity
         guard keepAll || keepNone || !keep.isEmpty || Surroundings.current.isInteractive else {
             throw CommandFailure(

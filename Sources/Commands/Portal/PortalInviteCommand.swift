@@ -1,6 +1,8 @@
 internal import ArgumentParser
+internal import Blinding
 internal import Keyring
 internal import Multiserver
+internal import MuxRPC
 internal import Node
 internal import Sodium
 
@@ -11,7 +13,8 @@ struct PortalInviteCommand: AsyncParsableCommand {
         abstract: "Make an invite that makes its reader a member of this portal, and print its code once.",
         discussion: """
             `cway portals add` and any ssb client take the code. It cannot be shown again. It names where others \
-            reach this portal: --public-host, or else where the settings say that it listens.
+            reach this portal: --public-host, or else where the settings say that it listens. JSON is {"id", "code", "label", \
+            "uses", "expires", "portal"}; expires is null for never.
 
             EXAMPLES
               cway portal invite --label "Anna's server" --public-host portal.example.org:8008
@@ -34,19 +37,34 @@ struct PortalInviteCommand: AsyncParsableCommand {
         transform: Parsing.netAddress)
     private var publicHost: NetAddress?
 
+    @Flag(name: .long, help: "Print JSON.") private var json = false
+
     func run() async throws {
         let opened = try options.open()
         let address = PeerAddress(net: try await place(opened), key: opened.identity.publicKey)
         let now = WallClock.seconds()
+        let end = expires.end(from: now)
         let seed = try SecretKey.random()
-        try opened.perform { (keyring) throws(KeyringError) in
-            _ = try keyring.createMemberInvite(
-                label: label, uses: uses, expiry: expires.end(from: now), seed: seed, now: now)
+        let made = try opened.perform { (keyring) throws(KeyringError) in
+            try keyring.createMemberInvite(label: label, uses: uses, expiry: end, seed: seed, now: now)
         }
-        let invite = PortalInvite(portal: address, seed: seed)
-        try Surroundings.current.print(invite.encoded())
-        let end = expires.end(from: now).map { "until \(TimeText.text($0))" } ?? "for ever"
-        Surroundings.current.note("May be redeemed \(uses == 1 ? "once" : "\(uses) times"), \(end).")
+        let code = PortalInvite(portal: address, seed: seed).encoded()
+        let line = json ? Self.json(code, made, address).description : code
+        try CodeDelivery.print(line) { () throws(CommandFailure) in
+            _ = try opened.perform { (keyring) throws(KeyringError) in
+                try keyring.revokeMemberInvite(made.key, now: WallClock.seconds())
+            }
+        }
+        guard !json else { return }
+        let words = end.map { "until \(TimeText.text($0))" } ?? "for ever"
+        Surroundings.current.note("May be redeemed \(uses == 1 ? "once" : "\(uses) times"), \(words).")
+    }
+
+    private static func json(_ code: String, _ invite: MemberInvite, _ portal: PeerAddress) -> JSONValue {
+        [
+            "id": .string(invite.key.publicKey.id), "code": .string(code), "label": .string(invite.label),
+            "uses": .count(invite.uses), "expires": .time(invite.expiry), "portal": .string("\(portal)"),
+        ]
     }
 
     private func place(_ opened: OpenedKeyring) async throws(CommandFailure) -> NetAddress {

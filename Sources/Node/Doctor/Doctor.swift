@@ -170,36 +170,57 @@ public struct Doctor: Sendable {
             try await examineGrant(of: friend, over: connection, hop: hop)
             await connection.close()
         } catch let failure as HopFailure {
-            try report(Finding(hop, .bad, "\(failure)"))
+            try report(Finding(hop, failure))
         }
     }
 
     private func examineServices(over connection: PeerConnection, hop: String) async throws {
         let reply = try? await connection.link.call(["service", "list"], on: connection.session)
         guard case .value(let json)? = reply, let names = json.array?.compactMap(\.string) else {
-            try report(Finding(hop, .odd, "it does not say which services it offers"))
+            try report(
+                Finding(
+                    hop, .odd, "it does not say which services it offers",
+                    remedy: "ask its owner to look at the node, or to update it"))
             return
         }
-        let words =
-            names.isEmpty ? "it offers no service to this node" : "it offers \(names.joined(separator: ", "))"
-        try report(Finding(hop, names.isEmpty ? .odd : .good, words))
+        guard !names.isEmpty else {
+            try report(
+                Finding(
+                    hop, .odd, "it offers no service to this node",
+                    remedy: "ask its owner to run `cway friend allow`, or to serve one"))
+            return
+        }
+        try report(Finding(hop, .good, "it offers \(names.joined(separator: ", "))"))
     }
 
     private func examineGrant(
         of friend: Friend, over connection: PeerConnection, hop: String
     ) async throws {
         let visit = FriendVisit(keyring: keyring, friend: friend.key, logger: logger)
-        switch try await visit.fetchGrant(over: connection) {
+        let outcome: GrantOutcome?
+        do {
+            outcome = try await visit.fetchGrant(over: connection)
+        } catch let error as GrantError {
+            try report(Finding(hop, failure: "\(error)"))
+            return
+        }
+        switch outcome {
         case .taken?, .kept?:
             try report(Finding(hop, .good, "its sealed addresses can be resolved here"))
         case .older?:
-            try report(Finding(hop, .odd, "it gave an older grant than the one that is known"))
+            try report(
+                Finding(
+                    hop, .odd, "it gave an older grant than the one that is known",
+                    remedy: "ask its owner whether their keyring is an old copy"))
         case .clocksDiffer?:
             try report(
                 Finding(
                     hop, .bad, "its clock and this one are more than a day apart", remedy: "set the clocks"))
         case nil:
-            try report(Finding(hop, .odd, "it has no keyring, so it has no sealed addresses"))
+            try report(
+                Finding(
+                    hop, .odd, "it has no keyring, so it has no sealed addresses",
+                    remedy: "call it by its name, or by its plain address"))
         }
     }
 
@@ -214,7 +235,7 @@ public struct Doctor: Sendable {
         do {
             link = try await caller.connect(toPortal: portal, on: eventLoop)
         } catch let failure as HopFailure {
-            try report(Finding(hop, .bad, "\(failure)"))
+            try report(Finding(hop, failure))
             return nil
         }
         let time = ContinuousClock.now - start

@@ -1,3 +1,5 @@
+internal import Multiserver
+
 /// What the doctor found at one hop.
 public struct Finding: Equatable, Sendable {
     /// How bad it is.
@@ -24,5 +26,32 @@ public struct Finding: Equatable, Sendable {
         self.verdict = verdict
         self.words = words
         self.remedy = remedy
+    }
+
+    /// A hop that does not work, for the reason in the sentence of an error.
+    ///
+    /// The sentences of this program's errors name the cause and, behind a colon, the remedy. It is the last colon that
+    /// parts them: before it there may be a path or the words of a peer, with colons of their own.
+    public init(_ hop: String, failure sentence: String) {
+        guard let colon = sentence.ranges(of: ": ").last else {
+            self.init(hop, .bad, sentence)
+            return
+        }
+        self.init(
+            hop, .bad, String(sentence[..<colon.lowerBound]), remedy: String(sentence[colon.upperBound...]))
+    }
+
+    /// A hop at which dialling came to nothing.
+    package init(_ hop: String, _ failure: HopFailure) {
+        switch failure {
+        case .connectionLost(let reason):
+            self.init(hop, .bad, reason, remedy: "run `cway doctor` again")
+        case .outerHandshakeRefused(let address, answered: false):
+            self.init(
+                hop, .bad, "\(address.hostAndPort) ended the handshake at once",
+                remedy: "look whether it is a portal, and on the same network (see --network)")
+        default:
+            self.init(hop, failure: "\(failure)")
+        }
     }
 }
