@@ -1,3 +1,4 @@
+internal import Foundation
 internal import NIOCore
 internal import NIOPosix
 
@@ -16,6 +17,34 @@ enum ChannelSettings {
     ///
     /// What it has taken can be overtaken by nothing, so it is as much as one write brings, and no more.
     static let writeWatermark = ChannelOptions.Types.WriteBufferWaterMark(low: 64 << 10, high: 256 << 10)
+
+    /// How much a socket to the network may have taken and not sent, in bytes, before it takes no more.
+    ///
+    /// For the same reason: on a slow line Linux would take megabytes. 64 KiB is one turn of a portal's queues, and half a
+    /// millisecond of a line of 1 Gbit/s.
+    static let unsentByteCount: ChannelOptions.Types.SocketOption.Value = 64 << 10
+
+    /// On a path as short as that, in microseconds there and back, a node's socket holds no more than ``shortPathByteCount``.
+    static let shortPathTime: UInt32 = 1000
+
+    /// How much may stand in a node's socket before the node has read it, in bytes: enough for 500 MB/s on such a path.
+    ///
+    /// There Linux would let several megabytes come, in front of which nothing gets: a portal could not take turns, and
+    /// tunnels would share by the size of their windows. On a longer path the line is what is short, and the portal
+    /// holds what waits.
+    static let shortPathByteCount: ChannelOptions.Types.SocketOption.Value = 512 << 10
+
+    /// Bounds what stands in a node's socket where the path is short.
+    static func boundOnShortPath(_ channel: any Channel) {
+        #if os(Linux)
+        guard let socket = channel as? any SocketOptionProvider else { return }
+        socket.getTCPInfo().whenSuccess { info in
+            guard info.tcpi_rtt < shortPathTime else { return }
+            // Without it turns are taken less evenly, and nothing else is different.
+            channel.setOption(.socketOption(.so_rcvbuf), value: shortPathByteCount).whenFailure { _ in }
+        }
+        #endif
+    }
 }
 
 /// Buffers for what is read, as large as the last reads suggest, each let go with its content.
@@ -36,6 +65,13 @@ struct ReadBuffers: RecvByteBufferAllocator {
 }
 
 extension ClientBootstrap {
+    /// The options of a connection to a portal or peer.
+    func networkOptions() -> ClientBootstrap {
+        companionwayOptions()
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.unsentByteCount), value: ChannelSettings.unsentByteCount)
+    }
+
     /// The options of every connection, outward or to a local service.
     func companionwayOptions() -> ClientBootstrap {
         channelOption(.recvAllocator, value: ChannelSettings.receiveAllocator)
@@ -54,5 +90,12 @@ extension ServerBootstrap {
             .childChannelOption(.maxMessagesPerRead, value: ChannelSettings.readsPerEvent)
             .childChannelOption(.writeBufferWaterMark, value: ChannelSettings.writeWatermark)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.tcpOption(.unsentByteCount), value: ChannelSettings.unsentByteCount)
     }
+}
+
+extension NIOBSDSocket.Option {
+    /// Up to how many unsent bytes a TCP socket takes more; Linux 3.12 and Darwin have it.
+    fileprivate static var unsentByteCount: NIOBSDSocket.Option { .init(rawValue: TCP_NOTSENT_LOWAT) }
 }

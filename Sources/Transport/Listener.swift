@@ -104,7 +104,6 @@ public final class Listener: Sendable {
     ) -> ServerBootstrap {
         ServerBootstrap(group: group)
             .companionwayOptions()
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([

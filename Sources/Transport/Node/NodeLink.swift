@@ -45,15 +45,15 @@ public final class NodeLink: Sendable {
             let bound = NIOLoopBound(core, eventLoop: eventLoop)
             let ended = core.ended.futureResult
             let connected = ClientBootstrap(group: eventLoop)
-                .companionwayOptions()
+                .networkOptions()
                 .connectTimeout(connectTime)
-                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
                 .connect(host: peer.net.host, port: Int(peer.net.port))
             return connected.flatMapErrorThrowing { error in
                 let failure = DialFailure.unreachable(Self.words(for: error))
                 bound.value.giveUp(failure)
                 throw failure
             }.flatMap { channel in
+                ChannelSettings.boundOnShortPath(channel)
                 do {
                     let machine = try NodeConnection(
                         to: peer.key, showing: identity, configuration: configuration, at: .now())

@@ -23,8 +23,8 @@ public final class NodeConnection {
     public static let tokenHandshakeLimit = 4
     /// How much may wait for the socket before local ends, and then the peer, are read no more; in bytes.
     ///
-    /// 512 KiB keeps a fast path busy for a round trip; a frame behind it waits a millisecond or two.
-    public static let localBacklogByteCount = 512 << 10
+    /// 128 KiB: what waits here is in its order, so on a slow line every stream waits for all of it.
+    public static let localBacklogByteCount = 128 << 10
     /// 4 MiB: only peers get there that ask, or send without credit, and do not read.
     ///
     /// What has arrived then waits too, because an answer can be ten times as long as its question.
