@@ -13,15 +13,10 @@ enum ChannelSettings {
     /// makes us hold one read, not several. Four cost the ends of a tunnel a seventh more.
     static let readsPerEvent: UInt = 1
 
-    /// Above 256 KiB the socket takes no more until it has sent three quarters of that.
-    ///
-    /// What it has taken can be overtaken by nothing, so it is as much as one write brings, and no more.
-    static let writeWatermark = ChannelOptions.Types.WriteBufferWaterMark(low: 64 << 10, high: 256 << 10)
-
     /// How much a socket to the network may have taken and not sent, in bytes, before it takes no more.
     ///
-    /// For the same reason: on a slow line Linux would take megabytes. 64 KiB is one turn of a portal's queues, and half a
-    /// millisecond of a line of 1 Gbit/s.
+    /// What it has taken can be overtaken by nothing, and on a slow line Linux would take megabytes. 64 KiB is one turn of a
+    /// portal's queues, and half a millisecond of a line of 1 Gbit/s.
     static let unsentByteCount: ChannelOptions.Types.SocketOption.Value = 64 << 10
 
     /// On a path as short as that, in microseconds there and back, a node's socket holds no more than ``shortPathByteCount``.
@@ -76,7 +71,6 @@ extension ClientBootstrap {
     func companionwayOptions() -> ClientBootstrap {
         channelOption(.recvAllocator, value: ChannelSettings.receiveAllocator)
             .channelOption(.maxMessagesPerRead, value: ChannelSettings.readsPerEvent)
-            .channelOption(.writeBufferWaterMark, value: ChannelSettings.writeWatermark)
             .channelOption(.allowRemoteHalfClosure, value: true)
     }
 }
@@ -88,7 +82,6 @@ extension ServerBootstrap {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.recvAllocator, value: ChannelSettings.receiveAllocator)
             .childChannelOption(.maxMessagesPerRead, value: ChannelSettings.readsPerEvent)
-            .childChannelOption(.writeBufferWaterMark, value: ChannelSettings.writeWatermark)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.tcpOption(.unsentByteCount), value: ChannelSettings.unsentByteCount)

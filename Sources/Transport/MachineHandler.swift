@@ -3,7 +3,7 @@ internal import NIOPosix
 
 /// Carries bytes and time between a channel and its machine, which makes every decision.
 ///
-/// Writes are asked for only while the socket takes them, and flushed once per round of input. Reading stops while
+/// Writes are asked for only when the socket has taken all before, and flushed once per round. Reading stops while
 /// the machine wants none. A peer that takes nothing for ``writeTime`` is cut.
 final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
@@ -12,6 +12,10 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
 
     /// How long a peer may take nothing of what waits for it.
     static var writeTime: TimeAmount { .seconds(30) }
+    /// How much goes to a socket at a time, in bytes: as much while it takes all at once, as little where it does not.
+    ///
+    /// What it has not taken cannot be overtaken any more, so on a slow line little is given to it.
+    private static var roundByteCounts: ClosedRange<Int> { (64 << 10)...(256 << 10) }
     /// How long the peer's end is awaited once everything is said.
     static var closeTime: TimeAmount { .seconds(2) }
 
@@ -27,6 +31,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     private var hasSeenEnd = false
     private var hasClosedOutput = false
     private var unwritten = 0
+    private var roundByteCount = roundByteCounts.upperBound
     private var writeDeadline: NIODeadline?
 
     /// A handler for one machine.
@@ -132,27 +137,30 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
         armTimer()
     }
 
-    /// Whether anything was written.
+    /// Whether anything was written; nothing is while the socket has not taken all of what was.
     private func write() -> Bool {
-        guard let context, context.channel.isActive else { return false }
+        guard let context, context.channel.isActive, unwritten == 0 else { return false }
         let now = NIODeadline.now()
-        var hasWritten = false
-        while context.channel.isWritable, let buffer = machine.nextWrite(at: now) {
+        var byteCount = 0
+        while byteCount < roundByteCount, let buffer = machine.nextWrite(at: now) {
             let promise = context.eventLoop.makePromise(of: Void.self)
             unwritten += 1
-            if writeDeadline == nil { writeDeadline = now + Self.writeTime }
+            byteCount += buffer.readableBytes
             promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.written() }
             context.write(wrapOutboundOut(buffer), promise: promise)
-            hasWritten = true
         }
-        if hasWritten { context.flush() }
-        return hasWritten
+        guard unwritten > 0 else { return false }
+        writeDeadline = now + Self.writeTime
+        context.flush()
+        let sizes = Self.roundByteCounts
+        roundByteCount = unwritten == 0 ? min(2 * roundByteCount, sizes.upperBound) : sizes.lowerBound
+        return true
     }
 
     private func written() {
         unwritten -= 1
         writeDeadline = unwritten > 0 ? .now() + Self.writeTime : nil
-        if unwritten == 0, machine.phase != .running { settle() }
+        if unwritten == 0 { settle() }
     }
 
     private func resumeReading() {
