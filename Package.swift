@@ -162,6 +162,7 @@ let package = Package(
             dependencies: [
                 "Blinding", "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
                 "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", nioCore,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
