@@ -5,7 +5,7 @@ internal import Foundation
 ///
 /// A relay allocates and frees buffers of up to 256 KiB for every read. The C library by itself gives the last of
 /// them back to the system and asks for it anew, with 64 page faults each time; or it does not, as the heap happens
-/// to lie: one endpoint took 2.6 s of CPU per GB, the next one 4.5. And what lies between other things it never
+/// to lie: one endpoint took 2.8 s of CPU per GB, the next one 4.8. And what lies between other things it never
 /// gives back, so that a portal keeps what its busiest minute took.
 public enum ProcessMemory {
     /// As much may be free at the end of each heap, in bytes; there is one for every thread that allocates.
