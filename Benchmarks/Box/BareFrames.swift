@@ -20,7 +20,7 @@ final class BareFrames: Contender {
 
     private let work: FrameWork
     private let part: Part
-    /// Sealing and opening do the same, both do it twice.
+    /// Sealing and opening do the same, both do it twice; the calls of the two differ.
     private let passCount: Int
     private let batch: FrameBatch
     private let key: UnsafeMutablePointer<UInt8>
@@ -30,7 +30,7 @@ final class BareFrames: Contender {
     init(_ work: FrameWork, _ part: Part, bodyByteCount: Int, key bytes: [UInt8]) {
         self.work = work
         self.part = part
-        passCount = work == .sealAndOpen ? 2 : 1
+        passCount = work == .sealAndOpen && part != .calls ? 2 : 1
         batch = FrameBatch(bodyByteCount: bodyByteCount)
         unsafe key = .allocate(capacity: 32)
         for (index, byte) in bytes.enumerated() { unsafe (key + index).initialize(to: byte) }
@@ -49,9 +49,7 @@ final class BareFrames: Contender {
     func performBatch() {
         for index in 0..<FrameBatch.frameCount {
             let body = unsafe batch.frame(index) + BoxFrame.headerByteCount
-            for _ in 0..<(part == .calls ? 1 : passCount) {
-                unsafe handle(body.assumingMemoryBound(to: UInt8.self))
-            }
+            for _ in 0..<passCount { unsafe handle(body.assumingMemoryBound(to: UInt8.self)) }
         }
         unsafe blackHole(batch.destination)
     }

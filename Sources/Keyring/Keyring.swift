@@ -63,6 +63,12 @@ public final class Keyring: Sendable {
         try self.init(opening, now: now)
     }
 
+    /// Whether no keyring has come to be in a folder yet; where one was lost, its vault is still there.
+    public static func isAbsent(in folder: String) throws(KeyringError) -> Bool {
+        guard try !KeyringFile.exists("\(folder)/\(KeyringStore.fileName)") else { return false }
+        return try !KeyringFile.exists("\(folder)/\(VaultFile.name)")
+    }
+
     package init(_ opening: Opening, now: UInt64) throws(KeyringError) {
         owner = opening.owner
         let path = "\(opening.folder)/\(KeyringStore.fileName)"

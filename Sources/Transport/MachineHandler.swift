@@ -12,7 +12,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
 
     /// How long a peer may take nothing of what waits for it.
     static var writeTime: TimeAmount { .seconds(30) }
-    /// How much goes to a socket at a time, in bytes: as much while it takes all at once, as little where it does not.
+    /// After how many bytes no more goes to a socket at a time: many while it takes all at once, few where it does not.
     ///
     /// What it has not taken cannot be overtaken any more, so on a slow line little is given to it.
     private static var roundByteCounts: ClosedRange<Int> { (64 << 10)...(256 << 10) }
@@ -78,11 +78,6 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
 
     func read(context: ChannelHandlerContext) {
         if machine.wantsInput { context.read() } else { holdsRead = true }
-    }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        settle()
-        context.fireChannelWritabilityChanged()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import Blinding
-internal import Foundation
 internal import Keyring
 internal import Node
 internal import Sodium
@@ -75,18 +74,10 @@ struct KeyringOptions: ParsableArguments, Sendable {
 }
 
 extension Home {
-    /// Whether no keyring has come to be in it yet; where one was lost, its vault is still there.
-    var hasNoKeyringYet: Bool {
-        ["keyring.mdb", "keyring.vault"].allSatisfy { name in
-            do {
-                _ = try FileManager.default.attributesOfItem(atPath: "\(path)/\(name)")
-                return false
-            } catch {
-                // What is there and cannot be looked at is for the keyring to complain of.
-                return [.fileNoSuchFile, .fileReadNoSuchFile].contains((error as? CocoaError)?.code)
-            }
-        }
-    }
+    /// Whether no keyring has come to be in it yet.
+    ///
+    /// What is there and cannot be looked at is for the keyring to complain of.
+    var hasNoKeyringYet: Bool { (try? Keyring.isAbsent(in: path)) ?? false }
 }
 
 /// A keyring, and whose and where it is.
