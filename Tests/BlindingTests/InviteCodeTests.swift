@@ -18,6 +18,7 @@ struct InviteCodeTests {
             #expect(Self.id(of: portal.key) == expected.id)
             #expect(portal.host == expected.host && portal.port == expected.port)
             #expect(portal.isOpen == expected.open)
+            #expect(portal.shownKey?.id == expected.pseudonym)
         }
         #expect(invite.text == vectors.invite.code)
     }
@@ -32,7 +33,7 @@ struct InviteCodeTests {
                 let host = String(repeating: "p", count: Int.random(in: 1...253, using: &random))
                 return try InvitePortal(
                     key: random.portal(), host: host, port: .random(in: 1...(.max), using: &random),
-                    isOpen: index % 2 == 1)
+                    isOpen: index % 2 == 1, shownKey: random.identity().publicKey)
             }
             let secret = try random.secret()
             let invite = try InviteCode(endpoint: endpoint, seed: secret, expiry: expiry, portals: portals)
@@ -48,7 +49,8 @@ struct InviteCodeTests {
         var random = SeededRandom(seed: 11)
         let portals = try (0..<8).map { _ in
             try InvitePortal(
-                key: random.portal(), host: String(repeating: "h", count: 253), port: .max, isOpen: true)
+                key: random.portal(), host: String(repeating: "h", count: 253), port: .max, isOpen: false,
+                shownKey: random.identity().publicKey)
         }
         let endpoint = EndpointKey(try random.identity().publicKey)
         let invite = try InviteCode(
@@ -89,10 +91,29 @@ struct InviteCodeTests {
         #expect(throws: InviteCodeError.tooManyPortals(9, limit: 8)) { _ = try Self.made(portals: portals) }
         #expect(throws: InviteCodeError.expiryTooLarge(1 << 53)) { _ = try Self.made(expiry: 1 << 53) }
         #expect(throws: InviteCodeError.expiryTooLarge(.max)) { _ = try Self.made(expiry: .max) }
+        #expect(throws: InviteCodeError.noPseudonym) { _ = try Self.made(portals: [portal.showing(nil)]) }
         #expect(throws: InviteCodeError.emptyHost) { try Self.portal(host: "") }
         #expect(throws: InviteCodeError.badPort) { try Self.portal(port: 0) }
         #expect(throws: InviteCodeError.hostTooLong(254, limit: 253)) {
             try Self.portal(host: String(repeating: "a", count: 254))
+        }
+    }
+
+    @Test("several hosts of one portal agree on how the endpoint is announced there")
+    func severalHosts() throws {
+        var random = SeededRandom(seed: 16)
+        let (first, other) = (try Self.portal(), try random.identity().publicKey)
+        func second(isOpen: Bool, shownKey: PublicKey?) throws -> InvitePortal {
+            try InvitePortal(
+                key: first.key, host: "192.0.2.1", port: 8008, isOpen: isOpen, shownKey: shownKey)
+        }
+        let portals = [first, try second(isOpen: false, shownKey: first.shownKey)]
+        #expect(try InviteCode(Self.made(portals: portals).text).portals == portals)
+        #expect(throws: InviteCodeError.openAndHidden) {
+            _ = try Self.made(portals: [first, second(isOpen: true, shownKey: nil)])
+        }
+        #expect(throws: InviteCodeError.severalPseudonyms) {
+            _ = try Self.made(portals: [first, second(isOpen: false, shownKey: other)])
         }
     }
 
@@ -114,7 +135,9 @@ struct InviteCodeTests {
 
     private static func portal(host: String = "portal", port: UInt16 = 8008) throws -> InvitePortal {
         var random = SeededRandom(seed: 12)
-        return try InvitePortal(key: random.portal(), host: host, port: port, isOpen: false)
+        return try InvitePortal(
+            key: random.portal(), host: host, port: port, isOpen: false,
+            shownKey: random.identity().publicKey)
     }
 
     private static func made(expiry: UInt64? = nil, portals: [InvitePortal]? = nil) throws -> InviteCode {
@@ -125,7 +148,14 @@ struct InviteCodeTests {
     }
 
     private static func id(of key: PortalKey) -> String {
-        let digits = TextEncoding.base64.encode(key.publicKey.bytes.storage.span)
+        key.publicKey.id
+    }
+}
+
+extension PublicKey {
+    /// As identities are written, made here because what reads and prints them is a sister module.
+    var id: String {
+        let digits = TextEncoding.base64.encode(bytes.storage.span)
         return "@\(String(decoding: digits, as: UTF8.self)).ed25519"
     }
 }

@@ -106,7 +106,7 @@ final class EndpointKeyring: Sendable {
             return .tunnel(try TunnelAddress(portal: place.portal.key, target: owner))
         }
         let addressing = try keyring.ownAddressing(at: Epoch(unixSeconds: WallClock.seconds()))
-        let value = addressing.value(target: EndpointKey(owner), portal: PortalKey(place.portal.key))
+        let value = addressing.sealedValue(target: EndpointKey(owner), portal: PortalKey(place.portal.key))
         return .blinded(.sealed(value.bytes))
     }
 
