@@ -1,3 +1,5 @@
+public import Sodium
+
 /// A portal that an invite names: whom to dial, and where.
 public struct InvitePortal: Hashable, Sendable {
     /// The key that the portal must prove to have.
@@ -8,6 +10,9 @@ public struct InvitePortal: Hashable, Sendable {
     public let port: UInt16
     /// Whether the endpoint is open there: reached by its plain id, because the portal takes no tokens.
     public let isOpen: Bool
+    /// The key that the endpoint shows there instead of its own, its pseudonym; `nil` where it is not known, and where
+    /// the endpoint is open.
+    public private(set) var shownKey: PublicKey?
 
     /// The longest host in bytes.
     ///
@@ -16,11 +21,13 @@ public struct InvitePortal: Hashable, Sendable {
 
     static let openFlag: UInt8 = 1
 
-    /// Puts the parts together.
+    /// Puts the parts together; a shown key is not kept where the endpoint is open.
     ///
     /// - Throws: ``InviteCodeError/emptyHost``, ``InviteCodeError/hostTooLong(_:limit:)``,
     ///   ``InviteCodeError/badHost`` or ``InviteCodeError/badPort``.
-    public init(key: PortalKey, host: String, port: UInt16, isOpen: Bool) throws(InviteCodeError) {
+    public init(
+        key: PortalKey, host: String, port: UInt16, isOpen: Bool, shownKey: PublicKey? = nil
+    ) throws(InviteCodeError) {
         let hostBytes = Array(host.utf8)
         guard !hostBytes.isEmpty else { throw .emptyHost }
         guard Self.isHost(hostBytes) else { throw .badHost }
@@ -32,6 +39,14 @@ public struct InvitePortal: Hashable, Sendable {
         self.host = host
         self.port = port
         self.isOpen = isOpen
+        self.shownKey = isOpen ? nil : shownKey
+    }
+
+    /// The same place with another shown key, which is not kept where the endpoint is open.
+    public func showing(_ key: PublicKey?) -> InvitePortal {
+        var portal = self
+        portal.shownKey = isOpen ? nil : key
+        return portal
     }
 
     /// Whether nothing stands in it that a name or an address cannot have.
