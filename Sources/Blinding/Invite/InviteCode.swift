@@ -43,6 +43,9 @@ public struct InviteCode: ~Copyable, Sendable {
 
     /// Makes an invite from a fresh seed; an expiry of 0 is none, as in the code.
     ///
+    /// One that is printed names the key shown at each hidden portal; one that was stored before there were such keys
+    /// can still be redeemed without.
+    ///
     /// - Throws: ``InviteCodeError``, where the parts do not make an invite.
     public init(
         endpoint: EndpointKey, seed: borrowing SecretKey, expiry: UInt64?, portals: [InvitePortal]
@@ -52,7 +55,6 @@ public struct InviteCode: ~Copyable, Sendable {
             throw .tooManyPortals(portals.count, limit: Self.portalCountLimit)
         }
         if let expiry, expiry >= Self.expiryLimit { throw .expiryTooLarge(expiry) }
-        guard portals.allSatisfy({ $0.isOpen || $0.shownKey != nil }) else { throw .noPseudonym }
         try InvitePortal.verifyAgreement(of: portals)
         let guardedSeed: SecretKey
         do throws(SodiumError) {
@@ -123,7 +125,10 @@ public struct InviteCode: ~Copyable, Sendable {
     /// The code in ASCII; the caller wipes it.
     ///
     /// An array and no text, because text cannot be wiped.
-    public borrowing func encoded() -> [UInt8] {
+    ///
+    /// - Throws: ``InviteCodeError/noPseudonym``, where the key shown at a hidden portal is not known.
+    public borrowing func encoded() throws(InviteCodeError) -> [UInt8] {
+        guard portals.allSatisfy({ $0.isOpen || $0.shownKey != nil }) else { throw .noPseudonym }
         var bytes = InviteLayout.encoded(
             endpoint: endpoint, seed: seed, expiry: expiry ?? 0, portals: portals)
         defer { wipe(&bytes) }

@@ -10,10 +10,11 @@ public struct InvitePortal: Hashable, Sendable {
     public let port: UInt16
     /// Whether the endpoint is open there: reached by its plain id, because the portal takes no tokens.
     public let isOpen: Bool
-    /// The key that a hidden endpoint shows there, its pseudonym; `nil` where it is open or the key is not known.
+    /// The key that the endpoint shows there instead of its own, its pseudonym; `nil` where it is not known, and where
+    /// the endpoint is open.
     ///
     /// A caller names it to the portal, so that no other holder of the same token answers in the endpoint's place.
-    public let shownKey: PublicKey?
+    public private(set) var shownKey: PublicKey?
 
     /// The longest host in bytes.
     ///
@@ -22,7 +23,7 @@ public struct InvitePortal: Hashable, Sendable {
 
     static let openFlag: UInt8 = 1
 
-    /// Puts the parts together; an open endpoint shows its own key, so that `shownKey` is left out there.
+    /// Puts the parts together; a shown key is not kept where the endpoint is open.
     ///
     /// - Throws: ``InviteCodeError/emptyHost``, ``InviteCodeError/hostTooLong(_:limit:)``,
     ///   ``InviteCodeError/badHost`` or ``InviteCodeError/badPort``.
@@ -43,17 +44,11 @@ public struct InvitePortal: Hashable, Sendable {
         self.shownKey = isOpen ? nil : shownKey
     }
 
-    /// The same portal, with the key that a hidden endpoint shows there.
-    public func showing(_ shownKey: PublicKey?) -> InvitePortal {
-        InvitePortal(self, shownKey: isOpen ? nil : shownKey)
-    }
-
-    private init(_ portal: InvitePortal, shownKey: PublicKey?) {
-        key = portal.key
-        host = portal.host
-        port = portal.port
-        isOpen = portal.isOpen
-        self.shownKey = shownKey
+    /// The same place with another shown key, which is not kept where the endpoint is open.
+    public func showing(_ key: PublicKey?) -> InvitePortal {
+        var portal = self
+        portal.shownKey = isOpen ? nil : key
+        return portal
     }
 
     /// Sees that an endpoint is announced in one way at each portal, however many hosts the portal has.
