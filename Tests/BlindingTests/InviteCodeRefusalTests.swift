@@ -135,7 +135,8 @@ struct InviteCodeRefusalTests {
             let code = Self.code(of: body)
             do throws(InviteCodeError) {
                 let invite = try InviteCode(code)
-                #expect(invite.text == code)
+                let printed = String(decoding: try invite.encoded(), as: UTF8.self)
+                #expect(printed == code)
             } catch {
                 #expect(error != .wrongChecksum && error != .notCanonical)
             }

@@ -9,7 +9,7 @@ import Synchronization
 import Testing
 
 @Suite("The doctor")
-struct DoctorTests {
+struct DoctorTests: Sendable {
     private struct NoMorePaper: Error {}
 
     private let folder: TemporaryFolder

@@ -5,7 +5,6 @@ import Multiserver
 import NIOCore
 import Node
 import Sodium
-import TestSupport
 import Testing
 import Tunnel
 
@@ -16,18 +15,17 @@ struct GrantMessageTests {
     private let text: JSONValue
 
     init() throws {
-        var random = SeededRandom(seed: 90)
-        let shownKey = try random.identity().publicKey
+        let shownKey = try Identity.random().publicKey
         portals = [
             try InvitePortal(
-                key: PortalKey(random.identity().publicKey), host: "a.example", port: 1, isOpen: false,
+                key: PortalKey(Identity.random().publicKey), host: "a.example", port: 1, isOpen: false,
                 shownKey: shownKey),
             try InvitePortal(
-                key: PortalKey(random.identity().publicKey), host: "2001:db8::1", port: 2, isOpen: true),
+                key: PortalKey(Identity.random().publicKey), host: "2001:db8::1", port: 2, isOpen: true),
         ]
         // The keyring of who grants need not know what is shown: it is computed.
         let grant = try CircleGrant(
-            name: "home", generation: 7, epoch: Epoch(20_000), key: random.secret(),
+            name: "home", generation: 7, epoch: Epoch(20_000), key: .random(),
             portals: portals.map { $0.showing(nil) })
         let hidden = portals[0].key
         let secret = try GrantMessage.text(of: grant) { portal in

@@ -4,6 +4,7 @@ import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
+import Node
 import SecretHandshake
 import Sodium
 import Transport
@@ -15,10 +16,10 @@ struct TestedPortal: Sendable {
 
     /// Runs one for as long as `body` takes, which is given an event loop to dial from.
     static func run(
-        _ body: @Sendable (TestedPortal, any EventLoop) async throws -> Void
+        _ body: (TestedPortal, any EventLoop) async throws -> Void
     ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let settings = PortalSettings(name: "a portal") { 1_795_000_000_000 }
+        let settings = PortalSettings(name: "a portal") { Int64(WallClock.seconds()) * 1_000 }
         let portal = Portal(identity: try .random(), network: .scuttlebutt, settings: settings)
         let server = try await PortalServer.start(
             portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil, logger: Logger(label: "test")
