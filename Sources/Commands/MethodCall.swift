@@ -38,7 +38,7 @@ struct MethodCall: Sendable {
 
     /// Methods by which a peer announces itself at a portal, and lists that a portal may take for the same.
     ///
-    /// Source of the second: docs/protocol.md, "Portals of other programs".
+    /// Source of the second: docs/protocol.md, "At a portal".
     private static let announcement = ["tunnel", "announce"]
     private static let lists = [["tunnel", "endpoints"], ["room", "attendants"]]
 

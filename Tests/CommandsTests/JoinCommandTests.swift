@@ -105,7 +105,8 @@ struct JoinCommandTests {
         #expect(refused.complaints.contains("--allow-local"), "\(refused)")
         // Nothing listens there, but it is dialled.
         let allowed = await CommandRun("join", code, "--home", friend.path, "--allow-local", environment: [:])
-        #expect(allowed.ended(.portalUnreachable) && allowed.complaints.contains("nothing listens"), "\(allowed)")
+        #expect(
+            allowed.ended(.portalUnreachable) && allowed.complaints.contains("nothing listens"), "\(allowed)")
         // What is one of the reader's own portals at that very place needs no flag.
         for (port, isDialled) in [(2, false), (1, true)] as [(UInt16, Bool)] {
             let own = PeerAddress(net: try NetAddress(host: host, port: port), key: key)

@@ -46,7 +46,11 @@ struct DoctorTests: Sendable {
                 let said = Mutex(0)
                 await #expect(throws: NoMorePaper.self) {
                     try await doctor { _ in
-                        if said.withLock({ $0 += 1; return $0 }) == last { throw NoMorePaper() }
+                        if said.withLock({
+                            $0 += 1; return $0
+                        }) == last {
+                            throw NoMorePaper()
+                        }
                     }.examineNode(on: eventLoop)
                 }
                 #expect(try await portal.has(0), "after finding \(last)")

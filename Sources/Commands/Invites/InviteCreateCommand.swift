@@ -147,8 +147,9 @@ struct InviteCreateCommand: AsyncParsableCommand {
 
 /// The portals of this node, for what it publishes.
 enum OwnPortals {
-    /// Those that are named, else those of the keyring, else those of the settings; how the node is announced at each
-    /// is the keyring's to say, and hidden where it says nothing. With each comes the key that is shown there.
+    /// Those that are named, else those of the keyring, else those of the settings; each with the key shown there.
+    ///
+    /// How the node is announced at each is the keyring's to say, and hidden where it says nothing.
     ///
     /// - Throws: ``CommandFailure``.
     static func find(

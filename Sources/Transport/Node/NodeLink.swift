@@ -30,13 +30,14 @@ public final class NodeLink: Sendable {
 
     /// Dials a portal or peer, and returns once the handshake is over.
     ///
-    /// `identity` is the key to show there, which need not be the one that friends know; of an address that `author` has
-    /// named who is not the owner, local ones are not dialled; `services` says where the services of the configuration's
-    /// policy are to be had; `report` is told, on the event loop, what happens.
+    /// `identity` is the key to show there, which need not be the one that friends know; where not the owner but somebody
+    /// else is the `author` of the address, it is not dialled at this machine or its links; `services` says where the
+    /// services of the configuration's policy are to be had; `report` is told, on the event loop, what happens.
     /// - Throws: ``DialFailure``.
     public static func dial(
         _ peer: PeerAddress, namedBy author: AddressAuthor = .owner, showing identity: Identity,
-        configuration: NodeConnection.Configuration, services: [String: ServiceTarget] = [:], on eventLoop: any EventLoop,
+        configuration: NodeConnection.Configuration, services: [String: ServiceTarget] = [:],
+        on eventLoop: any EventLoop,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {
         var configuration = configuration
