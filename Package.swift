@@ -44,7 +44,8 @@ let package = Package(
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
         .systemLibrary(name: "CMalloc"),
 
-        // Level 1: typed primitives.
+        // Level 1: who pays for what is held, and typed primitives.
+        .target(name: "Account", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Sodium", dependencies: ["CSodium"], swiftSettings: settings),
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: settings),
         .target(name: "QRCode", dependencies: ["CQREncode"], swiftSettings: settings),
@@ -61,22 +62,23 @@ let package = Package(
             name: "SecureSession",
             dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "Sodium", nioCore],
             swiftSettings: settings),
-        .target(name: "Relay", dependencies: [nioCore], swiftSettings: settings),
+        .target(name: "Relay", dependencies: ["Account", nioCore], swiftSettings: settings),
         .target(
             name: "Keyring", dependencies: ["Blinding", "LMDB", "Multiserver", "Sodium"],
             swiftSettings: settings),
         .target(
             name: "Tunnel",
             dependencies: [
-                "Blinding", "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession",
-                "Sodium", nioCore,
+                "Account", "Blinding", "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake",
+                "SecureSession", "Sodium", nioCore,
             ], swiftSettings: settings),
 
         // Level 4: channels around the machines.
         .target(
             name: "Transport",
             dependencies: [
-                "Blinding", "CMalloc", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession",
+                "Account", "Blinding", "CMalloc", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
+                "SecureSession",
                 "Sodium", "Tunnel", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -86,8 +88,8 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Blinding", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", "Transport",
-                "Tunnel", nioCore,
+                "Account", "Blinding", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium",
+                "Transport", "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -128,6 +130,8 @@ let package = Package(
             dependencies: ["BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", nioCore],
             path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
+            name: "AccountTests", dependencies: ["Account", "TestSupport", nioCore], swiftSettings: settings),
+        .testTarget(
             name: "SodiumTests", dependencies: ["Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
         .executableTarget(
@@ -150,17 +154,18 @@ let package = Package(
                 "BoxStream", "MuxRPC", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", nioCore,
             ], swiftSettings: settings),
         .testTarget(
-            name: "RelayTests", dependencies: ["Relay", "TestSupport", nioCore], swiftSettings: settings),
+            name: "RelayTests", dependencies: ["Account", "Relay", "TestSupport", nioCore],
+            swiftSettings: settings),
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "Blinding", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium",
+                "Account", "Blinding", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium",
                 "TestSupport", "Tunnel", nioCore,
             ], swiftSettings: settings),
         .testTarget(
             name: "TransportTests",
             dependencies: [
-                "Blinding", "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
+                "Account", "Blinding", "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
                 "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -203,6 +208,17 @@ let package = Package(
             dependencies: [
                 "Blinding", "Keyring", "Multiserver", "MuxRPC", "Node", "SecretHandshake", "SecureSession",
                 "Sodium", "TestSupport", "Transport", "Tunnel", "cway", nioCore,
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: settings),
+
+        // What peers do to take the service from others, over real sockets, one file per attack.
+        .testTarget(
+            name: "HostileTests",
+            dependencies: [
+                "Account", "Blinding", "BoxStream", "Keyring", "Multiserver", "MuxRPC", "Node",
+                "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", "cway",
+                nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
