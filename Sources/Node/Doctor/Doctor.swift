@@ -87,6 +87,9 @@ public struct Doctor: Sendable {
 
     private func examineFeatures(of link: NodeLink, hop: String) async throws {
         let reply = try? await link.call(["room", "metadata"])
+        if case .failure(let error)? = reply, let busy = HopFailure(busy: error) {
+            return try report(Finding(hop, busy))
+        }
         var knowsTokens = false
         if case .value(let json)? = reply, let features = json["features"]?.array {
             knowsTokens = features.contains(.string(PortalCall.hidingFeature))
@@ -115,6 +118,8 @@ public struct Doctor: Sendable {
             let session = try await link.openTunnel(to: identity.publicKey, token: token, by: shownKey)
             link.closeTunnel(session)
             try report(Finding(hop, .good, "this node is announced, and lets itself in"))
+        } catch SessionFailure.targetNotThere(let words) where BusyTime.isBusy(words) {
+            try report(Finding(hop, .busy(words)))
         } catch SessionFailure.targetNotThere(let words) {
             try report(
                 Finding(
