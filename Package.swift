@@ -43,6 +43,7 @@ let package = Package(
             name: "CQREncode", pkgConfig: "libqrencode",
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
         .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CProcess"),
 
         // Level 1: typed primitives.
         .target(name: "Sodium", dependencies: ["CSodium"], swiftSettings: settings),
@@ -86,8 +87,8 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Blinding", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", "Transport",
-                "Tunnel", nioCore,
+                "Blinding", "CProcess", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium",
+                "Transport", "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
