@@ -19,8 +19,6 @@ enum SecretPrompt {
     ///
     /// - Throws: `ExitCode` 130 for Ctrl-C, as a shell has it.
     @Sendable static func ask(_ question: String) throws -> String {
-        LogSink.standardError.write(question)
-        LogSink.standardError.finish()
         var usual = termios()
         guard unsafe tcgetattr(STDIN_FILENO, &usual) == 0 else { return readLine() ?? "" }
         var hidden = usual
@@ -28,9 +26,11 @@ enum SecretPrompt {
         hidden.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
         unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden)
         defer {
+            // What is left of a paste is not for the shell.
             unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &usual)
             LogSink.standardError.write("\n")
         }
+        LogSink.standardError.write(question)
         return try read()
     }
 
