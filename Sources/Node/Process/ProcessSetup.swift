@@ -11,9 +11,8 @@ package enum ProcessSetup {
     ///
     /// A system that refuses either is no reason not to run: no key depends on it.
     package static func protectMemory(environment: [String: String]) {
-        guard environment[debuggingVariable] == nil else { return }
         var limit = rlimit(rlim_cur: 0, rlim_max: 0)
         _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &limit)
-        _ = shim_process_set_dumpable(0)
+        if environment[debuggingVariable] == nil { _ = shim_process_set_dumpable(0) }
     }
 }

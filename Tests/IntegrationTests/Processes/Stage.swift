@@ -42,8 +42,12 @@ final class Stage: Sendable {
         errorFile: FileHandle? = nil
     ) throws -> CwayProcess {
         try start(
-            Cway.program(), arguments, environment: ["CWAY_HOME": path(home)], input: input,
-            outputFile: outputFile, errorFile: errorFile)
+            Cway.program(), arguments,
+            environment: [
+                "CWAY_HOME": path(home), "CWAY_ALLOW_LOCAL": "true",
+                // So that the tests may look into its memory, whoever runs them.
+                "CWAY_DEBUGGABLE": "yes",
+            ], input: input, outputFile: outputFile, errorFile: errorFile)
     }
 
     /// Starts any program.
