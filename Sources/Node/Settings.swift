@@ -83,8 +83,7 @@ public struct Settings: Equatable, Sendable {
     ) async throws(SettingsError) -> Settings {
         let reader = try await SettingsReader(home: home, flags: flags, environment: environment)
         var settings = Settings()
-        let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-        try await reader.read(.logLevel, into: &settings.logLevel, remedy: "write one of \(levels)") {
+        try await reader.read(.logLevel, into: &settings.logLevel, remedy: logLevelRemedy) {
             Logger.Level(rawValue: $0)
         }
         let nameRemedy = "write 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed"
@@ -106,6 +105,19 @@ public struct Settings: Equatable, Sendable {
         try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
         settings.unknownKeys = reader.unknownKeys
         return settings
+    }
+
+    private static let logLevelRemedy =
+        "write one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
+
+    /// Refuses a log level of the environment that is none, without reading any file.
+    ///
+    /// - Throws: ``SettingsError``.
+    package static func checkLogLevel(in environment: [String: String]) throws(SettingsError) {
+        let key = SettingKey.logLevel
+        guard let text = environment[key.variable], Logger.Level(rawValue: text) == nil else { return }
+        throw .badValue(
+            key: key.rawValue, origin: "the environment variable \(key.variable)", reason: logLevelRemedy)
     }
 }
 

@@ -131,7 +131,8 @@ struct SettingsReader {
 
     private static func unknownKeys(in file: SettingsFile, environment: [String: String]) -> [String] {
         let names = Set(SettingKey.allCases.map(\.rawValue))
-        let variables = Set(SettingKey.allCases.map(\.variable) + [Home.variable])
+        let variables = Set(
+            SettingKey.allCases.map(\.variable) + [Home.variable, ProcessSetup.debuggingVariable])
         return file.keys.filter { !names.contains($0) }
             + environment.keys.filter { !variables.contains($0) }.sorted()
     }

@@ -52,7 +52,7 @@ struct AddressCommand: AsyncParsableCommand {
         let addresses = try AddressWriter(opened).addresses(at: shown, in: form)
         if json {
             let list = zip(addresses, shown).map { Self.json($0, form, $1) }
-            return try Surroundings.current.print(JSONValue.array(list).description)
+            return try Surroundings.current.print(json: JSONValue.array(list).description)
         }
         for address in addresses { try Surroundings.current.print(address.text) }
         if let day = addresses.first?.day {

@@ -45,7 +45,7 @@ struct DoctorCommand: AsyncParsableCommand {
         } catch let failure as CommandFailure {
             if json, let hop = hop(of: failure.status) {
                 // The failure that is told already counts, even where this cannot be written.
-                try? Surroundings.current.print(Finding(hop, failure: failure.message).json.description)
+                try? Surroundings.current.print(json: Finding(hop, failure: failure.message).json.description)
             }
             throw failure
         }
@@ -69,7 +69,7 @@ struct DoctorCommand: AsyncParsableCommand {
             servingProcess: try servingProcess(opened), logger: logger
         ) { finding in
             if finding.verdict == .bad { isSick.withLock { $0 = true } }
-            try surroundings.print(json ? finding.json.description : finding.line)
+            try surroundings.print(json ? finding.json.description : finding.line, isJSON: json)
         }
         try await Interruption.run {
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -123,7 +123,7 @@ extension Finding {
             case .bad: "✗"
             }
         let words = "\(mark) \(hop): \(words)".printableLine
-        return remedy.map { "\(words)\n    → \($0)" } ?? words
+        return remedy.map { "\(words)\n    → \($0.printableLine)" } ?? words
     }
 
     /// For scripts.

@@ -146,14 +146,14 @@ public struct Doctor: Sendable {
             try report(
                 Finding(
                     "friend \(friend.name)", .odd, "they may reach this node, and have not invited it back",
-                    remedy: "ask them for an invite, and run `cway join CODE`"))
+                    remedy: "ask them for an invite, and run `cway join`"))
             return
         }
         if reach.isPending {
             try report(
                 Finding(
                     "friend \(friend.name)", .odd, "their invite is not redeemed yet",
-                    remedy: "run `cway join CODE` again when their node is online"))
+                    remedy: "run `cway join` again when their node is online"))
         }
         for portal in reach.portals {
             try await examine(friend, at: portal, on: eventLoop)

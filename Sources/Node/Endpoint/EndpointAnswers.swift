@@ -51,7 +51,9 @@ struct EndpointAnswers: Sendable {
         case .admitted(let isFresh):
             await board.publish(view)
             if isFresh {
-                logger.info("an invite was redeemed", metadata: ["friend": "\(friend.id)"])
+                let name = view.petnames[friend] ?? friend.id
+                logger.info(
+                    "an invite was redeemed", metadata: ["friend": "\(name)", "id": "\(friend.id)"])
                 await board.waitUntilAnnounced(view.sequence)
             }
             link.answer(question.id, with: .value(true))

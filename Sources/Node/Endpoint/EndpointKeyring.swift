@@ -60,7 +60,9 @@ final class EndpointKeyring: Sendable {
             services: surroundings.settings.services.map(\.name),
             access: surroundings.settings.allowAnyone ? .anyone : .only(access), invites: Set(invites),
             grantsCircle: true)
-        return EndpointView(sequence: sequence, policy: policy, places: try places(keyring))
+        let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
+        return EndpointView(
+            sequence: sequence, policy: policy, places: try places(keyring), petnames: petnames)
     }
 
     /// Without a keyring nothing ever changes, and everything is open.

@@ -164,7 +164,7 @@ struct PortalPresence: Sendable {
             case .asked(let question):
                 Task { await questions.answer(question) }
             default:
-                EndpointLog(logger: logger).note(event)
+                EndpointLog(logger: logger, petnames: await board.view.petnames).note(event)
                 questions.noteVisit(event)
             }
         }
