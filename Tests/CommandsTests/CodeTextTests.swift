@@ -30,11 +30,11 @@ struct CodeTextTests {
     private static func invite() throws -> String {
         let portal = try InvitePortal(
             key: PortalKey(try Identity.random().publicKey), host: "portal.example.org", port: 8008,
-            isOpen: false)
+            isOpen: true)
         let code = try InviteCode(
             endpoint: EndpointKey(try Identity.random().publicKey), seed: try .random(), expiry: nil,
             portals: [portal])
-        return String(decoding: code.encoded(), as: UTF8.self)
+        return String(decoding: try code.encoded(), as: UTF8.self)
     }
 
     @Test("an invite is found", arguments: wrappings.indices)

@@ -21,7 +21,11 @@ extension Integration {
             while !line.contains("****") {
                 try #require(ContinuousClock.now < deadline, "the list of processes shows \(line)")
                 try await Task.sleep(for: .milliseconds(2))
-                line = try commandLine(of: process)
+                guard let shown = try? commandLine(of: process) else {
+                    try await process.end()
+                    throw CwayProcess.Failure(description: "it has ended, and said: \(process.log)")
+                }
+                line = shown
             }
             #expect(!line.contains(secret) && words.allSatisfy(line.contains), "\(line)")
         }
