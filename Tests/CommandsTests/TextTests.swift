@@ -49,8 +49,8 @@ struct TextTests {
         table.add("é", "\u{1B}[2Jb\n\u{202E}", "")
         #expect(
             table.text == """
-                A     BEE                   C
-                long  -                     x
+                A     BEE                      C
+                long  -                        x
                 é     \\u{1b}[2Jb\\u{a}\\u{202e}  -
                 """)
     }

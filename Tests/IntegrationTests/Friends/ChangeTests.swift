@@ -64,9 +64,9 @@ extension Integration {
                 let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/net/tcp"))
                 let table = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
                 // Source: proc_pid_net(5); the third field is the far end, the fourth the state, 01 ESTABLISHED.
-                let lines: [[Substring]] = table.split(separator: "\n").map { $0.split(separator: " ") }
-                let isConnected = lines.contains { fields in
-                    fields.count > 3 && String(fields[2]) == place && String(fields[3]) == "01"
+                let isConnected = table.split(separator: "\n").contains { line in
+                    let fields = line.split(separator: " ")
+                    return fields.count > 3 && fields[2] == place && fields[3] == "01"
                 }
                 if !isConnected { return }
                 try #require(ContinuousClock.now < deadline, "somebody still is at the portal")
