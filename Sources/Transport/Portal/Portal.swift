@@ -51,6 +51,8 @@ public final class Portal: Sendable {
     /// Name, clock and limits.
     public let settings: PortalSettings
 
+    /// Who pays for the memory that peers make the portal hold.
+    let accounts: PortalAccounts
     let budget: MemoryBudget
     private let tables: Mutex<Tables>
 
@@ -59,6 +61,7 @@ public final class Portal: Sendable {
         self.identity = identity
         self.network = network
         self.settings = settings
+        accounts = PortalAccounts(byteCount: settings.memoryByteCount)
         budget = MemoryBudget(limitByteCount: settings.memoryByteCount)
         tables = Mutex(
             Tables(policy: settings.policy, directory: PortalDirectory(limits: settings.tokenLimits)))

@@ -1,3 +1,4 @@
+internal import Account
 public import NIOCore
 internal import MuxRPC
 internal import Relay
@@ -42,6 +43,8 @@ public final class PortalConnection: ConnectionMachine {
 
     /// What the peer's address counts as.
     let source: String
+    /// What the peer makes us hold is charged here; another one once it has proved to be a member.
+    var account: Account
 
     private var stage: Stage
     private var liveness: Liveness
@@ -61,6 +64,7 @@ public final class PortalConnection: ConnectionMachine {
         self.source = source
         self.portal = portal
         id = portal.register(mailbox)
+        account = portal.accounts.account(of: .source(source), on: id)
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
@@ -179,6 +183,8 @@ public final class PortalConnection: ConnectionMachine {
             breakOff(.refused)
             return
         }
+        account = portal.accounts.account(
+            of: peer, standing: portal.policy.standing(of: peer), from: source, on: id)
         try session.accept()
         stage = .open
         happened(.connected(peer))
