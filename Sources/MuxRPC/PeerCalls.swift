@@ -7,6 +7,8 @@ struct PeerCalls: Sendable {
 
     private var open: OpenRequests
     private var highestNumber: Int32 = 0
+    /// How many calls and streams the peer has asked for, those included that were refused.
+    private(set) var count = 0
     private let bodyLimit: Int
 
     init(manifest: Manifest, limits: Limits) {
@@ -74,6 +76,7 @@ struct PeerCalls: Sendable {
     ) -> SessionEvent? {
         let number = header.requestNumber
         highestNumber = max(highestNumber, number)
+        count += 1
         // Behind our goodbye no answer can be sent, so nothing is begun.
         guard !outbox.isClosed else { return nil }
         do throws(RemoteError) {

@@ -82,6 +82,13 @@ public struct PacketBatch: Sendable {
         return bodies
     }
 
+    /// The same packets in memory of their own, as much as they take: for sending them once more.
+    package func copied() -> PacketBatch {
+        var copy = PacketBatch(capacity: byteCount)
+        copy.buffer.writeImmutableBuffer(buffer)
+        return copy
+    }
+
     /// Leaves 34 bytes for the header of a box; what they hold does not matter.
     mutating func reserveHeadroom() {
         buffer.reserveCapacity(minimumWritableBytes: BoxFrame.headerByteCount)

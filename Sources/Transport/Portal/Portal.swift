@@ -24,20 +24,24 @@ public final class Portal: Sendable {
 
     /// What an announcement or its end asks to be posted.
     struct Notices {
-        var isDone: Bool
+        var outcome: PortalDirectory.Outcome
         var replaced: (any RelayMailbox)?
         var awakened: [any RelayMailbox]
+        /// Whether somebody has to be called to ``work()``.
+        var callsForWork: Bool
     }
 
-    private struct Tables {
+    /// What the lock guards.
+    struct Tables {
         var policy: PortalPolicy
         var directory: PortalDirectory
+        var desk = AnnouncementDesk()
         var members: [ConnectionID: Member] = [:]
         var connectionCount: UInt64 = 0
         var tunnelCount: UInt64 = 0
     }
 
-    private struct Member {
+    struct Member {
         let mailbox: any RelayMailbox
         /// Who has proved to be there, once that is known.
         var peer: PublicKey?
@@ -54,7 +58,7 @@ public final class Portal: Sendable {
     /// Who pays for the memory that peers make the portal hold.
     let accounts: PortalAccounts
     let budget: MemoryBudget
-    private let tables: Mutex<Tables>
+    let tables: Mutex<Tables>
 
     /// A portal without connections.
     public init(identity: Identity, network: NetworkIdentifier, settings: PortalSettings) {
@@ -124,92 +128,32 @@ public final class Portal: Sendable {
             let member = tables.members.removeValue(forKey: connection)
             let outcome = tables.directory.connectionClosed(connection, of: peer)
             let tunnels = member?.tunnels.values.sorted { $0.id < $1.id } ?? []
-            return (tunnels, Self.notices(outcome, in: tables))
+            return (tunnels, notices(outcome, in: &tables))
         }
-    }
-
-    // MARK: Announcements
-
-    func announce(
-        _ peer: PublicKey, on connection: ConnectionID, _ manner: PortalDirectory.Manner
-    ) throws(AnnounceRefusal) -> Notices {
-        try tables.withLock { tables throws(AnnounceRefusal) in
-            guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
-            return Self.notices(tables.directory.announce(peer, on: connection, manner), in: tables)
-        }
-    }
-
-    func announce(
-        _ announcement: HiddenAnnouncement, of peer: PublicKey, on connection: ConnectionID,
-        from source: String
-    ) throws(AnnounceRefusal) -> Notices {
-        try tables.withLock { tables throws(AnnounceRefusal) in
-            guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
-            let outcome = try tables.directory.announce(
-                announcement, of: peer, on: connection, from: source)
-            return Self.notices(outcome, in: tables)
-        }
-    }
-
-    func isHidden(_ connection: ConnectionID) -> Bool {
-        tables.withLock { $0.directory.hidden.isHidden(connection) }
-    }
-
-    /// Takes back what a peer has announced and may not announce any more; the reason, where there is one.
-    func endUnpermitted(
-        _ peer: PublicKey, on connection: ConnectionID
-    ) -> (AnnounceRefusal, Notices)? {
-        tables.withLock { tables in
-            let limit = settings.tokenLimits.count(for: tables.policy.standing(of: peer))
-            let hasTooMany = tables.directory.hidden.tokenCount(of: connection) > limit
-            guard hasTooMany || !tables.policy.letsAnnounce(peer) else { return nil }
-            let outcome = tables.directory.leave(peer, on: connection)
-            guard outcome.isDone else { return nil }
-            return (hasTooMany ? .tooManyTokens : .membersOnly, Self.notices(outcome, in: tables))
-        }
-    }
-
-    func leave(_ peer: PublicKey, on connection: ConnectionID) -> Notices {
-        tables.withLock { tables in
-            Self.notices(tables.directory.leave(peer, on: connection), in: tables)
-        }
-    }
-
-    /// What a subscriber has missed, and the version that it knows then.
-    func update(
-        for subscriber: ConnectionID, since version: Int?
-    ) -> (PortalDirectory.Update, version: Int) {
-        tables.withLock { tables in
-            let update = tables.directory.update(for: subscriber, since: version)
-            return (update, tables.directory.attendance.version)
-        }
-    }
-
-    private static func notices(_ outcome: PortalDirectory.Outcome, in tables: borrowing Tables) -> Notices {
-        Notices(
-            isDone: outcome.isDone,
-            replaced: outcome.replaced.flatMap { tables.members[$0]?.mailbox },
-            awakened: outcome.awakened.compactMap { tables.members[$0]?.mailbox })
     }
 
     // MARK: Tunnels
 
-    /// Joins a client's connection to the one on which its target is announced.
+    /// Joins a client's connection to the first on which its target is announced, or to the first of `candidates`;
+    /// the tunnel, and the connections that can be asked next.
     ///
     /// - Throws: ``ConnectRefusal``.
     func openTunnel(
-        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey
-    ) throws(ConnectRefusal) -> PortalTunnel {
-        let opened = tables.withLock { tables -> Result<PortalTunnel, ConnectRefusal> in
+        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey,
+        among candidates: [ConnectionID]? = nil
+    ) throws(ConnectRefusal) -> (tunnel: PortalTunnel, others: [ConnectionID]) {
+        let opened = tables.withLock { tables -> Result<(PortalTunnel, [ConnectionID]), ConnectRefusal> in
             guard tables.policy.letsCall(caller) else { return .failure(.membersOnly) }
-            // Absent, hidden, unknown: whatever is not to be found ends here.
-            guard let endpoint = tables.directory.connection(of: request.target),
-                let near = tables.members[client], let far = tables.members[endpoint],
-                let target = far.peer, tables.policy.letsAnnounce(target),
-                far.tunnels.count < settings.tunnelLimit
-            else { return .failure(.unreachable(request.targetText)) }
+            let found =
+                candidates
+                ?? tables.directory.connections(of: request.target, provedBy: request.announcer)
+            var others = found.filter { $0 != client }
             // By one of its own tokens, which no key in the request shows.
-            guard endpoint != client else { return .failure(.toSelf) }
+            guard found.isEmpty || !others.isEmpty else { return .failure(.toSelf) }
+            // Absent, hidden, unknown: whatever is not to be found ends here.
+            guard let near = tables.members[client],
+                let (endpoint, far, target) = takeFirst(of: &others, in: tables)
+            else { return .failure(.unreachable(request.targetText)) }
             guard near.tunnels.count < settings.tunnelLimit else { return .failure(.tooManyTunnels) }
             tables.tunnelCount += 1
             let id = TunnelID(tables.tunnelCount)
@@ -221,9 +165,24 @@ public final class Portal: Sendable {
                     connection: endpoint, peer: target, mailbox: far.mailbox, flow: makeFlow(for: id)))
             tables.members[client]?.tunnels[id] = tunnel
             tables.members[endpoint]?.tunnels[id] = tunnel
-            return .success(tunnel)
+            return .success((tunnel, others))
         }
         return try opened.get()
+    }
+
+    /// The first connection that can be asked; it and those in front of it are taken out.
+    private func takeFirst(
+        of candidates: inout [ConnectionID], in tables: borrowing Tables
+    ) -> (ConnectionID, Member, PublicKey)? {
+        while !candidates.isEmpty {
+            let candidate = candidates.removeFirst()
+            if let member = tables.members[candidate], let peer = member.peer,
+                tables.policy.letsAnnounce(peer), member.tunnels.count < settings.tunnelLimit
+            {
+                return (candidate, member, peer)
+            }
+        }
+        return nil
     }
 
     /// A connection is no end of the tunnel any more.

@@ -36,8 +36,9 @@ public final class PortalConnection: ConnectionMachine {
     var legs: PortalLegs
     /// The latest `tunnel.announce`, to which a replacement is reported.
     var announceCall: RequestNumber?
-    /// When the peer last announced tokens.
-    var hiddenAnnouncedAt: NIODeadline?
+    /// When the peer's announcement may change, and what is to become of it.
+    var announcing: AnnouncementPace
+    var pings = PortalPings()
     /// The `invite.use` that waits for the portal's owner.
     var redeemCall: RequestNumber?
 
@@ -52,7 +53,10 @@ public final class PortalConnection: ConnectionMachine {
     private var isHoldingInput = false
     private var hasInputEnded = false
     private var hasDeparted = false
-    private var outputs = CircularBuffer<PortalOutput>()
+    /// How often the peer may call; above it the peer is read no faster.
+    private var calls: Rate
+    private var countedCallCount = 0
+    var outputs = CircularBuffer<PortalOutput>()
 
     /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
     ///
@@ -68,6 +72,8 @@ public final class PortalConnection: ConnectionMachine {
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
+        announcing = AnnouncementPace(interval: settings.tokenLimits.interval)
+        calls = Rate(perSecond: settings.callsPerSecond, burst: settings.callBurst, at: now)
         legs = PortalLegs(on: id, patience: settings.patience, inspector: settings.inspector)
         stage = .handshake(until: now + settings.handshakeTime)
         liveness = Liveness(heardAt: now)
@@ -96,7 +102,10 @@ public final class PortalConnection: ConnectionMachine {
         switch stage {
         case .handshake(let until), .closing(let until), .finished(let until): until
         case .open:
-            [liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline].compactMap(\.self).min()
+            [
+                liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.attempts.deadline,
+                announcing.deadline, pings.deadline, isCalling ? calls.ready() : nil,
+            ].compactMap(\.self).min()
         case .broken: nil
         }
     }
@@ -115,7 +124,20 @@ public final class PortalConnection: ConnectionMachine {
     /// Not any more when nothing follows them: the channel is about to go, and little is left.
     private var isBlocked: Bool {
         guard isOpen, !hasInputEnded else { return false }
-        return legs.isPaused || session.outboundByteCount > portal.settings.controlByteCount
+        return legs.isPaused || isCalling || session.outboundByteCount > portal.settings.controlByteCount
+    }
+
+    /// Whether the peer has called so much that its next packets have to wait.
+    private var isCalling: Bool { calls.ready() > now }
+
+    /// Counts what costs as much as a call.
+    func countCall() { calls.spend(1, at: now) }
+
+    /// Counts what the peer has called since, refused calls included.
+    private func countCalls() {
+        let count = session.muxrpc.peerCallCount
+        if count > countedCallCount { calls.spend(Double(count - countedCallCount), at: now) }
+        countedCallCount = count
     }
 
     // MARK: Bytes in
@@ -152,7 +174,12 @@ public final class PortalConnection: ConnectionMachine {
         guard phase != .broken else { return }
         begin(at: now)
         do {
-            while !isBlocked, let event = try session.next() { try handle(event) }
+            while !isBlocked {
+                let event = try session.next()
+                countCalls()
+                guard let event else { break }
+                try handle(event)
+            }
             legs.flush(at: now, into: &outputs)
             isHoldingInput = isBlocked
             if hasInputEnded { try session.inputEnded() }
@@ -169,6 +196,7 @@ public final class PortalConnection: ConnectionMachine {
         case .packet(let stream, let byteCount):
             legs.open(byteCount, on: stream, of: session, read: read, into: &outputs)
         case .session(.data(let stream, let type, let body)):
+            if pings.streams.contains(stream) { return pinged(on: stream, type, body) }
             legs.append(body, type: type, on: stream, read: read, into: &outputs)
         case .session(.request(let request)): answer(request)
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
@@ -192,6 +220,7 @@ public final class PortalConnection: ConnectionMachine {
 
     private func streamEnded(_ stream: StreamID, message: String?) {
         subscriptions.remove(stream)
+        pings.close(stream)
         guard let leg = legs[stream] else { return }
         legs.handOver(leg, at: read.time, into: &outputs)
         post(.ended(leg.tunnel.id, message: message), to: leg.far.mailbox)
@@ -247,7 +276,11 @@ public final class PortalConnection: ConnectionMachine {
     func post(_ notices: Portal.Notices) {
         if let replaced = notices.replaced { post(.replaced, to: replaced) }
         for mailbox in notices.awakened { post(.attendanceChanged, to: mailbox) }
+        if notices.callsForWork { callToWork() }
     }
+
+    /// Has the portal's work done, off the event loops.
+    func callToWork() { outputs.append(.work) }
 
     func ask(_ question: RedeemQuestion) { outputs.append(.redeem(question)) }
 
@@ -266,6 +299,9 @@ public final class PortalConnection: ConnectionMachine {
         case .finished(let until) where now >= until: stage = .broken
         case .open:
             cutStuck(at: now)
+            leaveSilent(at: now)
+            changeAnnouncement(at: now)
+            answerPings(at: now)
             if let due = subscriptions.deadline, due <= now { updateSubscribers(at: now) }
             checkLiveness(at: now)
         default: break
@@ -274,8 +310,8 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     private func checkLiveness(at now: NIODeadline) {
-        // While we do not read for another's sake the peer's silence means nothing.
-        if legs.isPaused { liveness.heard(at: now) }
+        // While we do not read the peer its silence means nothing.
+        if legs.isPaused || isCalling { liveness.heard(at: now) }
         switch liveness.timeReached(now) {
         // Where too much is open the ping cannot be sent; the silence is measured all the same.
         case .ask: _ = try? session.muxrpc.call(["tunnel", "ping"], [])
@@ -298,6 +334,7 @@ public final class PortalConnection: ConnectionMachine {
         case .open:
             for stream in legs.streams { session.muxrpc.fail(stream, message: message) }
             for subscription in subscriptions.all { session.muxrpc.end(subscription.stream) }
+            for stream in pings.streams { session.muxrpc.end(stream) }
             depart(departure)
             session.close()
             stage = .closing(until: now + portal.settings.closingTime)
@@ -334,6 +371,7 @@ public final class PortalConnection: ConnectionMachine {
         }
         legs.removeAll()
         subscriptions.removeAll()
+        pings.removeAll()
         post(notices)
         happened(.disconnected(session.peer, departure))
     }

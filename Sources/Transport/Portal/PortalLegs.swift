@@ -49,6 +49,9 @@ struct PortalLegs: ~Copyable {
     private var filling: [PortalLeg] = []
     private var full: Set<TunnelID> = []
 
+    /// The calls of the peer for which somebody else may be asked.
+    var attempts = ConnectAttempts()
+
     /// What waits to be sent to the peer.
     var queues: OutboundQueues<PacketBatch>
 
@@ -90,6 +93,7 @@ struct PortalLegs: ~Copyable {
     mutating func remove(_ tunnel: TunnelID) -> PortalLeg? {
         queues.remove(tunnel)
         full.remove(tunnel)
+        attempts.remove(tunnel)
         guard let leg = byTunnel.removeValue(forKey: tunnel) else { return nil }
         byStream[leg.stream] = nil
         leg.isDeaf = true
@@ -100,6 +104,7 @@ struct PortalLegs: ~Copyable {
         queues.removeAll()
         full.removeAll()
         filling.removeAll()
+        attempts.removeAll()
         byTunnel.removeAll()
         byStream.removeAll()
     }
@@ -155,12 +160,28 @@ struct PortalLegs: ~Copyable {
         var batch = PacketBatch(capacity: 0)
         swap(&batch, &leg.batch)
         guard !leg.isDeaf else { return }
+        if !attempts.isEmpty { attempts.note(batch, on: leg.tunnel.id) }
         if let inspector {
             let sender = leg.tunnel.end(on: connection).peer
             for body in batch.bodies {
                 inspector(RelayedPacket(tunnel: leg.tunnel.id, sender: sender, body: body))
             }
         }
+        send(batch, on: leg, at: now, into: &outputs)
+    }
+
+    /// Sends what the peer has sent before once more, on a tunnel in the place of another.
+    mutating func send(
+        _ batch: consuming PacketBatch, on tunnel: TunnelID, at now: NIODeadline,
+        into outputs: inout CircularBuffer<PortalOutput>
+    ) {
+        if let leg = byTunnel[tunnel] { send(batch, on: leg, at: now, into: &outputs) }
+    }
+
+    private mutating func send(
+        _ batch: consuming PacketBatch, on leg: PortalLeg, at now: NIODeadline,
+        into outputs: inout CircularBuffer<PortalOutput>
+    ) {
         switch leg.far.flow.add(batch.byteCount, at: now) {
         case .closed: return
         case .full: full.insert(leg.tunnel.id)

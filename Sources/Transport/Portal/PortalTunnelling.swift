@@ -20,13 +20,17 @@ extension PortalConnection {
         case .open(let tunnel, let argument, let request): open(tunnel, argument: argument, request: request)
         case .packets(let tunnel, let batch):
             let byteCount = batch.byteCount
+            if !legs.attempts.isEmpty { legs.attempts.remove(tunnel) }
             legs.queues.append(batch, byteCount: byteCount, to: tunnel, at: now)
-        case .ended(let tunnel, let message): legs.farSideEnded(tunnel, message: message)
+        case .ended(let tunnel, let message):
+            if !askNext(insteadOf: tunnel, at: now) { legs.farSideEnded(tunnel, message: message) }
         case .resume(let tunnel): legs.resume(tunnel)
         case .cut(let tunnel, let reason): cut(tunnel, reason)
         case .replaced: endReplaced(at: now)
         case .attendanceChanged: subscriptions.becameStale()
         case .policyChanged: followPolicy(at: now)
+        case .announced(let call, let outcome): announced(call, outcome)
+        case .tokensDropped: tokensDropped()
         case .redeemed(let call, let outcome): redeemed(call, outcome, at: now)
         }
         goOn(at: now)
@@ -73,8 +77,9 @@ extension PortalConnection {
             guard connect.forwarded.serialized.readableBytes <= Self.argumentByteLimit else {
                 throw .invalidArguments
             }
-            let tunnel = try portal.openTunnel(connect, from: id, of: caller)
+            let (tunnel, others) = try portal.openTunnel(connect, from: id, of: caller)
             legs.insert(PortalLeg(tunnel, stream: request.stream, on: id))
+            legs.attempts.begin(connect, over: tunnel.id, others: others, account: account, at: now)
             post(
                 .open(tunnel, argument: connect.forwarded, request: connect.targetText),
                 to: tunnel.endpoint.mailbox)
