@@ -181,7 +181,7 @@ struct PortalPressureTests {
         world.run()
         #expect(!link.connection.wantsInput && link.unread.readableBytes > 0)
         link.isPeerReading = true
-        world.run()
+        world.wait(.seconds(20))
         #expect(link.connection.wantsInput && link.unread.readableBytes == 0)
         #expect(peer.replies.count == calls.count)
     }
