@@ -163,7 +163,7 @@ struct PortalPaceTests {
             #expect((200...200 + box).contains(peer.replies.count) && !link.connection.wantsInput)
             world.wait(.seconds(1))
             #expect((200...250 + box).contains(peer.replies.count))
-            world.wait(.seconds(3))
+            world.wait(.seconds(4))
             #expect(peer.replies.count == calls.count && link.connection.wantsInput)
         }
     }
