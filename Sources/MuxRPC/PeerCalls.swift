@@ -22,6 +22,9 @@ struct PeerCalls: Sendable {
     /// Whether an async call waits for its answer.
     func isOpen(_ call: RequestNumber) -> Bool { open.kind(of: call.value) == .async }
 
+    /// Whether a call or stream of that number is open.
+    func isOpen(_ number: Int32) -> Bool { open.kind(of: number) != nil }
+
     /// Whether the number may have been a call's; numbers can overtake each other, so this is a bound.
     func wasSeen(_ number: Int32) -> Bool { number <= highestNumber }
 
