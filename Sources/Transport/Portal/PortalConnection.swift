@@ -52,7 +52,7 @@ public final class PortalConnection: ConnectionMachine {
     private var isHoldingInput = false
     private var hasInputEnded = false
     private var hasDeparted = false
-    private var outputs = CircularBuffer<PortalOutput>()
+    var outputs = CircularBuffer<PortalOutput>()
 
     /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
     ///
@@ -63,15 +63,15 @@ public final class PortalConnection: ConnectionMachine {
         let settings = portal.settings
         self.source = source
         self.portal = portal
-        id = portal.register(mailbox)
+        id = portal.register(mailbox, from: source)
         account = portal.accounts.account(of: .source(source), on: id)
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
-        legs = PortalLegs(on: id, patience: settings.patience, inspector: settings.inspector)
+        legs = PortalLegs(on: id, of: portal)
         stage = .handshake(until: now + settings.handshakeTime)
         liveness = Liveness(heardAt: now)
-        read = PortalLegs.Read(time: now, byteCount: 0)
+        read = PortalLegs.Read(time: now)
     }
 
     /// Who the peer has proved to be.
@@ -96,7 +96,8 @@ public final class PortalConnection: ConnectionMachine {
         switch stage {
         case .handshake(let until), .closing(let until), .finished(let until): until
         case .open:
-            [liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline].compactMap(\.self).min()
+            [liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline]
+                .compactMap(\.self).min()
         case .broken: nil
         }
     }
@@ -124,7 +125,6 @@ public final class PortalConnection: ConnectionMachine {
     public func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard phase != .broken else { return }
         liveness.heard(at: now)
-        read.byteCount = bytes.readableBytes
         session.receive(bytes)
         process(at: now)
     }
@@ -151,6 +151,7 @@ public final class PortalConnection: ConnectionMachine {
     private func process(at now: NIODeadline) {
         guard phase != .broken else { return }
         begin(at: now)
+        read.unpromisedByteCount = session.inboundByteCount
         do {
             while !isBlocked, let event = try session.next() { try handle(event) }
             legs.flush(at: now, into: &outputs)
@@ -159,7 +160,7 @@ public final class PortalConnection: ConnectionMachine {
         } catch {
             breakOff(.failed(error))
         }
-        enforceBudget()
+        judgePauses()
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
@@ -167,9 +168,9 @@ public final class PortalConnection: ConnectionMachine {
         case .client(let peer): try admit(peer)
         case .established: break  // is for clients: a server has decided when the handshake is over
         case .packet(let stream, let byteCount):
-            legs.open(byteCount, on: stream, of: session, read: read, into: &outputs)
+            legs.open(byteCount, on: stream, of: session, read: &read, into: &outputs)
         case .session(.data(let stream, let type, let body)):
-            legs.append(body, type: type, on: stream, read: read, into: &outputs)
+            legs.append(body, type: type, on: stream, read: &read, into: &outputs)
         case .session(.request(let request)): answer(request)
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
         case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
@@ -216,10 +217,11 @@ public final class PortalConnection: ConnectionMachine {
     private func takeTurn(at now: NIODeadline) -> Bool {
         guard isOpen, let turn = legs.queues.next(at: now) else { return false }
         switch consume turn {
-        case .batch(let tunnel, let batch, let resumesSender):
+        case .batch(let tunnel, var batch, let resumesSender):
             guard let leg = legs[tunnel] else { return true }
             if resumesSender { post(.resume(tunnel), to: leg.far.mailbox) }
-            session.send(consume batch, on: leg.stream)
+            legs.noteCarried(leg, at: now)
+            session.send(batch.takePackets(), on: leg.stream)
         case .end(let tunnel, let message):
             if let leg = legs[tunnel] { end(leg.stream, message: message) }
             forget(tunnel)
@@ -236,7 +238,7 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     func forget(_ tunnel: TunnelID) {
-        legs.remove(tunnel)
+        legs.remove(tunnel, at: now)
         portal.forget(tunnel, on: id)
     }
 
@@ -266,6 +268,7 @@ public final class PortalConnection: ConnectionMachine {
         case .finished(let until) where now >= until: stage = .broken
         case .open:
             cutStuck(at: now)
+            judgePauses()
             if let due = subscriptions.deadline, due <= now { updateSubscribers(at: now) }
             checkLiveness(at: now)
         default: break
