@@ -16,7 +16,7 @@ struct ConnectAttempt {
     /// When the next is asked because this one is silent; `nil` where the client named the key that it has proved.
     var silentUntil: NIODeadline?
     /// What the client has sent so far.
-    var early: [PacketBatch] = []
+    var early: [RelayedBatch] = []
     /// What ``early`` may take, charged to the client.
     let charge: Charge
 }
@@ -64,9 +64,9 @@ struct ConnectAttempts {
     }
 
     /// The client has sent something; what is too much to be sent again decides for whom was asked.
-    mutating func note(_ batch: borrowing PacketBatch, on tunnel: TunnelID) {
+    mutating func note(_ batch: borrowing RelayedBatch, on tunnel: TunnelID) {
         guard var attempt = attempts.removeValue(forKey: tunnel) else { return }
-        let count = attempt.early.reduce(batch.byteCount) { $0 + $1.byteCount }
+        let count = attempt.early.reduce(batch.packets.byteCount) { $0 + $1.packets.byteCount }
         guard count <= Self.earlyByteCount else { return }
         attempt.early.append(batch.copied())
         attempts[tunnel] = attempt
@@ -91,16 +91,18 @@ extension PortalConnection {
     func askNext(insteadOf tunnel: TunnelID, at now: NIODeadline) -> Bool {
         guard !legs.attempts.isEmpty, var attempt = legs.attempts.remove(tunnel), now <= attempt.end,
             let leg = legs[tunnel], let caller = session.peer,
-            let (next, others) = try? portal.openTunnel(
+            let opened = try? portal.openTunnel(
                 attempt.request, from: id, of: caller, among: attempt.others)
         else { return false }
         forget(tunnel)
-        legs.insert(PortalLeg(next, stream: leg.stream, on: id))
+        if let displaced = opened.displaced { legs.cut(displaced, .places, into: &outputs) }
+        let next = opened.tunnel
+        legs.insert(PortalLeg(next, stream: leg.stream, on: id, at: now))
         post(
             .open(next, argument: attempt.request.forwarded, request: attempt.request.targetText),
             to: next.endpoint.mailbox)
-        for batch in attempt.early { legs.send(batch.copied(), on: next.id, at: now, into: &outputs) }
-        attempt.others = others
+        legs.resend(attempt.early.map { $0.copied() }, on: next.id, at: now, into: &outputs)
+        attempt.others = opened.others
         legs.attempts.keep(attempt, over: next.id, at: now)
         happened(.tunnelOpenedByToken(next.id))
         return true

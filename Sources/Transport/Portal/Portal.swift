@@ -1,3 +1,4 @@
+internal import Account
 internal import NIOCore
 internal import Relay
 public import SecretHandshake
@@ -16,8 +17,10 @@ public final class Portal: Sendable {
         public var connectionCount: Int
         /// How many tunnels have at least one end.
         public var tunnelCount: Int
-        /// How many bytes wait to be sent on.
+        /// What waits to be sent on in tunnels, in bytes of memory.
         public var queuedByteCount: Int
+        /// What all accounts hold, in bytes, that drawn ahead included.
+        public var heldByteCount: Int
         /// How many tokens are announced.
         public var tokenCount: Int
     }
@@ -37,15 +40,25 @@ public final class Portal: Sendable {
         var directory: PortalDirectory
         var desk = AnnouncementDesk()
         var members: [ConnectionID: Member] = [:]
+        /// Tunnels by the id of their account.
+        var byAccount: [Int: PortalTunnel] = [:]
         var connectionCount: UInt64 = 0
         var tunnelCount: UInt64 = 0
     }
 
     struct Member {
         let mailbox: any RelayMailbox
+        /// What the peer's address counts as.
+        let source: String
         /// Who has proved to be there, once that is known.
         var peer: PublicKey?
         var tunnels: [TunnelID: PortalTunnel] = [:]
+        /// Those to this connection on which it has not shown yet that somebody is there.
+        var unanswered: Set<TunnelID> = []
+        /// The places for tunnels to this connection, once there was one.
+        var places: EndpointPlaces?
+        /// What the tunnels to this connection hold.
+        let load: EndpointLoad
     }
 
     /// Who the portal is.
@@ -57,7 +70,6 @@ public final class Portal: Sendable {
 
     /// Who pays for the memory that peers make the portal hold.
     let accounts: PortalAccounts
-    let budget: MemoryBudget
     let tables: Mutex<Tables>
 
     /// A portal without connections.
@@ -66,7 +78,6 @@ public final class Portal: Sendable {
         self.network = network
         self.settings = settings
         accounts = PortalAccounts(byteCount: settings.memoryByteCount)
-        budget = MemoryBudget(limitByteCount: settings.memoryByteCount)
         tables = Mutex(
             Tables(policy: settings.policy, directory: PortalDirectory(limits: settings.tokenLimits)))
     }
@@ -75,9 +86,9 @@ public final class Portal: Sendable {
     public var statistics: Statistics {
         tables.withLock { tables in
             Statistics(
-                connectionCount: tables.members.count,
-                tunnelCount: Set(tables.members.values.flatMap(\.tunnels.keys)).count,
-                queuedByteCount: budget.usedByteCount, tokenCount: tables.directory.hidden.tokenCount)
+                connectionCount: tables.members.count, tunnelCount: tables.byAccount.count,
+                queuedByteCount: tables.byAccount.values.reduce(0) { $0 + $1.queuedByteCount },
+                heldByteCount: accounts.pool.heldCount, tokenCount: tables.directory.hidden.tokenCount)
         }
     }
 
@@ -110,11 +121,13 @@ public final class Portal: Sendable {
 
     // MARK: Connections
 
-    func register(_ mailbox: any RelayMailbox) -> ConnectionID {
+    func register(_ mailbox: any RelayMailbox, from source: String) -> ConnectionID {
         tables.withLock { tables in
             tables.connectionCount += 1
             let id = ConnectionID(tables.connectionCount)
-            tables.members[id] = Member(mailbox: mailbox)
+            tables.members[id] = Member(
+                mailbox: mailbox, source: source,
+                load: EndpointLoad(limitByteCount: settings.memoryByteCount / 4))
             return id
         }
     }
@@ -128,76 +141,8 @@ public final class Portal: Sendable {
             let member = tables.members.removeValue(forKey: connection)
             let outcome = tables.directory.connectionClosed(connection, of: peer)
             let tunnels = member?.tunnels.values.sorted { $0.id < $1.id } ?? []
+            for tunnel in tunnels { tables.forgetAccount(of: tunnel, goneFrom: connection) }
             return (tunnels, notices(outcome, in: &tables))
         }
-    }
-
-    // MARK: Tunnels
-
-    /// Joins a client's connection to the first on which its target is announced, or to the first of `candidates`;
-    /// the tunnel, and the connections that can be asked next.
-    ///
-    /// - Throws: ``ConnectRefusal``.
-    func openTunnel(
-        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey,
-        among candidates: [ConnectionID]? = nil
-    ) throws(ConnectRefusal) -> (tunnel: PortalTunnel, others: [ConnectionID]) {
-        let opened = tables.withLock { tables -> Result<(PortalTunnel, [ConnectionID]), ConnectRefusal> in
-            guard tables.policy.letsCall(caller) else { return .failure(.membersOnly) }
-            let found =
-                candidates
-                ?? tables.directory.connections(of: request.target, provedBy: request.announcer)
-            var others = found.filter { $0 != client }
-            // By one of its own tokens, which no key in the request shows.
-            guard found.isEmpty || !others.isEmpty else { return .failure(.toSelf) }
-            // Absent, hidden, unknown: whatever is not to be found ends here.
-            guard let near = tables.members[client],
-                let (endpoint, far, target) = takeFirst(of: &others, in: tables)
-            else { return .failure(.unreachable(request.targetText)) }
-            guard near.tunnels.count < settings.tunnelLimit else { return .failure(.tooManyTunnels) }
-            tables.tunnelCount += 1
-            let id = TunnelID(tables.tunnelCount)
-            let tunnel = PortalTunnel(
-                id: id,
-                client: PortalTunnel.End(
-                    connection: client, peer: caller, mailbox: near.mailbox, flow: makeFlow(for: id)),
-                endpoint: PortalTunnel.End(
-                    connection: endpoint, peer: target, mailbox: far.mailbox, flow: makeFlow(for: id)))
-            tables.members[client]?.tunnels[id] = tunnel
-            tables.members[endpoint]?.tunnels[id] = tunnel
-            return .success((tunnel, others))
-        }
-        return try opened.get()
-    }
-
-    /// The first connection that can be asked; it and those in front of it are taken out.
-    private func takeFirst(
-        of candidates: inout [ConnectionID], in tables: borrowing Tables
-    ) -> (ConnectionID, Member, PublicKey)? {
-        while !candidates.isEmpty {
-            let candidate = candidates.removeFirst()
-            if let member = tables.members[candidate], let peer = member.peer,
-                tables.policy.letsAnnounce(peer), member.tunnels.count < settings.tunnelLimit
-            {
-                return (candidate, member, peer)
-            }
-        }
-        return nil
-    }
-
-    /// A connection is no end of the tunnel any more.
-    func forget(_ tunnel: TunnelID, on connection: ConnectionID) {
-        _ = tables.withLock { $0.members[connection]?.tunnels.removeValue(forKey: tunnel) }
-    }
-
-    /// Finds what the memory budget has cut.
-    func tunnels(_ ids: [TunnelID]) -> [PortalTunnel] {
-        tables.withLock { tables in
-            ids.compactMap { id in tables.members.values.lazy.compactMap { $0.tunnels[id] }.first }
-        }
-    }
-
-    private func makeFlow(for tunnel: TunnelID) -> TunnelFlow {
-        budget.makeFlow(for: tunnel, limitByteCount: settings.tunnelQueueByteCount)
     }
 }

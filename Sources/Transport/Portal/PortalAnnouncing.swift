@@ -153,8 +153,7 @@ extension PortalConnection {
             close(.refused, message: PortalMessage.notAdmitted, at: now)
             return
         }
-        account = portal.accounts.account(
-            of: peer, standing: policy.standing(of: peer), from: source, on: id)
+        adopt(policy.standing(of: peer), of: peer)
         endAnnouncement(of: peer)
         guard !policy.letsCall(peer) else { return }
         for subscription in subscriptions.all {

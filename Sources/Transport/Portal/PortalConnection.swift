@@ -67,17 +67,17 @@ public final class PortalConnection: ConnectionMachine {
         let settings = portal.settings
         self.source = source
         self.portal = portal
-        id = portal.register(mailbox)
+        id = portal.register(mailbox, from: source)
         account = portal.accounts.account(of: .source(source), on: id)
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
         announcing = AnnouncementPace(interval: settings.tokenLimits.interval)
         calls = Rate(perSecond: settings.callsPerSecond, burst: settings.callBurst, at: now)
-        legs = PortalLegs(on: id, patience: settings.patience, inspector: settings.inspector)
+        legs = PortalLegs(on: id, of: portal)
         stage = .handshake(until: now + settings.handshakeTime)
         liveness = Liveness(heardAt: now)
-        read = PortalLegs.Read(time: now, byteCount: 0)
+        read = PortalLegs.Read(time: now)
     }
 
     /// Who the peer has proved to be.
@@ -103,8 +103,9 @@ public final class PortalConnection: ConnectionMachine {
         case .handshake(let until), .closing(let until), .finished(let until): until
         case .open:
             [
-                liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.attempts.deadline,
-                announcing.deadline, pings.deadline, isCalling ? calls.ready() : nil,
+                liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
+                legs.attempts.deadline, announcing.deadline, pings.deadline,
+                isCalling ? calls.ready() : nil,
             ].compactMap(\.self).min()
         case .broken: nil
         }
@@ -146,7 +147,6 @@ public final class PortalConnection: ConnectionMachine {
     public func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard phase != .broken else { return }
         liveness.heard(at: now)
-        read.byteCount = bytes.readableBytes
         session.receive(bytes)
         process(at: now)
     }
@@ -173,6 +173,7 @@ public final class PortalConnection: ConnectionMachine {
     private func process(at now: NIODeadline) {
         guard phase != .broken else { return }
         begin(at: now)
+        read.unpromisedByteCount = session.inboundByteCount
         do {
             while !isBlocked {
                 let event = try session.next()
@@ -186,7 +187,7 @@ public final class PortalConnection: ConnectionMachine {
         } catch {
             breakOff(.failed(error))
         }
-        enforceBudget()
+        judgePauses()
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
@@ -194,10 +195,10 @@ public final class PortalConnection: ConnectionMachine {
         case .client(let peer): try admit(peer)
         case .established: break  // is for clients: a server has decided when the handshake is over
         case .packet(let stream, let byteCount):
-            legs.open(byteCount, on: stream, of: session, read: read, into: &outputs)
+            legs.open(byteCount, on: stream, of: session, read: &read, into: &outputs)
         case .session(.data(let stream, let type, let body)):
             if pings.streams.contains(stream) { return pinged(on: stream, type, body) }
-            legs.append(body, type: type, on: stream, read: read, into: &outputs)
+            legs.append(body, type: type, on: stream, read: &read, into: &outputs)
         case .session(.request(let request)): answer(request)
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
         case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
@@ -211,11 +212,17 @@ public final class PortalConnection: ConnectionMachine {
             breakOff(.refused)
             return
         }
-        account = portal.accounts.account(
-            of: peer, standing: portal.policy.standing(of: peer), from: source, on: id)
+        adopt(portal.policy.standing(of: peer), of: peer)
         try session.accept()
         stage = .open
         happened(.connected(peer))
+    }
+
+    /// Has the peer pay, and lets it send, according to its standing.
+    func adopt(_ standing: PortalPolicy.Standing, of peer: PublicKey) {
+        account = portal.accounts.account(of: peer, standing: standing, from: source, on: id)
+        session.muxrpc.manifest = PortalCall.manifest(
+            tokenLimit: portal.settings.tokenLimits.count(for: standing))
     }
 
     private func streamEnded(_ stream: StreamID, message: String?) {
@@ -245,10 +252,11 @@ public final class PortalConnection: ConnectionMachine {
     private func takeTurn(at now: NIODeadline) -> Bool {
         guard isOpen, let turn = legs.queues.next(at: now) else { return false }
         switch consume turn {
-        case .batch(let tunnel, let batch, let resumesSender):
+        case .batch(let tunnel, var batch, let resumesSender):
             guard let leg = legs[tunnel] else { return true }
             if resumesSender { post(.resume(tunnel), to: leg.far.mailbox) }
-            session.send(consume batch, on: leg.stream)
+            legs.noteCarried(leg, at: now)
+            session.send(batch.takePackets(), on: leg.stream)
         case .end(let tunnel, let message):
             if let leg = legs[tunnel] { end(leg.stream, message: message) }
             forget(tunnel)
@@ -265,7 +273,7 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     func forget(_ tunnel: TunnelID) {
-        legs.remove(tunnel)
+        legs.remove(tunnel, at: now)
         portal.forget(tunnel, on: id)
     }
 
@@ -299,6 +307,7 @@ public final class PortalConnection: ConnectionMachine {
         case .finished(let until) where now >= until: stage = .broken
         case .open:
             cutStuck(at: now)
+            judgePauses()
             leaveSilent(at: now)
             changeAnnouncement(at: now)
             answerPings(at: now)

@@ -52,17 +52,18 @@ public enum PortalCall: Equatable, Sendable {
         "invite.use": .async,
     ]
 
-    /// The longest body of a call, in bytes, by what the method needs; `tokenLimit` is how many tokens the peer may
-    /// announce.
+    /// ``manifest``, for a peer that may announce so many tokens: no call may be longer than its method needs.
     ///
     /// A token takes 47 bytes, or up to 50 where somebody escapes its slashes. Arguments of `tunnel.connect` that
     /// nobody knows are passed on.
-    public static func bodyLimit(for name: [String], tokenLimit: Int) -> Int {
-        switch name.joined(separator: ".") {
-        case "tunnel.announce": shortBodyByteCount + 50 * tokenLimit
-        case "tunnel.connect", "room.connect": 16 << 10
-        default: shortBodyByteCount
-        }
+    public static func manifest(tokenLimit: Int) -> Manifest {
+        let connectByteCount = 16 << 10
+        return manifest.limitingBodies(
+            to: shortBodyByteCount,
+            [
+                "tunnel.announce": shortBodyByteCount + 50 * tokenLimit,
+                "tunnel.connect": connectByteCount, "room.connect": connectByteCount,
+            ])
     }
 
     private static let shortBodyByteCount = 4 << 10
