@@ -67,9 +67,11 @@ public final class NodeConnection {
         }
         let held = HeldBytes(limit: Credit.connectionHeldByteCount)
         outer = PeerSession(
-            id: .outer, secure: secure, house: nil, held: held, outputs: outputs,
+            id: .outer, secure: secure, house: nil,
+            payer: configuration.accounts.payer(for: .portal(remote)).open(), held: held, outputs: outputs,
             wallClock: configuration.wallClock)
-        tunnels = TunnelTable(configuration: configuration, outer: secure, held: held, outputs: outputs)
+        tunnels = TunnelTable(
+            configuration: configuration, portal: remote, outer: secure, held: held, outputs: outputs)
         calls = OuterCalls(
             configuration: configuration, portal: remote, session: outer, tunnels: tunnels, outputs: outputs)
         liveness = Liveness(heardAt: now)

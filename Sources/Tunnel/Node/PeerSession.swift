@@ -28,6 +28,8 @@ final class PeerSession {
     /// Who is served here; nobody outside of tunnels, and nobody whom we called.
     let house: CurrentPolicy?
     let outputs: NodeOutputs
+    /// Who pays for what this session holds: whom we have called, or the portal until the peer has proved who it is.
+    var payer: Payer
     private let wallClock: @Sendable () -> Int64
     /// What the owner was asked and has not answered.
     private var questions: [UInt64: Request] = [:]
@@ -35,12 +37,13 @@ final class PeerSession {
 
     /// A session; `house` says what to offer to the peer, where it came through a tunnel.
     init(
-        id: SessionID, secure: SecureSession, house: CurrentPolicy?, held: HeldBytes, outputs: NodeOutputs,
-        wallClock: @escaping @Sendable () -> Int64
+        id: SessionID, secure: SecureSession, house: CurrentPolicy?, payer: Payer, held: HeldBytes,
+        outputs: NodeOutputs, wallClock: @escaping @Sendable () -> Int64
     ) {
         self.id = id
         self.secure = secure
         self.house = house
+        self.payer = payer
         self.outputs = outputs
         self.wallClock = wallClock
         streams = PeerStreams(session: id, secure: secure, held: held, outputs: outputs)

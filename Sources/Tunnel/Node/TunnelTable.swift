@@ -12,6 +12,7 @@ final class TunnelTable {
     let house: CurrentPolicy?
     let outputs: NodeOutputs
     let outer: SecureSession
+    private let portal: PublicKey
     private let held: HeldBytes
     private var tunnels: [StreamID: NodeTunnel] = [:]
     private var streams: [SessionID: StreamID] = [:]
@@ -23,14 +24,15 @@ final class TunnelTable {
     private var lastSession: UInt64 = 0
 
     init(
-        configuration: NodeConnection.Configuration, outer: SecureSession, held: HeldBytes,
-        outputs: NodeOutputs
+        configuration: NodeConnection.Configuration, portal: PublicKey, outer: SecureSession,
+        held: HeldBytes, outputs: NodeOutputs
     ) {
         self.configuration = configuration
         house = configuration.reception.policy.map {
             CurrentPolicy($0, own: configuration.identity.publicKey)
         }
         self.outer = outer
+        self.portal = portal
         self.held = held
         self.outputs = outputs
     }
@@ -59,16 +61,17 @@ final class TunnelTable {
         return tunnel.session
     }
 
-    /// Adds a tunnel of ours, or one that the portal opened, by the token's entry where it named one.
+    /// Adds a tunnel of ours to `called`, or one that the portal opened, by the token's entry where it named one.
     @discardableResult
     func add(
-        _ secure: SecureSession, on stream: StreamID, target: String, entry: TokenEntry? = nil,
-        at now: NIODeadline
+        _ secure: SecureSession, on stream: StreamID, target: String, called: PublicKey? = nil,
+        entry: TokenEntry? = nil, at now: NIODeadline
     ) -> SessionID {
         lastSession += 1
+        let payer = configuration.accounts.payer(for: called.map { .called($0) } ?? .portal(portal))
         let session = PeerSession(
             id: SessionID(rawValue: lastSession), secure: secure, house: stream.isOurs ? nil : house,
-            held: held, outputs: outputs, wallClock: configuration.wallClock)
+            payer: payer.open(), held: held, outputs: outputs, wallClock: configuration.wallClock)
         tunnels[stream] = NodeTunnel(
             session: session, target: target, entry: entry,
             handshakeDeadline: now + NodeConnection.handshakeTime)
