@@ -153,7 +153,7 @@ extension NodeConnection {
         settle()
     }
 
-    private func session(_ id: SessionID) -> PeerSession? {
+    func session(_ id: SessionID) -> PeerSession? {
         guard id == .outer else { return tunnels.session(id) }
         return isEnded ? nil : outer
     }

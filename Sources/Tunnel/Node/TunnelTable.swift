@@ -13,7 +13,7 @@ final class TunnelTable {
     let outputs: NodeOutputs
     let outer: SecureSession
     private let portal: PublicKey
-    private let held: HeldBytes
+    private let waits: StreamWaits
     private var tunnels: [StreamID: NodeTunnel] = [:]
     private var streams: [SessionID: StreamID] = [:]
     /// Those that have no session yet, refusals that are held back included.
@@ -25,7 +25,7 @@ final class TunnelTable {
 
     init(
         configuration: NodeConnection.Configuration, portal: PublicKey, outer: SecureSession,
-        held: HeldBytes, outputs: NodeOutputs
+        waits: StreamWaits, outputs: NodeOutputs
     ) {
         self.configuration = configuration
         house = configuration.reception.policy.map {
@@ -33,7 +33,7 @@ final class TunnelTable {
         }
         self.outer = outer
         self.portal = portal
-        self.held = held
+        self.waits = waits
         self.outputs = outputs
     }
 
@@ -71,7 +71,7 @@ final class TunnelTable {
         let payer = configuration.accounts.payer(for: called.map { .called($0) } ?? .portal(portal))
         let session = PeerSession(
             id: SessionID(rawValue: lastSession), secure: secure, house: stream.isOurs ? nil : house,
-            payer: payer.open(), held: held, outputs: outputs, wallClock: configuration.wallClock)
+            payer: payer.open(), waits: waits, outputs: outputs, wallClock: configuration.wallClock)
         tunnels[stream] = NodeTunnel(
             session: session, target: target, entry: entry,
             handshakeDeadline: now + NodeConnection.handshakeTime)

@@ -70,6 +70,10 @@ package final class EndpointAccounts: Sendable {
     package static let friendSessionLimit = 64
     /// How many sessions one invite may have, each until the answer to its `invite.use`.
     package static let inviteSessionLimit = 16
+    /// How much one friend's packets may take that have not come whole, with answers that are not read, in bytes.
+    package static let friendPendingByteCount = 1 << 20
+    /// The same of one invite: what 16 sessions need.
+    package static let invitePendingByteCount = 256 << 10
     /// How many streams one friend may have open, over all its sessions.
     package static let friendStreamLimit = 256
 
@@ -152,6 +156,7 @@ package final class EndpointAccounts: Sendable {
 
     private static var friendCeiling: Payer.Ceiling {
         var ceiling = Payer.Ceiling()
+        ceiling.pending = friendPendingByteCount
         ceiling.sessions = friendSessionLimit
         ceiling.streams = friendStreamLimit
         return ceiling
@@ -159,6 +164,7 @@ package final class EndpointAccounts: Sendable {
 
     private static var inviteCeiling: Payer.Ceiling {
         var ceiling = Payer.Ceiling()
+        ceiling.pending = invitePendingByteCount
         ceiling.sessions = inviteSessionLimit
         return ceiling
     }

@@ -6,6 +6,8 @@ package final class Payer: Sendable {
     package struct Ceiling: Sendable {
         /// In bytes.
         package var bytes = Int.max
+        /// Of these: packets that have not come whole, and answers that are not read.
+        package var pending = Int.max
         /// Sessions that stand.
         package var sessions = Int.max
         /// Streams of all its sessions.
@@ -19,6 +21,8 @@ package final class Payer: Sendable {
 
     /// What is held in memory, in bytes, at what it costs: the capacity of a buffer and its object.
     package let bytes: Account
+    /// A part of ``bytes``: packets that have not come whole, and answers that are not read.
+    package let pending: Account
     /// Sessions that stand.
     package let sessions: Account
     /// Open streams.
@@ -31,10 +35,11 @@ package final class Payer: Sendable {
     private let forget: (@Sendable () -> Void)?
 
     init(
-        bytes: Account, sessions: Account, streams: Account, descriptors: Account,
+        bytes: Account, pending: Account? = nil, sessions: Account, streams: Account, descriptors: Account,
         parent: Payer? = nil, forget: (@Sendable () -> Void)? = nil
     ) {
         self.bytes = bytes
+        self.pending = pending ?? bytes
         self.sessions = sessions
         self.streams = streams
         self.descriptors = descriptors
@@ -43,6 +48,12 @@ package final class Payer: Sendable {
     }
 
     deinit { forget?() }
+
+    /// Whether more than half of the whole pool's memory is held, so that no window is to grow.
+    package var isMemoryShort: Bool {
+        guard let parent else { return bytes.heldCount > bytes.capacity / 2 }
+        return parent.isMemoryShort
+    }
 
     /// A payer below this one; what it holds counts here too.
     ///
@@ -54,8 +65,12 @@ package final class Payer: Sendable {
     func open(
         _ ceiling: Ceiling = Ceiling(), sharedByMany: Bool = false, forget: (@Sendable () -> Void)?
     ) -> Payer {
-        Payer(
-            bytes: bytes.open(limit: ceiling.bytes, keepsReserve: sharedByMany),
+        let ownBytes = bytes.open(limit: ceiling.bytes, keepsReserve: sharedByMany)
+        // Those who share a ceiling pay for what is pending to an account below it, all others to their own.
+        let above = pending === bytes ? ownBytes : pending
+        return Payer(
+            bytes: ownBytes,
+            pending: ceiling.pending < .max ? ownBytes.open(limit: ceiling.pending, keepsReserve: false) : above,
             sessions: sessions.open(limit: ceiling.sessions, keepsReserve: sharedByMany),
             streams: streams.open(limit: ceiling.streams, keepsReserve: sharedByMany),
             descriptors: descriptors.open(limit: ceiling.descriptors, keepsReserve: sharedByMany),
