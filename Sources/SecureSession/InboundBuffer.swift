@@ -14,6 +14,9 @@ struct InboundBuffer {
     /// The memory behind what waits, in bytes.
     var capacity: Int { arrived.storageCapacity + partial.storageCapacity }
 
+    /// The memory behind a piece that has not come whole, in bytes.
+    var partialCapacity: Int { partial.storageCapacity }
+
     /// Takes over what a read brought.
     mutating func append(_ bytes: ByteBuffer) {
         if arrived.readableBytes == 0 {

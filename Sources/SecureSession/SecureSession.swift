@@ -120,6 +120,9 @@ public final class SecureSession {
         arrived.capacity + (inbound?.capacity ?? 0) + outbound.capacity + muxrpc.outboxCapacity
     }
 
+    /// The part of ``heldByteCount`` that has not come whole: of a frame or a packet more is to come.
+    public var pendingByteCount: Int { arrived.partialCapacity + (inbound?.capacity ?? 0) }
+
     /// How much memory a packet may take that has not come whole, in bytes; the session fails when it takes more.
     ///
     /// To be set before ``next()``, by whoever knows how much the peer may make us hold.

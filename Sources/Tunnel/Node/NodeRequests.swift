@@ -78,7 +78,7 @@ extension NodeConnection {
         ]
         do {
             let stream = try outer.secure.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
-            let session = tunnels.add(secure, on: stream, target: text, at: now)
+            let session = tunnels.add(secure, on: stream, target: text, called: target, at: now)
             settle()
             return session
         } catch {
@@ -153,7 +153,7 @@ extension NodeConnection {
         settle()
     }
 
-    private func session(_ id: SessionID) -> PeerSession? {
+    func session(_ id: SessionID) -> PeerSession? {
         guard id == .outer else { return tunnels.session(id) }
         return isEnded ? nil : outer
     }
