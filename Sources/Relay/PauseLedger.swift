@@ -15,6 +15,12 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
         package var causer: Causer
         /// Its tunnel that has caused most; the tunnel may be gone already.
         package var tunnel: TunnelID
+
+        /// Who it is, and which tunnel of it.
+        package init(causer: Causer, tunnel: TunnelID) {
+            self.causer = causer
+            self.tunnel = tunnel
+        }
     }
 
     /// How long others may have to wait within ``window``.
