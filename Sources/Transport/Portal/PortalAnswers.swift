@@ -52,7 +52,7 @@ extension PortalConnection {
     /// Something has come on a stream of `gossip.ping`; numbers are answered, and cost as much as calls.
     func pinged(on stream: StreamID, _ type: BodyType, _ body: ByteBuffer) {
         guard type == .json, case .number? = try? JSONValue(parsing: body) else { return }
-        countCall()
+        allowance.countCall(at: now)
         pings.asked(on: stream, at: now)
     }
 

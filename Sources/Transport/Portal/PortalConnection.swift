@@ -53,9 +53,8 @@ public final class PortalConnection: ConnectionMachine {
     private var isHoldingInput = false
     private var hasInputEnded = false
     private var hasDeparted = false
-    /// How often the peer may call; above it the peer is read no faster.
-    private var calls: Rate
-    private var countedCallCount = 0
+    /// What the peer may make us do and hold.
+    var allowance: PortalAllowance
     var outputs = CircularBuffer<PortalOutput>()
 
     /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
@@ -73,7 +72,7 @@ public final class PortalConnection: ConnectionMachine {
             answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
         announcing = AnnouncementPace(interval: settings.tokenLimits.interval)
-        calls = Rate(perSecond: settings.callsPerSecond, burst: settings.callBurst, at: now)
+        allowance = PortalAllowance(settings, at: now)
         legs = PortalLegs(on: id, of: portal)
         stage = .handshake(until: now + settings.handshakeTime)
         liveness = Liveness(heardAt: now)
@@ -105,7 +104,7 @@ public final class PortalConnection: ConnectionMachine {
             [
                 liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
                 legs.attempts.deadline, announcing.deadline, pings.deadline,
-                isCalling ? calls.ready() : nil,
+                isCalling ? allowance.callsReadyAt : nil,
             ].compactMap(\.self).min()
         case .broken: nil
         }
@@ -125,21 +124,18 @@ public final class PortalConnection: ConnectionMachine {
     /// Not any more when nothing follows them: the channel is about to go, and little is left.
     private var isBlocked: Bool {
         guard isOpen, !hasInputEnded else { return false }
-        return legs.isPaused || isCalling || session.outboundByteCount > portal.settings.controlByteCount
+        return legs.isPaused || isCalling || hasUnreadAnswers
+    }
+
+    /// Whether the peer has asked for more than it has read, or more than there is room for.
+    private var hasUnreadAnswers: Bool {
+        let byteCount = session.outboundByteCount
+        return byteCount > portal.settings.controlByteCount
+            || (allowance.isOverdrawn && byteCount > PortalAllowance.freeByteCount)
     }
 
     /// Whether the peer has called so much that its next packets have to wait.
-    private var isCalling: Bool { calls.ready() > now }
-
-    /// Counts what costs as much as a call.
-    func countCall() { calls.spend(1, at: now) }
-
-    /// Counts what the peer has called since, refused calls included.
-    private func countCalls() {
-        let count = session.muxrpc.peerCallCount
-        if count > countedCallCount { calls.spend(Double(count - countedCallCount), at: now) }
-        countedCallCount = count
-    }
+    private var isCalling: Bool { allowance.callsReadyAt > now }
 
     // MARK: Bytes in
 
@@ -165,6 +161,7 @@ public final class PortalConnection: ConnectionMachine {
 
     /// Goes on where the peer's packets had to wait.
     func goOn(at now: NIODeadline) {
+        if allowance.isOverdrawn { try? allowance.pay(for: session, at: account) }
         guard isHoldingInput, !isBlocked else { return }
         liveness.heard(at: now)
         process(at: now)
@@ -177,11 +174,12 @@ public final class PortalConnection: ConnectionMachine {
         do {
             while !isBlocked {
                 let event = try session.next()
-                countCalls()
+                allowance.countCalls(session.muxrpc.peerCallCount, at: now)
                 guard let event else { break }
                 try handle(event)
             }
             legs.flush(at: now, into: &outputs)
+            if isOpen { try allowance.pay(for: session, at: account) }
             isHoldingInput = isBlocked
             if hasInputEnded { try session.inputEnded() }
         } catch {
@@ -220,6 +218,7 @@ public final class PortalConnection: ConnectionMachine {
 
     /// Has the peer pay, and lets it send, according to its standing.
     func adopt(_ standing: PortalPolicy.Standing, of peer: PublicKey) {
+        allowance.giveBack()
         account = portal.accounts.account(of: peer, standing: standing, from: source, on: id)
         session.muxrpc.manifest = PortalCall.manifest(
             tokenLimit: portal.settings.tokenLimits.count(for: standing))
@@ -378,6 +377,7 @@ public final class PortalConnection: ConnectionMachine {
                 .ended(tunnel.id, message: PortalMessage.otherSideIsGone),
                 to: tunnel.end(acrossFrom: id).mailbox)
         }
+        allowance.giveBack()
         legs.removeAll()
         subscriptions.removeAll()
         pings.removeAll()
