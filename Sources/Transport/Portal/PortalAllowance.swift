@@ -2,7 +2,7 @@ internal import Account
 internal import NIOCore
 internal import SecureSession
 
-/// What one peer of a portal may make it do and hold: how often it calls, and what its session takes in memory.
+/// What one peer of a portal may make it do and hold: how often it calls, and what its calls and answers take in memory.
 struct PortalAllowance {
     /// How much a connection may hold even where its account has no room, in bytes: what any handshake takes.
     static let freeByteCount = 4 << 10
@@ -10,7 +10,7 @@ struct PortalAllowance {
     private var calls: Rate
     private var countedCallCount = 0
     private var charge: Charge?
-    /// Whether there is no room for what the session holds.
+    /// Whether there is no room for them.
     private(set) var isOverdrawn = false
 
     init(_ settings: PortalSettings, at now: NIODeadline) {
@@ -29,14 +29,15 @@ struct PortalAllowance {
         countedCallCount = count
     }
 
-    /// Charges what the session holds, in steps.
+    /// Charges the parts of packets that the session holds, and the answers that nobody reads, in steps.
     ///
     /// Where there is no room for it the peer is not read until it has read its answers; and one that sends the part
     /// of a packet which nobody can keep has to go.
     /// - Throws: `SecureSessionError.overAllowance`.
     mutating func pay(for session: SecureSession, at account: Account) throws(SecureSessionError) {
         let step = Self.freeByteCount
-        let byteCount = (session.heldByteCount + step - 1) / step * step
+        let heldByteCount = session.pendingByteCount + session.muxrpc.outboxCapacity
+        let byteCount = (heldByteCount + step - 1) / step * step
         if byteCount == 0 { charge = nil }
         if byteCount == charge?.count ?? 0 {
             isOverdrawn = false
