@@ -11,10 +11,10 @@ internal import Synchronization
 /// Bytes are counted at what they cost in memory, and charged to the tunnel's account; a charge goes with its batch, and
 /// lasts as long as that, also when the flow is closed before.
 public final class TunnelFlow: Sendable {
-    /// The most that may be queued before the sender pauses, in bytes.
+    /// The most that may be queued before the sender pauses, in bytes: 32 MiB, and a sixteenth for what frames it.
     ///
     /// A session with credit has 4 MiB under way; programs without it, as JavaScript's, may send a file ahead.
-    public static let limitByteCount = 32 << 20
+    public static let limitByteCount = 34 << 20
 
     /// What one read of the sender's socket brings at most, in bytes: with room for that a pause ends.
     public static let readByteCount = 256 << 10
@@ -34,6 +34,8 @@ public final class TunnelFlow: Sendable {
 
     private struct State {
         var queuedByteCount = 0
+        /// Whether it counts among those that fill.
+        var isFilling = false
         var isPaused = false
         var isClosed = false
     }
@@ -95,8 +97,7 @@ public final class TunnelFlow: Sendable {
     private func add(_ charge: Charge, hasRoom: Bool) -> Admission {
         state.withLock { state in
             guard !state.isClosed else { return .closed }
-            state.queuedByteCount += charge.count
-            load.add(charge.count)
+            hold(charge.count, in: &state)
             state.isPaused =
                 state.isPaused || !hasRoom || state.queuedByteCount > limit || !leavesRoom(state)
             return .queued(charge, isFull: state.isPaused)
@@ -107,9 +108,7 @@ public final class TunnelFlow: Sendable {
     @usableFromInline
     func change(by byteCount: Int) {
         state.withLock { state in
-            guard !state.isClosed else { return }
-            state.queuedByteCount += byteCount
-            load.add(byteCount)
+            if !state.isClosed { hold(byteCount, in: &state) }
         }
     }
 
@@ -117,9 +116,7 @@ public final class TunnelFlow: Sendable {
     public func release(_ byteCount: Int) -> Bool {
         state.withLock { state in
             guard !state.isClosed else { return false }
-            let released = min(byteCount, state.queuedByteCount)
-            state.queuedByteCount -= released
-            load.subtract(released)
+            hold(-min(byteCount, state.queuedByteCount), in: &state)
             return resume(&state)
         }
     }
@@ -132,10 +129,20 @@ public final class TunnelFlow: Sendable {
     public func close() -> Bool {
         state.withLock { state in
             guard !state.isClosed else { return false }
-            load.subtract(state.queuedByteCount)
+            hold(-state.queuedByteCount, in: &state)
             state = State(isClosed: true)
             return true
         }
+    }
+
+    /// Holds so much more, or less.
+    private func hold(_ byteCount: Int, in state: inout State) {
+        state.queuedByteCount += byteCount
+        load.add(byteCount)
+        let isFilling = state.queuedByteCount > Self.leastByteCount
+        guard isFilling != state.isFilling else { return }
+        state.isFilling = isFilling
+        load.fills(isFilling)
     }
 
     /// Ends a pause when another read fits, or nothing is left to wait for; whether it did.
@@ -150,6 +157,6 @@ public final class TunnelFlow: Sendable {
 
     /// Whether the queue is no longer than what all of the endpoint's leave.
     private func leavesRoom(_ state: State) -> Bool {
-        state.queuedByteCount <= max(Self.leastByteCount, load.roomByteCount)
+        state.queuedByteCount <= load.thresholdByteCount
     }
 }

@@ -82,7 +82,7 @@ struct OutboundQueuesTests {
         let sent = send(1 << 20, of: &queues)
         let own = sent[TunnelID(99)] ?? 0
         #expect(abs(own - (1 << 19)) <= 64 << 10)
-        #expect(sent.count == 9, "the other account's tunnels take turns among themselves")
+        #expect((9...10).contains(sent.count), "the other account's tunnels take turns among themselves")
     }
 
     @Test("send each tunnel's batches in order, then its end, then nothing")

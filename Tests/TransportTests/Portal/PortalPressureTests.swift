@@ -163,23 +163,26 @@ struct PortalPressureTests {
         let (still, slow) = try announced(in: world)
         let (greedy, greedyLink) = try world.connect(.random(), from: "greedy")
         let large = try connect(greedy, to: still, in: world)
-        let (modest, modestLink) = try world.connect(.random(), from: "modest")
-        let small = try connect(modest, to: still, in: world)
+        greedyLink.readByteCount = 256 << 10
         slow.isPeerReading = false
-        for link in [greedyLink, modestLink] { link.readByteCount = 256 << 10 }
         greedy.session.send(ByteBuffer(repeating: 1, count: 1 << 20), on: large.near)
         world.run()
         #expect(greedy.ends.isEmpty && !greedyLink.connection.wantsInput)
-        var rounds = 0
-        while greedy.ends.isEmpty, modest.ends.isEmpty, rounds < 20 {
-            modest.session.send(ByteBuffer(repeating: 2, count: 100_000), on: small.near)
+        var modest: [(client: SessionPeer, tunnel: Tunnel)] = []
+        while greedy.ends.isEmpty, modest.count < 20 {
+            let (client, _) = try world.connect(.random(), from: "modest \(modest.count)")
+            // The endpoint learns of it when it reads again.
+            let near = try client.open(.duplex, "tunnel.connect", [["target": .string(still.key.id)]])
+            client.session.send(ByteBuffer(repeating: 2, count: 60_000), on: near)
             world.run()
-            rounds += 1
+            modest.append((client, Tunnel(near: near, far: large.far)))
         }
-        #expect(modest.ends.isEmpty && greedy.ends[large.near] == TunnelCut.memory.message)
+        #expect(modest.count < 20 && greedy.ends[large.near] == TunnelCut.memory.message)
         slow.isPeerReading = true
         world.run()
-        #expect(still.bytes[small.far]?.readableBytes == rounds * 100_000)
+        for (client, _) in modest { #expect(client.ends.isEmpty) }
+        let arrived = still.tunnels.dropFirst().map { still.bytes[$0.stream]?.readableBytes }
+        #expect(arrived == modest.map { _ in 60_000 })
         #expect(world.portal.statistics.queuedByteCount == 0)
     }
 
@@ -192,28 +195,25 @@ struct PortalPressureTests {
             endpoints.append(endpoint)
             links.append(link)
         }
-        // Strangers have half of the pool: two that fill take all but what is kept for newcomers.
-        var greedy: [SessionPeer] = []
-        for number in 0..<3 {
-            let (client, link) = try world.connect(.random(), from: "greedy \(number)")
-            link.readByteCount = 256 << 10
-            for index in [2 * number, 2 * number + 1] {
-                let tunnel = try connect(client, to: endpoints[index], in: world)
-                links[index].isPeerReading = false
-                client.session.send(ByteBuffer(repeating: 1, count: 4 << 20), on: tunnel.near)
-                world.run()
-            }
-            greedy.append(client)
+        // Strangers have half of the pool: those that fill take all but what is kept for newcomers.
+        for (number, (endpoint, link)) in zip(endpoints, links).enumerated() {
+            let (client, fast) = try world.connect(.random(), from: "greedy \(number / 2)")
+            fast.readByteCount = 256 << 10
+            let tunnel = try connect(client, to: endpoint, in: world)
+            link.isPeerReading = false
+            client.session.send(ByteBuffer(repeating: 1, count: 4 << 20), on: tunnel.near)
+            world.run()
         }
         let (modest, _) = try world.connect(.random(), from: "modest")
-        let small = try connect(modest, to: endpoints[0], in: world)
-        modest.session.send(ByteBuffer(repeating: 2, count: 50_000), on: small.near)
+        let near = try modest.open(.duplex, "tunnel.connect", [["target": .string(endpoints[0].key.id)]])
+        modest.session.send(ByteBuffer(repeating: 2, count: 50_000), on: near)
         world.run()
         #expect(modest.ends.isEmpty)
         #expect(world.portal.statistics.heldByteCount <= 4 << 20)
         for link in links { link.isPeerReading = true }
         world.wait(.seconds(1))
-        #expect(endpoints[0].bytes[small.far] == ByteBuffer(repeating: 2, count: 50_000))
+        let far = try #require(endpoints[0].tunnels.last?.stream)
+        #expect(endpoints[0].bytes[far] == ByteBuffer(repeating: 2, count: 50_000))
     }
 
     @Test("puts ends behind the data of their direction and drops the other's")
