@@ -1,4 +1,5 @@
 internal import Account
+internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
 
