@@ -62,13 +62,14 @@ extension Portal {
         }
     }
 
-    /// Does the next piece of what waits; whether there may be more. One caller at a time, off the event loops.
+    /// Does the next piece of what waits; whether there may be more.
     ///
-    /// Others have the lock between two pieces, each of which takes some tens of microseconds.
+    /// To be called off the event loops, by one caller at a time. Others have the lock between two pieces, each of which takes some tens of microseconds.
     public func work() -> Bool {
         switch tables.withLock({ nextStep(in: &$0) }) {
         case .done(let posts): for post in posts { post.mailbox.post(post.message) }
-        case .read(let job, let limit): for post in read(job, limit: limit) { post.mailbox.post(post.message) }
+        case .read(let job, let limit):
+            for post in read(job, limit: limit) { post.mailbox.post(post.message) }
         case .nothing: return false
         }
         return true

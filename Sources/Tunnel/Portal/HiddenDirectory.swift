@@ -155,7 +155,8 @@ public struct HiddenDirectory: Sendable {
     ///
     /// Nothing is left where no set comes any more, because the connection has ended or taken it back.
     public mutating func insert(_ limit: Int, on connection: ConnectionID) -> Bool {
-        guard var comer = coming.removeValue(forKey: connection), let announcer = announcers[Int(comer.set.owner)]
+        guard var comer = coming.removeValue(forKey: connection),
+            let announcer = announcers[Int(comer.set.owner)]
         else { return false }
         let announcers = announcers
         var losers: Set<ConnectionID> = []

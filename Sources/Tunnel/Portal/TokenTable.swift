@@ -127,7 +127,9 @@ struct TokenTable: Sendable {
             return
         }
         var before = buckets[bucket]
-        while before != 0, entries[Int(before - 1)].next != place + 1 { before = entries[Int(before - 1)].next }
+        while before != 0, entries[Int(before - 1)].next != place + 1 {
+            before = entries[Int(before - 1)].next
+        }
         if before != 0 { entries[Int(before - 1)].next = next }
     }
 

@@ -24,7 +24,9 @@ extension Hostile {
             func log(event: LogEvent) { count.add() }
         }
 
-        @Test("are followed about once a second, and answered, and others do not notice", .timeLimit(.minutes(1)))
+        @Test(
+            "are followed about once a second, and answered, and others do not notice",
+            .timeLimit(.minutes(1)))
         func turns() async throws {
             let count = Mutex<Int>.Reference()
             let logger = Logger(label: "test") { _ in LineCounter(count: count) }
@@ -38,13 +40,15 @@ extension Hostile {
                 }
                 let clock = ContinuousClock()
                 let end = clock.now + .seconds(2)
-                var slowest = Duration.zero
+                var times: [Duration] = []
                 while clock.now < end {
-                    slowest = max(slowest, try await clock.measure { _ = try await watcher.call("whoami") })
-                    try await Task.sleep(for: .milliseconds(50))
+                    times.append(try await clock.measure { _ = try await watcher.call("whoami") })
+                    try await Task.sleep(for: .milliseconds(25))
                 }
+                times.sort()
                 #expect(count.value - before <= 8 * 4, "8 peers, 2 seconds, a change each 900 ms")
-                #expect(slowest < .milliseconds(250))
+                // The first 200 calls of each are read at once, which takes an unoptimised build half a second.
+                #expect(times[times.count / 2] < .milliseconds(50) && times[times.count - 1] < .seconds(1))
                 for peer in peers + [watcher] { try await peer.close() }
             }
         }

@@ -175,7 +175,9 @@ struct PortalPaceTests {
         let link = world.join(peer)
         world.run()
         // As recorded of ssb-tunnel's peers.
-        peer.call(#"{"name":["gossip","ping"],"args":[{"timeout":300000}],"type":"duplex"}"#, isStream: true, number: 1)
+        peer.call(
+            #"{"name":["gossip","ping"],"args":[{"timeout":300000}],"type":"duplex"}"#, isStream: true,
+            number: 1)
         peer.send(type: .json, number: 1, body: Array("1795766281884".utf8))
         world.run()
         #expect(peer.items.isEmpty)
@@ -193,7 +195,9 @@ struct PortalPaceTests {
             world.wait(.seconds(20))
             for item in peer.items {
                 guard case .packet(let header, _) = item, header.requestNumber > 0 else { continue }
-                peer.send(type: .json, isStream: false, isEnd: true, number: -header.requestNumber, body: [0x7b, 0x7d])
+                peer.send(
+                    type: .json, isStream: false, isEnd: true, number: -header.requestNumber,
+                    body: [0x7b, 0x7d])
             }
             if round % 15 == 0 { peer.send(type: .json, number: 1, body: Array("\(round)".utf8)) }
         }
