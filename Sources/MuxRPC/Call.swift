@@ -11,14 +11,25 @@ struct Call: Equatable {
 
     /// Reads a body; `nil` where it is no JSON object.
     init?(_ body: ByteBuffer, type bodyType: BodyType?) {
-        guard bodyType == .json, let value = try? JSONValue(parsing: body), let object = value.object
+        guard bodyType == .json, let value = try? JSONValue(body: body), let object = value.object
         else { return nil }
-        // Both JavaScript and Go write the name of `manifest` as a bare string.
-        let parts = object["name"]?.array ?? [object["name"] ?? .null]
-        let strings = parts.compactMap(\.string)
-        name = strings.count == parts.count ? strings : []
+        name = Self.name(in: object["name"] ?? .null)
         arguments = object["args"]?.array
         type = object["type"]?.string
+    }
+
+    /// The name of the call that a body begins, where the beginning shows it.
+    static func name(in beginning: ByteBuffer) -> [String]? {
+        var parser = JSONParser(valueLimit: PacketReader.beginningByteCount)
+        let value = try? parser.member("name", beginning.readableBytesUInt8Span)
+        return value.map(name(in:))
+    }
+
+    /// Both JavaScript and Go write the name of `manifest` as a bare string.
+    private static func name(in value: JSONValue) -> [String] {
+        let parts = value.array ?? [value]
+        let strings = parts.compactMap(\.string)
+        return strings.count == parts.count ? strings : []
     }
 
     /// Whether these are the members of a call and not of some other object on a stream.

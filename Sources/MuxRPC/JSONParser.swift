@@ -13,6 +13,22 @@ extension JSONValue {
     public init(parsing text: ByteBuffer) throws(JSONError) {
         try self.init(parsing: text.readableBytesUInt8Span)
     }
+
+    /// Parses the body of a packet, whose peer pays with bytes for what we hold: it may have few values for its length.
+    ///
+    /// - Throws: ``JSONError``, with the place.
+    package init(body: ByteBuffer) throws(JSONError) {
+        var parser = JSONParser(valueLimit: Self.valueLimit(ofBody: body.readableBytes))
+        self = try parser.document(body.readableBytesUInt8Span)
+    }
+
+    /// How many values the body of a packet may hold: 128, and one more for every 16 bytes.
+    ///
+    /// A value costs up to some 110 bytes, so a body becomes 7 times itself and 14 KiB at most. Lists of ids and tokens
+    /// have 50 bytes a value, calls and manifests 20.
+    package static func valueLimit(ofBody byteCount: Int) -> Int {
+        min(valueLimit, 128 + byteCount / 16)
+    }
 }
 
 /// A recursive-descent parser of RFC 8259 over a span, which it is lent call by call.
@@ -23,9 +39,10 @@ package struct JSONParser {
     private var offset = 0
     private var depth = 0
     private var valueCount = 0
+    private let valueLimit: Int
 
-    /// A parser at the start of a text.
-    package init() {}
+    /// A parser at the start of a text that may hold so many values.
+    package init(valueLimit: Int = JSONValue.valueLimit) { self.valueLimit = valueLimit }
 
     /// The one value of a text.
     package mutating func document(_ text: Span<UInt8>) throws(JSONError) -> JSONValue {
@@ -34,10 +51,24 @@ package struct JSONParser {
         return value
     }
 
+    /// The value behind a key of the object that a text begins, of which all in front of it has to be there.
+    package mutating func member(_ key: String, _ text: Span<UInt8>) throws(JSONError) -> JSONValue? {
+        guard peekToken(text) == UInt8(ascii: "{") else { return nil }
+        try enter()
+        repeat {
+            guard peekToken(text) == UInt8(ascii: "\"") else { return nil }
+            let isWanted = try string(text) == key
+            try expectToken(UInt8(ascii: ":"), text)
+            let value = try value(text)
+            if isWanted { return value }
+        } while takeToken(UInt8(ascii: ","), text)
+        return nil
+    }
+
     private mutating func value(_ text: Span<UInt8>) throws(JSONError) -> JSONValue {
         guard let first = peekToken(text) else { throw .truncated }
         valueCount += 1
-        guard valueCount <= JSONValue.valueLimit else { throw .tooManyValues(at: offset) }
+        guard valueCount <= valueLimit else { throw .tooManyValues(at: offset) }
         switch first {
         case UInt8(ascii: "\""): return .string(try string(text))
         case UInt8(ascii: "{"): return try object(text)

@@ -3,6 +3,8 @@
 /// It is also the answer to `manifest`, which Go peers call first on every connection and wait for.
 public struct Manifest: Equatable, Sendable {
     private let kinds: [String: MethodKind]
+    /// How long the bodies of calls may be, and of those methods that need another length.
+    private var bodyLimit: (byteCount: Int, methods: [String: Int])?
 
     /// The answer to `manifest`: a tree of names with kinds for leaves, `{"tunnel":{"connect":"duplex"}}`.
     ///
@@ -25,6 +27,34 @@ public struct Manifest: Equatable, Sendable {
         guard name != Self.ownName else { return .sync }
         guard name.allSatisfy({ !$0.utf8.contains(UInt8(ascii: ".")) }) else { return nil }
         return kinds[name.joined(separator: ".")]
+    }
+
+    /// The same methods, whose calls may have bodies of so many bytes, and of more where a method is named.
+    ///
+    /// A longer body is skipped as it arrives, and the call is answered with an error. What a method needs counts only
+    /// where the call names it in its first ``PacketReader/beginningByteCount`` bytes. Without such limits, every call
+    /// may have ``Limits/jsonBodyByteCount``.
+    public func limitingBodies(to byteCount: Int, _ methods: [String: Int] = [:]) -> Manifest {
+        var manifest = self
+        manifest.bodyLimit = (byteCount, methods)
+        return manifest
+    }
+
+    /// How long the body of any call may be, in bytes; `nil` where bodies are not limited by what they call.
+    var anyBodyByteCount: Int? { bodyLimit?.byteCount }
+
+    /// How long the body of a call of that name may be, in bytes; `nil` where bodies are not limited so.
+    func bodyByteCount(ofCall name: [String]?) -> Int? {
+        guard let bodyLimit else { return nil }
+        guard let name, kind(of: name) != nil else { return bodyLimit.byteCount }
+        return max(bodyLimit.byteCount, bodyLimit.methods[name.joined(separator: ".")] ?? 0)
+    }
+
+    /// Whether they offer the same methods, with the same limits.
+    public static func == (left: Manifest, right: Manifest) -> Bool {
+        left.kinds == right.kinds && left.tree == right.tree
+            && left.bodyLimit?.byteCount == right.bodyLimit?.byteCount
+            && left.bodyLimit?.methods == right.bodyLimit?.methods
     }
 
     /// The method that asks for the manifest.

@@ -20,6 +20,11 @@ struct OwnCalls: Sendable {
         open.isStream(stream.openerNumber) ? open.kind(of: stream.openerNumber) : nil
     }
 
+    /// Whether somebody waits for what the peer sends under that number.
+    func isOpen(answeredBy number: Int32) -> Bool {
+        StreamID(receivedNumber: number).map { open.kind(of: $0.openerNumber) != nil } ?? false
+    }
+
     mutating func close(_ stream: StreamID) { open.remove(stream.openerNumber) }
 
     /// Writes a call and gives its number.

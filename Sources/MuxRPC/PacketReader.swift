@@ -15,14 +15,32 @@ public struct PacketReader: ~Copyable, Sendable {
         case goodbye
     }
 
+    /// How long a body may be.
+    public enum BodyLimit: Equatable, Sendable {
+        /// So many bytes.
+        case bytes(Int)
+        /// That depends on what the body begins with: its first ``PacketReader/beginningByteCount`` bytes.
+        case dependsOnBeginning
+    }
+
     private enum State {
         case header(ByteBuffer)
-        case body(PacketHeader, ByteBuffer)
+        /// A body whose limit is known, or one that has to begin before it is.
+        case body(PacketHeader, ByteBuffer, isAllowed: Bool)
         case skipping(Int)
     }
 
+    /// How much of a body is looked at where its limit depends on what it calls, in bytes.
+    public static let beginningByteCount = 256
+
     /// How long packets may be.
     public let limits: Limits
+    /// How much may be kept of a packet that has not come whole, at the capacity of its buffer, in bytes.
+    ///
+    /// A packet that needs more is ``Item/oversized(_:)``, and ``hasExceededAllowance`` says why.
+    public var allowance = Int.max
+    /// Whether a packet was skipped because ``allowance`` was too small for it.
+    public private(set) var hasExceededAllowance = false
     private var state = State.header(ByteBuffer())
 
     /// A reader at the start of a packet.
@@ -35,16 +53,27 @@ public struct PacketReader: ~Copyable, Sendable {
         return collected.readableBytes == 0
     }
 
-    /// How many bytes of memory stand behind an unfinished packet, for tests of the bound.
-    package var collectedCapacity: Int {
+    /// How many bytes of memory stand behind an unfinished packet.
+    public var collectedCapacity: Int {
         switch state {
-        case .header(let collected), .body(_, let collected): collected.capacity
+        case .header(let collected), .body(_, let collected, _): collected.storageCapacity
         case .skipping: 0
         }
     }
 
     /// Takes bytes off the chunk until they complete an item, or until there are none left.
     public mutating func next(from chunk: inout ByteBuffer) -> Item? {
+        let limits = limits
+        return next(from: &chunk) { header, _ in .bytes(limits.bodyByteCount(for: header)) }
+    }
+
+    /// Takes bytes off the chunk until they complete an item, or until there are none left.
+    ///
+    /// `limit` says how long a body may be, of which there is nothing yet; where that depends on how it begins, it is
+    /// asked again with the beginning, or with all of a shorter body.
+    public mutating func next(
+        from chunk: inout ByteBuffer, limit: (PacketHeader, _ beginning: ByteBuffer?) -> BodyLimit
+    ) -> Item? {
         while true {
             switch state {
             case .header(var collected):
@@ -52,11 +81,25 @@ public struct PacketReader: ~Copyable, Sendable {
                     state = .header(collected)
                     return nil
                 }
-                if let item = begin(header) { return item }
-            case .body(let header, var collected):
+                if let item = begin(header, limit: limit(header, nil)) { return item }
+            case .body(let header, var collected, let isAllowed):
                 state = .header(ByteBuffer())  // leaves `collected` the only reference: no copy on write
+                if !isAllowed {
+                    guard let beginning = Self.beginning(of: header, in: &collected, from: &chunk) else {
+                        state = .body(header, collected, isAllowed: false)
+                        return nil
+                    }
+                    let limit = limit(header, beginning)
+                    guard limit != .dependsOnBeginning, Self.allows(header, limit) else {
+                        return skip(header, but: collected.readableBytes)
+                    }
+                }
+                guard mayCollect(of: header, behind: collected, from: chunk) else {
+                    hasExceededAllowance = true
+                    return skip(header, but: collected.readableBytes)
+                }
                 guard let body = Self.body(of: header, completing: &collected, from: &chunk) else {
-                    state = .body(header, collected)
+                    state = .body(header, collected, isAllowed: true)
                     return nil
                 }
                 return .packet(header, body: body)
@@ -70,18 +113,33 @@ public struct PacketReader: ~Copyable, Sendable {
     }
 
     /// Meets the claimed length with its limit before anything is stored for it.
-    private mutating func begin(_ header: PacketHeader) -> Item? {
+    private mutating func begin(_ header: PacketHeader, limit: BodyLimit) -> Item? {
         if header == .goodbye {
             state = .header(ByteBuffer())
             return .goodbye
         }
-        let count = Int(header.bodyByteCount)
-        guard count <= limits.bodyByteCount(for: header) else {
-            state = .skipping(count)
-            return .oversized(header)
-        }
-        state = .body(header, ByteBuffer())
+        guard Self.allows(header, limit) else { return skip(header, but: 0) }
+        state = .body(header, ByteBuffer(), isAllowed: limit != .dependsOnBeginning)
         return nil
+    }
+
+    private static func allows(_ header: PacketHeader, _ limit: BodyLimit) -> Bool {
+        guard case .bytes(let byteCount) = limit else { return true }
+        return Int(header.bodyByteCount) <= byteCount
+    }
+
+    private mutating func skip(_ header: PacketHeader, but collectedByteCount: Int) -> Item {
+        state = .skipping(Int(header.bodyByteCount) - collectedByteCount)
+        return .oversized(header)
+    }
+
+    /// Whether what the chunk brings of a body may be kept; what is handed out whole is not kept.
+    private func mayCollect(
+        of header: PacketHeader, behind collected: ByteBuffer, from chunk: ByteBuffer
+    ) -> Bool {
+        let missing = Int(header.bodyByteCount) - collected.readableBytes
+        guard chunk.readableBytes < missing, allowance < .max else { return true }
+        return ByteBuffer.capacity(for: collected.readableBytes + chunk.readableBytes) <= allowance
     }
 
     private static func header(
@@ -95,6 +153,21 @@ public struct PacketReader: ~Copyable, Sendable {
         return collected.readPacketHeader()
     }
 
+    /// How a body begins, once so much of it is there.
+    private static func beginning(
+        of header: PacketHeader, in collected: inout ByteBuffer, from chunk: inout ByteBuffer
+    ) -> ByteBuffer? {
+        let count = min(beginningByteCount, Int(header.bodyByteCount))
+        if collected.readableBytes == 0, let whole = chunk.getSlice(at: chunk.readerIndex, length: count) {
+            return whole
+        }
+        let missing = max(0, count - collected.readableBytes)
+        if var piece = chunk.readSlice(length: min(missing, chunk.readableBytes)) {
+            collected.writeBuffer(&piece)
+        }
+        return collected.getSlice(at: collected.readerIndex, length: count)
+    }
+
     private static func body(
         of header: PacketHeader, completing collected: inout ByteBuffer, from chunk: inout ByteBuffer
     ) -> ByteBuffer? {
@@ -105,5 +178,13 @@ public struct PacketReader: ~Copyable, Sendable {
             collected.writeBuffer(&piece)
         }
         return collected.readableBytes == Int(header.bodyByteCount) ? collected : nil
+    }
+}
+
+extension ByteBuffer {
+    /// The memory that NIO's buffers take for so many bytes: the next power of two.
+    package static func capacity(for byteCount: Int) -> Int {
+        guard byteCount > 1 else { return byteCount }
+        return 1 << (Int.bitWidth - (byteCount - 1).leadingZeroBitCount)
     }
 }

@@ -7,6 +7,8 @@ struct PeerCalls: Sendable {
 
     private var open: OpenRequests
     private var highestNumber: Int32 = 0
+    /// How many calls and streams the peer has asked for, those included that were refused.
+    private(set) var count = 0
     private let bodyLimit: Int
 
     init(manifest: Manifest, limits: Limits) {
@@ -19,6 +21,9 @@ struct PeerCalls: Sendable {
 
     /// Whether an async call waits for its answer.
     func isOpen(_ call: RequestNumber) -> Bool { open.kind(of: call.value) == .async }
+
+    /// Whether a call or stream of that number is open.
+    func isOpen(_ number: Int32) -> Bool { open.kind(of: number) != nil }
 
     /// Whether the number may have been a call's; numbers can overtake each other, so this is a bound.
     func wasSeen(_ number: Int32) -> Bool { number <= highestNumber }
@@ -74,6 +79,7 @@ struct PeerCalls: Sendable {
     ) -> SessionEvent? {
         let number = header.requestNumber
         highestNumber = max(highestNumber, number)
+        count += 1
         // Behind our goodbye no answer can be sent, so nothing is begun.
         guard !outbox.isClosed else { return nil }
         do throws(RemoteError) {

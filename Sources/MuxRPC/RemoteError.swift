@@ -20,7 +20,7 @@ public struct RemoteError: Error, Equatable, Sendable {
         case .string?:
             self.init(String(buffer: body.prefix(Self.messageByteLimit)))
         case .json?:
-            let value = try? JSONValue(parsing: body)
+            let value = try? JSONValue(body: body)
             self.init(value?["message"]?.string ?? value?.string ?? Self.unreadable)
         case .binary?, nil:
             self.init(Self.unreadable)

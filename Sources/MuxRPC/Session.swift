@@ -17,6 +17,10 @@ public struct Session: ~Copyable, Sendable {
     private var theirs: PeerCalls
     private var outbox = Outbox()
     private var hasEnded = false
+    /// How many bytes were put into the outbox so far to answer what the peer has sent: replies, errors and ends.
+    ///
+    /// What is sent on streams does not count.
+    public private(set) var answeredByteCount = 0
 
     /// A session at its start.
     public init(manifest: Manifest, limits: Limits = .default) {
@@ -51,10 +55,31 @@ public struct Session: ~Copyable, Sendable {
     }
 
     private mutating func receive(_ header: PacketHeader, body: ByteBuffer?) -> SessionEvent? {
+        let waiting = outboxByteCount
+        defer { answeredByteCount += outboxByteCount - waiting }
         // Number 0 is an "event" in JavaScript, which nobody uses.
         if header.requestNumber > 0 { return theirs.receive(header, body: body, outbox: &outbox) }
         if header.requestNumber < 0 { return ours.receive(header, body: body, outbox: &outbox) }
         return nil
+    }
+
+    /// How long the body of a packet may be, of whose beginning nothing is known yet, or this: what the peer's manifest
+    /// says of a call, as much as ``Limits`` say of an answer that is awaited, and little of what nobody waits for.
+    ///
+    /// For the reader: ``PacketReader/next(from:limit:)``.
+    public func bodyLimit(for header: PacketHeader, beginning: ByteBuffer?) -> PacketReader.BodyLimit {
+        let limit = limits.bodyByteCount(for: header)
+        let number = header.requestNumber
+        guard let least = theirs.manifest.anyBodyByteCount, header.bodyType == .json || !header.isStream
+        else {
+            return .bytes(limit)
+        }
+        if number < 0 { return .bytes(ours.isOpen(answeredBy: number) ? limit : min(limit, least)) }
+        if header.isStream, theirs.isOpen(number) { return .bytes(min(limit, limits.streamBodyByteCount)) }
+        guard Int(header.bodyByteCount) > least, number > 0 else { return .bytes(min(limit, least)) }
+        guard let beginning else { return .dependsOnBeginning }
+        let name = Call.name(in: beginning)
+        return .bytes(min(limit, theirs.manifest.bodyByteCount(ofCall: name) ?? limit))
     }
 
     /// Tells the session that nothing will come any more; everything open fails, in ascending order of numbers.
@@ -99,7 +124,9 @@ public struct Session: ~Copyable, Sendable {
     /// - Throws: ``MuxRPCError/notOpen(_:)`` or ``MuxRPCError/bodyTooLong(_:limit:)``, and nothing is sent.
     public mutating func reply(to call: RequestNumber, with value: JSONValue) throws(MuxRPCError) {
         guard theirs.isOpen(call), !outbox.isClosed else { throw .notOpen(call.value) }
+        let waiting = outboxByteCount
         try outbox.write(value, number: -call.value, limit: limits.jsonBodyByteCount)
+        answeredByteCount += outboxByteCount - waiting
         theirs.close(call.value)
     }
 
@@ -116,6 +143,7 @@ public struct Session: ~Copyable, Sendable {
         let limit = limits.jsonBodyByteCount
         guard bodyByteCount <= limit else { throw .bodyTooLong(bodyByteCount, limit: limit) }
         theirs.close(call.value)
+        answeredByteCount += PacketHeader.byteCount + bodyByteCount
         return PacketHeader(
             bodyType: .json, bodyByteCount: UInt32(bodyByteCount), requestNumber: -call.value)
     }
@@ -123,7 +151,9 @@ public struct Session: ~Copyable, Sendable {
     /// Answers an async call of the peer with an error; does nothing where it is answered already.
     public mutating func fail(_ call: RequestNumber, message: String) {
         guard theirs.isOpen(call) else { return }
+        let waiting = outboxByteCount
         outbox.writeError(message, number: -call.value, isStream: false)
+        answeredByteCount += outboxByteCount - waiting
         theirs.close(call.value)
     }
 
@@ -188,7 +218,9 @@ public struct Session: ~Copyable, Sendable {
     /// Ends a stream both ways with an error; does nothing where it has ended.
     public mutating func fail(_ stream: StreamID, message: String) {
         guard close(stream) else { return }
+        let waiting = outboxByteCount
         outbox.writeError(message, number: stream.sentNumber, isStream: true)
+        if !stream.isOurs { answeredByteCount += outboxByteCount - waiting }
     }
 
     // MARK: The end, and what is to be sent
@@ -196,11 +228,17 @@ public struct Session: ~Copyable, Sendable {
     /// How many calls and streams of either side are open; a graceful goodbye waits for 0.
     public var openRequestCount: Int { ours.openCount + theirs.openCount }
 
+    /// How many calls and streams the peer has asked for so far, those included that were refused here.
+    package var peerCallCount: Int { theirs.count }
+
     /// Says goodbye: nothing is sent any more, while the peer's packets are still taken until its own goodbye.
     public mutating func sayGoodbye() { outbox.close() }
 
     /// How many bytes wait; above ``Limits/outboxByteCount`` the owner should stop reading the peer.
     public var outboxByteCount: Int { outbox.bytes.readableBytes }
+
+    /// The memory behind what waits, in bytes.
+    public var outboxCapacity: Int { outbox.bytes.storageCapacity }
 
     /// Takes the packets that wait, in order, to be boxed.
     public mutating func takeOutbox() -> ByteBuffer? { outbox.take() }

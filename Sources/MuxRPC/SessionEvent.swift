@@ -44,7 +44,7 @@ public enum Reply: Equatable, Sendable {
         case .binary?: self = .binary(body)
         case .string?: self = .string(String(buffer: body))
         case .json?:
-            let value = try? JSONValue(parsing: body)
+            let value = try? JSONValue(body: body)
             self = value.map { .value($0) } ?? .failure(RemoteError("the reply is no JSON"))
         case nil: self = .failure(RemoteError("invalid body type"))
         }

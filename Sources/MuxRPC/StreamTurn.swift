@@ -18,7 +18,7 @@ enum StreamTurn {
             return
         }
         guard !header.isEnd else {
-            let isPlain = body.readableBytes == 0 || (try? JSONValue(parsing: body)) == .bool(true)
+            let isPlain = body.readableBytes == 0 || (try? JSONValue(body: body)) == .bool(true)
             self = .ends(isPlain ? nil : RemoteError(body: body, type: header.bodyType))
             return
         }

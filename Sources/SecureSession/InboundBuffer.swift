@@ -11,6 +11,12 @@ struct InboundBuffer {
     /// How many bytes wait.
     var byteCount: Int { arrived.readableBytes + partial.readableBytes }
 
+    /// The memory behind what waits, in bytes.
+    var capacity: Int { arrived.storageCapacity + partial.storageCapacity }
+
+    /// The memory behind a piece that has not come whole, in bytes.
+    var partialCapacity: Int { partial.storageCapacity }
+
     /// Takes over what a read brought.
     mutating func append(_ bytes: ByteBuffer) {
         if arrived.readableBytes == 0 {
@@ -32,7 +38,11 @@ struct InboundBuffer {
             if partial.readableBytes == 0 { partial.clear() }
             partial.writeBuffer(&piece)
         }
-        if arrived.readableBytes == 0 { arrived = ByteBuffer() }
+        if arrived.readableBytes == 0 {
+            if arrived.storageCapacity > 0 { arrived = ByteBuffer() }
+            // What is idle keeps no buffer.
+            if partial.readableBytes == 0, partial.storageCapacity > 0 { partial = ByteBuffer() }
+        }
         return partial.readableBytes >= count
     }
 

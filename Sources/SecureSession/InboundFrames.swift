@@ -46,19 +46,34 @@ struct InboundFrames: ~Copyable {
 
     init(_ opener: consuming Opener) { self.opener = opener }
 
+    /// How much a packet may take that has not come whole, in bytes of memory.
+    var allowance: Int {
+        get { packets.allowance }
+        set { packets.allowance = newValue }
+    }
+
+    /// The memory behind what has not come whole, in bytes.
+    var capacity: Int {
+        chunk.storageCapacity + collected.storageCapacity + packets.collectedCapacity
+    }
+
     mutating func finish() throws(BoxStreamError) { try opener.finish() }
 
     /// The next input, or `nil` when the frame it is in has not arrived whole.
     mutating func next(
-        from arrived: inout InboundBuffer, mayBring: (StreamID) -> Bool
-    ) throws(BoxStreamError) -> Input? {
+        from arrived: inout InboundBuffer, mayBring: (StreamID) -> Bool,
+        limit: (PacketHeader, ByteBuffer?) -> PacketReader.BodyLimit
+    ) throws(SecureSessionError) -> Input? {
         while true {
             switch state {
             case .awaitingHeader:
                 // A reader that is given nothing still makes buffers for it, two per frame.
                 if chunk.readableBytes > 0 {
                     if let packet = completeUnfinished(mayBring: mayBring) { return packet }
-                    if let item = packets.next(from: &chunk) { return .item(item) }
+                    if let item = packets.next(from: &chunk, limit: limit) {
+                        guard !packets.hasExceededAllowance else { throw .overAllowance }
+                        return .item(item)
+                    }
                     chunk = ByteBuffer()
                 }
                 guard arrived.prepare(BoxFrame.headerByteCount) else {
@@ -66,7 +81,7 @@ struct InboundFrames: ~Copyable {
                     if unfinished == nil, collected.capacity > 0 { collected = ByteBuffer() }
                     return nil
                 }
-                if try openHeader(from: &arrived) { return .goodbye }
+                guard try !openHeader(from: &arrived) else { return .goodbye }
             case .awaitingBody(let byteCount):
                 guard arrived.prepare(byteCount) else { return nil }
                 if let packet = try verifyBody(byteCount, from: &arrived, mayBring: mayBring) {
@@ -79,7 +94,7 @@ struct InboundFrames: ~Copyable {
                 dropCollected()
             case .ended:
                 guard arrived.byteCount > 0 else { return nil }
-                throw .afterGoodbye
+                throw .boxStream(.afterGoodbye)
             }
         }
     }
@@ -110,9 +125,14 @@ struct InboundFrames: ~Copyable {
     }
 
     /// Whether the header was the goodbye.
-    private mutating func openHeader(from arrived: inout InboundBuffer) throws(BoxStreamError) -> Bool {
-        let header = try arrived.withPiece(BoxFrame.headerByteCount) { piece throws(BoxStreamError) in
-            try opener.openHeader(piece)
+    private mutating func openHeader(from arrived: inout InboundBuffer) throws(SecureSessionError) -> Bool {
+        let header: Opener.Header
+        do {
+            header = try arrived.withPiece(BoxFrame.headerByteCount) { piece throws(BoxStreamError) in
+                try opener.openHeader(piece)
+            }
+        } catch {
+            throw .boxStream(error)
         }
         arrived.consume(BoxFrame.headerByteCount)
         switch header {
@@ -127,19 +147,24 @@ struct InboundFrames: ~Copyable {
 
     private mutating func verifyBody(
         _ byteCount: Int, from arrived: inout InboundBuffer, mayBring: (StreamID) -> Bool
-    ) throws(BoxStreamError) -> Input? {
-        let header = try arrived.withPiece(byteCount) { piece throws(BoxStreamError) in
-            try opener.verify(piece)
-            let prefix = opener.prefix(of: piece)
-            guard prefix.byteCount >= PacketHeader.byteCount else { return PacketHeader?.none }
-            let header = PacketHeader(prefix.bytes.span)
-            // Flags that mean nothing are not passed on: such a packet takes the other way and loses them.
-            return header?.flags == prefix.bytes[0] ? header : nil
+    ) throws(SecureSessionError) -> Input? {
+        let header: PacketHeader?
+        do {
+            header = try arrived.withPiece(byteCount) { piece throws(BoxStreamError) in
+                try opener.verify(piece)
+                let prefix = opener.prefix(of: piece)
+                guard prefix.byteCount >= PacketHeader.byteCount else { return PacketHeader?.none }
+                let header = PacketHeader(prefix.bytes.span)
+                // Flags that mean nothing are not passed on: such a packet takes the other way and loses them.
+                return header?.flags == prefix.bytes[0] ? header : nil
+            }
+        } catch {
+            throw .boxStream(error)
         }
         state = .announced(byteCount: byteCount)
         if let missing = unfinished?.missingByteCount {
             if byteCount <= missing {
-                collectBody(from: &arrived, dropping: 0)
+                try collectBody(from: &arrived, dropping: 0)
                 unfinished?.missingByteCount = missing - byteCount
                 return missing == byteCount ? announceCollected(mayBring: mayBring) : nil
             }
@@ -151,7 +176,7 @@ struct InboundFrames: ~Copyable {
             if missing == 0, bodyByteCount > 0 { return .packet(stream, byteCount: bodyByteCount) }
             if missing > 0, bodyByteCount <= packets.limits.bodyByteCount(for: header) {
                 unfinished = Unfinished(stream: stream, missingByteCount: missing)
-                collectBody(from: &arrived, dropping: PacketHeader.byteCount)
+                try collectBody(from: &arrived, dropping: PacketHeader.byteCount)
                 return nil
             }
         }
@@ -165,7 +190,12 @@ struct InboundFrames: ~Copyable {
     // MARK: Packets of several frames
 
     /// Opens a frame that is nothing but the packet's behind what there is of it.
-    private mutating func collectBody(from arrived: inout InboundBuffer, dropping droppedByteCount: Int) {
+    private mutating func collectBody(
+        from arrived: inout InboundBuffer, dropping droppedByteCount: Int
+    ) throws(SecureSessionError) {
+        guard case .announced(let byteCount) = state,
+            ByteBuffer.capacity(for: collected.readableBytes + byteCount) <= allowance || allowance == .max
+        else { throw .overAllowance }
         var buffer = ByteBuffer()
         swap(&buffer, &collected)  // leaves one owner: appending would copy a shared buffer
         openBody(from: &arrived, into: &buffer, dropping: droppedByteCount)

@@ -10,6 +10,8 @@ struct OutboundFrames: ~Copyable {
 
     /// What waits, in bytes.
     private(set) var byteCount = 0
+    /// The memory behind it, in bytes.
+    private(set) var capacity = 0
 
     init(framing: Framing) { self.framing = framing }
 
@@ -20,6 +22,7 @@ struct OutboundFrames: ~Copyable {
     mutating func next() -> ByteBuffer? {
         guard let buffer = ready.popFirst() else { return nil }
         byteCount -= buffer.readableBytes
+        capacity -= buffer.storageCapacity
         return buffer
     }
 
@@ -110,6 +113,7 @@ struct OutboundFrames: ~Copyable {
         sealer = nil
         ready.removeAll()
         byteCount = 0
+        capacity = 0
     }
 
     // MARK: Layout
@@ -163,6 +167,7 @@ struct OutboundFrames: ~Copyable {
 
     private mutating func enqueue(_ buffer: ByteBuffer) {
         byteCount += buffer.readableBytes
+        capacity += buffer.storageCapacity
         ready.append(buffer)
     }
 }

@@ -112,6 +112,24 @@ public final class SecureSession {
     /// What waits to be sent, in bytes.
     public var outboundByteCount: Int { outbound.byteCount + muxrpc.outboxByteCount }
 
+    /// What the session holds at this moment, in bytes of memory: frames and packets that have not come whole, what was
+    /// not taken by ``next()`` yet, and what waits to be sent.
+    ///
+    /// What it is charged with: buffers count with their capacity, however little there is in them.
+    public var heldByteCount: Int {
+        arrived.capacity + (inbound?.capacity ?? 0) + outbound.capacity + muxrpc.outboxCapacity
+    }
+
+    /// The part of ``heldByteCount`` that has not come whole: of a frame or a packet more is to come.
+    public var pendingByteCount: Int { arrived.partialCapacity + (inbound?.capacity ?? 0) }
+
+    /// How much memory a packet may take that has not come whole, in bytes; the session fails when it takes more.
+    ///
+    /// To be set before ``next()``, by whoever knows how much the peer may make us hold.
+    public var inboundAllowance = Int.max {
+        didSet { inbound?.allowance = inboundAllowance }
+    }
+
     // MARK: Inbound
 
     /// Takes over bytes that arrived.
@@ -168,9 +186,13 @@ public final class SecureSession {
 
     private func nextInput() throws(SecureSessionError) -> InboundFrames.Input? {
         do {
-            return try inbound?.next(from: &arrived) { stream in mayBring(packetsOn: stream) }
+            return try inbound?.next(from: &arrived) { stream in
+                mayBring(packetsOn: stream)
+            } limit: { header, beginning in
+                muxrpc.bodyLimit(for: header, beginning: beginning)
+            }
         } catch {
-            throw fail(.boxStream(error))
+            throw fail(error)
         }
     }
 
@@ -261,6 +283,7 @@ public final class SecureSession {
         keys.take { encryptKey, encryptNonce, decryptKey, decryptNonce in
             outbound.start(Sealer(key: encryptKey, nonce: encryptNonce))
             inbound = InboundFrames(Opener(key: decryptKey, nonce: decryptNonce))
+            inbound?.allowance = inboundAllowance
         }
         phase = .open
     }

@@ -9,6 +9,8 @@ public enum SecureSessionError: Error, Equatable, Sendable {
     ///
     /// `answered` says whether it had answered our hello: it speaks our network then, and refused the identity.
     case refused(answered: Bool)
+    /// A packet that has not come whole takes more memory than ``SecureSession/inboundAllowance``.
+    case overAllowance
     /// A frame could not be opened, or the stream ended before its goodbye.
     case boxStream(BoxStreamError)
 }

@@ -50,6 +50,7 @@ public enum HopFailure: Error, Equatable, Sendable {
         case .refused, .wrongPeer: self = .innerHandshakeRefused
         case .timedOut: self = .innerHandshakeTimedOut
         case .lost: self = .connectionLost("the tunnel broke")
+        case .overdrawn: self = .connectionLost("the other side made this node hold more than it may")
         case .forged: self = .connectionLost("the other side's bytes could not be opened")
         }
     }

@@ -51,15 +51,18 @@ final class EndpointKeyring: Sendable {
         var access = Dictionary(surroundings.settings.allow.map { ($0, EndpointPolicy.Rights.all) }) {
             first, _ in first
         }
+        var invitedBy: [PublicKey: PublicKey] = [:]
         for friend in friends {
             guard let admission = friend.admission else { continue }
             access[friend.key] = EndpointPolicy.Rights(admission.services)
+            invitedBy[friend.key] = admission.invite?.publicKey
         }
         let invites = try keyring.invites().filter(\.isEntry).map(\.key.publicKey)
-        let policy = EndpointPolicy(
+        var policy = EndpointPolicy(
             services: surroundings.settings.services.map(\.name),
             access: surroundings.settings.allowAnyone ? .anyone : .only(access), invites: Set(invites),
             grantsCircle: true)
+        policy.invitedBy = invitedBy
         let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
         return EndpointView(
             sequence: sequence, policy: policy, places: try places(keyring), petnames: petnames)

@@ -5,6 +5,7 @@ public import Multiserver
 public import NIOCore
 public import ServiceLifecycle
 public import Sodium
+package import Tunnel
 
 /// An endpoint: it stays announced at its portals, whatever the network does, until it is told to stop.
 ///
@@ -20,6 +21,8 @@ public struct EndpointService: Service {
         public var keyring: Keyring?
         /// Whether to be announced under its id everywhere, keyring or not.
         public var isVisible = false
+        /// Who pays for what is held, at all portals together.
+        package var accounts = EndpointAccounts()
 
         /// A configuration.
         public init(identity: Identity, settings: Settings, keyring: Keyring? = nil) {
@@ -98,7 +101,7 @@ public struct EndpointService: Service {
         logger[metadataKey: "portal"] = "\(place.portal.net.hostAndPort)"
         return PortalPresence(
             place: place, identity: configuration.identity, settings: configuration.settings, board: board,
-            keyring: keyring, group: group, logger: logger
+            keyring: keyring, accounts: configuration.accounts, group: group, logger: logger
         ) { [logger, isAnnounced] place in
             let address = try await Blocking.run { try keyring.address(at: place) }
             if place.isOpen { logger.info("announced", metadata: ["address": "\(address)"]) }

@@ -24,6 +24,7 @@ struct PortalPresence: Sendable {
     let settings: Settings
     let board: EndpointBoard
     let keyring: EndpointKeyring
+    let accounts: EndpointAccounts
     let group: any EventLoopGroup
     let logger: Logger
     let isAnnounced: @Sendable (EndpointView.Place) async throws -> Void
@@ -186,9 +187,11 @@ struct PortalPresence: Sendable {
     }
 
     private func configuration(_ policy: EndpointPolicy) -> NodeConnection.Configuration {
-        NodeConnection.Configuration(
+        var configuration = NodeConnection.Configuration(
             identity: identity, network: settings.network,
             reception: place.isOpen ? .open(policy) : .hidden(policy), wallClock: WallClock.milliseconds)
+        configuration.accounts = accounts
+        return configuration
     }
 
     private var targets: [String: ServiceTarget] {

@@ -26,8 +26,11 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
     /// What is to be done behind the last write.
     private var pendingClose: CloseMode?
 
+    /// What is paid for the channel, for as long as it stands.
+    private var place: ServicePlace?
+
     /// An end without a stream yet; it reads nothing of its own accord.
-    init() {}
+    init(place: ServicePlace? = nil) { self.place = place }
 
     /// Joins the end to its stream.
     ///
@@ -46,7 +49,10 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
-    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        place = nil
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)

@@ -201,8 +201,8 @@ final class NodeLinkCore {
             announced(announcement, error)
         case .asked(let question):
             report(.asked(question))
-        case .connectService(let key, let name, let friend):
-            connect(key, name: name, friend: friend)
+        case .connectService(let key, let name, let friend, let place):
+            connect(key, name: name, friend: friend, place: place)
         case .service(let key, let event):
             perform(event, on: key)
         case .happened(let happening):
@@ -229,12 +229,12 @@ final class NodeLinkCore {
 
     // MARK: Services
 
-    private func connect(_ key: StreamKey, name: String, friend: PublicKey) {
+    private func connect(_ key: StreamKey, name: String, friend: PublicKey, place: ServicePlace) {
         guard let target = services[name] else {
             act { $0.refuseService(key, message: NodeErrorText.unknownService) }
             return
         }
-        let end = ChannelEnd()
+        let end = ChannelEnd(place: place)
         uses[key] = ServiceUse(name: name, friend: friend)
         target.connect(on: eventLoop, end: end).assumeIsolated().whenComplete { [self] result in
             switch result {

@@ -1,3 +1,4 @@
+internal import Account
 public import NIOCore
 internal import MuxRPC
 internal import Relay
@@ -35,13 +36,16 @@ public final class PortalConnection: ConnectionMachine {
     var legs: PortalLegs
     /// The latest `tunnel.announce`, to which a replacement is reported.
     var announceCall: RequestNumber?
-    /// When the peer last announced tokens.
-    var hiddenAnnouncedAt: NIODeadline?
+    /// When the peer's announcement may change, and what is to become of it.
+    var announcing: AnnouncementPace
+    var pings = PortalPings()
     /// The `invite.use` that waits for the portal's owner.
     var redeemCall: RequestNumber?
 
     /// What the peer's address counts as.
     let source: String
+    /// What the peer makes us hold is charged here; another one once it has proved to be a member.
+    var account: Account
 
     private var stage: Stage
     private var liveness: Liveness
@@ -49,7 +53,9 @@ public final class PortalConnection: ConnectionMachine {
     private var isHoldingInput = false
     private var hasInputEnded = false
     private var hasDeparted = false
-    private var outputs = CircularBuffer<PortalOutput>()
+    /// What the peer may make us do and hold.
+    var allowance: PortalAllowance
+    var outputs = CircularBuffer<PortalOutput>()
 
     /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
     ///
@@ -60,14 +66,17 @@ public final class PortalConnection: ConnectionMachine {
         let settings = portal.settings
         self.source = source
         self.portal = portal
-        id = portal.register(mailbox)
+        id = portal.register(mailbox, from: source)
+        account = portal.accounts.account(of: .source(source), on: id)
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
-        legs = PortalLegs(on: id, patience: settings.patience, inspector: settings.inspector)
+        announcing = AnnouncementPace(interval: settings.tokenLimits.interval)
+        allowance = PortalAllowance(settings, at: now)
+        legs = PortalLegs(on: id, of: portal)
         stage = .handshake(until: now + settings.handshakeTime)
         liveness = Liveness(heardAt: now)
-        read = PortalLegs.Read(time: now, byteCount: 0)
+        read = PortalLegs.Read(time: now)
     }
 
     /// Who the peer has proved to be.
@@ -92,7 +101,11 @@ public final class PortalConnection: ConnectionMachine {
         switch stage {
         case .handshake(let until), .closing(let until), .finished(let until): until
         case .open:
-            [liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline].compactMap(\.self).min()
+            [
+                liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
+                legs.attempts.deadline, announcing.deadline, pings.deadline,
+                isCalling ? allowance.callsReadyAt : nil,
+            ].compactMap(\.self).min()
         case .broken: nil
         }
     }
@@ -111,8 +124,18 @@ public final class PortalConnection: ConnectionMachine {
     /// Not any more when nothing follows them: the channel is about to go, and little is left.
     private var isBlocked: Bool {
         guard isOpen, !hasInputEnded else { return false }
-        return legs.isPaused || session.outboundByteCount > portal.settings.controlByteCount
+        return legs.isPaused || isCalling || hasUnreadAnswers
     }
+
+    /// Whether the peer has asked for more than it has read, or more than there is room for.
+    private var hasUnreadAnswers: Bool {
+        let byteCount = session.outboundByteCount
+        return byteCount > portal.settings.controlByteCount
+            || (allowance.isOverdrawn && byteCount > PortalAllowance.freeByteCount)
+    }
+
+    /// Whether the peer has called so much that its next packets have to wait.
+    private var isCalling: Bool { allowance.callsReadyAt > now }
 
     // MARK: Bytes in
 
@@ -120,7 +143,6 @@ public final class PortalConnection: ConnectionMachine {
     public func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard phase != .broken else { return }
         liveness.heard(at: now)
-        read.byteCount = bytes.readableBytes
         session.receive(bytes)
         process(at: now)
     }
@@ -139,6 +161,7 @@ public final class PortalConnection: ConnectionMachine {
 
     /// Goes on where the peer's packets had to wait.
     func goOn(at now: NIODeadline) {
+        if allowance.isOverdrawn { try? allowance.pay(for: session, at: account) }
         guard isHoldingInput, !isBlocked else { return }
         liveness.heard(at: now)
         process(at: now)
@@ -147,15 +170,22 @@ public final class PortalConnection: ConnectionMachine {
     private func process(at now: NIODeadline) {
         guard phase != .broken else { return }
         begin(at: now)
+        read.unpromisedByteCount = session.inboundByteCount
         do {
-            while !isBlocked, let event = try session.next() { try handle(event) }
+            while !isBlocked {
+                let event = try session.next()
+                allowance.countCalls(session.muxrpc.peerCallCount, at: now)
+                guard let event else { break }
+                try handle(event)
+            }
             legs.flush(at: now, into: &outputs)
+            if isOpen { try allowance.pay(for: session, at: account) }
             isHoldingInput = isBlocked
             if hasInputEnded { try session.inputEnded() }
         } catch {
             breakOff(.failed(error))
         }
-        enforceBudget()
+        judgePauses()
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
@@ -163,9 +193,10 @@ public final class PortalConnection: ConnectionMachine {
         case .client(let peer): try admit(peer)
         case .established: break  // is for clients: a server has decided when the handshake is over
         case .packet(let stream, let byteCount):
-            legs.open(byteCount, on: stream, of: session, read: read, into: &outputs)
+            legs.open(byteCount, on: stream, of: session, read: &read, into: &outputs)
         case .session(.data(let stream, let type, let body)):
-            legs.append(body, type: type, on: stream, read: read, into: &outputs)
+            if pings.streams.contains(stream) { return pinged(on: stream, type, body) }
+            legs.append(body, type: type, on: stream, read: &read, into: &outputs)
         case .session(.request(let request)): answer(request)
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
         case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
@@ -179,13 +210,23 @@ public final class PortalConnection: ConnectionMachine {
             breakOff(.refused)
             return
         }
+        adopt(portal.policy.standing(of: peer), of: peer)
         try session.accept()
         stage = .open
         happened(.connected(peer))
     }
 
+    /// Has the peer pay, and lets it send, according to its standing.
+    func adopt(_ standing: PortalPolicy.Standing, of peer: PublicKey) {
+        allowance.giveBack()
+        account = portal.accounts.account(of: peer, standing: standing, from: source, on: id)
+        session.muxrpc.manifest = PortalCall.manifest(
+            tokenLimit: portal.settings.tokenLimits.count(for: standing))
+    }
+
     private func streamEnded(_ stream: StreamID, message: String?) {
         subscriptions.remove(stream)
+        pings.close(stream)
         guard let leg = legs[stream] else { return }
         legs.handOver(leg, at: read.time, into: &outputs)
         post(.ended(leg.tunnel.id, message: message), to: leg.far.mailbox)
@@ -210,10 +251,11 @@ public final class PortalConnection: ConnectionMachine {
     private func takeTurn(at now: NIODeadline) -> Bool {
         guard isOpen, let turn = legs.queues.next(at: now) else { return false }
         switch consume turn {
-        case .batch(let tunnel, let batch, let resumesSender):
+        case .batch(let tunnel, var batch, let resumesSender):
             guard let leg = legs[tunnel] else { return true }
             if resumesSender { post(.resume(tunnel), to: leg.far.mailbox) }
-            session.send(consume batch, on: leg.stream)
+            legs.noteCarried(leg, at: now)
+            session.send(batch.takePackets(), on: leg.stream)
         case .end(let tunnel, let message):
             if let leg = legs[tunnel] { end(leg.stream, message: message) }
             forget(tunnel)
@@ -230,7 +272,7 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     func forget(_ tunnel: TunnelID) {
-        legs.remove(tunnel)
+        legs.remove(tunnel, at: now)
         portal.forget(tunnel, on: id)
     }
 
@@ -241,7 +283,11 @@ public final class PortalConnection: ConnectionMachine {
     func post(_ notices: Portal.Notices) {
         if let replaced = notices.replaced { post(.replaced, to: replaced) }
         for mailbox in notices.awakened { post(.attendanceChanged, to: mailbox) }
+        if notices.callsForWork { callToWork() }
     }
+
+    /// Has the portal's work done, off the event loops.
+    func callToWork() { outputs.append(.work) }
 
     func ask(_ question: RedeemQuestion) { outputs.append(.redeem(question)) }
 
@@ -260,6 +306,10 @@ public final class PortalConnection: ConnectionMachine {
         case .finished(let until) where now >= until: stage = .broken
         case .open:
             cutStuck(at: now)
+            judgePauses()
+            leaveSilent(at: now)
+            changeAnnouncement(at: now)
+            answerPings(at: now)
             if let due = subscriptions.deadline, due <= now { updateSubscribers(at: now) }
             checkLiveness(at: now)
         default: break
@@ -268,8 +318,8 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     private func checkLiveness(at now: NIODeadline) {
-        // While we do not read for another's sake the peer's silence means nothing.
-        if legs.isPaused { liveness.heard(at: now) }
+        // While we do not read the peer its silence means nothing.
+        if legs.isPaused || isCalling { liveness.heard(at: now) }
         switch liveness.timeReached(now) {
         // Where too much is open the ping cannot be sent; the silence is measured all the same.
         case .ask: _ = try? session.muxrpc.call(["tunnel", "ping"], [])
@@ -292,6 +342,7 @@ public final class PortalConnection: ConnectionMachine {
         case .open:
             for stream in legs.streams { session.muxrpc.fail(stream, message: message) }
             for subscription in subscriptions.all { session.muxrpc.end(subscription.stream) }
+            for stream in pings.streams { session.muxrpc.end(stream) }
             depart(departure)
             session.close()
             stage = .closing(until: now + portal.settings.closingTime)
@@ -326,8 +377,10 @@ public final class PortalConnection: ConnectionMachine {
                 .ended(tunnel.id, message: PortalMessage.otherSideIsGone),
                 to: tunnel.end(acrossFrom: id).mailbox)
         }
+        allowance.giveBack()
         legs.removeAll()
         subscriptions.removeAll()
+        pings.removeAll()
         post(notices)
         happened(.disconnected(session.peer, departure))
     }

@@ -9,6 +9,8 @@ public enum PortalOutput: Sendable {
     case post(RelayMessage, to: any RelayMailbox)
     /// Ask the portal's owner, and give the answer to this connection as ``RelayMessage/redeemed(_:_:)``.
     case redeem(RedeemQuestion)
+    /// Call ``Portal/work()`` off the event loops until it says that nothing is left.
+    case work
     /// Something worth a line in the log.
     case happened(PortalHappening)
 }

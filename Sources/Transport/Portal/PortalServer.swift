@@ -70,6 +70,8 @@ public final class PortalServer: Sendable {
             // The connection asks only where there is somebody to be asked.
             guard let redeem = portal.settings.redeem else { return }
             Task { own.post(.redeemed(question.call, await redeem(question.invite, question.feed))) }
+        case .work:
+            Task { while portal.work() { await Task.yield() } }
         case .happened(let happening):
             log(happening, to: logger)
         }

@@ -19,14 +19,19 @@ extension PortalConnection {
         switch consume message {
         case .open(let tunnel, let argument, let request): open(tunnel, argument: argument, request: request)
         case .packets(let tunnel, let batch):
-            let byteCount = batch.byteCount
-            legs.queues.append(batch, byteCount: byteCount, to: tunnel, at: now)
-        case .ended(let tunnel, let message): legs.farSideEnded(tunnel, message: message)
-        case .resume(let tunnel): legs.resume(tunnel)
+            if !legs.attempts.isEmpty { legs.attempts.remove(tunnel) }
+            legs.queues.append(batch, to: tunnel, at: now)
+        case .ended(let tunnel, let message):
+            if !askNext(insteadOf: tunnel, at: now) {
+                legs.farSideEnded(tunnel, message: message, at: now)
+            }
+        case .resume(let tunnel): legs.resume(tunnel, at: now)
         case .cut(let tunnel, let reason): cut(tunnel, reason)
         case .replaced: endReplaced(at: now)
         case .attendanceChanged: subscriptions.becameStale()
         case .policyChanged: followPolicy(at: now)
+        case .announced(let call, let outcome): announced(call, outcome)
+        case .tokensDropped: tokensDropped()
         case .redeemed(let call, let outcome): redeemed(call, outcome, at: now)
         }
         goOn(at: now)
@@ -38,12 +43,13 @@ extension PortalConnection {
         forget(tunnel)
     }
 
-    func enforceBudget() {
-        guard portal.budget.isExceeded else { return }
-        for tunnel in portal.tunnels(portal.budget.cutOldest()) {
-            post(.cut(tunnel.id, .memory), to: tunnel.client.mailbox)
-            post(.cut(tunnel.id, .memory), to: tunnel.endpoint.mailbox)
-            happened(.tunnelCut(tunnel.id, .memory))
+    /// Cuts the tunnels that keep others of our peer waiting.
+    func judgePauses() {
+        for tunnel in legs.judgePauses(at: now) {
+            guard let leg = legs[tunnel] else { continue }
+            post(.cut(tunnel, .slow), to: leg.far.mailbox)
+            happened(.tunnelCut(tunnel, .slow))
+            cut(tunnel, .slow)
         }
     }
 
@@ -73,8 +79,11 @@ extension PortalConnection {
             guard connect.forwarded.serialized.readableBytes <= Self.argumentByteLimit else {
                 throw .invalidArguments
             }
-            let tunnel = try portal.openTunnel(connect, from: id, of: caller)
-            legs.insert(PortalLeg(tunnel, stream: request.stream, on: id))
+            let opened = try portal.openTunnel(connect, from: id, of: caller)
+            let tunnel = opened.tunnel
+            if let displaced = opened.displaced { legs.cut(displaced, .places, into: &outputs) }
+            legs.insert(PortalLeg(tunnel, stream: request.stream, on: id, at: now))
+            legs.attempts.begin(connect, over: tunnel.id, others: opened.others, account: account, at: now)
             post(
                 .open(tunnel, argument: connect.forwarded, request: connect.targetText),
                 to: tunnel.endpoint.mailbox)
@@ -103,6 +112,6 @@ extension PortalConnection {
             portal.forget(tunnel.id, on: id)
             return
         }
-        legs.insert(PortalLeg(tunnel, stream: stream, on: id))
+        legs.insert(PortalLeg(tunnel, stream: stream, on: id, at: now))
     }
 }

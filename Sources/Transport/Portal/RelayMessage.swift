@@ -1,14 +1,14 @@
 public import MuxRPC
 public import Relay
-public import SecureSession
 public import Sodium
+public import Tunnel
 
 /// What one connection of a portal is told by another, or by the portal's owner.
 public enum RelayMessage: Sendable {
     /// Open a stream to your peer with this argument of `tunnel.connect`; packets may follow at once.
     case open(PortalTunnel, argument: JSONValue, request: String)
     /// Send these packets, which are counted in the flow towards you already.
-    case packets(TunnelID, PacketBatch)
+    case packets(TunnelID, RelayedBatch)
     /// The other side has ended: end behind what is queued, with this error if there is one; what your peer
     /// still sends is dropped.
     case ended(TunnelID, message: String?)
@@ -22,8 +22,22 @@ public enum RelayMessage: Sendable {
     case attendanceChanged
     /// The portal has another policy.
     case policyChanged
+    /// The hidden announcement that your peer made by this call was carried out, or not.
+    case announced(RequestNumber, AnnouncementOutcome)
+    /// The tokens of your peer had to give way to somebody who had fewer.
+    case tokensDropped
     /// The portal's owner has decided about the invite that your peer uses.
     case redeemed(RequestNumber, RedeemOutcome)
+}
+
+/// What became of a hidden announcement.
+public enum AnnouncementOutcome: Equatable, Sendable {
+    /// It has replaced the one before.
+    case done
+    /// It is the one before.
+    case unchanged
+    /// It was not followed.
+    case refused(AnnounceRefusal)
 }
 
 /// What a portal's owner is asked when the holder of an invite uses it.
@@ -58,13 +72,19 @@ public protocol RelayMailbox: Sendable {
 public enum TunnelCut: Equatable, Sendable {
     /// One end does not read while the other keeps sending.
     case stuck
-    /// The portal's memory ran out, and this tunnel's data had waited longest.
+    /// One end read so slowly that other tunnels of the other end had to wait.
+    case slow
+    /// The portal's memory ran out, and this tunnel held most of it in the name of who holds most.
     case memory
+    /// The endpoint's places were all taken, most of them by the caller.
+    case places
 
     /// What both ends are told.
     public var message: String {
         switch self {
         case .stuck: "tunnel cut: one side does not read"
+        case .slow: "tunnel cut: one side reads too slowly, and others wait"
+        case .places: "tunnel cut: busy"
         case .memory: "tunnel cut: the portal's memory is full"
         }
     }

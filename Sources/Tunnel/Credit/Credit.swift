@@ -12,10 +12,9 @@ public enum Credit {
     public static let sessionByteCount = 4_194_304
     /// The most that a receiver holds for readers that do not read, over all streams of one session.
     ///
-    /// Four times what a sender that keeps the rules has under way; the stream that goes beyond is ended.
+    /// Four times what a sender that keeps the rules has under way; the stream that goes beyond is ended. It is less where
+    /// the accounts of an endpoint are short.
     public static let heldByteCount = 16_777_216
-    /// The same over all sessions of one connection: a friend may open as many tunnels as a portal lets it.
-    public static let connectionHeldByteCount = 268_435_456
 }
 
 /// A breach of the credit rules by the peer: the stream ends with the error `credit`, the session stays.

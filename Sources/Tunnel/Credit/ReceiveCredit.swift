@@ -2,7 +2,9 @@ package import NIOCore
 
 /// How many bytes the other side of one stream may still send, and when to allow more.
 ///
-/// At any time: window = outstanding + undrained + ungranted.
+/// ### Invariants
+/// - window = outstanding + undrained + ungranted, after every input.
+/// - The window grows to ``Credit/maximumByteCount`` at most.
 package struct ReceiveCredit {
     private var window = Credit.initialByteCount
     private var outstanding = Credit.initialByteCount
@@ -29,15 +31,21 @@ package struct ReceiveCredit {
         outstanding -= byteCount
         undrained += byteCount
         path.received(byteCount, at: now)
+        assertInvariant()
+    }
+
+    private func assertInvariant() {
+        assert(window == outstanding + undrained + ungranted, "the window is what the two sides have of it")
     }
 
     /// The reader has taken bytes; returns the grants to send, in order.
     ///
     /// Once half a window was taken and the reader keeps up, so that little waits for it, the window is doubled too,
-    /// unless the other side has ended: a fixed one of 256 KiB would cap a stream at 2.6 MB/s over 100 ms. Nor is it
+    /// where it may grow: a fixed one of 256 KiB would cap a stream at 2.6 MB/s over 100 ms. Nor is it
     /// doubled where what fills the present one waits on the way already: more would only wait longer, and with it
     /// whatever shares the way.
-    package mutating func drain(_ byteCount: Int, hasEnded: Bool = false) -> [Int] {
+    package mutating func drain(_ byteCount: Int, mayGrow: () -> Bool = { true }) -> [Int] {
+        defer { assertInvariant() }
         precondition(byteCount <= undrained, "a reader takes what came")
         undrained -= byteCount
         ungranted += byteCount
@@ -45,8 +53,8 @@ package struct ReceiveCredit {
         guard ungranted >= stepByteCount else { return [] }
         path.granted(behind: outstanding)
         let grants = grantBack()
-        guard drainedInWindow >= window / 2, undrained <= window / 4, !hasEnded,
-            path.isClear, path.mayNeedMore(than: window)
+        guard drainedInWindow >= window / 2, undrained <= window / 4,
+            path.isClear, path.mayNeedMore(than: window), mayGrow()
         else { return grants }
         return grants + doubleWindow()
     }

@@ -32,6 +32,8 @@ public struct EndpointPolicy: Sendable, Equatable {
     ///
     /// Those of invites that are closed belong here as long as their holders are to be told why.
     public var invites: Set<PublicKey>
+    /// The first invite that each friend came by, where it came by one: those of one invite share as one.
+    public var invitedBy: [PublicKey: PublicKey] = [:]
     /// Whether a friend's `circle.grant` is put to the owner; it is no method else.
     public var grantsCircle: Bool
 
@@ -53,6 +55,15 @@ public struct EndpointPolicy: Sendable, Equatable {
         switch access {
         case .anyone: return .friend(.all)
         case .only(let friends): return friends[peer].map { .friend($0) }
+        }
+    }
+
+    /// Who pays for what the owner of a key makes this endpoint hold.
+    func party(of peer: PublicKey) -> EndpointAccounts.Party {
+        if invites.contains(peer) { return .invite(peer) }
+        switch access {
+        case .anyone: return .stranger(peer)
+        case .only: return .friend(peer, invite: invitedBy[peer])
         }
     }
 

@@ -9,7 +9,13 @@ extension PeerSession {
     func offer(to standing: EndpointPolicy.Standing, in house: CurrentPolicy) {
         secure.muxrpc.manifest = NodeManifest.inside(
             for: standing, grantsCircle: house.policy.grantsCircle)
+        limitPending(to: standing == .invite ? Self.invitePendingByteCount : Self.friendPendingByteCount)
     }
+
+    /// What may be pending in a session of a friend, in bytes: JavaScript sends packets of 64 KiB in pieces.
+    private static let friendPendingByteCount = 160 << 10
+    /// What may be pending in a session of an invite's holder, in bytes: it calls one method.
+    private static let invitePendingByteCount = 4 << 10
 
     /// Follows a change of the policy; `false` where the peer is not to be here any more.
     func followPolicy() -> Bool {
@@ -29,7 +35,9 @@ extension PeerSession {
         case ["service", "open"]:
             openService(request, of: friend, in: house)
         case ["echo"]:
-            admit(.newEcho, request)
+            if let place = place(for: request, withSocket: false) {
+                streams.insert(.newEcho, on: request.stream, at: place)
+            }
         case ["circle", "grant"]:
             guard house.policy.grantsCircle else { return false }
             if hasRoomForQuestion(request) { ask(.circleGrant, for: request, of: friend) }
@@ -62,17 +70,19 @@ extension PeerSession {
             outputs.append(.happened(.unknownService(ConnectRefusal.cut(name ?? ""), friend)))
             return
         }
-        let service = ServiceStream(isOpener: false, localEnd: .connecting, name: name)
-        guard let key = admit(.service(service), request) else { return }
-        outputs.append(.connectService(key, name: name, friend: friend))
+        guard let place = place(for: request, withSocket: true) else { return }
+        let service = ServiceStream(isOpener: false, localEnd: .connecting, name: name, place: place)
+        let key = streams.insert(.service(service), on: request.stream, at: place)
+        outputs.append(.connectService(key, name: name, friend: friend, place: place))
     }
 
-    @discardableResult
-    private func admit(_ end: PeerStreams.End, _ request: Request) -> StreamKey? {
-        guard streams.count < PeerStreams.limit else {
-            secure.muxrpc.fail(request.stream, message: NodeErrorText.tooManyStreams)
+    /// Has the peer pay for a stream; the stream is refused where it cannot.
+    private func place(for request: Request, withSocket: Bool) -> ServicePlace? {
+        do {
+            return try .ofPeer(payer, withSocket: withSocket)
+        } catch {
+            secure.muxrpc.fail(request.stream, message: error.message)
             return nil
         }
-        return streams.insert(end, on: request.stream)
     }
 }

@@ -39,6 +39,7 @@ public final class NodeConnection {
     private(set) var isEnded = false
 
     private let outputs = NodeOutputs()
+    private let waits = StreamWaits()
     private var liveness: Liveness
     private var handshakeDeadline: NIODeadline?
     private var goodbyeDeadline: NIODeadline?
@@ -65,11 +66,12 @@ public final class NodeConnection {
         } catch {
             throw .wrongPeer
         }
-        let held = HeldBytes(limit: Credit.connectionHeldByteCount)
-        outer = PeerSession(
-            id: .outer, secure: secure, house: nil, held: held, outputs: outputs,
+                outer = PeerSession(
+            id: .outer, secure: secure, house: nil,
+            payer: configuration.accounts.payer(for: .portal(remote)).open(), waits: waits, outputs: outputs,
             wallClock: configuration.wallClock)
-        tunnels = TunnelTable(configuration: configuration, outer: secure, held: held, outputs: outputs)
+        tunnels = TunnelTable(
+            configuration: configuration, portal: remote, outer: secure, waits: waits, outputs: outputs)
         calls = OuterCalls(
             configuration: configuration, portal: remote, session: outer, tunnels: tunnels, outputs: outputs)
         liveness = Liveness(heardAt: now)
@@ -182,8 +184,8 @@ public final class NodeConnection {
     /// When ``timeReached(_:)`` is due next.
     public var deadline: NIODeadline? {
         guard !isEnded else { return goodbyeDeadline }
-        return [handshakeDeadline ?? liveness.deadline, goodbyeDeadline, tunnels.deadline].compactMap(\.self)
-            .min()
+        return [handshakeDeadline ?? liveness.deadline, goodbyeDeadline, tunnels.deadline, waits.deadline]
+            .compactMap(\.self).min()
     }
 
     /// The clock reached ``deadline``.
@@ -207,6 +209,7 @@ public final class NodeConnection {
             }
         }
         tunnels.timeReached(now)
+        while let key = waits.next(at: now) { session(key.session)?.streams.waitIsOver(key, at: now) }
         settle()
         goOn(at: now)
     }

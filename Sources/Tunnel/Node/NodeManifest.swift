@@ -5,20 +5,25 @@ enum NodeManifest {
     /// To a portal, by a node that only dials; Go portals refuse to call what a manifest does not list.
     ///
     /// And to an endpoint, inside a tunnel, before which its caller has nothing to offer.
-    static let client: Manifest = ["manifest": .async, "tunnel.ping": .async, "whoami": .async]
+    static let client = (["manifest": .async, "tunnel.ping": .async, "whoami": .async] as Manifest)
+        .limitingBodies(to: bodyByteCount)
 
     /// To a portal, by an endpoint; the same by a hidden one, which must not look like anything else.
-    static let endpoint: Manifest = [
-        "manifest": .async, "tunnel.connect": .duplex, "tunnel.ping": .async, "whoami": .async,
-    ]
+    static let endpoint =
+        ([
+            "manifest": .async, "tunnel.connect": .duplex, "tunnel.ping": .async, "whoami": .async,
+        ] as Manifest).limitingBodies(to: bodyByteCount)
 
     /// Inside a tunnel, to whoever came through it.
     static func inside(for standing: EndpointPolicy.Standing, grantsCircle: Bool) -> Manifest {
         switch standing {
-        case .friend: grantsCircle ? friendOfCircle : friend
-        case .invite: invite
+        case .friend: (grantsCircle ? friendOfCircle : friend).limitingBodies(to: bodyByteCount)
+        case .invite: invite.limitingBodies(to: bodyByteCount)
         }
     }
+
+    /// What the body of any call to a node may have, in bytes: no method needs more.
+    private static let bodyByteCount = 4 << 10
 
     private static let friend: Manifest = [
         "echo": .duplex, "manifest": .async, "service.list": .async, "service.open": .duplex,

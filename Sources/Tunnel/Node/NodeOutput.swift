@@ -51,7 +51,9 @@ public enum NodeOutput: Sendable {
     /// A peer asks what only the owner can answer: with `answer(_:with:)`.
     case asked(Question)
     /// The far side wants a service: connect it, then answer with `serviceConnected` or `refuseService`.
-    case connectService(StreamKey, name: String, friend: PublicKey)
+    ///
+    /// What is paid for it is to be kept for as long as the socket stands.
+    case connectService(StreamKey, name: String, friend: PublicKey, place: ServicePlace)
     /// Something happened on a stream with credit.
     case service(StreamKey, ServiceEvent)
     /// Something for the log.
@@ -98,6 +100,8 @@ public enum SessionFailure: Error, Equatable, Sendable {
     case lost
     /// The other side's bytes could not be opened.
     case forged
+    /// The other side makes us hold more than it may: packets that do not come whole, or answers that it does not read.
+    case overdrawn
 }
 
 /// What happens on a node's connection that its owner may want to log.
@@ -124,8 +128,14 @@ public enum NodeErrorText {
     public static let serviceNotListening = "service not listening"
     /// The rules of credit were broken.
     public static let credit = "credit"
-    /// The session has as many streams as it may.
+    /// The friend has as many streams as it may, over all its sessions.
     public static let tooManyStreams = "too many streams"
+    /// There is no socket left for this friend's share; what it closes makes room.
+    public static let tooManySockets = "busy: too many sockets of services at once"
+    /// More waits for this friend than there is room for: the stream with most of it ends.
+    public static let heldTooMuch = "busy: too much waits for services that do not read"
+    /// The caller of a bare `echo` sends more than it reads.
+    public static let echoUnread = "echo: read what you have"
 
     /// The session has as many unanswered questions to this node's owner as it may.
     public static let tooManyQuestions = "busy: too many questions at once"

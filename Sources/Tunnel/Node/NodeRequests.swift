@@ -81,7 +81,7 @@ extension NodeConnection {
         if token != nil, let shownKey { fields["by"] = .string(shownKey.id) }
         do {
             let stream = try outer.secure.muxrpc.open(.duplex, ["tunnel", "connect"], [.object(fields)])
-            let session = tunnels.add(secure, on: stream, target: text, at: now)
+            let session = tunnels.add(secure, on: stream, target: text, called: target, at: now)
             settle()
             return session
         } catch {
@@ -156,7 +156,7 @@ extension NodeConnection {
         settle()
     }
 
-    private func session(_ id: SessionID) -> PeerSession? {
+    func session(_ id: SessionID) -> PeerSession? {
         guard id == .outer else { return tunnels.session(id) }
         return isEnded ? nil : outer
     }

@@ -53,6 +53,7 @@ extension SessionFailure {
         switch error {
         case .handshake: self = .wrongPeer
         case .refused(let answered): self = .refused(answered: answered)
+        case .overAllowance: self = .overdrawn
         case .boxStream(.truncated): self = .lost
         case .boxStream: self = .forged
         }

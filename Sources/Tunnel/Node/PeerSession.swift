@@ -1,3 +1,4 @@
+internal import Account
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
@@ -28,22 +29,35 @@ final class PeerSession {
     /// Who is served here; nobody outside of tunnels, and nobody whom we called.
     let house: CurrentPolicy?
     let outputs: NodeOutputs
+    /// Who pays for what this session holds: whom we have called, or the portal until the peer has proved who it is.
+    var payer: Payer {
+        didSet {
+            streams.payer = payer
+            (pendingCharge, inputCharge) = (nil, nil)
+        }
+    }
+    /// Who pays for packets that have not come whole and answers that are not read, and for other input that waits.
+    private var pendingCharge: Charge?
+    private var inputCharge: Charge?
+    /// How many bytes of answers are counted as sent.
+    private var answeredByteCount = 0
     private let wallClock: @Sendable () -> Int64
     /// What the owner was asked and has not answered.
-    private var questions: [UInt64: Request] = [:]
+    private var questions: [UInt64: RequestNumber] = [:]
     private var lastQuestion: UInt64 = 0
 
     /// A session; `house` says what to offer to the peer, where it came through a tunnel.
     init(
-        id: SessionID, secure: SecureSession, house: CurrentPolicy?, held: HeldBytes, outputs: NodeOutputs,
-        wallClock: @escaping @Sendable () -> Int64
+        id: SessionID, secure: SecureSession, house: CurrentPolicy?, payer: Payer, waits: StreamWaits,
+        outputs: NodeOutputs, wallClock: @escaping @Sendable () -> Int64
     ) {
         self.id = id
         self.secure = secure
         self.house = house
+        self.payer = payer
         self.outputs = outputs
         self.wallClock = wallClock
-        streams = PeerStreams(session: id, secure: secure, held: held, outputs: outputs)
+        streams = PeerStreams(session: id, secure: secure, payer: payer, waits: waits, outputs: outputs)
     }
 
     // MARK: What arrives
@@ -63,8 +77,57 @@ final class PeerSession {
             case .session(let event):
                 if let concern = receive(event) { return concern }
             }
+            guard !isBeyondLimits else { throw .overAllowance }
         }
+        guard pay() else { throw .overAllowance }
         return nil
+    }
+
+    // MARK: What the peer may make us hold
+
+    /// Limits what may be pending: packets that have not come whole, and answers that are not read.
+    func limitPending(to byteCount: Int) {
+        secure.inboundAllowance = byteCount
+        streams.unread.answerLimit = byteCount
+    }
+
+    /// Whether the peer does not read what it has asked for, or does what no honest peer does.
+    private var isBeyondLimits: Bool {
+        noteAnswers()
+        return streams.unread.isBeyondLimit || streams.isAbused
+    }
+
+    /// Counts what was answered, and asks for a sign that it was read.
+    private func noteAnswers() {
+        guard id != .outer else { return }
+        let answered = secure.muxrpc.answeredByteCount
+        streams.unread.add(answers: answered - answeredByteCount)
+        answeredByteCount = answered
+        guard streams.unread.isQuestionDue,
+            let question = try? secure.muxrpc.call(["tunnel", "ping"], [])
+        else { return }
+        streams.unread.ask(by: question)
+    }
+
+    /// Pays for what the session holds, once it stands; whether there is room.
+    private func pay() -> Bool {
+        guard secure.peer != nil, id != .outer else { return true }
+        let pending = secure.pendingByteCount
+        return Self.pay(for: pending + streams.unread.answerByteCount, at: payer.pending, &pendingCharge)
+            && Self.pay(for: secure.heldByteCount - pending, at: payer.bytes, &inputCharge)
+    }
+
+    private static func pay(for byteCount: Int, at account: Account, _ charge: inout Charge?) -> Bool {
+        guard byteCount != charge?.count ?? 0 else { return true }
+        if byteCount == 0 {
+            charge = nil
+        } else if let charge {
+            return charge.change(to: byteCount)
+        } else {
+            charge = account.charge(byteCount)
+            return charge != nil
+        }
+        return true
     }
 
     private func receive(_ event: SessionEvent) -> Concern? {
@@ -72,7 +135,9 @@ final class PeerSession {
         case .request(let request):
             return serve(request) ? nil : .request(request)
         case .reply(let number, let reply):
-            return .reply(number, reply)
+            guard streams.unread.answered(number) else { return .reply(number, reply) }
+            streams.resumeEchoes()
+            return nil
         case .lateFailure(let number, let error):
             return .lateFailure(number, error)
         case .data(let stream, let type, let body):
@@ -115,11 +180,13 @@ final class PeerSession {
         }
     }
 
-    func reply(to request: Request, _ value: JSONValue) {
+    func reply(to request: Request, _ value: JSONValue) { reply(to: request.number, value) }
+
+    private func reply(to call: RequestNumber, _ value: JSONValue) {
         do {
-            try secure.muxrpc.reply(to: request.number, with: value)
+            try secure.muxrpc.reply(to: call, with: value)
         } catch {
-            secure.muxrpc.fail(request.number, message: NodeErrorText.unsendable)
+            secure.muxrpc.fail(call, message: NodeErrorText.unsendable)
         }
     }
 
@@ -128,7 +195,7 @@ final class PeerSession {
     /// Puts a call to the owner, unless too many are unanswered.
     func ask(_ kind: Question.Kind, for request: Request, of peer: PublicKey) {
         lastQuestion += 1
-        questions[lastQuestion] = request
+        questions[lastQuestion] = request.number
         let id = QuestionID(session: self.id, ordinal: lastQuestion)
         outputs.append(.asked(Question(id: id, peer: peer, kind: kind)))
     }
@@ -142,20 +209,20 @@ final class PeerSession {
 
     /// Answers a question; does nothing where it was answered, or its session says goodbye.
     func answer(_ question: QuestionID, with answer: Answer) {
-        guard let request = questions.removeValue(forKey: question.ordinal) else { return }
+        guard let call = questions.removeValue(forKey: question.ordinal) else { return }
         switch answer {
         case .value(let value):
-            reply(to: request, value)
+            reply(to: call, value)
         case .secret(let json):
             do {
                 try json.withSpan { span throws(MuxRPCError) in
-                    try secure.reply(to: request.number, withSecret: span)
+                    try secure.reply(to: call, withSecret: span)
                 }
             } catch {
-                secure.muxrpc.fail(request.number, message: NodeErrorText.unsendable)
+                secure.muxrpc.fail(call, message: NodeErrorText.unsendable)
             }
         case .failure(let message):
-            secure.muxrpc.fail(request.number, message: message)
+            secure.muxrpc.fail(call, message: message)
         }
     }
 }

@@ -19,6 +19,7 @@ extension TunnelTable {
             refuse(tunnel, on: stream, nil, at: now)
             return false
         }
+        tunnel.session.payer = configuration.accounts.payer(for: house.policy.party(of: peer)).open()
         tunnel.session.offer(to: standing, in: house)
         try tunnel.session.secure.accept()
         outputs.append(.happened(standing == .invite ? .invited(peer) : .accepted(peer)))

@@ -12,7 +12,8 @@ final class TunnelTable {
     let house: CurrentPolicy?
     let outputs: NodeOutputs
     let outer: SecureSession
-    private let held: HeldBytes
+    private let portal: PublicKey
+    private let waits: StreamWaits
     private var tunnels: [StreamID: NodeTunnel] = [:]
     private var streams: [SessionID: StreamID] = [:]
     /// Those that have no session yet, refusals that are held back included.
@@ -23,15 +24,16 @@ final class TunnelTable {
     private var lastSession: UInt64 = 0
 
     init(
-        configuration: NodeConnection.Configuration, outer: SecureSession, held: HeldBytes,
-        outputs: NodeOutputs
+        configuration: NodeConnection.Configuration, portal: PublicKey, outer: SecureSession,
+        waits: StreamWaits, outputs: NodeOutputs
     ) {
         self.configuration = configuration
         house = configuration.reception.policy.map {
             CurrentPolicy($0, own: configuration.identity.publicKey)
         }
         self.outer = outer
-        self.held = held
+        self.portal = portal
+        self.waits = waits
         self.outputs = outputs
     }
 
@@ -59,16 +61,17 @@ final class TunnelTable {
         return tunnel.session
     }
 
-    /// Adds a tunnel of ours, or one that the portal opened, by the token's entry where it named one.
+    /// Adds a tunnel of ours to `called`, or one that the portal opened, by the token's entry where it named one.
     @discardableResult
     func add(
-        _ secure: SecureSession, on stream: StreamID, target: String, entry: TokenEntry? = nil,
-        at now: NIODeadline
+        _ secure: SecureSession, on stream: StreamID, target: String, called: PublicKey? = nil,
+        entry: TokenEntry? = nil, at now: NIODeadline
     ) -> SessionID {
         lastSession += 1
+        let payer = configuration.accounts.payer(for: called.map { .called($0) } ?? .portal(portal))
         let session = PeerSession(
             id: SessionID(rawValue: lastSession), secure: secure, house: stream.isOurs ? nil : house,
-            held: held, outputs: outputs, wallClock: configuration.wallClock)
+            payer: payer.open(), waits: waits, outputs: outputs, wallClock: configuration.wallClock)
         tunnels[stream] = NodeTunnel(
             session: session, target: target, entry: entry,
             handshakeDeadline: now + NodeConnection.handshakeTime)

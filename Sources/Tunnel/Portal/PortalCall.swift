@@ -24,6 +24,8 @@ public enum PortalCall: Equatable, Sendable {
     case metadata
     /// `tunnel.ping`.
     case ping
+    /// `gossip.ping`: numbers both ways, for peers that end a connection without a measured round trip.
+    case gossipPing
     /// `whoami`.
     case whoAmI
     /// `invite.use`: let this key in; `nil` where the arguments name none.
@@ -46,8 +48,25 @@ public enum PortalCall: Equatable, Sendable {
         "room.attendants": .source,
         "room.members": .source,
         "room.connect": .duplex,
+        "gossip.ping": .duplex,
         "invite.use": .async,
     ]
+
+    /// ``manifest``, for a peer that may announce so many tokens: no call may be longer than its method needs.
+    ///
+    /// A token takes 47 bytes, or up to 50 where somebody escapes its slashes. Arguments of `tunnel.connect` that
+    /// nobody knows are passed on.
+    public static func manifest(tokenLimit: Int) -> Manifest {
+        let connectByteCount = 16 << 10
+        return manifest.limitingBodies(
+            to: shortBodyByteCount,
+            [
+                "tunnel.announce": shortBodyByteCount + 50 * tokenLimit,
+                "tunnel.connect": connectByteCount, "room.connect": connectByteCount,
+            ])
+    }
+
+    private static let shortBodyByteCount = 4 << 10
 
     /// Reads a request; `nil` for a name that is not in ``manifest``.
     public init?(_ request: Request) {
@@ -60,6 +79,7 @@ public enum PortalCall: Equatable, Sendable {
         case "room.members": self = .members
         case "room.metadata", "tunnel.isRoom": self = .metadata
         case "tunnel.ping": self = .ping
+        case "gossip.ping": self = .gossipPing
         case "whoami": self = .whoAmI
         case "invite.use":
             let feed = request.arguments.first?["feed"]?.string

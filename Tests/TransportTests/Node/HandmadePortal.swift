@@ -150,7 +150,7 @@ final class HandmadePortal {
 
     /// The streams that the friend asked a service on.
     var asked: [StreamKey] {
-        outputs.compactMap { if case .connectService(let key, _, _) = $0 { key } else { nil } }
+        outputs.compactMap { if case .connectService(let key, _, _, _) = $0 { key } else { nil } }
     }
 
     /// What happened on streams with credit.

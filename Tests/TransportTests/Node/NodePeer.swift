@@ -146,7 +146,7 @@ final class NodePeer: WirePeer {
         case .announcementEnded(let error): announcementEnds.append(error)
         case .tokensAnnounced(_, let error): tokenAnswers.append(error)
         case .asked(let question): questions.append(question)
-        case .connectService(let key, let name, let friend):
+        case .connectService(let key, let name, let friend, _):
             asked.append((key, name, friend))
             switch answer {
             case .connect: connect(key)

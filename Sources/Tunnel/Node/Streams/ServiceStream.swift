@@ -5,6 +5,12 @@ internal import NIOCore
 ///
 /// Bytes go both ways in binary packets; see the protocol's section 6. The local end is a socket, a pair of pipes,
 /// or, for an echo that we serve, the stream itself.
+///
+/// ### Invariants
+/// - What came is in ``incoming``, or at the local end and not drained, or drained: `undrained` of ``received`` counts
+///   the first two, and for an echo what is in ``unsent``.
+/// - The local end has at most ``handedByteCount`` undrained, and what is not the end of all in few pieces: the rest is
+///   put together in one buffer here, so that what is held costs at most twice its bytes.
 final class ServiceStream {
     /// What stands at our end.
     enum LocalEnd {
@@ -16,10 +22,17 @@ final class ServiceStream {
         case echo
     }
 
+    /// A local end that has something undrained gets more when there is so much of it, in bytes.
+    private static let pieceByteCount = 64 << 10
+    /// And while it has less than so much undrained.
+    private static let handedByteCount = 256 << 10
+
     /// Which side opened the stream, and so ends it once both have said all.
     let isOpener: Bool
     /// The name of the service of ours that it leads to, if it does.
     let name: String?
+    /// What is paid for the stream, by whom it is for.
+    let place: ServicePlace
     var localEnd: LocalEnd
 
     private(set) var credit = SendCredit()
@@ -27,8 +40,13 @@ final class ServiceStream {
 
     /// Taken from the local end and not yet allowed to be sent: at most one read of it.
     private var unsent = CircularBuffer<ByteBuffer>()
+    /// How much of it there is, in bytes.
+    private(set) var unsentByteCount = 0
+    private var unsentCapacity = 0
     /// Received and not yet handed to the local end.
     private var incoming = ByteBuffer()
+    /// What the local end has and has not drained, and the memory behind it.
+    private var handed = (byteCount: 0, capacity: 0)
 
     private var hasLocalEnd = false
     private(set) var hasSentEnd = false
@@ -40,20 +58,41 @@ final class ServiceStream {
     private(set) var sentByteCount = 0
     private(set) var receivedByteCount = 0
 
-    init(isOpener: Bool, localEnd: LocalEnd, name: String? = nil) {
+    init(isOpener: Bool, localEnd: LocalEnd, name: String? = nil, place: ServicePlace) {
         self.isOpener = isOpener
         self.name = name
+        self.place = place
         self.localEnd = localEnd
     }
 
     /// Whether both sides have said all that they had to say.
     var isComplete: Bool { hasSentEnd && hasReceivedEnd }
 
+    // MARK: What it costs
+
+    /// What the stream holds, in bytes of memory.
+    var heldByteCount: Int {
+        ServicePlace.ownByteCount + incoming.storageCapacity + handed.capacity + unsentCapacity
+    }
+
+    /// Pays for so many bytes more before they are received; whether there is room.
+    func makeRoom(for byteCount: Int) -> Bool {
+        let capacity = ByteBuffer.capacity(for: incoming.readableBytes + byteCount)
+        let held = heldByteCount - incoming.storageCapacity + max(incoming.storageCapacity, capacity)
+        return held <= place.byteCount || place.pay(for: held)
+    }
+
+    /// Pays for what is held now; whether there is room.
+    func pay() -> Bool { place.pay(for: heldByteCount) }
+
     // MARK: From the local end
 
     /// Takes bytes of the local end.
     func offer(_ bytes: ByteBuffer) {
-        if !hasLocalEnd, bytes.readableBytes > 0 { unsent.append(bytes) }
+        guard !hasLocalEnd, bytes.readableBytes > 0 else { return }
+        unsent.append(bytes)
+        unsentByteCount += bytes.readableBytes
+        unsentCapacity += bytes.storageCapacity
     }
 
     /// The local end has no more bytes.
@@ -64,13 +103,21 @@ final class ServiceStream {
 
     /// Whether the local end is to be told when it may give more.
     var owesWantsMore = false
+    /// Whether it is noted that the stream waits for more credit than it has, and whether it has waited long enough.
+    var wait: Wait?
+
+    /// How long a stream has waited for credit.
+    enum Wait {
+        case begun, over
+    }
 
     /// What may be sent now, of what the local end gave.
     func takeSendable(limit: Int) -> ByteBuffer? {
         guard limit > 0, var first = unsent.popFirst(),
             let bytes = first.readSlice(length: min(limit, first.readableBytes))
         else { return nil }
-        if first.readableBytes > 0 { unsent.prepend(first) }
+        if first.readableBytes > 0 { unsent.prepend(first) } else { unsentCapacity -= first.storageCapacity }
+        unsentByteCount -= bytes.readableBytes
         credit.spend(bytes.readableBytes)
         sentByteCount += bytes.readableBytes
         return bytes
@@ -106,25 +153,44 @@ final class ServiceStream {
     }
 
     /// What is to be handed to the local end, which then owes ``drained(_:)`` for it.
-    func takeIncoming() -> ByteBuffer? {
+    ///
+    /// While it has something, it gets more in large pieces only, or `all` of it at once: the last there is.
+    func takeIncoming(all: Bool = false) -> ByteBuffer? {
         guard incoming.readableBytes > 0 else { return nil }
         switch localEnd {
         case .connecting:
             return nil
         case .connected:
+            let isDue =
+                handed.byteCount == 0
+                || incoming.readableBytes >= Self.pieceByteCount && handed.byteCount < Self.handedByteCount
+            guard isDue || all else { return nil }
+            handed.byteCount += incoming.readableBytes
+            handed.capacity += incoming.storageCapacity
             defer { incoming = ByteBuffer() }
             return incoming
         case .echo:
+            guard unsent.isEmpty || all else { return nil }
             offer(incoming)
             incoming = ByteBuffer()
             return nil
         }
     }
 
+    /// Whether everything that came was handed to the local end.
+    var hasHandedAll: Bool { incoming.readableBytes == 0 }
+
+    /// Whether the local end may get more than it has.
+    var owesIncoming: Bool { incoming.readableBytes > 0 }
+
     /// The local end has taken bytes; returns the grants to send.
     ///
     /// Behind the other side's end too, because they free what the stream uses of the session's credit.
-    func drained(_ byteCount: Int) -> [Int] { received.drain(byteCount, hasEnded: hasReceivedEnd) }
+    func drained(_ byteCount: Int, mayGrow: () -> Bool) -> [Int] {
+        handed.byteCount = max(0, handed.byteCount - byteCount)
+        if handed.byteCount == 0 { handed.capacity = 0 }
+        return received.drain(byteCount, mayGrow: { !hasReceivedEnd && mayGrow() })
+    }
 
     /// The grant of what was drained and kept back.
     func grantBack() -> [Int] { received.grantBack() }
