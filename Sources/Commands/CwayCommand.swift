@@ -45,6 +45,7 @@ public struct CwayCommand: AsyncParsableCommand {
     /// Runs the command line of the process and ends the process with the command's code.
     public static func runToExit() async -> Never {
         ProcessMemory.keepBuffers()
+        ProcessDescriptors.raiseLimit()
         let status = await execute(Array(CommandLine.arguments.dropFirst()))
         Foundation.exit(status)
     }

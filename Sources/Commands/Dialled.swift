@@ -15,7 +15,7 @@ enum Dialled {
         _ plan: DialPlan, _ work: @escaping @Sendable (PeerConnection) async throws -> Value
     ) async throws -> Value {
         try await Interruption.run {
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let group = try EventLoops.make(1)
             let connection: PeerConnection
             do {
                 connection = try await connect(plan, on: group.next())

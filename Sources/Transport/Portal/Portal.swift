@@ -125,6 +125,16 @@ public final class Portal: Sendable {
         }
     }
 
+    /// Whether a connection is no end of a tunnel and has announced nothing.
+    func isIdle(_ connection: ConnectionID) -> Bool {
+        tables.withLock { tables in
+            guard let member = tables.members[connection] else { return true }
+            let isAnnounced = member.peer.map { tables.directory.connection(of: .id($0)) == connection }
+            return member.tunnels.isEmpty && isAnnounced != true
+                && !tables.directory.hidden.isHidden(connection)
+        }
+    }
+
     // MARK: Announcements
 
     func announce(
