@@ -41,6 +41,19 @@ enum ChannelSettings {
         #endif
     }
 
+    /// From how many bytes on a read is one of many, each of which lets the peer send the next.
+    static let bulkByteCount = 16 << 10
+
+    /// Sends the acknowledgement of what was read, which the system would hold back for an answer to go with.
+    ///
+    /// Source: tcp(7), TCP_QUICKACK, which is not permanent.
+    static func acknowledge(_ channel: any Channel) {
+        #if os(Linux)
+        // Without it the peer waits as long as before.
+        try? channel.syncOptions?.setOption(.tcpOption(.init(rawValue: TCP_QUICKACK)), value: 1)
+        #endif
+    }
+
     /// When the system finds out that nobody is at the other end of a silent connection, in its own units, and at most
     /// ``KeepAlive/count`` of its questions later.
     enum KeepAlive {

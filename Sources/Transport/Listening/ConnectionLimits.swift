@@ -58,6 +58,7 @@ public final class ConnectionLimits: Sendable {
     private let settings: Settings
     private let drawLoop: any EventLoop
     private let queues: [ObjectIdentifier: NIOLoopBoundBox<HandshakeQueue?>]
+    private let proxiedCount = Atomic(0)
     private let state: Mutex<State>
 
     /// Limits for the connections on these event loops; lots are drawn from `random`.
@@ -98,7 +99,7 @@ public final class ConnectionLimits: Sendable {
         guard let address, settings.trustedProxies.contains(where: { $0.contains(address) }) else {
             return SourceAddress(address)
         }
-        return .proxied(state.withLock(\.lastNumber) + 1)
+        return .proxied(proxiedCount.wrappingAdd(1, ordering: .relaxed).newValue)
     }
 
     /// A member was recognised on trial; whether there is a place for it.
@@ -180,20 +181,16 @@ extension ConnectionLimits.State {
     ) -> (ConnectionSeat, leaving: [ConnectionSeat]) {
         lastNumber += 1
         let number = lastNumber
-        let refusal: ConnectionPlaces.Refusal?
-        var leaving: [Int] = []
+        let admission: ConnectionPlaces.Admission
         do {
+            // In a scope of its own: a second reference would make the next change copy all of them.
             let seats = seats
-            let admission = try places.open(number, from: source, at: now) { seats[$0]?.isIdle == true }
-            refusal = nil
-            leaving = [admission.leaving].compactMap(\.self)
-        } catch {
-            refusal = error
-            leaving = [trials.enter(number)].compactMap(\.self)
+            admission = places.open(number, from: source, at: now) { seats[$0]?.isIdle == true }
         }
-        let seat = ConnectionSeat(number, from: source, onTrialFor: refusal, in: limits)
+        let displaced = admission.refusal.flatMap { _ in trials.enter(number) }
+        let seat = ConnectionSeat(number, from: source, onTrialFor: admission.refusal, in: limits)
         seats[number] = seat
-        let gone = leaving.compactMap { seats.removeValue(forKey: $0) }
-        return (seat, gone)
+        let leaving = [admission.leaving, displaced].compactMap(\.self)
+        return (seat, leaving.compactMap { seats.removeValue(forKey: $0) })
     }
 }

@@ -12,15 +12,18 @@ struct ConnectionPlaces {
     typealias Number = Int
 
     /// Why a connection has no place by right.
-    enum Refusal: Error, Equatable {
+    enum Refusal: Equatable {
         /// Its source has as many as it may.
         case tooManyConnections
         /// Its source opens them faster than it may.
         case tooManyHandshakes
     }
 
-    /// A connection that was let in, and one that has to go for it.
+    /// What became of a new connection.
     struct Admission: Equatable {
+        /// Why it has no place; it may be tried all the same.
+        var refusal: Refusal?
+        /// Which other one has to go.
         var leaving: Number?
     }
 
@@ -29,7 +32,7 @@ struct ConnectionPlaces {
     /// How many sources are asked for a connection that can go, and how many connections of each are looked at.
     private static let (sourceLimit, connectionLimit) = (8, 64)
     /// How often a second that is done at most: it looks at every source.
-    private static let searchesPerSecond = 100.0
+    private static let searchesPerSecond = 50.0
 
     private struct Source {
         let account: Account
@@ -58,16 +61,17 @@ struct ConnectionPlaces {
     private var members: [PublicKey: Group] = [:]
     private var entries: [Number: Entry] = [:]
     private var searches: Rate
+    /// How many sources outside of networks, and networks, have a connection.
+    private var claimantCount = 0
 
     /// Room for `count` connections.
     init(count: Int, ceilings: ConnectionLimits.Ceilings, at now: NIODeadline) {
         self.ceilings = ceilings
-        let pool = Account.places(limit: count, keepsReserve: false)
         let memberCount = max(1, count / Self.memberDivisor)
-        membersAccount = pool.open(limit: memberCount, keepsReserve: true)
-        sourcesAccount = pool.open(
-            limit: max(1, count - memberCount - count / Self.trialDivisor), keepsReserve: true)
-        searches = Rate(perSecond: Self.searchesPerSecond, burst: Self.searchesPerSecond / 4, at: now)
+        let sourceCount = max(1, count - memberCount - count / Self.trialDivisor)
+        membersAccount = .places(limit: memberCount)
+        sourcesAccount = .places(limit: sourceCount)
+        searches = Rate(perSecond: Self.searchesPerSecond, burst: Self.searchesPerSecond / 2, at: now)
     }
 
     /// How many connections there are with a place.
@@ -76,26 +80,30 @@ struct ConnectionPlaces {
     // MARK: Coming and going
 
     /// Gives a new connection a place; `isIdle` says which ones have neither tunnel nor announcement.
-    ///
-    /// - Throws: ``Refusal``; it may be tried all the same.
     mutating func open(
         _ number: Number, from address: SourceAddress, at now: NIODeadline, isIdle: (Number) -> Bool
-    ) throws(Refusal) -> Admission {
-        var source = sources[address] ?? makeSource(address, at: now)
+    ) -> Admission {
+        // Taken out, so that its list is changed where it stands.
+        var source = sources.removeValue(forKey: address) ?? makeSource(address, at: now)
         defer { keep(source, at: address, at: now) }
-        if source.handshakes?.take(at: now) == false { throw .tooManyHandshakes }
+        guard source.handshakes?.take(at: now) != false else { return Admission(refusal: .tooManyHandshakes) }
         var admission = Admission()
         var charge = source.account.charge(1)
-        if charge == nil, source.numbers.count < ceilings.connectionsPerSource ?? .max {
-            admission.leaving = leaving(for: source, at: now, isIdle: isIdle)
-            if let leaving = admission.leaving {
-                close(leaving, at: now)
-                charge = source.account.charge(1)
-            }
+        if charge == nil, source.numbers.count < ceilings.connectionsPerSource ?? .max,
+            isBelowShare(source, at: address),
+            let leaving = leaving(for: source, at: now, isIdle: isIdle)
+        {
+            admission.leaving = leaving
+            close(leaving, at: now)
+            charge = source.account.charge(1)
         }
-        guard let charge else { throw .tooManyConnections }
-        if let network = address.network { networks[network]?.count += 1 }
+        guard let charge else {
+            admission.refusal = .tooManyConnections
+            return admission
+        }
         source.numbers.append(number)
+        let count = address.network.map { counted(in: $0, by: 1) } ?? source.numbers.count
+        if count == 1 { claimantCount += 1 }
         entries[number] = Entry(source: address, member: nil, charge: charge)
         return admission
     }
@@ -116,13 +124,20 @@ struct ConnectionPlaces {
             group.count -= 1
             members[member] = group.count > 0 ? group : nil
         }
-        guard let address = entry.source, var source = sources[address] else { return }
+        guard let address = entry.source, var source = sources.removeValue(forKey: address) else { return }
         if let index = source.numbers.lastIndex(of: number) { source.numbers.remove(at: index) }
-        if let network = address.network { networks[network]?.count -= 1 }
+        let count = address.network.map { counted(in: $0, by: -1) } ?? source.numbers.count
+        if count == 0 { claimantCount -= 1 }
         keep(source, at: address, at: now)
     }
 
     // MARK: Sources
+
+    /// Counts a connection of a network in or out; how many it has then.
+    private mutating func counted(in network: SourceAddress, by change: Int) -> Int {
+        networks[network]?.count += change
+        return networks[network]?.count ?? 0
+    }
 
     private mutating func makeSource(_ address: SourceAddress, at now: NIODeadline) -> Source {
         var above = sourcesAccount
@@ -158,28 +173,30 @@ struct ConnectionPlaces {
 
     // MARK: Giving way
 
+    /// Whether a source, or the network that it is in, has less than an equal share: nobody gives way for more.
+    private func isBelowShare(_ source: Source, at address: SourceAddress) -> Bool {
+        let count = address.network.flatMap { networks[$0]?.count } ?? source.numbers.count
+        return (count + 1) * (claimantCount + (count == 0 ? 1 : 0)) <= sourcesAccount.capacity
+    }
+
     /// The newest idle connection of a source that has at least twice as many as this one would, largest first.
     private mutating func leaving(
         for source: Source, at now: NIODeadline, isIdle: (Number) -> Bool
     ) -> Number? {
         guard searches.take(at: now) else { return nil }
-        let largest = sources.filter { !$0.value.numbers.isEmpty }.max(Self.sourceLimit) { address, source in
-            (address.network.flatMap { networks[$0]?.count } ?? source.numbers.count, source.numbers.count)
+        var largest: [(counts: (Int, Int), account: Account, numbers: [Number])] = []
+        for (address, source) in sources where !source.numbers.isEmpty {
+            let count = source.numbers.count
+            let counts = (address.network.flatMap { networks[$0]?.count } ?? count, count)
+            let index = largest.lastIndex { $0.counts >= counts }.map { $0 + 1 } ?? 0
+            guard index < Self.sourceLimit else { continue }
+            largest.insert((counts, source.account, source.numbers), at: index)
+            if largest.count > Self.sourceLimit { largest.removeLast() }
         }
         for other in largest where source.account.outweighs(other.account) {
             let idle = other.numbers.suffix(Self.connectionLimit).last(where: isIdle)
             if let idle { return idle }
         }
         return nil
-    }
-}
-
-extension Dictionary {
-    /// The values of the greatest, greatest first.
-    fileprivate func max<First: Comparable, Second: Comparable>(
-        _ count: Int, by measure: (Key, Value) -> (First, Second)
-    ) -> [Value] {
-        map { (measure: measure($0.key, $0.value), value: $0.value) }
-            .sorted { $0.measure > $1.measure }.prefix(count).map(\.value)
     }
 }

@@ -97,6 +97,9 @@ public final class PortalConnection: ConnectionMachine {
     /// Whether the socket should be read.
     public var wantsInput: Bool { phase != .broken && !isBlocked }
 
+    /// Whether a frame of the peer has begun to arrive, and not arrived whole.
+    public var isWithinFrame: Bool { session.isWithinFrame }
+
     /// When ``timeReached(_:)`` is due next.
     public var deadline: NIODeadline? {
         switch stage {
