@@ -14,6 +14,9 @@ package struct Turns<Causer: Hashable, Element> {
     /// Nothing waits, and never more than `limit`.
     package init(limit: Int) { self.limit = limit }
 
+    /// How many have something that waits.
+    package var causerCount: Int { round.count }
+
     /// How many of one causer wait.
     package func count(of causer: Causer) -> Int { queues[causer]?.count ?? 0 }
 

@@ -47,6 +47,7 @@ public struct CwayCommand: AsyncParsableCommand {
     public static func runToExit() async -> Never {
         ProcessSetup.protectMemory(environment: ProcessInfo.processInfo.environment)
         ProcessMemory.keepBuffers()
+        ProcessDescriptors.raiseLimit()
         let status = await execute(Array(CommandLine.arguments.dropFirst()))
         LogOutput.finish()
         Foundation.exit(status)

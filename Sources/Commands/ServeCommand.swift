@@ -4,6 +4,7 @@ internal import Logging
 internal import Multiserver
 internal import Node
 internal import Sodium
+internal import Transport
 
 /// `cway serve`: runs an endpoint.
 public struct ServeCommand: AsyncParsableCommand {
@@ -57,6 +58,8 @@ public struct ServeCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Announce this node's id at all portals, also with friends or invites.")
     private var visible = false
 
+    @OptionGroup private var memory: MemoryOptions
+
     /// Made by ArgumentParser.
     public init() {}
 
@@ -65,11 +68,14 @@ public struct ServeCommand: AsyncParsableCommand {
         let (home, identity) = try options.owner()
         let common = options.common
         var flags = common.flags
+        flags.limits = memory.limits
         flags.portals = portal
         flags.services = service
         flags.allow = allow
         flags.allowAnyone = allowAnyone ? true : nil
         let (settings, logger) = try await common.settings(in: home, flags: flags)
+        let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
+        logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
         let names = settings.services.map(\.name)
         guard Set(names).count == names.count else {
             throw CommandFailure(.usage, "two services have the same name: give each a name of its own")

@@ -105,6 +105,15 @@ public final class SecureSession {
     /// No honest client sends anything meanwhile, so the owner need not read it.
     public var isAwaitingDecision: Bool { phase == .awaitingDecision }
 
+    /// Whether a frame, or a message of the handshake, has begun to arrive, and not arrived whole.
+    public var isWithinFrame: Bool { arrived.byteCount > 0 || inbound?.isAwaitingBody == true }
+
+    /// Whether a whole message of the handshake is here, which ``next()`` will answer; that takes several key agreements.
+    public var hasHandshakeMessage: Bool {
+        guard phase == .handshake, let expected = handshake?.expectedByteCount else { return false }
+        return arrived.byteCount >= expected
+    }
+
     /// What arrived and was not taken by ``next()`` yet, in bytes; after a `nil`, less than one frame's header
     /// or body, unless a decision is awaited.
     public var inboundByteCount: Int { arrived.byteCount }

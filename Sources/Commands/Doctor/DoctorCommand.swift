@@ -72,7 +72,7 @@ struct DoctorCommand: AsyncParsableCommand {
             try surroundings.print(json ? finding.json.description : finding.line, isJSON: json)
         }
         try await Interruption.run {
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let group = try EventLoops.make(1)
             let result: Result<Void, any Error>
             do {
                 if let friend {

@@ -58,7 +58,7 @@ struct JoinCommand: AsyncParsableCommand {
             outerKey: showing.outerKey, logger: logger)
         let name = name
         let friend = try await Interruption.run {
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let group = try EventLoops.make(1)
             let result: Result<Friend, any Error>
             do {
                 result = .success(try await joiner.join(try InviteCode(text), name: name, on: group.next()))

@@ -27,7 +27,7 @@ struct PortalJoining: Sendable {
         let shown = try ShownKey.key(of: opened.identity, at: InvitePortal(portal, isOpen: showsRealID))
         let caller = Caller(identity: key, outerKey: .real, network: settings.network)
         try await Interruption.run {
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let group = try EventLoops.make(1)
             let result: Result<Void, any Error>
             do {
                 try await BusyTime.run { _ in

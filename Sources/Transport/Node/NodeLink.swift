@@ -175,9 +175,12 @@ public final class NodeLink: Sendable {
     /// Makes a new channel ready for ``join(_:to:on:)``: to be called from its initialiser, before it can be read.
     ///
     /// Until it is joined nothing is read of it, and what it brings when it is closed meanwhile is kept.
-    public static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> {
+    public static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> { prepare(channel, at: nil) }
+
+    /// The same for a channel to a service, which takes a place for as long as it stands.
+    static func prepare(_ channel: any Channel, at place: ServicePlace?) -> EventLoopFuture<Void> {
         channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(ChannelEnd())
+            try channel.pipeline.syncOperations.addHandler(ChannelEnd(place: place))
         }
     }
 

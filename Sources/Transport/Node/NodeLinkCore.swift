@@ -234,11 +234,15 @@ final class NodeLinkCore {
             act { $0.refuseService(key, message: NodeErrorText.unknownService) }
             return
         }
-        let end = ChannelEnd(place: place)
         uses[key] = ServiceUse(name: name, friend: friend)
-        target.connect(on: eventLoop, end: end).assumeIsolated().whenComplete { [self] result in
+        target.connect(on: eventLoop, place: place).flatMapThrowing { channel in
+            // The handler is gone where the service has closed already.
+            let end = try channel.pipeline.syncOperations.handler(type: ChannelEnd.self)
+            return NIOLoopBound((channel, end), eventLoop: channel.eventLoop)
+        }.assumeIsolated().whenComplete { [self] result in
             switch result {
-            case .success(let channel):
+            case .success(let connected):
+                let (channel, end) = connected.value
                 guard uses[key] != nil else { return channel.close(promise: nil) }
                 ends[key] = end
                 report(.serviceOpened(name: name, friend: friend))
@@ -283,21 +287,20 @@ final class NodeLinkCore {
 extension NodeLinkCore: Sendable {}
 
 extension ServiceTarget {
-    /// Connects, on the loop of the tunnel's connection, and reads nothing yet.
-    func connect(on eventLoop: any EventLoop, end: ChannelEnd) -> EventLoopFuture<any Channel> {
-        let bound = NIOLoopBound(end, eventLoop: eventLoop)
+    /// Connects, on the loop of the tunnel's connection, and reads nothing yet; the channel has a ``ChannelEnd``.
+    ///
+    /// A name may have several addresses, and each that is tried gets a channel of its own, with an end of its own.
+    func connect(
+        on eventLoop: any EventLoop, place: ServicePlace? = nil, resolver: (any Resolver & Sendable)? = nil
+    ) -> EventLoopFuture<any Channel> {
         let bootstrap = ClientBootstrap(group: eventLoop)
+            .resolver(resolver)
             .companionwayOptions()
             .connectTimeout(.seconds(10))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(bound.value)
-                }
-            }
+            .channelInitializer { NodeLink.prepare($0, at: place) }
         switch self {
         case .tcp(let host, let port):
-            return bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(
-                host: host, port: Int(port))
+            return bootstrap.serviceOptions().connect(host: host, port: Int(port))
         case .unix(let path):
             return bootstrap.connect(unixDomainSocketPath: path)
         }

@@ -145,4 +145,13 @@ public final class Portal: Sendable {
             return (tunnels, notices(outcome, in: &tables))
         }
     }
+
+    /// Whether a connection is no end of a tunnel and has announced nothing.
+    func isIdle(_ connection: ConnectionID) -> Bool {
+        tables.withLock { tables in
+            guard let member = tables.members[connection] else { return true }
+            let isAnnounced = member.peer.map { tables.directory.isAnnounced($0, on: connection) } ?? false
+            return member.tunnels.isEmpty && !isAnnounced && !tables.directory.hidden.isHidden(connection)
+        }
+    }
 }

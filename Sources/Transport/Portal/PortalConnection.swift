@@ -18,8 +18,10 @@ public import Tunnel
 /// - The flow towards this connection is closed when the tunnel is forgotten here, and its bytes are given back.
 public final class PortalConnection: ConnectionMachine {
     private enum Stage {
-        case handshake(until: NIODeadline)
+        case handshake(PortalHandshake)
         case open
+        /// There is no place for the peer's address: it is told so whatever it calls, and closed then.
+        case turnedAway(until: NIODeadline)
         /// Our goodbye is said, the peer's is awaited.
         case closing(until: NIODeadline)
         /// Everything is said, and the peer's end is awaited.
@@ -47,7 +49,11 @@ public final class PortalConnection: ConnectionMachine {
     /// What the peer makes us hold is charged here; another one once it has proved to be a member.
     var account: Account
 
+    /// What the connection has of the portal's limits, where there are any.
+    private let seat: ConnectionSeat?
+
     private var stage: Stage
+    private var wish: PortalHandshake.Wish?
     private var liveness: Liveness
     private var read: PortalLegs.Read
     private var isHoldingInput = false
@@ -59,11 +65,14 @@ public final class PortalConnection: ConnectionMachine {
 
     /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
     ///
-    /// Connections whose source is not known share one source's limits.
+    /// Connections whose source is not known share one source's limits. With a `seat` the handshake goes on when its turn
+    /// has come: the owner looks at ``takeWish()`` after each call.
     public init(
-        portal: Portal, mailbox: any RelayMailbox, source: String = "unknown", at now: NIODeadline
+        portal: Portal, mailbox: any RelayMailbox, source: String = "unknown", seat: ConnectionSeat? = nil,
+        at now: NIODeadline
     ) {
         let settings = portal.settings
+        self.seat = seat
         self.source = source
         self.portal = portal
         id = portal.register(mailbox, from: source)
@@ -74,7 +83,8 @@ public final class PortalConnection: ConnectionMachine {
         announcing = AnnouncementPace(interval: settings.tokenLimits.interval)
         allowance = PortalAllowance(settings, at: now)
         legs = PortalLegs(on: id, of: portal)
-        stage = .handshake(until: now + settings.handshakeTime)
+        let admission = seat.map { $0.isOnTrial ? PortalHandshake.Admission.onTrial : .inTurn } ?? .open
+        stage = .handshake(PortalHandshake(admission, time: settings.handshakeTime, at: now))
         liveness = Liveness(heardAt: now)
         read = PortalLegs.Read(time: now)
     }
@@ -87,7 +97,7 @@ public final class PortalConnection: ConnectionMachine {
     /// What is to become of the connection.
     public var phase: ConnectionPhase {
         switch stage {
-        case .handshake, .open, .closing: .running
+        case .handshake, .open, .turnedAway, .closing: .running
         case .finished: .finished
         case .broken: .broken
         }
@@ -96,10 +106,14 @@ public final class PortalConnection: ConnectionMachine {
     /// Whether the socket should be read.
     public var wantsInput: Bool { phase != .broken && !isBlocked }
 
+    /// Whether a frame of the peer has begun to arrive, and not arrived whole.
+    public var isWithinFrame: Bool { session.isWithinFrame }
+
     /// When ``timeReached(_:)`` is due next.
     public var deadline: NIODeadline? {
         switch stage {
-        case .handshake(let until), .closing(let until), .finished(let until): until
+        case .handshake(let handshake): handshake.deadline
+        case .turnedAway(let until), .closing(let until), .finished(let until): until
         case .open:
             [
                 liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
@@ -123,8 +137,19 @@ public final class PortalConnection: ConnectionMachine {
     ///
     /// Not any more when nothing follows them: the channel is about to go, and little is left.
     private var isBlocked: Bool {
-        guard isOpen, !hasInputEnded else { return false }
+        if case .handshake(let handshake) = stage {
+            return session.hasHandshakeMessage && !handshake.mayGoOn
+        }
+        guard isServed, !hasInputEnded else { return false }
         return legs.isPaused || isCalling || hasUnreadAnswers
+    }
+
+    /// Whether calls are answered, if only by a refusal.
+    private var isServed: Bool {
+        switch stage {
+        case .open, .turnedAway: true
+        case .handshake, .closing, .finished, .broken: false
+        }
     }
 
     /// Whether the peer has asked for more than it has read, or more than there is room for.
@@ -179,8 +204,9 @@ public final class PortalConnection: ConnectionMachine {
                 try handle(event)
             }
             legs.flush(at: now, into: &outputs)
-            if isOpen { try allowance.pay(for: session, at: account) }
+            if isServed { try allowance.pay(for: session, at: account) }
             isHoldingInput = isBlocked
+            if isHoldingInput { wishIfNeeded() }
             if hasInputEnded { try session.inputEnded() }
         } catch {
             breakOff(.failed(error))
@@ -197,7 +223,8 @@ public final class PortalConnection: ConnectionMachine {
         case .session(.data(let stream, let type, let body)):
             if pings.streams.contains(stream) { return pinged(on: stream, type, body) }
             legs.append(body, type: type, on: stream, read: &read, into: &outputs)
-        case .session(.request(let request)): answer(request)
+        case .session(.request(let request)):
+            if isOpen { answer(request) } else { refuse(request, PortalMessage.tooManyConnections) }
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
         case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
         case .session(.goodbye), .ended: finish(.goodbye)
@@ -212,8 +239,54 @@ public final class PortalConnection: ConnectionMachine {
         }
         adopt(portal.policy.standing(of: peer), of: peer)
         try session.accept()
-        stage = .open
         happened(.connected(peer))
+        stage = hasPlace(peer) ? .open : .turnedAway(until: now + portal.settings.refusalTime)
+    }
+
+    /// Whether the peer may stay: it has a place already, or it is a member that gets one of the members'.
+    private func hasPlace(_ peer: PublicKey) -> Bool {
+        guard let seat, seat.isOnTrial else { return true }
+        return portal.policy.standing(of: peer) == .member && seat.keep(as: peer)
+    }
+
+    // MARK: Turns
+
+    /// What the handshake needs before it goes on, said once.
+    func takeWish() -> PortalHandshake.Wish? {
+        defer { wish = nil }
+        return wish
+    }
+
+    private func wishIfNeeded() {
+        guard case .handshake(var handshake) = stage else { return }
+        if let wish = handshake.messageArrived(at: now) { self.wish = wish }
+        stage = .handshake(handshake)
+    }
+
+    /// The connection, which is on trial, was drawn.
+    func drawn(at now: NIODeadline) {
+        guard case .handshake(var handshake) = stage else { return }
+        begin(at: now)
+        handshake.drawn(at: now)
+        stage = .handshake(handshake)
+        wishIfNeeded()
+    }
+
+    /// The turn that was wished for.
+    func takeTurn(at now: NIODeadline) {
+        guard case .handshake(var handshake) = stage else { return }
+        handshake.beginTurn()
+        stage = .handshake(handshake)
+        process(at: now)
+        guard case .handshake(var handshake) = stage else { return }
+        handshake.endTurn()
+        stage = .handshake(handshake)
+    }
+
+    /// Makes room for another connection: nothing is said, since nobody would miss this one.
+    func giveWay(at now: NIODeadline) {
+        begin(at: now)
+        breakOff(.displaced)
     }
 
     /// Has the peer pay, and lets it send, according to its standing.
@@ -299,7 +372,9 @@ public final class PortalConnection: ConnectionMachine {
     public func timeReached(_ now: NIODeadline) {
         begin(at: now)
         switch stage {
-        case .handshake(let until) where now >= until: breakOff(.handshakeTimedOut)
+        case .handshake(let handshake) where now >= handshake.deadline: breakOff(.handshakeTimedOut)
+        case .turnedAway(let until) where now >= until:
+            close(.tooManyConnections, message: PortalMessage.tooManyConnections, at: now)
         case .closing(let until) where now >= until:
             session.finish()
             stage = .finished(until: now + portal.settings.closingTime)
@@ -339,7 +414,7 @@ public final class PortalConnection: ConnectionMachine {
     func close(_ departure: PortalDeparture, message: String, at now: NIODeadline) {
         switch stage {
         case .handshake: breakOff(departure)
-        case .open:
+        case .open, .turnedAway:
             for stream in legs.streams { session.muxrpc.fail(stream, message: message) }
             for subscription in subscriptions.all { session.muxrpc.end(subscription.stream) }
             for stream in pings.streams { session.muxrpc.end(stream) }
@@ -354,7 +429,7 @@ public final class PortalConnection: ConnectionMachine {
     private func finish(_ departure: PortalDeparture) {
         depart(departure)
         switch stage {
-        case .handshake, .open, .closing:
+        case .handshake, .open, .turnedAway, .closing:
             stage = .finished(until: read.time + portal.settings.closingTime)
         case .finished, .broken: break
         }

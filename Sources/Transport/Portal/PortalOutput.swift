@@ -54,6 +54,10 @@ public enum PortalDeparture: Equatable, Sendable {
     case refused
     /// The handshake took too long.
     case handshakeTimedOut
+    /// The peer's address has as many connections as it may.
+    case tooManyConnections
+    /// It did nothing, and had to make room for another.
+    case displaced
     /// Nothing came for too long.
     case silent
     /// A protocol was violated, or the connection broke.

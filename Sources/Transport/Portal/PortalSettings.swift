@@ -59,6 +59,9 @@ public struct PortalSettings: Sendable {
     /// How long the handshake may take.
     public var handshakeTime = TimeAmount.seconds(10)
 
+    /// How long a peer for whose address there is no place hears why, before the connection is closed.
+    public var refusalTime = TimeAmount.seconds(2)
+
     /// How long the peer's goodbye, and then the end of its bytes, is awaited.
     public var closingTime = TimeAmount.seconds(2)
 

@@ -86,6 +86,9 @@ public final class NodeConnection {
     /// Whether local ends should be read.
     public var wantsLocalInput: Bool { outer.secure.outboundByteCount < Self.localBacklogByteCount }
 
+    /// Whether a frame of the peer has begun to arrive, and not arrived whole.
+    public var isWithinFrame: Bool { outer.secure.isWithinFrame }
+
     /// Whether everything is said, so that the socket is to be closed behind the last write.
     public var isFinished: Bool { outer.secure.isFinished }
 
