@@ -96,8 +96,10 @@ public final class PortalConnection: ConnectionMachine {
         switch stage {
         case .handshake(let until), .closing(let until), .finished(let until): until
         case .open:
-            [liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline]
-                .compactMap(\.self).min()
+            [
+                liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
+                legs.calls.deadline,
+            ].compactMap(\.self).min()
         case .broken: nil
         }
     }
@@ -161,6 +163,7 @@ public final class PortalConnection: ConnectionMachine {
             breakOff(.failed(error))
         }
         judgePauses()
+        openWaiting()
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
@@ -269,6 +272,7 @@ public final class PortalConnection: ConnectionMachine {
         case .open:
             cutStuck(at: now)
             judgePauses()
+            refuseExpired(at: now)
             if let due = subscriptions.deadline, due <= now { updateSubscribers(at: now) }
             checkLiveness(at: now)
         default: break

@@ -42,7 +42,9 @@ public struct RelayedBatch: QueuedBatch, Sendable {
         // A buffer grows to the next power of two; that has to be paid before it does.
         let byteCount = packets.byteCount + next.packets.byteCount
         if byteCount > packets.capacity {
-            guard charge.change(to: Self.capacity(for: byteCount) + Self.overheadByteCount) else { return false }
+            guard charge.change(to: Self.capacity(for: byteCount) + Self.overheadByteCount) else {
+                return false
+            }
         }
         packets.append(contentsOf: next.packets)
         packetCount += next.packetCount
