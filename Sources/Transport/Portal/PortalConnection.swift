@@ -103,7 +103,7 @@ public final class PortalConnection: ConnectionMachine {
         case .open:
             [
                 liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
-                legs.attempts.deadline, announcing.deadline, pings.deadline,
+                legs.calls.deadline, legs.attempts.deadline, announcing.deadline, pings.deadline,
                 isCalling ? allowance.callsReadyAt : nil,
             ].compactMap(\.self).min()
         case .broken: nil
@@ -186,6 +186,7 @@ public final class PortalConnection: ConnectionMachine {
             breakOff(.failed(error))
         }
         judgePauses()
+        openWaiting()
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
@@ -307,6 +308,7 @@ public final class PortalConnection: ConnectionMachine {
         case .open:
             cutStuck(at: now)
             judgePauses()
+            refuseExpired(at: now)
             leaveSilent(at: now)
             changeAnnouncement(at: now)
             answerPings(at: now)
