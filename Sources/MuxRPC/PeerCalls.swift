@@ -100,6 +100,12 @@ struct PeerCalls: Sendable {
     /// The request that a packet makes, or the error to answer with, in JavaScript's words.
     private func request(_ header: PacketHeader, body: ByteBuffer?) throws(RemoteError) -> Request {
         guard let body else { throw .tooLong }
+        if let name = manifest.nameOfUnread(body, header) {
+            guard !open.isFull else { throw RemoteError("too many open requests") }
+            return Request(
+                number: RequestNumber(header.requestNumber), kind: .async, name: name, arguments: [],
+                unreadBody: body)
+        }
         guard let call = Call(body, type: header.bodyType) else {
             throw RemoteError("invalid request, body should be a JSON object")
         }

@@ -53,10 +53,8 @@ public final class TunnelFlow: Sendable {
 
     /// A flow with nothing queued.
     ///
-    /// - Parameters:
-    ///   - account: the tunnel's, to which everything is charged.
-    ///   - causer: the account of whoever has caused it, over all their connections.
-    ///   - load: what all tunnels of the endpoint hold.
+    /// Everything is charged to `account`, the tunnel's; `causer` is the account of whoever has caused it, over all their
+    /// connections; `load` counts what all tunnels of the endpoint hold.
     package init(
         tunnel: TunnelID, account: Account, causer: Account, load: EndpointLoad,
         limitByteCount: Int = TunnelFlow.limitByteCount

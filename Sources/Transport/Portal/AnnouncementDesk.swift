@@ -1,16 +1,23 @@
 internal import Account
 internal import MuxRPC
+internal import NIOCore
 internal import Sodium
 internal import Synchronization
 internal import Tunnel
 
 /// A hidden announcement that waits to be read.
 struct AnnouncementJob: Sendable {
+    /// The tokens as they came.
+    enum Tokens {
+        case read([JSONValue])
+        /// The body of the call.
+        case unread(ByteBuffer)
+    }
+
     let connection: ConnectionID
     /// The call that waits for the answer.
     let call: RequestNumber
-    /// The tokens, not read yet.
-    let tokens: [JSONValue]
+    let tokens: Tokens
     /// What the peer's address counts as.
     let source: String
     /// What the tokens take: as JSON at first, then where they are kept.
@@ -93,7 +100,12 @@ extension Portal {
     /// Reads the tokens, under no lock, and begins to insert them.
     private func read(_ job: AnnouncementJob, limit: Int) -> [Post] {
         do throws(AnnounceRefusal) {
-            let announcement = try HiddenAnnouncement(job.tokens, limit: limit)
+            let tokens =
+                switch job.tokens {
+                case .read(let tokens): tokens
+                case .unread(let body): try PortalCall.tokens(unread: body)
+                }
+            let announcement = try HiddenAnnouncement(tokens, limit: limit)
             // It is less, so there is room.
             _ = job.charge.change(to: announcement.count * HiddenDirectory.tokenByteCount)
             return try tables.withLock { tables throws(AnnounceRefusal) in

@@ -92,7 +92,8 @@ extension PortalConnection {
         guard !legs.attempts.isEmpty, var attempt = legs.attempts.remove(tunnel), now <= attempt.end,
             let leg = legs[tunnel], let caller = session.peer,
             let opened = try? portal.openTunnel(
-                attempt.request, from: id, of: caller, among: attempt.others)
+                attempt.request, from: id, of: caller,
+                argumentByteCount: attempt.request.forwarded.serialized.readableBytes, among: attempt.others)
         else { return false }
         forget(tunnel)
         if let displaced = opened.displaced { legs.cut(displaced, .places, into: &outputs) }

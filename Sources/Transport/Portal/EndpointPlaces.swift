@@ -3,7 +3,7 @@ internal import Account
 /// The places for tunnels at one endpoint, and who has taken them.
 ///
 /// A token has 64, whoever calls it; a source that calls by id as many while half of all are free, and then an equal
-/// share. Few of a source may be unanswered, so that calls that come to nothing take no places from those that do.
+/// share.
 struct EndpointPlaces {
     /// What became of a wish for a place.
     enum Outcome: Equatable {
@@ -17,8 +17,6 @@ struct EndpointPlaces {
 
     /// What one token, or one source, may have.
     static let causerLimit = 64
-    /// How many tunnels of one source the endpoint may have left unanswered.
-    static let unansweredLimit = 16
 
     private struct Taken {
         let account: Account
@@ -30,7 +28,6 @@ struct EndpointPlaces {
     private let members: Account
     private let strangers: Account
     private var taken: [PortalAccounts.Causer: Taken] = [:]
-    private var unanswered: [String: Int] = [:]
 
     init(limit: Int) {
         self.limit = limit
@@ -39,29 +36,20 @@ struct EndpointPlaces {
         strangers = pool.open(keepsReserve: true)
     }
 
-    /// Takes a place for a tunnel that `causer` asks for from `source`.
-    mutating func take(for causer: PortalAccounts.Causer, from source: String) -> Outcome {
-        guard unanswered[source, default: 0] < Self.unansweredLimit else { return .busy }
+    /// Takes a place for a tunnel that `causer` asks for.
+    mutating func take(for causer: PortalAccounts.Causer) -> Outcome {
         let own = taken[causer] ?? Taken(account: open(for: causer))
         guard own.count < share(of: causer) else { return .busy }
         guard own.account.take(1) else { return instead(of: own.account) }
         taken[causer] = Taken(account: own.account, count: own.count + 1)
-        unanswered[source, default: 0] += 1
         return .taken
     }
 
-    /// The endpoint has answered on a tunnel.
-    mutating func answered(from source: String) {
-        guard let count = unanswered[source] else { return }
-        unanswered[source] = count > 1 ? count - 1 : nil
-    }
-
     /// A tunnel is gone.
-    mutating func release(for causer: PortalAccounts.Causer, from source: String, wasAnswered: Bool) {
+    mutating func release(for causer: PortalAccounts.Causer) {
         guard let own = taken[causer] else { return }
         own.account.release(1)
         taken[causer] = own.count > 1 ? Taken(account: own.account, count: own.count - 1) : nil
-        if !wasAnswered { answered(from: source) }
     }
 
     private func open(for causer: PortalAccounts.Causer) -> Account {

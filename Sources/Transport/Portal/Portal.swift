@@ -53,8 +53,6 @@ public final class Portal: Sendable {
         /// Who has proved to be there, once that is known.
         var peer: PublicKey?
         var tunnels: [TunnelID: PortalTunnel] = [:]
-        /// Those to this connection on which it has not shown yet that somebody is there.
-        var unanswered: Set<TunnelID> = []
         /// The places for tunnels to this connection, once there was one.
         var places: EndpointPlaces?
         /// What the tunnels to this connection hold.

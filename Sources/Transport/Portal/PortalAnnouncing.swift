@@ -16,7 +16,11 @@ extension PortalConnection {
     func announce(_ request: Request, _ call: PortalCall, as peer: PublicKey) {
         do throws(AnnounceRefusal) {
             switch call {
-            case .announceHidden(let tokens): try announce(tokens, request, as: peer)
+            case .announceHidden(let tokens):
+                try announce(.read(tokens), tokens.count * Self.unreadTokenByteCount, request, as: peer)
+            case .announceUnread(let body):
+                // In memory, then as JSON, which is read one at a time.
+                try announce(.unread(body), 2 * body.storageCapacity, request, as: peer)
             case .announce:
                 guard portal.policy.letsAnnounce(peer) else { throw .membersOnly }
                 announceCall = request.number
@@ -31,16 +35,14 @@ extension PortalConnection {
 
     /// Has the tokens read, off the event loop; ``announced(_:_:)`` answers.
     private func announce(
-        _ tokens: [JSONValue], _ request: Request, as peer: PublicKey
+        _ tokens: AnnouncementJob.Tokens, _ byteCount: Int, _ request: Request, as peer: PublicKey
     ) throws(AnnounceRefusal) {
         let policy = portal.policy
         guard policy.letsAnnounce(peer) else { throw .membersOnly }
         guard announcing.mayChange(at: now) else { throw .tooOften }
         // In front of the work: what is refused for its tokens has been read as well.
         announcing.changes(at: now)
-        let limit = portal.settings.tokenLimits.count(for: policy.standing(of: peer))
-        guard tokens.count <= limit, let charge = account.charge(tokens.count * Self.unreadTokenByteCount)
-        else { throw .tooManyTokens }
+        guard let charge = account.charge(byteCount) else { throw .tooManyTokens }
         announcing.isBusy = true
         let job = AnnouncementJob(
             connection: id, call: request.number, tokens: tokens, source: source, charge: charge)

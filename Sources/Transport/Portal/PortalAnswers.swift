@@ -16,7 +16,8 @@ extension PortalConnection {
             return
         }
         switch call {
-        case .announce, .announceHidden, .malformedAnnounce: announce(request, call, as: peer)
+        case .announce, .announceHidden, .announceUnread, .malformedAnnounce:
+            announce(request, call, as: peer)
         case .leave: leave(request, as: peer)
         case .connect: connect(request, from: peer)
         case .endpoints: subscribe(request, to: .endpoints, as: peer)

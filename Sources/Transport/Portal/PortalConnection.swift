@@ -117,7 +117,7 @@ public final class PortalConnection: ConnectionMachine {
         case .open:
             [
                 liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
-                legs.attempts.deadline, announcing.deadline, pings.deadline,
+                legs.calls.deadline, legs.attempts.deadline, announcing.deadline, pings.deadline,
                 isCalling ? allowance.callsReadyAt : nil,
             ].compactMap(\.self).min()
         case .broken: nil
@@ -212,6 +212,7 @@ public final class PortalConnection: ConnectionMachine {
             breakOff(.failed(error))
         }
         judgePauses()
+        openWaiting()
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
@@ -382,6 +383,7 @@ public final class PortalConnection: ConnectionMachine {
         case .open:
             cutStuck(at: now)
             judgePauses()
+            refuseExpired(at: now)
             leaveSilent(at: now)
             changeAnnouncement(at: now)
             answerPings(at: now)

@@ -49,7 +49,7 @@ final class PortalLeg {
         far = tunnel.end(acrossFrom: connection)
         openedAt = now
         carriedAt = now - Self.liveliness
-        unansweredCount = tunnel.endpoint.connection == connection ? 2 : 0
+        unansweredCount = tunnel.endpoint.connection == connection ? UnansweredCalls.packetCount : 0
     }
 
     /// Whether somebody has yet to show to be there, on the endpoint's side of the tunnel.

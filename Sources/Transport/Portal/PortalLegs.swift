@@ -33,6 +33,8 @@ struct PortalLegs: ~Copyable {
 
     /// The calls of the peer for which somebody else may be asked.
     var attempts = ConnectAttempts()
+    /// The calls that the peer has not answered, and those that wait for them.
+    var calls = UnansweredCalls()
 
     /// What waits to be sent to the peer.
     var queues: OutboundQueues<RelayedBatch>
@@ -66,12 +68,14 @@ struct PortalLegs: ~Copyable {
         byTunnel[leg.tunnel.id] = leg
         byStream[leg.stream] = leg
         queues.insert(leg.tunnel.end(on: connection).flow)
+        if leg.isUnanswered { calls.opened(leg.tunnel) }
     }
 
     /// Forgets a tunnel, and drops what waits to be sent on it.
     @discardableResult
     mutating func remove(_ tunnel: TunnelID, at now: NIODeadline) -> PortalLeg? {
         queues.remove(tunnel)
+        calls.settled(tunnel)
         resume(tunnel, at: now)
         attempts.remove(tunnel)
         guard let leg = byTunnel.removeValue(forKey: tunnel) else { return nil }
@@ -82,6 +86,7 @@ struct PortalLegs: ~Copyable {
 
     mutating func removeAll() {
         queues.removeAll()
+        calls = UnansweredCalls()
         pauses = PauseLedger()
         filling.removeAll()
         attempts.removeAll()
@@ -200,11 +205,10 @@ struct PortalLegs: ~Copyable {
         }
     }
 
-    /// Two packets show that somebody is there: the hello and the accept of a handshake inside.
-    private func noteAnswered(_ leg: PortalLeg, _ packetCount: Int) {
+    private mutating func noteAnswered(_ leg: PortalLeg, _ packetCount: Int) {
         guard leg.isUnanswered else { return }
         leg.unansweredCount -= packetCount
-        if !leg.isUnanswered { portal.answered(leg.tunnel) }
+        if !leg.isUnanswered { calls.settled(leg.tunnel.id) }
     }
 
     /// Makes room by what the tunnel has brought lately, and never for more than what is left of the read.
@@ -214,6 +218,8 @@ struct PortalLegs: ~Copyable {
     ) {
         let needed = PacketBatch.byteCount(ofPacketWithBody: byteCount)
         if leg.batch.turnByteCount + needed > Self.batchByteCount {
+            // What the batch was promised and did not need.
+            read.unpromisedByteCount += max(0, leg.batch.packets.capacity - leg.batch.packets.byteCount)
             handOver(leg, at: read.time, into: &outputs)
         }
         if leg.batch.packets.isEmpty {

@@ -32,8 +32,9 @@ public final class PortalTunnel: Sendable {
         let load: EndpointLoad
     }
 
-    /// What a tunnel costs without anything queued, in bytes: two legs, two streams, and what finds them.
-    static let costByteCount = 4096
+    /// What a tunnel costs without anything queued, in bytes: two legs, two streams, and what finds them; and the
+    /// argument of its call, which may take sixteen times its text in memory.
+    static func costByteCount(_ argumentByteCount: Int) -> Int { 4096 + 16 * argumentByteCount }
 
     /// Its number.
     public let id: TunnelID

@@ -18,9 +18,11 @@ extension Portal {
 
     /// Joins a client's connection to the first on which its target is announced, or to the first of `candidates`.
     ///
+    /// `argumentByteCount` is how long the argument is that goes to the endpoint, which may wait for that.
+    ///
     /// - Throws: ``ConnectRefusal``.
     func openTunnel(
-        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey,
+        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey, argumentByteCount: Int,
         among candidates: [ConnectionID]? = nil
     ) throws(ConnectRefusal) -> OpenedTunnel {
         try tables.withLock { tables throws(ConnectRefusal) in
@@ -35,7 +37,9 @@ extension Portal {
             var refusal = ConnectRefusal.unreachable(request.targetText)
             while let endpoint = others.popFirst() {
                 do throws(ConnectRefusal) {
-                    var opened = try openTunnel(request, from: client, of: caller, to: endpoint, in: &tables)
+                    var opened = try openTunnel(
+                        request, from: client, of: caller, argumentByteCount: argumentByteCount,
+                        to: endpoint, in: &tables)
                     opened.others = Array(others)
                     return opened
                 } catch {
@@ -47,8 +51,8 @@ extension Portal {
     }
 
     private func openTunnel(
-        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey, to endpoint: ConnectionID,
-        in tables: inout Tables
+        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey, argumentByteCount: Int,
+        to endpoint: ConnectionID, in tables: inout Tables
     ) throws(ConnectRefusal) -> OpenedTunnel {
         guard let near = tables.members[client], let far = tables.members[endpoint], let target = far.peer,
             tables.policy.letsAnnounce(target)
@@ -58,9 +62,10 @@ extension Portal {
             of: caller, standing: tables.policy.standing(of: caller), calling: request.target,
             from: near.source)
         let account = accounts.account(of: causer, on: client).open()
-        guard let charge = account.charge(PortalTunnel.costByteCount) else { throw .busy }
-        let displaced = try tables.takePlace(
-            at: endpoint, for: causer, from: near.source, limit: settings.tunnelLimit)
+        guard let charge = account.charge(PortalTunnel.costByteCount(argumentByteCount)) else {
+            throw .busy
+        }
+        let displaced = try tables.takePlace(at: endpoint, for: causer, limit: settings.tunnelLimit)
         let cause = PortalTunnel.Cause(
             causer: causer, source: near.source, account: account, charge: charge, load: far.load)
         tables.tunnelCount += 1
@@ -85,11 +90,6 @@ extension Portal {
     /// A connection is no end of the tunnel any more.
     func forget(_ tunnel: TunnelID, on connection: ConnectionID) {
         tables.withLock { $0.forget(tunnel, on: connection) }
-    }
-
-    /// The endpoint has sent enough on a tunnel to show that somebody is there.
-    func answered(_ tunnel: PortalTunnel) {
-        tables.withLock { $0.members[tunnel.endpoint.connection]?.answered(tunnel) }
     }
 
     // MARK: Memory
@@ -135,17 +135,11 @@ extension PortalAccounts.Causer {
 }
 
 extension Portal.Member {
-    mutating func answered(_ tunnel: PortalTunnel) {
-        guard tunnels[tunnel.id] != nil, unanswered.remove(tunnel.id) != nil else { return }
-        places?.answered(from: tunnel.cause.source)
-    }
-
     /// Forgets a tunnel; whether it was there.
     mutating func forget(_ tunnel: TunnelID, on connection: ConnectionID) -> PortalTunnel? {
         guard let gone = tunnels.removeValue(forKey: tunnel) else { return nil }
         if gone.endpoint.connection == connection {
-            let wasAnswered = unanswered.remove(tunnel) == nil
-            places?.release(for: gone.cause.causer, from: gone.cause.source, wasAnswered: wasAnswered)
+            places?.release(for: gone.cause.causer)
         }
         return gone
     }
@@ -154,10 +148,10 @@ extension Portal.Member {
 extension Portal.Tables {
     /// Takes a place at an endpoint; the tunnel that has to go for it, which is forgotten at once.
     mutating func takePlace(
-        at endpoint: ConnectionID, for causer: PortalAccounts.Causer, from source: String, limit: Int
+        at endpoint: ConnectionID, for causer: PortalAccounts.Causer, limit: Int
     ) throws(ConnectRefusal) -> PortalTunnel? {
         var places = members[endpoint]?.places ?? EndpointPlaces(limit: limit)
-        let outcome = places.take(for: causer, from: source)
+        let outcome = places.take(for: causer)
         members[endpoint]?.places = places
         switch outcome {
         case .taken: return nil
@@ -170,7 +164,7 @@ extension Portal.Tables {
             forget(newest.id, on: newest.client.connection)
             forget(newest.id, on: endpoint)
             newest.close()
-            guard members[endpoint]?.places?.take(for: causer, from: source) == .taken else { throw .busy }
+            guard members[endpoint]?.places?.take(for: causer) == .taken else { throw .busy }
             return newest
         }
     }
@@ -178,7 +172,6 @@ extension Portal.Tables {
     mutating func insert(_ tunnel: PortalTunnel) {
         members[tunnel.client.connection]?.tunnels[tunnel.id] = tunnel
         members[tunnel.endpoint.connection]?.tunnels[tunnel.id] = tunnel
-        members[tunnel.endpoint.connection]?.unanswered.insert(tunnel.id)
         byAccount[tunnel.cause.account.id] = tunnel
     }
 

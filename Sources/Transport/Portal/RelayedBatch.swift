@@ -27,22 +27,28 @@ public struct RelayedBatch: QueuedBatch, Sendable {
     /// Takes note of a packet that was laid out in ``packets``.
     mutating func hasGrown() { packetCount += 1 }
 
+    /// What is charged for it, in bytes.
     public var heldByteCount: Int { charge?.count ?? costByteCount }
 
+    /// As how many bytes it counts in turns.
     public var turnByteCount: Int { max(packets.byteCount, packetCount * Self.leastTurnByteCount) }
 
+    /// Whether it had better join the batch in front of it.
     public var isSmall: Bool { packets.byteCount <= Self.smallByteCount }
 
     /// What it takes in memory, in bytes.
     var costByteCount: Int { packets.capacity + Self.overheadByteCount }
 
+    /// Takes the next batch's packets in behind its own, where there is room and memory.
     public mutating func join(_ next: borrowing RelayedBatch) -> Bool {
         guard let charge, turnByteCount + next.turnByteCount <= OutboundQueues<RelayedBatch>.quantumByteCount
         else { return false }
         // A buffer grows to the next power of two; that has to be paid before it does.
         let byteCount = packets.byteCount + next.packets.byteCount
         if byteCount > packets.capacity {
-            guard charge.change(to: Self.capacity(for: byteCount) + Self.overheadByteCount) else { return false }
+            guard charge.change(to: Self.capacity(for: byteCount) + Self.overheadByteCount) else {
+                return false
+            }
         }
         packets.append(contentsOf: next.packets)
         packetCount += next.packetCount

@@ -1,5 +1,6 @@
 public import MuxRPC
 internal import Multiserver
+public import NIOCore
 public import Sodium
 
 /// What a peer asks of a portal.
@@ -8,6 +9,8 @@ public enum PortalCall: Equatable, Sendable {
     case announce
     /// `tunnel.announce` that asks to be hidden: call me when somebody names one of these tokens, not yet read.
     case announceHidden([JSONValue])
+    /// `tunnel.announce` that is too long to be read on an event loop: ``tokens(unread:)`` reads it.
+    case announceUnread(ByteBuffer)
     /// `tunnel.announce` with arguments that nobody should follow: announcing openly could betray the peer.
     case malformedAnnounce
     /// `tunnel.leave`.
@@ -63,7 +66,8 @@ public enum PortalCall: Equatable, Sendable {
             [
                 "tunnel.announce": shortBodyByteCount + 50 * tokenLimit,
                 "tunnel.connect": connectByteCount, "room.connect": connectByteCount,
-            ])
+            ]
+        ).leavingUnread(["tunnel.announce"])
     }
 
     private static let shortBodyByteCount = 4 << 10
@@ -71,7 +75,8 @@ public enum PortalCall: Equatable, Sendable {
     /// Reads a request; `nil` for a name that is not in ``manifest``.
     public init?(_ request: Request) {
         switch request.name.joined(separator: ".") {
-        case "tunnel.announce": self = Self.announcement(request.arguments)
+        case "tunnel.announce":
+            self = request.unreadBody.map { .announceUnread($0) } ?? Self.announcement(request.arguments)
         case "tunnel.leave": self = .leave
         case "tunnel.connect", "room.connect": self = .connect
         case "tunnel.endpoints": self = .endpoints
@@ -112,6 +117,17 @@ public enum PortalCall: Equatable, Sendable {
     }
 
     private static let listCount = 1000
+
+    /// The tokens of an announcement that was left unread.
+    ///
+    /// - Throws: ``AnnounceRefusal/invalidArguments`` where it is no call, or does not ask to be hidden: nobody needs so
+    ///   many bytes to be open.
+    package static func tokens(unread body: ByteBuffer) throws(AnnounceRefusal) -> [JSONValue] {
+        guard let arguments = Request.arguments(of: body),
+            case .announceHidden(let tokens) = announcement(arguments)
+        else { throw .invalidArguments }
+        return tokens
+    }
 
     /// Only what is plainly open, or plainly hidden, is followed.
     private static func announcement(_ arguments: [JSONValue]) -> PortalCall {

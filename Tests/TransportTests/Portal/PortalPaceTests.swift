@@ -86,6 +86,31 @@ struct PortalPaceTests {
         #expect(peer.isDone(again) && world.happenings.count == before)
     }
 
+    @Test("refuses a long announcement for what is wrong with it, as a short one, and keeps the set")
+    mutating func unread() throws {
+        let world = try PortalWorld()
+        let tokens = try random.tokens(600)
+        let (peer, _) = try world.connect(.random())
+        _ = try peer.announce(tokens)
+        world.run()
+        let good = tokens.map { JSONValue.string($0.base64) }
+        let wrong: [(JSONValue, String)] = [
+            (["hidden": true, "tokens": .array(good + ["x"])], "announce: malformed token"),
+            (["hidden": true, "tokens": .array(good + [good[0]])], "announce: repeated token"),
+            (["hidden": true, "tokens": .array(good + good)], "the body is too long"),
+            (["hidden": 1, "tokens": .array(good)], "announce: invalid arguments"),
+            (["tokens": .array(good)], "announce: invalid arguments"),
+            (["padding": .array(good)], "announce: invalid arguments"),
+        ]
+        for (argument, message) in wrong {
+            world.wait(.seconds(1))
+            let call = try peer.call("tunnel.announce", [argument])
+            world.run()
+            #expect(peer.refusal(call) == message)
+            #expect(world.portal.statistics.tokenCount == 600)
+        }
+    }
+
     @Test("keeps the order of an announcement that is under way with whatever comes behind it")
     mutating func order() throws {
         let world = try PortalWorld()

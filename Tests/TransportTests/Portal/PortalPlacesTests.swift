@@ -20,8 +20,7 @@ struct PortalPlacesTests {
 
     /// Opens a tunnel, which the endpoint answers with two packets; what the client is told where it gets none.
     private func connect(
-        _ client: SessionPeer, to endpoint: SessionPeer, as target: String? = nil, in world: PortalWorld,
-        isAnswered: Bool = true
+        _ client: SessionPeer, to endpoint: SessionPeer, as target: String? = nil, in world: PortalWorld
     ) throws -> String? {
         let before = endpoint.tunnels.count
         let near = try client.open(
@@ -30,21 +29,18 @@ struct PortalPlacesTests {
         guard endpoint.tunnels.count > before, let far = endpoint.tunnels.last?.stream else {
             return client.ends[near] ?? "nothing"
         }
-        if isAnswered {
-            for _ in 0..<2 { endpoint.session.send(.init(string: "hello"), on: far) }
-            world.run()
-        }
+        for _ in 0..<2 { endpoint.session.send(.init(string: "hello"), on: far) }
+        world.run()
         return nil
     }
 
     /// How many tunnels a client gets.
     private func fill(
-        _ client: SessionPeer, to endpoint: SessionPeer, as target: String? = nil, in world: PortalWorld,
-        isAnswered: Bool = true
+        _ client: SessionPeer, to endpoint: SessionPeer, in world: PortalWorld
     ) throws -> Int {
         var count = 0
         while true {
-            switch try connect(client, to: endpoint, as: target, in: world, isAnswered: isAnswered) {
+            switch try connect(client, to: endpoint, in: world) {
             case nil: count += 1
             case "busy": return count
             case let message?:
@@ -77,31 +73,76 @@ struct PortalPlacesTests {
         var count = 0
         for source in 0..<5 {
             let (client, _) = try world.connect(.random(), from: "source \(source)")
-            count += try fill(
-                client, to: endpoint, as: tokens[0].target, in: world, isAnswered: source > 0)
+            for _ in 0..<20 {
+                let refusal = try connect(client, to: endpoint, as: tokens[0].target, in: world)
+                #expect(refusal == (count < 64 ? nil : "busy"))
+                if refusal == nil { count += 1 }
+            }
         }
         #expect(count == 64)
         let (client, _) = try world.connect(.random(), from: "source 4")
         #expect(try connect(client, to: endpoint, as: tokens[1].target, in: world) == nil)
     }
 
-    @Test("are 16 for a source while the endpoint does not answer")
+    @Test("wait for the endpoint's answers: 16 of a source are called at a time, the others in their turn")
     func unanswered() throws {
         let world = try PortalWorld()
         let endpoint = try announced(in: world)
         let (client, link) = try world.connect(.random(), from: "a")
-        #expect(try fill(client, to: endpoint, in: world, isAnswered: false) == 16)
+        let (other, _) = try world.connect(.random(), from: "b")
+        let streams = try (0..<30).map { number in
+            let stream = try client.connect(to: endpoint.key.id)
+            client.session.send(.init(string: "hello \(number)"), on: stream)
+            return stream
+        }
+        world.run()
+        #expect(endpoint.tunnels.count == 16)
+        #expect(try connect(other, to: endpoint, in: world) == nil)
+
+        // One packet shows nothing, two do.
         let far = try #require(endpoint.tunnels.first?.stream)
         endpoint.session.send(.init(string: "hello"), on: far)
         world.run()
-        #expect(try connect(client, to: endpoint, in: world, isAnswered: false) == "busy")
+        #expect(endpoint.tunnels.count == 17)
         endpoint.session.send(.init(string: "welcome"), on: far)
         world.run()
-        #expect(try connect(client, to: endpoint, in: world, isAnswered: false) == nil)
-        #expect(try connect(client, to: endpoint, in: world, isAnswered: false) == "busy")
+        #expect(endpoint.tunnels.count == 18)
+        endpoint.session.muxrpc.fail(endpoint.tunnels[1].stream, message: "not today")
+        world.run()
+        #expect(endpoint.tunnels.count == 19 && client.ends[streams[1]] == "not today")
+        client.session.muxrpc.end(streams[29])
+        world.run()
+
+        world.wait(.milliseconds(3999))
+        #expect(client.ends.count == 1)
+        world.wait(.milliseconds(1))
+        let refused = streams[18..<29]
+        #expect(refused.allSatisfy { client.ends[$0] == "busy" } && client.ends.count == 1 + refused.count)
+        #expect(world.portal.statistics.tunnelCount == 18)
+        let calls = endpoint.tunnels.filter { $0 != endpoint.tunnels[16] }.map(\.stream)
+        let hellos = calls.map { endpoint.bytes[$0].map { String(buffer: $0) } }
+        #expect(hellos == (0..<18).map { "hello \($0)" }, "what was sent behind a call waits with it")
         world.drop(link)
-        let (again, _) = try world.connect(.random(), from: "a")
-        #expect(try fill(again, to: endpoint, in: world, isAnswered: false) == 16)
+        #expect(world.portal.statistics.tunnelCount == 1 && world.portal.statistics.queuedByteCount == 0)
+    }
+
+    @Test("pass thirty calls that come at once, where the endpoint answers")
+    func thirtyAtOnce() throws {
+        let world = try PortalWorld()
+        let endpoint = try announced(in: world)
+        let (client, _) = try world.connect(.random(), from: "a")
+        for _ in 0..<30 { _ = try client.connect(to: endpoint.key.id) }
+        var answered = 0
+        while true {
+            world.run()
+            let next = endpoint.tunnels.dropFirst(answered)
+            guard !next.isEmpty else { break }
+            for tunnel in next {
+                for _ in 0..<2 { endpoint.session.send(.init(string: "hello"), on: tunnel.stream) }
+            }
+            answered += next.count
+        }
+        #expect(answered == 30 && client.ends.isEmpty)
     }
 
     @Test("are an equal share for each source when half of them are taken")
