@@ -14,6 +14,7 @@ enum SettingKey: String, CaseIterable {
     case services
     case allow
     case allowAnyone
+    case allowLocal
     case network
     case memory = "limits.memory"
     case trustedProxies = "limits.trustedProxies"
@@ -166,6 +167,7 @@ extension Settings.Flags {
         set(.services, texts: services.map(\.description))
         set(.allow, texts: allow.map(\.id))
         set(.allowAnyone, allowAnyone.map { .bool($0) })
+        set(.allowLocal, allowLocal.map { .bool($0) })
         set(.network, network.map { .string($0.text) })
         set(.memory, limits.memory.map { .string($0.description) })
         set(.trustedProxies, texts: limits.trustedProxies.map(\.description))

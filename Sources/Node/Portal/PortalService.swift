@@ -59,7 +59,7 @@ public struct PortalService: Service {
         let keyring = configuration.keyring.map { PortalKeyring(keyring: $0, logger: logger) }
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
-        let portal = try makePortal(keyring, sizes)
+        let portal = try await makePortal(keyring, sizes)
         let watch = Task { await keyring?.watch(for: portal) }
         defer { watch.cancel() }
         let limits = ConnectionLimits(
@@ -91,7 +91,7 @@ public struct PortalService: Service {
         logger.debug("the portal is closed")
     }
 
-    private func makePortal(_ keyring: PortalKeyring?, _ sizes: ProcessSizes) throws -> Portal {
+    private func makePortal(_ keyring: PortalKeyring?, _ sizes: ProcessSizes) async throws -> Portal {
         var settings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
         settings.memoryByteCount = sizes.poolByteCount
         if let inspector = configuration.inspector {
@@ -99,7 +99,7 @@ public struct PortalService: Service {
         }
         let place = PortalPlace()
         if let keyring {
-            settings.policy = try keyring.policy()
+            settings.policy = try await Blocking.run { try keyring.policy() }
             settings.redeem = { invite, feed in await keyring.redeem(invite, for: feed, in: place.portal) }
         }
         let portal = Portal(
