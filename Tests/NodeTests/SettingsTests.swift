@@ -66,7 +66,8 @@ struct SettingsTests {
         let environment = [
             "CWAY_LOG_LEVEL": "trace", "CWAY_LISTEN": ":1, [::1]:2", "CWAY_PORTALS": "",
             "CWAY_ALLOW": "\(id),\(id)",
-            "CWAY_ALLOW_ANYONE": "true", "CWAY_ALLOW_LOCAL": "true", "CWAY_NETWORK": NetworkIdentifier.scuttlebutt.text,
+            "CWAY_ALLOW_ANYONE": "true", "CWAY_ALLOW_LOCAL": "true",
+            "CWAY_NETWORK": NetworkIdentifier.scuttlebutt.text,
             "CWAY_SERVICES": "a=b:1", "CWAY_LIMITS_CONNECTIONS_PER_ADDRESS": "5",
             "CWAY_LIMITS_HANDSHAKES_PER_SECOND_PER_ADDRESS": "6", "CWAY_HOME": "/x", "OTHER": "y",
             "CWAY_LIMITS_MEMORY": "64MiB", "CWAY_LIMITS_TRUSTED_PROXIES": "10.0.0.0/8,::1",

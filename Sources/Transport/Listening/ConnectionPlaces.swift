@@ -167,7 +167,9 @@ struct ConnectionPlaces {
     private static let sweepFrom = 4096
 
     private mutating func sweep(at now: NIODeadline) {
-        sources = sources.filter { !$0.value.numbers.isEmpty || $0.value.handshakes?.isFull(at: now) == false }
+        sources = sources.filter {
+            !$0.value.numbers.isEmpty || $0.value.handshakes?.isFull(at: now) == false
+        }
         networks = networks.filter { $0.value.count > 0 }
     }
 
