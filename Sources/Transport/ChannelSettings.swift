@@ -41,6 +41,18 @@ enum ChannelSettings {
         #endif
     }
 
+    /// How much may stand in the socket of a stranger before a portal has read it, in bytes; Linux takes twice as much.
+    ///
+    /// It is memory that no account sees. Until the handshake is over no socket has more than the system begins with.
+    static let strangerByteCount: ChannelOptions.Types.SocketOption.Value = 256 << 10
+
+    /// Bounds what stands in the socket of somebody who is no member.
+    static func boundStranger(_ channel: any Channel, unless isMember: Bool) {
+        guard !isMember else { return }
+        // Without it the system's own bound counts.
+        try? channel.syncOptions?.setOption(.socketOption(.so_rcvbuf), value: strangerByteCount)
+    }
+
     /// From how many bytes on a read is one of many, each of which lets the peer send the next.
     static let bulkByteCount = 16 << 10
 
@@ -113,7 +125,9 @@ extension ServerBootstrap {
     func keepAliveOptions() -> ServerBootstrap {
         childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.tcpOption(.keepAliveIdle), value: ChannelSettings.KeepAlive.idleSeconds)
-            .childChannelOption(.tcpOption(.keepAliveInterval), value: ChannelSettings.KeepAlive.intervalSeconds)
+            .childChannelOption(
+                .tcpOption(.keepAliveInterval), value: ChannelSettings.KeepAlive.intervalSeconds
+            )
             .childChannelOption(.tcpOption(.keepAliveCount), value: ChannelSettings.KeepAlive.count)
     }
 

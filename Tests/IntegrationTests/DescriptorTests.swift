@@ -15,7 +15,8 @@ extension Integration {
                 environment: ["CWAY_HOME": stage.path(home)])
         }
 
-        @Test("A portal refuses those for whom it has none, is quiet about it, and goes on when there are some")
+        @Test(
+            "A portal refuses those for whom it has none, is quiet about it, and goes on when there are some")
         func portal() async throws {
             try await Stage.run { stage in
                 let portal = try await TestNetwork.Portal(
@@ -44,7 +45,8 @@ extension Integration {
                         "127.0.0.1:0",
                     ], descriptors: 40, home: "caller", on: stage)
                 let line = try await process.line()
-                let port = try #require(line.split(separator: ":").last.flatMap { Int($0) }, "no port: \(line)")
+                let port = try #require(
+                    line.split(separator: ":").last.flatMap { Int($0) }, "no port: \(line)")
                 var connections: [LocalConnection] = []
                 for _ in 0..<60 { connections.append(try await LocalConnection.dial(port)) }
                 try await process.logLine(with: "out of file descriptors")

@@ -3,10 +3,12 @@ import Testing
 extension Integration {
     @Suite("Limits of a portal")
     struct LimitTests {
-        @Test("Beyond an address's limit a stranger hears why, the others stay, and there is room when they go")
+        @Test(
+            "Beyond an address's limit a stranger hears why, the others stay, and there is room when they go")
         func connectionsPerAddress() async throws {
             try await Stage.run { stage in
-                let portal = try await TestNetwork.Portal.start(on: stage, ["--connections-per-address", "8"])
+                let portal = try await TestNetwork.Portal.start(
+                    on: stage, ["--connections-per-address", "8"])
                 var connections: [LocalConnection] = []
                 for _ in 0..<8 { connections.append(try await LocalConnection.dial(portal.port)) }
                 let extra = try await LocalConnection.dial(portal.port)

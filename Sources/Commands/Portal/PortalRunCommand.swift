@@ -55,7 +55,8 @@ struct PortalRunCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "Addresses of proxies whose connections are not limited as those of one source; may be given several times.",
-            discussion: "Without it this machine's own addresses are a source like others.", valueName: "cidr"),
+            discussion: "Without it this machine's own addresses are a source like others.", valueName: "cidr"
+        ),
         transform: Parsing.addressRange)
     private var trustedProxy: [AddressRange] = []
 

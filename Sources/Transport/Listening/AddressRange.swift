@@ -10,7 +10,8 @@ public struct AddressRange: Hashable, Sendable {
     /// - Throws: ``AddressRangeError``.
     public init(_ text: String) throws(AddressRangeError) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let host = parts.first, let address = try? SocketAddress(ipAddress: String(host), port: 0) else {
+        guard let host = parts.first, let address = try? SocketAddress(ipAddress: String(host), port: 0)
+        else {
             throw .notAnAddress
         }
         bytes = address.bytes

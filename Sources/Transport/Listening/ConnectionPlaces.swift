@@ -167,7 +167,9 @@ struct ConnectionPlaces {
     private static let sweepFrom = 4096
 
     private mutating func sweep(at now: NIODeadline) {
-        sources = sources.filter { !$0.value.numbers.isEmpty || $0.value.handshakes?.isFull(at: now) == false }
+        sources = sources.filter {
+            !$0.value.numbers.isEmpty || $0.value.handshakes?.isFull(at: now) == false
+        }
         networks = networks.filter { $0.value.count > 0 }
     }
 
@@ -176,7 +178,8 @@ struct ConnectionPlaces {
     /// Whether a source, or the network that it is in, has less than an equal share: nobody gives way for more.
     private func isBelowShare(_ source: Source, at address: SourceAddress) -> Bool {
         let count = address.network.flatMap { networks[$0]?.count } ?? source.numbers.count
-        return (count + 1) * (claimantCount + (count == 0 ? 1 : 0)) <= sourcesAccount.capacity
+        // As in an account: one share is a newcomer's.
+        return (count + 1) * (claimantCount + 1) <= sourcesAccount.capacity
     }
 
     /// The newest idle connection of a source that has at least twice as many as this one would, largest first.

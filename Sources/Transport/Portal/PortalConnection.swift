@@ -17,7 +17,7 @@ public import Tunnel
 /// - Every tunnel that the portal has registered here is told about the end of the connection, once.
 /// - The flow towards this connection is closed when the tunnel is forgotten here, and its bytes are given back.
 public final class PortalConnection: ConnectionMachine {
-    private enum Stage {
+    enum Stage {
         case handshake(PortalHandshake)
         case open
         /// There is no place for the peer's address: it is told so whatever it calls, and closed then.
@@ -50,10 +50,11 @@ public final class PortalConnection: ConnectionMachine {
     var account: Account
 
     /// What the connection has of the portal's limits, where there are any.
-    private let seat: ConnectionSeat?
+    let seat: ConnectionSeat?
 
-    private var stage: Stage
-    private var wish: PortalHandshake.Wish?
+    var stage: Stage
+    /// What the handshake needs before it goes on.
+    var wish: PortalHandshake.Wish?
     private var liveness: Liveness
     private var read: PortalLegs.Read
     private var isHoldingInput = false
@@ -192,7 +193,7 @@ public final class PortalConnection: ConnectionMachine {
         process(at: now)
     }
 
-    private func process(at now: NIODeadline) {
+    func process(at now: NIODeadline) {
         guard phase != .broken else { return }
         begin(at: now)
         read.unpromisedByteCount = session.inboundByteCount
@@ -242,52 +243,6 @@ public final class PortalConnection: ConnectionMachine {
         try session.accept()
         happened(.connected(peer))
         stage = hasPlace(peer) ? .open : .turnedAway(until: now + portal.settings.refusalTime)
-    }
-
-    /// Whether the peer may stay: it has a place already, or it is a member that gets one of the members'.
-    private func hasPlace(_ peer: PublicKey) -> Bool {
-        guard let seat, seat.isOnTrial else { return true }
-        return portal.policy.standing(of: peer) == .member && seat.keep(as: peer)
-    }
-
-    // MARK: Turns
-
-    /// What the handshake needs before it goes on, said once.
-    func takeWish() -> PortalHandshake.Wish? {
-        defer { wish = nil }
-        return wish
-    }
-
-    private func wishIfNeeded() {
-        guard case .handshake(var handshake) = stage else { return }
-        if let wish = handshake.messageArrived(at: now) { self.wish = wish }
-        stage = .handshake(handshake)
-    }
-
-    /// The connection, which is on trial, was drawn.
-    func drawn(at now: NIODeadline) {
-        guard case .handshake(var handshake) = stage else { return }
-        begin(at: now)
-        handshake.drawn(at: now)
-        stage = .handshake(handshake)
-        wishIfNeeded()
-    }
-
-    /// The turn that was wished for.
-    func takeTurn(at now: NIODeadline) {
-        guard case .handshake(var handshake) = stage else { return }
-        handshake.beginTurn()
-        stage = .handshake(handshake)
-        process(at: now)
-        guard case .handshake(var handshake) = stage else { return }
-        handshake.endTurn()
-        stage = .handshake(handshake)
-    }
-
-    /// Makes room for another connection: nothing is said, since nobody would miss this one.
-    func giveWay(at now: NIODeadline) {
-        begin(at: now)
-        breakOff(.displaced)
     }
 
     /// Has the peer pay, and lets it send, according to its standing.
@@ -437,7 +392,7 @@ public final class PortalConnection: ConnectionMachine {
         }
     }
 
-    private func breakOff(_ departure: PortalDeparture) {
+    func breakOff(_ departure: PortalDeparture) {
         depart(departure)
         stage = .broken
     }

@@ -26,7 +26,8 @@ public final class PortalServer: Sendable {
         logger: Logger
     ) async throws -> PortalServer {
         let connections = ConnectionRegister()
-        let listener = try await Listener.bind(address, for: .peers, group: group, logger: logger) { channel in
+        let listener = try await Listener.bind(address, for: .peers, group: group, logger: logger) {
+            channel in
             channel.eventLoop.makeCompletedFuture {
                 let seat = try limits.map { try enter(channel, $0, logger: logger) }
                 try serve(channel, seat, portal, limits, connections, logger: logger)
@@ -64,7 +65,13 @@ public final class PortalServer: Sendable {
         let number = connections.add(mailbox, channel)
         let handler = MachineHandler(
             machine,
-            perform: { perform($0, for: mailbox, of: portal, logger: logger) },
+            perform: { [weak channel] output in
+                if case .happened(.connected(let peer)) = output, let channel {
+                    ChannelSettings.boundStranger(
+                        channel, unless: portal.policy.standing(of: peer) == .member)
+                }
+                perform(output, for: mailbox, of: portal, logger: logger)
+            },
             settled: {
                 guard let seat, let wish = machine.takeWish() else { return }
                 limits?.grant(wish, to: mailbox, seat)

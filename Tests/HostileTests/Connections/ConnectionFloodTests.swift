@@ -65,7 +65,8 @@ extension Hostile {
             let member = try Identity.random()
             let limits = ConnectionLimits.Settings(
                 connectionCount: 256, ceilings: .init(connectionsPerSource: 16))
-            try await ListeningPortal.run(limits, policy: PortalPolicy(members: [member.publicKey])) { portal in
+            try await ListeningPortal.run(limits, policy: PortalPolicy(members: [member.publicKey])) {
+                portal in
                 var held: [Dialled] = []
                 for _ in 0..<16 { held.append(try await portal.dial(from: 1, .call("tunnel.ping"))) }
                 for dialled in held { try await dialled.opened.get() }

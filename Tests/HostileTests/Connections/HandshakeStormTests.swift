@@ -7,6 +7,13 @@ extension Hostile {
     /// Handshakes that are begun and left, and those of many honest nodes at once.
     @Suite("Handshakes in thousands")
     struct HandshakeStormTests {
+        /// How much longer a round trip may take meanwhile.
+        ///
+        /// In the short form there are so few that the longest is what counts, beside whatever else a machine does.
+        private static var allowance: Duration {
+            ListeningPortal.isLong ? .milliseconds(50) : .milliseconds(250)
+        }
+
         @Test("that are slow cost nothing but their places", .timeLimit(.minutes(2)))
         func slow() async throws {
             let count = ListeningPortal.isLong ? 5000 : 500
@@ -21,8 +28,10 @@ extension Hostile {
                 let clock = ContinuousClock()
                 let time = try await clock.measure { try await portal.link(.random()).close() }
                 #expect(time < .seconds(2))
-                #expect(during.percentile(99) < before.percentile(99) + .milliseconds(50))
-                print("slow: \(count), p99 \(before.percentile(99)) → \(during.percentile(99)), newcomer \(time)")
+                #expect(during.percentile(99) < before.percentile(99) + Self.allowance)
+                print(
+                    "slow: \(count), p99 \(before.percentile(99)) → \(during.percentile(99)), newcomer \(time)"
+                )
                 for dialled in dialled { dialled.close() }
                 try await portal.awaitConnectionCount(2)
                 await pair.close()
@@ -57,7 +66,7 @@ extension Hostile {
                         + "p50 \(before.percentile(50)) → \(roundTrips.percentile(50)), "
                         + "p99 \(before.percentile(99)) → \(roundTrips.percentile(99))")
                 #expect(time < .seconds(20))
-                #expect(roundTrips.percentile(99) < before.percentile(99) + .milliseconds(50))
+                #expect(roundTrips.percentile(99) < before.percentile(99) + Self.allowance)
                 for dialled in served { dialled.close() }
                 try await portal.awaitConnectionCount(2)
                 await pair.close()

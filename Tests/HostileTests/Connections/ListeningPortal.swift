@@ -23,16 +23,14 @@ final class ListeningPortal: Sendable {
     let portal: Portal
     private let server: PortalServer
     private let portalGroup: MultiThreadedEventLoopGroup
-    let group: MultiThreadedEventLoopGroup
+    /// The loops of honest peers, which have to see what the portal does and not what the others' loops do.
+    private let honestGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
-    private init(
-        portal: Portal, server: PortalServer, portalGroup: MultiThreadedEventLoopGroup,
-        group: MultiThreadedEventLoopGroup
-    ) {
+    private init(portal: Portal, server: PortalServer, portalGroup: MultiThreadedEventLoopGroup) {
         self.portal = portal
         self.server = server
         self.portalGroup = portalGroup
-        self.group = group
     }
 
     /// Runs a test with one, and closes it.
@@ -42,22 +40,21 @@ final class ListeningPortal: Sendable {
     ) async throws {
         ProcessDescriptors.raiseLimit()
         let portalGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         var settings = PortalSettings(name: "attacked") { 1_795_000_000_000 }
         settings.policy = policy
         let portal = Portal(identity: try .random(), network: Self.network, settings: settings)
         let server = try await PortalServer.start(
             portal, at: ListenAddress("*:0"), group: portalGroup,
             limits: ConnectionLimits(limits, group: portalGroup), logger: Logger(label: "test"))
-        let listening = ListeningPortal(
-            portal: portal, server: server, portalGroup: portalGroup, group: group)
+        let listening = ListeningPortal(portal: portal, server: server, portalGroup: portalGroup)
         do {
             try await body(listening)
         } catch {
             Issue.record(error)
         }
         await server.close()
-        try await group.shutdownGracefully()
+        try await listening.group.shutdownGracefully()
+        try await listening.honestGroup.shutdownGracefully()
         try await portalGroup.shutdownGracefully()
     }
 
@@ -75,7 +72,7 @@ final class ListeningPortal: Sendable {
         let (announced, continuation) = AsyncStream.makeStream(of: Void.self)
         let link = try await NodeLink.dial(
             PeerAddress(net: net, key: portal.identity.publicKey), showing: identity,
-            configuration: configuration, on: group.next()
+            configuration: configuration, on: honestGroup.next()
         ) { event in
             if case .announced = event { continuation.finish() }
         }
