@@ -169,8 +169,8 @@ let package = Package(
         .testTarget(
             name: "TransportTests",
             dependencies: [
-                "Account", "Blinding", "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
-                "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", nioCore,
+                "Account", "Blinding", "BoxStream", "CMalloc", "MuxRPC", "Multiserver", "Relay",
+                "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

@@ -79,27 +79,47 @@ package final class Account: Sendable {
     /// What is held goes with the charge, and is released with its last reference.
     package func charge(_ count: Int) -> Charge? { take(count) ? Charge(count, to: self) : nil }
 
+    /// Charges as ``charge(_:)`` does, and says whether `room` more may be charged after it at this moment.
+    package func charge(_ count: Int, leaving room: Int) -> (charge: Charge, hasRoom: Bool)? {
+        own.withLock { own in
+            guard take(count, from: &own) else { return nil }
+            return (Charge(count, to: self), hasRoom(for: room, in: own))
+        }
+    }
+
+    /// Charges what takes the place of something else that was cut and is about to be released, whatever the limits.
+    package func overdraw(_ count: Int) -> Charge {
+        own.withLock { own in
+            if !take(count, from: &own) {
+                pool.tree.withLock { $0.overdraw(count, at: place) }
+                own.drawn += count
+                own.used += count
+            }
+            return Charge(count, to: self)
+        }
+    }
+
     /// Charges without a value that stands for it, where the owner keeps its own books; whether it may be held.
     ///
     /// Every `take` that was granted is followed by exactly one ``release(_:)`` of the same count, in whatever parts.
-    package func take(_ count: Int) -> Bool {
-        own.withLock { own in
-            let missing = own.used + count - own.drawn
-            guard missing > 0 else {
-                own.used += count
-                return true
-            }
-            let step = max(missing, own.step)
-            let drawn = pool.tree.withLock { tree -> Int in
-                if tree.draw(step, at: place) { return step }
-                return missing < step && tree.draw(missing, at: place) ? missing : 0
-            }
-            guard drawn > 0 else { return false }
-            own.drawn += drawn
+    package func take(_ count: Int) -> Bool { own.withLock { take(count, from: &$0) } }
+
+    private func take(_ count: Int, from own: inout Drawn) -> Bool {
+        let missing = own.used + count - own.drawn
+        guard missing > 0 else {
             own.used += count
-            own.step = min(2 * own.step, pool.steps.upperBound)
             return true
         }
+        let step = max(missing, own.step)
+        let drawn = pool.tree.withLock { tree -> Int in
+            if tree.draw(step, at: place) { return step }
+            return missing < step && tree.draw(missing, at: place) ? missing : 0
+        }
+        guard drawn > 0 else { return false }
+        own.drawn += drawn
+        own.used += count
+        own.step = min(2 * own.step, pool.steps.upperBound)
+        return true
     }
 
     /// Releases what ``take(_:)`` has charged; an account that holds nothing draws nothing.
@@ -123,6 +143,23 @@ package final class Account: Sendable {
 
     /// What may be held here and below at this moment; it changes with what others hold.
     package var capacity: Int { pool.tree.withLock { $0.capacity(of: place) } }
+
+    /// Whether that much more may be charged at this moment.
+    package func hasRoom(for count: Int) -> Bool { own.withLock { hasRoom(for: count, in: $0) } }
+
+    private func hasRoom(for count: Int, in own: Drawn) -> Bool {
+        let missing = count - (own.drawn - own.used)
+        return missing <= 0 || pool.tree.withLock { $0.capacity(of: place) - $0.held(by: place) >= missing }
+    }
+
+    /// The account within which somebody has to give way, so that this one may hold that much more: the first on the
+    /// way down from the pool that is at its limit, or in which the next on the way has its share; `nil` while none is.
+    package func contention(for count: Int) -> Account? {
+        let way = way
+        return pool.tree.withLock { tree in
+            tree.contention(for: count, on: way.map(\.place)).map { way[$0] }
+        }
+    }
 
     /// How many accounts there are right below this one.
     package var childCount: Int { pool.tree.withLock { $0.childCount(of: place) } }

@@ -76,6 +76,12 @@ struct AccountTree: ~Copyable {
     /// Lets an account hold more; whether it may.
     mutating func draw(_ count: Int, at place: Place) -> Bool {
         guard count <= capacity(of: place) - nodes[place].held else { return false }
+        overdraw(count, at: place)
+        return true
+    }
+
+    /// Lets an account hold more than it may.
+    mutating func overdraw(_ count: Int, at place: Place) {
         var place: Place? = place
         while let current = place {
             let wasIdle = nodes[current].held == 0
@@ -83,7 +89,16 @@ struct AccountTree: ~Copyable {
             place = nodes[current].parent
             if wasIdle, count > 0, let parent = place { nodes[parent].activeCount += 1 }
         }
-        return true
+    }
+
+    /// Which of the accounts on a way from the root down is in the way of that much more; its index.
+    ///
+    /// Its own limit is, or what the others in it hold; then one of those right below it has to give way.
+    func contention(for count: Int, on way: [Place]) -> Int? {
+        for (index, place) in way.enumerated() where capacity(of: place) - held(by: place) < count {
+            return index > 0 && nodes[place].limit - held(by: place) >= count ? index - 1 : index
+        }
+        return nil
     }
 
     /// Lets an account hold less.

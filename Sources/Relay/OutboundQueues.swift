@@ -1,12 +1,12 @@
 public import NIOCore
 
-/// What waits to be sent on one connection: a queue per tunnel, served in turns of the same size.
+/// What waits to be sent on one connection: a queue per tunnel, served in turns by account, and in each by tunnel.
 ///
-/// Deficit round-robin (Shreedhar and Varghese, 1995): at each turn a tunnel may send ``quantumByteCount`` more
-/// than it has sent, so tunnels with large and with small batches get equal shares of the socket. An end stands
-/// behind its tunnel's batches.
-public struct OutboundQueues<Batch>: ~Copyable {
-    /// How much a tunnel may send per turn, in bytes: 64 KiB, one batch.
+/// Deficit round-robin (Shreedhar and Varghese, 1995), twice: at each turn an account may send ``quantumByteCount``
+/// more than it has sent, and of its tunnels each the same; so accounts get equal shares of the socket, however many
+/// tunnels they have and however they cut their packets. An end stands behind its tunnel's batches.
+public struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
+    /// How much an account, and a tunnel of it, may send per turn, in bytes: 64 KiB, one batch.
     @inlinable
     public static var quantumByteCount: Int { 64 << 10 }
 
@@ -20,44 +20,62 @@ public struct OutboundQueues<Batch>: ~Copyable {
 
     @usableFromInline let patience: TimeAmount
     @usableFromInline var queues: [TunnelID: TunnelQueue<Batch>] = [:]
-    @usableFromInline var turns = CircularBuffer<TunnelID>()
-    /// Whether the first of `turns` was given what it may send in this turn.
+    @usableFromInline var accounts: [Int: AccountTurns<Batch>] = [:]
+    /// The accounts that have something to send.
+    @usableFromInline var round = CircularBuffer<AccountTurns<Batch>>()
+    /// Whether the first of `round` was given what it may send in this turn.
     @usableFromInline var isTurnBegun = false
     /// Since when the tunnels whose senders are paused have made no progress.
     @usableFromInline var stalledSince: [TunnelID: NIODeadline] = [:]
 
     /// No tunnels; one whose sender is paused is stuck when it makes no progress for as long as `patience`.
     @inlinable
-    public init(patience: TimeAmount = .seconds(5)) { self.patience = patience }
+    public init(patience: TimeAmount = .seconds(30)) { self.patience = patience }
 
     /// Begins a queue; what is taken out of it is released from the flow.
     @inlinable
     public mutating func insert(_ flow: TunnelFlow) {
-        queues[flow.tunnel] = TunnelQueue(flow: flow)
+        let id = flow.causerID
+        let account = accounts[id] ?? AccountTurns(id: id)
+        accounts[id] = account
+        account.tunnelCount += 1
+        queues[flow.tunnel] = TunnelQueue(flow: flow, account: account)
     }
 
     /// Drops a tunnel's queue and closes its flow.
     @inlinable
     public mutating func remove(_ tunnel: TunnelID) {
         stalledSince[tunnel] = nil
-        queues.removeValue(forKey: tunnel)?.flow.close()
+        guard let queue = queues.removeValue(forKey: tunnel) else { return }
+        queue.flow.close()
+        let account = queue.account
+        account.remove(queue)
+        guard account.tunnelCount == 0 else { return }
+        accounts[account.id] = nil
+        guard account.hasTurn else { return }
+        if round.first === account {
+            finishTurn()
+        } else {
+            round.removeAll { $0 === account }
+        }
     }
 
     /// Drops everything, and closes every flow.
     @inlinable
     public mutating func removeAll() {
-        for tunnel in Array(queues.keys) { remove(tunnel) }
-        turns.removeAll()
+        for queue in queues.values { queue.flow.close() }
+        queues.removeAll()
+        accounts.removeAll()
+        round.removeAll()
+        stalledSince.removeAll()
+        isTurnBegun = false
     }
 
     /// Appends packets, unless the tunnel has ended or its flow is closed.
     @inlinable
-    public mutating func append(
-        _ batch: consuming Batch, byteCount: Int, to tunnel: TunnelID, at now: NIODeadline
-    ) {
+    public mutating func append(_ batch: consuming Batch, to tunnel: TunnelID, at now: NIODeadline) {
         guard let queue = queues[tunnel], !queue.flow.isClosed else { return }
-        queue.append(batch, byteCount: byteCount, at: now)
-        queue.flow.arrived(at: now)
+        queue.append(batch)
         if queue.flow.isPaused, stalledSince[tunnel] == nil { stalledSince[tunnel] = now }
         activate(queue)
     }
@@ -80,37 +98,42 @@ public struct OutboundQueues<Batch>: ~Copyable {
     /// What to send next, or `nil` when nothing waits.
     @inlinable
     public mutating func next(at now: NIODeadline) -> Turn? {
-        while let tunnel = turns.first {
-            guard let queue = queues[tunnel] else {
-                finishTurn()
-                continue
-            }
+        while let account = round.first {
             if !isTurnBegun {
-                queue.deficit += Self.quantumByteCount
+                account.deficit += Self.quantumByteCount
                 isTurnBegun = true
             }
-            switch queue.take() {
-            case .batch(let batch, let byteCount, let next):
-                let resumes = queue.flow.release(byteCount, next: next)
+            guard let (queue, taken) = account.take(quantumByteCount: Self.quantumByteCount) else {
+                finishTurn()
+                account.deficit = 0
+                account.hasTurn = false
+                continue
+            }
+            switch taken {
+            case .batch(let batch):
+                let resumes = queue.flow.release(batch.heldByteCount)
                 noteProgress(of: queue.flow, at: now)
-                return .batch(tunnel, batch, resumesSender: resumes)
+                return .batch(queue.flow.tunnel, batch, resumesSender: resumes)
             case .end(let message):
+                remove(queue.flow.tunnel)
+                return .end(queue.flow.tunnel, message: message)
+            case .accountOverdrawn, .overdrawn, .empty:
                 finishTurn()
-                remove(tunnel)
-                return .end(tunnel, message: message)
-            case .overdrawn:
-                finishTurn()
-                turns.append(tunnel)
-            case .empty:
-                finishTurn()
+                round.append(account)
             }
         }
         return nil
     }
 
     /// The tunnels that are stuck: their senders are paused, and for `patience` nothing was taken out.
-    public func stuck(at now: NIODeadline) -> [TunnelID] {
-        stalledSince.filter { $0.value + patience <= now }.keys.sorted()
+    public mutating func stuck(at now: NIODeadline) -> [TunnelID] {
+        let due = stalledSince.filter { $0.value + patience <= now }.keys.sorted()
+        return due.filter { tunnel in
+            // Its sender has found by itself that there is room again.
+            let isPaused = queues[tunnel]?.flow.isPaused == true
+            if !isPaused { stalledSince[tunnel] = nil }
+            return isPaused
+        }
     }
 
     /// Whether the sender of a stuck tunnel is to be told to go on after all: it was paused when all queues together
@@ -128,12 +151,18 @@ public struct OutboundQueues<Batch>: ~Copyable {
 
     @inlinable
     mutating func activate(_ queue: TunnelQueue<Batch>) {
-        if queue.activate() { turns.append(queue.flow.tunnel) }
+        guard !queue.hasTurn else { return }
+        queue.hasTurn = true
+        let account = queue.account
+        account.round.append(queue)
+        guard !account.hasTurn else { return }
+        account.hasTurn = true
+        round.append(account)
     }
 
     @inlinable
     mutating func finishTurn() {
-        _ = turns.popFirst()
+        _ = round.popFirst()
         isTurnBegun = false
     }
 

@@ -1,60 +1,73 @@
-public import NIOCore
+package import Account
 internal import Synchronization
 
-/// What one tunnel has queued in one direction, as its sender, its receiver and the memory budget see it.
+/// What one tunnel has queued in one direction, as its sender and its receiver see it.
 ///
-/// The sending connection adds bytes when it hands them over, the receiving one releases them when its socket
-/// takes them; they live on different event loops. So the sender knows at once when it has to pause, and whoever
-/// pauses is resumed exactly once. One short lock per batch, not per packet: atomics would leave a gap between
-/// the number of bytes and the wish to be resumed.
+/// The sending connection adds what it hands over, the receiving one releases it when its socket takes it; they live
+/// on different event loops. So the sender knows at once when it has to pause, and whoever pauses is resumed exactly
+/// once. One short lock per batch, not per packet: atomics would leave a gap between the number of bytes and the wish
+/// to be resumed.
+///
+/// Bytes are counted at what they cost in memory, and charged to the tunnel's account; a charge goes with its batch, and
+/// lasts as long as that, also when the flow is closed before.
 public final class TunnelFlow: Sendable {
-    /// The most that may be queued before the sender pauses, in bytes: 4 MiB, and a sixteenth for what frames it.
+    /// The most that may be queued before the sender pauses, in bytes: 32 MiB, and a sixteenth for what frames it.
     ///
-    /// A session with credit has 4 MiB under way, and 2 % around it: who keeps the rules of credit is not paused.
-    public static let limitByteCount = 17 << 18
+    /// A session with credit has 4 MiB under way; programs without it, as JavaScript's, may send a file ahead.
+    public static let limitByteCount = 34 << 20
+
+    /// What one read of the sender's socket brings at most, in bytes: with room for that a pause ends.
+    public static let readByteCount = 256 << 10
+
+    /// What one queue may always hold while its endpoint's part is taken by others, in bytes: one turn.
+    static let leastByteCount = 64 << 10
 
     /// What became of bytes that were added.
-    public enum Admission: Equatable, Sendable {
-        /// They are queued.
-        case queued
-        /// They are queued, and that is enough: pause until the receiver says so.
-        case full
+    package enum Admission {
+        /// They are queued, and charged; where that is enough, pause until the receiver says so.
+        case queued(Charge, isFull: Bool)
+        /// There is no memory for them: somebody has to give way.
+        case refused
         /// The flow is closed: they are to be dropped.
         case closed
     }
 
     private struct State {
         var queuedByteCount = 0
-        var oldest: NIODeadline?
+        /// Whether it counts among those that fill.
+        var isFilling = false
         var isPaused = false
         var isClosed = false
-
-        /// Ends a pause when half of the limit is free; whether it did.
-        mutating func resume(below limit: Int) -> Bool {
-            guard isPaused, queuedByteCount <= limit / 2 else { return false }
-            isPaused = false
-            return true
-        }
     }
 
     /// The tunnel.
     public let tunnel: TunnelID
 
+    /// Who has caused the tunnel; turns go by this.
+    package let causer: Account
+
+    private let account: Account
+    private let load: EndpointLoad
     private let limit: Int
-    private let budget: MemoryBudget
     private let state = Mutex(State())
 
-    init(tunnel: TunnelID, limit: Int, budget: MemoryBudget) {
+    /// A flow with nothing queued.
+    ///
+    /// Everything is charged to `account`, the tunnel's; `causer` is the account of whoever has caused it, over all their
+    /// connections; `load` counts what all tunnels of the endpoint hold.
+    package init(
+        tunnel: TunnelID, account: Account, causer: Account, load: EndpointLoad,
+        limitByteCount: Int = TunnelFlow.limitByteCount
+    ) {
         self.tunnel = tunnel
-        self.limit = limit
-        self.budget = budget
+        self.account = account
+        self.causer = causer
+        self.load = load
+        limit = limitByteCount
     }
 
-    /// How many bytes wait, those between the two loops included.
+    /// What waits, in bytes of memory, that between the two loops included.
     public var queuedByteCount: Int { state.withLock { $0.queuedByteCount } }
-
-    /// About when the oldest byte that waits was queued; `nil` when none does.
-    public var oldest: NIODeadline? { state.withLock { $0.oldest } }
 
     /// Whether the sender waits to be resumed.
     public var isPaused: Bool { state.withLock { $0.isPaused } }
@@ -62,65 +75,86 @@ public final class TunnelFlow: Sendable {
     /// Whether nothing is queued any more, because the tunnel was cut or has ended.
     public var isClosed: Bool { state.withLock { $0.isClosed } }
 
+    /// What tells the causer from others, while this lives.
+    @usableFromInline var causerID: Int { causer.id }
+
     /// The sender hands bytes over.
-    public func add(_ byteCount: Int, at now: NIODeadline) -> Admission {
-        let limit = currentLimit
-        let admission = state.withLock { state -> Admission in
-            guard !state.isClosed else { return .closed }
-            state.queuedByteCount += byteCount
-            if state.oldest == nil { state.oldest = now }
-            state.isPaused = state.isPaused || state.queuedByteCount > limit
-            return state.isPaused ? .full : .queued
+    package func add(_ byteCount: Int) -> Admission {
+        guard !isClosed else { return .closed }
+        guard let (charge, hasRoom) = account.charge(byteCount, leaving: Self.readByteCount) else {
+            return .refused
         }
-        if admission != .closed { budget.charge(byteCount) }
-        return admission
+        return add(charge, hasRoom: hasRoom)
+    }
+
+    /// The sender hands over bytes for which another tunnel has to go.
+    package func overdraw(_ byteCount: Int) -> Admission {
+        isClosed ? .closed : add(account.overdraw(byteCount), hasRoom: false)
+    }
+
+    private func add(_ charge: Charge, hasRoom: Bool) -> Admission {
+        state.withLock { state in
+            guard !state.isClosed else { return .closed }
+            hold(charge.count, in: &state)
+            state.isPaused =
+                state.isPaused || !hasRoom || state.queuedByteCount > limit || !leavesRoom(state)
+            return .queued(charge, isFull: state.isPaused)
+        }
+    }
+
+    /// What was added costs less, or more, because it was put together with what stood in front of it.
+    @usableFromInline
+    func change(by byteCount: Int) {
+        state.withLock { state in
+            if !state.isClosed { hold(byteCount, in: &state) }
+        }
     }
 
     /// The receiver has sent bytes on; whether the sender is to be resumed.
-    ///
-    /// `next` is when the bytes behind them were queued; `nil` where the receiver holds no more.
-    public func release(_ byteCount: Int, next: NIODeadline?) -> Bool {
-        let limit = currentLimit
-        let (released, resumes) = state.withLock { state -> (Int, Bool) in
-            guard !state.isClosed else { return (0, false) }
-            let released = min(byteCount, state.queuedByteCount)
-            state.queuedByteCount -= released
-            state.oldest = next
-            return (released, state.resume(below: limit))
+    public func release(_ byteCount: Int) -> Bool {
+        state.withLock { state in
+            guard !state.isClosed else { return false }
+            hold(-min(byteCount, state.queuedByteCount), in: &state)
+            return resume(&state)
         }
-        budget.discharge(released)
-        return resumes
     }
 
     /// Whether the sender is to be resumed though nothing was sent on, because others have left room since.
-    @usableFromInline
-    func resumeIfRoom() -> Bool {
-        let limit = currentLimit
-        return state.withLock { $0.resume(below: limit) }
-    }
-
-    /// What may be queued now, which depends on what all the others have queued.
-    private var currentLimit: Int { min(limit, budget.shareByteCount) }
-
-    /// Takes note that bytes stand in the receiver's queue since then, if nothing older does.
-    @usableFromInline
-    func arrived(at time: NIODeadline) {
-        state.withLock { state in
-            if !state.isClosed, state.oldest == nil { state.oldest = time }
-        }
-    }
+    public func resumeIfRoom() -> Bool { state.withLock { resume(&$0) } }
 
     /// Gives everything back and takes nothing more; whether this call was the one that did it.
     @discardableResult
     public func close() -> Bool {
-        let released = state.withLock { state -> Int? in
-            guard !state.isClosed else { return nil }
-            defer { state = State(isClosed: true) }
-            return state.queuedByteCount
+        state.withLock { state in
+            guard !state.isClosed else { return false }
+            hold(-state.queuedByteCount, in: &state)
+            state = State(isClosed: true)
+            return true
         }
-        guard let released else { return false }
-        budget.discharge(released)
-        budget.forget(self)
+    }
+
+    /// Holds so much more, or less.
+    private func hold(_ byteCount: Int, in state: inout State) {
+        state.queuedByteCount += byteCount
+        load.add(byteCount)
+        let isFilling = state.queuedByteCount > Self.leastByteCount
+        guard isFilling != state.isFilling else { return }
+        state.isFilling = isFilling
+        load.fills(isFilling)
+    }
+
+    /// Ends a pause when another read fits, or nothing is left to wait for; whether it did.
+    private func resume(_ state: inout State) -> Bool {
+        guard state.isPaused else { return false }
+        let read = min(Self.readByteCount, limit / 2)
+        let fits = state.queuedByteCount + read <= limit && leavesRoom(state)
+        guard state.queuedByteCount == 0 || fits && account.hasRoom(for: read) else { return false }
+        state.isPaused = false
         return true
+    }
+
+    /// Whether the queue is no longer than what all of the endpoint's leave.
+    private func leavesRoom(_ state: State) -> Bool {
+        state.queuedByteCount <= load.thresholdByteCount
     }
 }

@@ -6,32 +6,20 @@ public import NIOCore
 /// inlinable, like its owner, so that both are made for the batches of whoever uses them: generic ones look their types
 /// up at every step.
 @usableFromInline
-final class TunnelQueue<Batch> {
+final class TunnelQueue<Batch: QueuedBatch> {
     /// What there is to take.
     @usableFromInline
     enum Taken {
-        /// The first batch, and since when the one behind it waits.
-        case batch(Batch, byteCount: Int, next: NIODeadline?)
+        /// The first batch.
+        case batch(Batch)
         /// The end, behind which there is nothing.
         case end(message: String?)
-        /// More waits than this turn allows.
+        /// More waits than the tunnel's turn allows.
         case overdrawn
+        /// More waits than its account's turn allows.
+        case accountOverdrawn
         /// Nothing; the tunnel has no turn until something comes.
         case empty
-    }
-
-    @usableFromInline
-    struct Entry {
-        @usableFromInline let batch: Batch
-        @usableFromInline let byteCount: Int
-        @usableFromInline let since: NIODeadline
-
-        @inlinable
-        init(batch: Batch, byteCount: Int, since: NIODeadline) {
-            self.batch = batch
-            self.byteCount = byteCount
-            self.since = since
-        }
     }
 
     @usableFromInline
@@ -43,24 +31,42 @@ final class TunnelQueue<Batch> {
     }
 
     @usableFromInline let flow: TunnelFlow
+    /// With whose other tunnels it takes turns.
+    @usableFromInline let account: AccountTurns<Batch>
 
     /// How much may still be sent in this turn, in bytes.
     @usableFromInline var deficit = 0
 
-    @usableFromInline var entries = CircularBuffer<Entry>()
+    @usableFromInline var batches = CircularBuffer<Batch>()
     @usableFromInline var end: End?
     @usableFromInline var hasTurn = false
 
     @inlinable
-    init(flow: TunnelFlow) { self.flow = flow }
+    init(flow: TunnelFlow, account: AccountTurns<Batch>) {
+        self.flow = flow
+        self.account = account
+    }
 
     @inlinable
-    var isEmpty: Bool { entries.isEmpty && end == nil }
+    var isEmpty: Bool { batches.isEmpty && end == nil }
 
     @inlinable
-    func append(_ batch: consuming Batch, byteCount: Int, at now: NIODeadline) {
+    func append(_ batch: consuming Batch) {
         guard end == nil else { return }
-        entries.append(Entry(batch: batch, byteCount: byteCount, since: now))
+        if batch.isSmall, joinLast(batch) { return }
+        batches.append(batch)
+    }
+
+    /// Puts a batch together with the last one; whether that has taken it.
+    @inlinable
+    func joinLast(_ batch: borrowing Batch) -> Bool {
+        // Taken out, so that it has one owner: a shared buffer would be copied.
+        guard var last = batches.popLast() else { return false }
+        let byteCount = last.heldByteCount + batch.heldByteCount
+        let hasJoined = last.join(batch)
+        if hasJoined { flow.change(by: last.heldByteCount - byteCount) }
+        batches.append(last)
+        return hasJoined
     }
 
     @inlinable
@@ -68,24 +74,15 @@ final class TunnelQueue<Batch> {
         if end == nil { end = End(message: message) }
     }
 
-    /// Whether the tunnel has to be put among those that have a turn.
     @inlinable
-    func activate() -> Bool {
-        defer { hasTurn = true }
-        return !hasTurn
-    }
-
-    @inlinable
-    func take() -> Taken {
-        guard let byteCount = entries.first?.byteCount else {
+    func take(within accountDeficit: Int) -> Taken {
+        guard let byteCount = batches.first?.turnByteCount else {
             if let end { return .end(message: end.message) }
-            // What a tunnel did not use up is no claim on later turns.
-            deficit = 0
-            hasTurn = false
             return .empty
         }
-        guard byteCount <= deficit, let entry = entries.popFirst() else { return .overdrawn }
+        guard byteCount <= deficit else { return .overdrawn }
+        guard byteCount <= accountDeficit, let batch = batches.popFirst() else { return .accountOverdrawn }
         deficit -= byteCount
-        return .batch(entry.batch, byteCount: byteCount, next: entries.first?.since)
+        return .batch(batch)
     }
 }

@@ -27,6 +27,9 @@ public struct PacketBatch: Sendable {
     /// What the batch holds in memory, headroom included, in bytes.
     public var byteCount: Int { buffer.readableBytes }
 
+    /// What its buffer takes in memory, used or not, in bytes.
+    public var capacity: Int { buffer.storageCapacity }
+
     /// Whether there is no packet in it.
     public var isEmpty: Bool { buffer.readableBytes == 0 }
 
@@ -48,6 +51,12 @@ public struct PacketBatch: Sendable {
             room = BoxFrame.maximumBodyByteCount
         }
     }
+
+    /// Appends the packets of another batch, which are copied.
+    public mutating func append(contentsOf other: PacketBatch) { buffer.writeImmutableBuffer(other.buffer) }
+
+    /// Gives back what it does not use, at the cost of a copy; it has to be worth that.
+    public mutating func shrink() { buffer.shrinkBufferCapacity(to: buffer.readableBytes) }
 
     /// The packets back to back, without headroom, under a stream's number.
     func packets(numbered number: Int32) -> ByteBuffer {

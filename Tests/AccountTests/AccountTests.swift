@@ -149,4 +149,50 @@ struct AccountTests {
         #expect(pool.heldCount == 0)
         #expect(group.childCount == 0)
     }
+
+    @Test("tells whether there is room for more, without asking for it")
+    func room() throws {
+        let pool = Account.bytes(limit: 1 << 20, keepsReserve: false)
+        let leaf = pool.open()
+        let (first, hasRoom) = try #require(leaf.charge(500_000, leaving: 500_000))
+        #expect(hasRoom)
+        let held = pool.heldCount
+        let (second, hasMore) = try #require(leaf.charge(1, leaving: 600_000))
+        #expect(!hasMore && pool.heldCount <= held + (256 << 10))
+        #expect(leaf.hasRoom(for: (1 << 20) - 500_001))
+        #expect(!leaf.hasRoom(for: (1 << 20) - 500_000))
+        #expect(leaf.charge(600_000, leaving: 0) == nil)
+        withExtendedLifetime((first, second)) {}
+    }
+
+    @Test("names the account within which somebody has to give way")
+    func contention() {
+        let pool = Account.bytes(limit: 1000, keepsReserve: false)
+        let strangers = pool.open(limit: 500)
+        let (one, other) = (strangers.open(limit: 300), strangers.open())
+        let member = pool.open()
+        #expect(one.contention(for: 300) == nil)
+        #expect(one.contention(for: 301) === one)
+        #expect(other.take(400))
+        #expect(one.contention(for: 101) === strangers)
+        #expect(member.take(600))
+        #expect(one.contention(for: 1) === pool)
+        #expect(one.largestLeafID == nil && strangers.largestLeafID == other.id)
+        other.release(400)
+        member.release(600)
+    }
+
+    @Test("charges beyond the limit what takes the place of something that was cut")
+    func overdraft() {
+        let pool = Account.bytes(limit: 1000, keepsReserve: false)
+        let (large, small) = (pool.open(), pool.open())
+        #expect(large.take(1000) && !small.take(100))
+        var charge: Charge? = small.overdraw(100)
+        #expect(charge?.count == 100 && pool.heldCount == 1100)
+        large.release(1000)
+        #expect(large.take(900) && !large.take(1))
+        charge = nil
+        large.release(900)
+        #expect(pool.heldCount == 0)
+    }
 }

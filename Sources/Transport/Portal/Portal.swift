@@ -1,3 +1,4 @@
+internal import Account
 internal import NIOCore
 internal import Relay
 public import SecretHandshake
@@ -16,8 +17,10 @@ public final class Portal: Sendable {
         public var connectionCount: Int
         /// How many tunnels have at least one end.
         public var tunnelCount: Int
-        /// How many bytes wait to be sent on.
+        /// What waits to be sent on in tunnels, in bytes of memory.
         public var queuedByteCount: Int
+        /// What all accounts hold, in bytes, that drawn ahead included.
+        public var heldByteCount: Int
         /// How many tokens are announced.
         public var tokenCount: Int
     }
@@ -29,19 +32,27 @@ public final class Portal: Sendable {
         var awakened: [any RelayMailbox]
     }
 
-    private struct Tables {
+    struct Tables {
         var policy: PortalPolicy
         var directory: PortalDirectory
         var members: [ConnectionID: Member] = [:]
+        /// Tunnels by the id of their account.
+        var byAccount: [Int: PortalTunnel] = [:]
         var connectionCount: UInt64 = 0
         var tunnelCount: UInt64 = 0
     }
 
-    private struct Member {
+    struct Member {
         let mailbox: any RelayMailbox
+        /// What the peer's address counts as.
+        let source: String
         /// Who has proved to be there, once that is known.
         var peer: PublicKey?
         var tunnels: [TunnelID: PortalTunnel] = [:]
+        /// The places for tunnels to this connection, once there was one.
+        var places: EndpointPlaces?
+        /// What the tunnels to this connection hold.
+        let load: EndpointLoad
     }
 
     /// Who the portal is.
@@ -51,15 +62,16 @@ public final class Portal: Sendable {
     /// Name, clock and limits.
     public let settings: PortalSettings
 
-    let budget: MemoryBudget
-    private let tables: Mutex<Tables>
+    /// Who pays for the memory that peers make the portal hold.
+    let accounts: PortalAccounts
+    let tables: Mutex<Tables>
 
     /// A portal without connections.
     public init(identity: Identity, network: NetworkIdentifier, settings: PortalSettings) {
         self.identity = identity
         self.network = network
         self.settings = settings
-        budget = MemoryBudget(limitByteCount: settings.memoryByteCount)
+        accounts = PortalAccounts(byteCount: settings.memoryByteCount)
         tables = Mutex(
             Tables(policy: settings.policy, directory: PortalDirectory(limits: settings.tokenLimits)))
     }
@@ -68,9 +80,9 @@ public final class Portal: Sendable {
     public var statistics: Statistics {
         tables.withLock { tables in
             Statistics(
-                connectionCount: tables.members.count,
-                tunnelCount: Set(tables.members.values.flatMap(\.tunnels.keys)).count,
-                queuedByteCount: budget.usedByteCount, tokenCount: tables.directory.hidden.tokenCount)
+                connectionCount: tables.members.count, tunnelCount: tables.byAccount.count,
+                queuedByteCount: tables.byAccount.values.reduce(0) { $0 + $1.queuedByteCount },
+                heldByteCount: accounts.pool.heldCount, tokenCount: tables.directory.hidden.tokenCount)
         }
     }
 
@@ -103,11 +115,13 @@ public final class Portal: Sendable {
 
     // MARK: Connections
 
-    func register(_ mailbox: any RelayMailbox) -> ConnectionID {
+    func register(_ mailbox: any RelayMailbox, from source: String) -> ConnectionID {
         tables.withLock { tables in
             tables.connectionCount += 1
             let id = ConnectionID(tables.connectionCount)
-            tables.members[id] = Member(mailbox: mailbox)
+            tables.members[id] = Member(
+                mailbox: mailbox, source: source,
+                load: EndpointLoad(limitByteCount: settings.memoryByteCount / 4))
             return id
         }
     }
@@ -121,6 +135,7 @@ public final class Portal: Sendable {
             let member = tables.members.removeValue(forKey: connection)
             let outcome = tables.directory.connectionClosed(connection, of: peer)
             let tunnels = member?.tunnels.values.sorted { $0.id < $1.id } ?? []
+            for tunnel in tunnels { tables.forgetAccount(of: tunnel, goneFrom: connection) }
             return (tunnels, Self.notices(outcome, in: tables))
         }
     }
@@ -187,55 +202,5 @@ public final class Portal: Sendable {
             isDone: outcome.isDone,
             replaced: outcome.replaced.flatMap { tables.members[$0]?.mailbox },
             awakened: outcome.awakened.compactMap { tables.members[$0]?.mailbox })
-    }
-
-    // MARK: Tunnels
-
-    /// Joins a client's connection to the one on which its target is announced.
-    ///
-    /// - Throws: ``ConnectRefusal``.
-    func openTunnel(
-        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey
-    ) throws(ConnectRefusal) -> PortalTunnel {
-        let opened = tables.withLock { tables -> Result<PortalTunnel, ConnectRefusal> in
-            guard tables.policy.letsCall(caller) else { return .failure(.membersOnly) }
-            // Absent, hidden, unknown: whatever is not to be found ends here.
-            guard let endpoint = tables.directory.connection(of: request.target),
-                let near = tables.members[client], let far = tables.members[endpoint],
-                let target = far.peer, tables.policy.letsAnnounce(target),
-                far.tunnels.count < settings.tunnelLimit
-            else { return .failure(.unreachable(request.targetText)) }
-            // By one of its own tokens, which no key in the request shows.
-            guard endpoint != client else { return .failure(.toSelf) }
-            guard near.tunnels.count < settings.tunnelLimit else { return .failure(.tooManyTunnels) }
-            tables.tunnelCount += 1
-            let id = TunnelID(tables.tunnelCount)
-            let tunnel = PortalTunnel(
-                id: id,
-                client: PortalTunnel.End(
-                    connection: client, peer: caller, mailbox: near.mailbox, flow: makeFlow(for: id)),
-                endpoint: PortalTunnel.End(
-                    connection: endpoint, peer: target, mailbox: far.mailbox, flow: makeFlow(for: id)))
-            tables.members[client]?.tunnels[id] = tunnel
-            tables.members[endpoint]?.tunnels[id] = tunnel
-            return .success(tunnel)
-        }
-        return try opened.get()
-    }
-
-    /// A connection is no end of the tunnel any more.
-    func forget(_ tunnel: TunnelID, on connection: ConnectionID) {
-        _ = tables.withLock { $0.members[connection]?.tunnels.removeValue(forKey: tunnel) }
-    }
-
-    /// Finds what the memory budget has cut.
-    func tunnels(_ ids: [TunnelID]) -> [PortalTunnel] {
-        tables.withLock { tables in
-            ids.compactMap { id in tables.members.values.lazy.compactMap { $0.tunnels[id] }.first }
-        }
-    }
-
-    private func makeFlow(for tunnel: TunnelID) -> TunnelFlow {
-        budget.makeFlow(for: tunnel, limitByteCount: settings.tunnelQueueByteCount)
     }
 }

@@ -92,6 +92,8 @@ extension PortalConnection {
             close(.refused, message: PortalMessage.notAdmitted, at: now)
             return
         }
+        account = portal.accounts.account(
+            of: peer, standing: policy.standing(of: peer), from: source, on: id)
         endAnnouncement(of: peer)
         guard !policy.letsCall(peer) else { return }
         for subscription in subscriptions.all {

@@ -1,3 +1,4 @@
+internal import Account
 public import NIOCore
 internal import MuxRPC
 internal import Relay
@@ -42,6 +43,8 @@ public final class PortalConnection: ConnectionMachine {
 
     /// What the peer's address counts as.
     let source: String
+    /// What the peer makes us hold is charged here; another one once it has proved to be a member.
+    var account: Account
 
     private var stage: Stage
     private var liveness: Liveness
@@ -49,7 +52,7 @@ public final class PortalConnection: ConnectionMachine {
     private var isHoldingInput = false
     private var hasInputEnded = false
     private var hasDeparted = false
-    private var outputs = CircularBuffer<PortalOutput>()
+    var outputs = CircularBuffer<PortalOutput>()
 
     /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
     ///
@@ -60,14 +63,15 @@ public final class PortalConnection: ConnectionMachine {
         let settings = portal.settings
         self.source = source
         self.portal = portal
-        id = portal.register(mailbox)
+        id = portal.register(mailbox, from: source)
+        account = portal.accounts.account(of: .source(source), on: id)
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
-        legs = PortalLegs(on: id, patience: settings.patience, inspector: settings.inspector)
+        legs = PortalLegs(on: id, of: portal)
         stage = .handshake(until: now + settings.handshakeTime)
         liveness = Liveness(heardAt: now)
-        read = PortalLegs.Read(time: now, byteCount: 0)
+        read = PortalLegs.Read(time: now)
     }
 
     /// Who the peer has proved to be.
@@ -92,7 +96,10 @@ public final class PortalConnection: ConnectionMachine {
         switch stage {
         case .handshake(let until), .closing(let until), .finished(let until): until
         case .open:
-            [liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline].compactMap(\.self).min()
+            [
+                liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
+                legs.calls.deadline,
+            ].compactMap(\.self).min()
         case .broken: nil
         }
     }
@@ -120,7 +127,6 @@ public final class PortalConnection: ConnectionMachine {
     public func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard phase != .broken else { return }
         liveness.heard(at: now)
-        read.byteCount = bytes.readableBytes
         session.receive(bytes)
         process(at: now)
     }
@@ -147,6 +153,7 @@ public final class PortalConnection: ConnectionMachine {
     private func process(at now: NIODeadline) {
         guard phase != .broken else { return }
         begin(at: now)
+        read.unpromisedByteCount = session.inboundByteCount
         do {
             while !isBlocked, let event = try session.next() { try handle(event) }
             legs.flush(at: now, into: &outputs)
@@ -155,7 +162,8 @@ public final class PortalConnection: ConnectionMachine {
         } catch {
             breakOff(.failed(error))
         }
-        enforceBudget()
+        judgePauses()
+        openWaiting()
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
@@ -163,9 +171,9 @@ public final class PortalConnection: ConnectionMachine {
         case .client(let peer): try admit(peer)
         case .established: break  // is for clients: a server has decided when the handshake is over
         case .packet(let stream, let byteCount):
-            legs.open(byteCount, on: stream, of: session, read: read, into: &outputs)
+            legs.open(byteCount, on: stream, of: session, read: &read, into: &outputs)
         case .session(.data(let stream, let type, let body)):
-            legs.append(body, type: type, on: stream, read: read, into: &outputs)
+            legs.append(body, type: type, on: stream, read: &read, into: &outputs)
         case .session(.request(let request)): answer(request)
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
         case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
@@ -179,6 +187,8 @@ public final class PortalConnection: ConnectionMachine {
             breakOff(.refused)
             return
         }
+        account = portal.accounts.account(
+            of: peer, standing: portal.policy.standing(of: peer), from: source, on: id)
         try session.accept()
         stage = .open
         happened(.connected(peer))
@@ -210,10 +220,11 @@ public final class PortalConnection: ConnectionMachine {
     private func takeTurn(at now: NIODeadline) -> Bool {
         guard isOpen, let turn = legs.queues.next(at: now) else { return false }
         switch consume turn {
-        case .batch(let tunnel, let batch, let resumesSender):
+        case .batch(let tunnel, var batch, let resumesSender):
             guard let leg = legs[tunnel] else { return true }
             if resumesSender { post(.resume(tunnel), to: leg.far.mailbox) }
-            session.send(consume batch, on: leg.stream)
+            legs.noteCarried(leg, at: now)
+            session.send(batch.takePackets(), on: leg.stream)
         case .end(let tunnel, let message):
             if let leg = legs[tunnel] { end(leg.stream, message: message) }
             forget(tunnel)
@@ -230,7 +241,7 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     func forget(_ tunnel: TunnelID) {
-        legs.remove(tunnel)
+        legs.remove(tunnel, at: now)
         portal.forget(tunnel, on: id)
     }
 
@@ -260,6 +271,8 @@ public final class PortalConnection: ConnectionMachine {
         case .finished(let until) where now >= until: stage = .broken
         case .open:
             cutStuck(at: now)
+            judgePauses()
+            refuseExpired(at: now)
             if let due = subscriptions.deadline, due <= now { updateSubscribers(at: now) }
             checkLiveness(at: now)
         default: break

@@ -1,30 +1,9 @@
+internal import Account
 internal import MuxRPC
 internal import NIOCore
 internal import Relay
 internal import SecureSession
 internal import Tunnel
-
-/// A tunnel as one of the two connections sees it that it joins.
-final class PortalLeg {
-    let tunnel: PortalTunnel
-    /// The tunnel's stream on this connection.
-    let stream: StreamID
-    /// The other connection.
-    let far: PortalTunnel.End
-
-    /// What this read has brought so far.
-    fileprivate(set) var batch = PacketBatch(capacity: 0)
-    fileprivate var isFilling = false
-
-    /// Whether the other side has ended: what still comes from the peer has nowhere to go.
-    fileprivate(set) var isDeaf = false
-
-    init(_ tunnel: PortalTunnel, stream: StreamID, on connection: ConnectionID) {
-        self.tunnel = tunnel
-        self.stream = stream
-        far = tunnel.end(acrossFrom: connection)
-    }
-}
 
 /// The tunnels of one connection: what its peer sends on them, and what waits to be sent to it.
 ///
@@ -35,34 +14,37 @@ struct PortalLegs: ~Copyable {
     struct Read {
         /// When it was.
         var time: NIODeadline
-        /// What it brought, in bytes: no tunnel's batch needs more room.
-        var byteCount: Int
+        /// What it brought and was not yet promised to a batch, in bytes: no more room is made ahead.
+        var unpromisedByteCount = 0
     }
 
     /// What is handed over at once, in bytes: one turn of the other connection's queues.
-    static let batchByteCount = OutboundQueues<PacketBatch>.quantumByteCount
+    static let batchByteCount = OutboundQueues<RelayedBatch>.quantumByteCount
 
     private let connection: ConnectionID
-    private let inspector: (@Sendable (RelayedPacket) -> Void)?
+    private let portal: Portal
     private var byTunnel: [TunnelID: PortalLeg] = [:]
     private var byStream: [StreamID: PortalLeg] = [:]
     private var filling: [PortalLeg] = []
-    private var full: Set<TunnelID> = []
+    /// The queues that the peer fills and that are full, and how long others of it had to wait for them.
+    private var pauses = PauseLedger<PortalLeg.Holdup>()
+    /// A tunnel that was found to be active.
+    private var witness: PortalLeg?
+
+    /// The calls that the peer has not answered, and those that wait for them.
+    var calls = UnansweredCalls()
 
     /// What waits to be sent to the peer.
-    var queues: OutboundQueues<PacketBatch>
+    var queues: OutboundQueues<RelayedBatch>
 
-    init(
-        on connection: ConnectionID, patience: TimeAmount,
-        inspector: (@Sendable (RelayedPacket) -> Void)? = nil
-    ) {
+    init(on connection: ConnectionID, of portal: Portal) {
         self.connection = connection
-        self.inspector = inspector
-        queues = OutboundQueues(patience: patience)
+        self.portal = portal
+        queues = OutboundQueues(patience: portal.settings.patience)
     }
 
     /// Whether the peer must not be read, because a queue that it fills is full.
-    var isPaused: Bool { !full.isEmpty }
+    var isPaused: Bool { pauses.isPaused }
 
     /// The streams, in the order in which the tunnels were opened.
     var streams: [StreamID] { byTunnel.sorted { $0.key < $1.key }.map(\.value.stream) }
@@ -80,16 +62,19 @@ struct PortalLegs: ~Copyable {
     // MARK: Tunnels come and go
 
     mutating func insert(_ leg: PortalLeg) {
+        countPauses(at: leg.openedAt)
         byTunnel[leg.tunnel.id] = leg
         byStream[leg.stream] = leg
         queues.insert(leg.tunnel.end(on: connection).flow)
+        if leg.isUnanswered { calls.opened(leg.tunnel) }
     }
 
     /// Forgets a tunnel, and drops what waits to be sent on it.
     @discardableResult
-    mutating func remove(_ tunnel: TunnelID) -> PortalLeg? {
+    mutating func remove(_ tunnel: TunnelID, at now: NIODeadline) -> PortalLeg? {
         queues.remove(tunnel)
-        full.remove(tunnel)
+        calls.settled(tunnel)
+        resume(tunnel, at: now)
         guard let leg = byTunnel.removeValue(forKey: tunnel) else { return nil }
         byStream[leg.stream] = nil
         leg.isDeaf = true
@@ -98,49 +83,50 @@ struct PortalLegs: ~Copyable {
 
     mutating func removeAll() {
         queues.removeAll()
-        full.removeAll()
+        calls = UnansweredCalls()
+        pauses = PauseLedger()
         filling.removeAll()
         byTunnel.removeAll()
         byStream.removeAll()
+        witness = nil
     }
 
     /// The other side has ended: the end goes behind what waits, and nothing is taken any more.
-    mutating func farSideEnded(_ tunnel: TunnelID, message: String?) {
+    mutating func farSideEnded(_ tunnel: TunnelID, message: String?, at now: NIODeadline) {
         guard let leg = byTunnel[tunnel] else { return }
+        resume(tunnel, at: now)
         leg.isDeaf = true
-        full.remove(tunnel)
         queues.appendEnd(message: message, to: tunnel)
     }
-
-    /// The queue that the peer fills has room.
-    mutating func resume(_ tunnel: TunnelID) { full.remove(tunnel) }
 
     // MARK: What the peer sends
 
     /// Opens the packet that the session has just announced into the batch of its tunnel, if that still takes any.
     mutating func open(
-        _ byteCount: Int, on stream: StreamID, of session: SecureSession, read: Read,
+        _ byteCount: Int, on stream: StreamID, of session: SecureSession, read: inout Read,
         into outputs: inout CircularBuffer<PortalOutput>
     ) {
         guard let leg = byStream[stream], !leg.isDeaf else { return }
-        makeRoom(for: byteCount, of: leg, read: read, into: &outputs)
-        session.openPacket(into: &leg.batch)
+        makeRoom(for: byteCount, of: leg, read: &read, into: &outputs)
+        session.openPacket(into: &leg.batch.packets)
+        leg.batch.hasGrown()
     }
 
     /// Copies what came otherwise than as one packet of bytes into the batch of its tunnel, if that still takes any.
     mutating func append(
-        _ body: ByteBuffer, type: BodyType, on stream: StreamID, read: Read,
+        _ body: ByteBuffer, type: BodyType, on stream: StreamID, read: inout Read,
         into outputs: inout CircularBuffer<PortalOutput>
     ) {
         guard let leg = byStream[stream], !leg.isDeaf else { return }
-        makeRoom(for: body.readableBytes, of: leg, read: read, into: &outputs)
-        leg.batch.append(body, type: type)
+        makeRoom(for: body.readableBytes, of: leg, read: &read, into: &outputs)
+        leg.batch.packets.append(body, type: type)
+        leg.batch.hasGrown()
     }
 
     /// Hands over what the read has brought.
     mutating func flush(at now: NIODeadline, into outputs: inout CircularBuffer<PortalOutput>) {
         for leg in filling {
-            leg.isFilling = false
+            leg.finishRead()
             handOver(leg, at: now, into: &outputs)
         }
         filling.removeAll(keepingCapacity: true)
@@ -150,35 +136,135 @@ struct PortalLegs: ~Copyable {
     mutating func handOver(
         _ leg: PortalLeg, at now: NIODeadline, into outputs: inout CircularBuffer<PortalOutput>
     ) {
-        guard !leg.batch.isEmpty else { return }
-        // Taken out, so that the buffer has one owner: it is sealed in place.
-        var batch = PacketBatch(capacity: 0)
-        swap(&batch, &leg.batch)
+        guard !leg.batch.packets.isEmpty else { return }
+        var batch = leg.takeBatch()
         guard !leg.isDeaf else { return }
-        if let inspector {
-            let sender = leg.tunnel.end(on: connection).peer
-            for body in batch.bodies {
-                inspector(RelayedPacket(tunnel: leg.tunnel.id, sender: sender, body: body))
-            }
-        }
-        switch leg.far.flow.add(batch.byteCount, at: now) {
-        case .closed: return
-        case .full: full.insert(leg.tunnel.id)
-        case .queued: break
-        }
+        inspect(batch, of: leg)
+        noteCarried(leg, at: now)
+        noteAnswered(leg, batch.packetCount)
+        batch.shrinkIfWorth()
+        guard let (charge, isFull) = charge(batch.costByteCount, of: leg, into: &outputs) else { return }
+        batch.charge = charge
+        if isFull { pause(leg, at: now) }
         outputs.append(.post(.packets(leg.tunnel.id, batch), to: leg.far.mailbox))
+        guard leg.tunnel.cause.load.isExceeded else { return }
+        if let victim = portal.largestTunnel(at: leg.tunnel.endpoint.connection) {
+            cut(victim, .memory, into: &outputs)
+        }
     }
 
+    /// Charges a batch before it waits; `nil` where it is to be dropped.
+    private func charge(
+        _ byteCount: Int, of leg: PortalLeg, into outputs: inout CircularBuffer<PortalOutput>
+    ) -> (Charge, isFull: Bool)? {
+        var admission = leg.far.flow.add(byteCount)
+        if case .refused = admission {
+            let victim = portal.tunnel(givingWayTo: leg.tunnel, for: byteCount)
+            cut(victim, .memory, into: &outputs)
+            if victim !== leg.tunnel { admission = leg.far.flow.overdraw(byteCount) }
+        }
+        guard case .queued(let charge, let isFull) = admission else { return nil }
+        return (charge, isFull)
+    }
+
+    /// Ends a tunnel of any two connections.
+    func cut(_ tunnel: PortalTunnel, _ reason: TunnelCut, into outputs: inout CircularBuffer<PortalOutput>) {
+        tunnel.close()
+        for end in [tunnel.client, tunnel.endpoint] {
+            outputs.append(.post(.cut(tunnel.id, reason), to: end.mailbox))
+        }
+        outputs.append(.happened(.tunnelCut(tunnel.id, reason)))
+    }
+
+    private func inspect(_ batch: RelayedBatch, of leg: PortalLeg) {
+        guard let inspector = portal.settings.inspector else { return }
+        let sender = leg.tunnel.end(on: connection).peer
+        for body in batch.packets.bodies {
+            inspector(RelayedPacket(tunnel: leg.tunnel.id, sender: sender, body: body))
+        }
+    }
+
+    private mutating func noteAnswered(_ leg: PortalLeg, _ packetCount: Int) {
+        guard leg.isUnanswered else { return }
+        leg.unansweredCount -= packetCount
+        if !leg.isUnanswered { calls.settled(leg.tunnel.id) }
+    }
+
+    /// Makes room by what the tunnel has brought lately, and never for more than what is left of the read.
     private mutating func makeRoom(
-        for byteCount: Int, of leg: PortalLeg, read: Read, into outputs: inout CircularBuffer<PortalOutput>
+        for byteCount: Int, of leg: PortalLeg, read: inout Read,
+        into outputs: inout CircularBuffer<PortalOutput>
     ) {
         let needed = PacketBatch.byteCount(ofPacketWithBody: byteCount)
-        if leg.batch.byteCount + needed > Self.batchByteCount { handOver(leg, at: read.time, into: &outputs) }
-        if leg.batch.isEmpty {
-            leg.batch = PacketBatch(capacity: max(needed, min(Self.batchByteCount, read.byteCount)))
+        if leg.batch.turnByteCount + needed > Self.batchByteCount {
+            // What the batch was promised and did not need.
+            read.unpromisedByteCount += max(0, leg.batch.packets.capacity - leg.batch.packets.byteCount)
+            handOver(leg, at: read.time, into: &outputs)
         }
+        if leg.batch.packets.isEmpty {
+            let expected = min(leg.expectedByteCount, read.unpromisedByteCount, Self.batchByteCount)
+            let capacity = max(needed, expected)
+            leg.batch = RelayedBatch(capacity: capacity)
+            read.unpromisedByteCount -= capacity
+        }
+        leg.readByteCount += needed
         guard !leg.isFilling else { return }
         leg.isFilling = true
         filling.append(leg)
+    }
+
+    // MARK: Pauses
+
+    /// The queue that the peer fills has room.
+    mutating func resume(_ tunnel: TunnelID, at now: NIODeadline) {
+        guard pauses.isPaused else { return }
+        countPauses(at: now)
+        pauses.resumed(tunnel)
+    }
+
+    private mutating func pause(_ leg: PortalLeg, at now: NIODeadline) {
+        countPauses(at: now)
+        pauses.paused(leg.tunnel.id, by: leg.holdup(on: connection), at: now)
+    }
+
+    /// Takes note that a tunnel has carried something, from the peer or to it.
+    mutating func noteCarried(_ leg: PortalLeg, at now: NIODeadline) {
+        countPauses(at: now)
+        leg.carriedAt = now
+    }
+
+    /// When something has to be seen to while the peer is not read for others' sake.
+    var pauseDeadline: NIODeadline? { pauses.deadline }
+
+    /// Resumes what has room again, and says which tunnels have kept others waiting for too long.
+    mutating func judgePauses(at now: NIODeadline) -> [TunnelID] {
+        guard pauses.isPaused else { return [] }
+        countPauses(at: now)
+        for tunnel in Array(pauses.fullTunnels)
+        where byTunnel[tunnel].map({ $0.far.flow.resumeIfRoom() }) ?? true {
+            pauses.resumed(tunnel)
+        }
+        var condemned: [TunnelID] = []
+        while let verdict = pauses.judge(isSomebodyActive: activeUntil(at: now) != nil, at: now) {
+            condemned.append(verdict.tunnel)
+        }
+        return condemned
+    }
+
+    private mutating func countPauses(at now: NIODeadline) {
+        guard pauses.isPaused else { return }
+        pauses.count(until: activeUntil(at: now), at: now)
+    }
+
+    /// Until when some tunnel that has room is one that people are at, as it looks now; `nil` where none is.
+    private mutating func activeUntil(at now: NIODeadline) -> NIODeadline? {
+        if let witness, isWaiting(witness), witness.activeUntil > now { return witness.activeUntil }
+        witness = byTunnel.values.filter { isWaiting($0) }.max { $0.activeUntil < $1.activeUntil }
+        return witness?.activeUntil
+    }
+
+    /// Whether a tunnel waits only because the peer is not read.
+    private func isWaiting(_ leg: PortalLeg) -> Bool {
+        !leg.isDeaf && !pauses.isFull(leg.tunnel.id)
     }
 }

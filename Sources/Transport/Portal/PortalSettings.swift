@@ -24,16 +24,18 @@ public struct PortalSettings: Sendable {
     /// How many tokens are kept for whom.
     public var tokenLimits = TokenLimits()
 
-    /// What all queues together may hold, in bytes; above it the tunnel with the oldest byte is cut.
-    public var memoryByteCount = MemoryBudget.defaultLimitByteCount
+    /// What peers may make the portal hold in all, in bytes: a quarter of what the machine has, within 64 and 256 MiB.
+    ///
+    /// Strangers together have half of it, one of them a quarter, and the tunnels of one endpoint hold a quarter at most.
+    public var memoryByteCount = 256 << 20
 
-    /// What one direction of a tunnel may queue before its sender is paused, in bytes.
+    /// What one direction of a tunnel may queue before its sender is paused, in bytes of memory.
     public var tunnelQueueByteCount = TunnelFlow.limitByteCount
 
-    /// How long a tunnel may hold up its paused sender without progress.
-    public var patience = TimeAmount.seconds(5)
+    /// How long a tunnel may hold up its paused sender without progress while nothing else of that waits.
+    public var patience = TimeAmount.seconds(30)
 
-    /// The greatest number of tunnels that one connection may be an end of.
+    /// The greatest number of tunnels to one connection, and of those that one connection may ask for.
     public var tunnelLimit = 4096
 
     /// The greatest number of subscriptions of one connection; each may make us send the whole list.

@@ -19,31 +19,35 @@ extension PortalConnection {
         switch consume message {
         case .open(let tunnel, let argument, let request): open(tunnel, argument: argument, request: request)
         case .packets(let tunnel, let batch):
-            let byteCount = batch.byteCount
-            legs.queues.append(batch, byteCount: byteCount, to: tunnel, at: now)
-        case .ended(let tunnel, let message): legs.farSideEnded(tunnel, message: message)
-        case .resume(let tunnel): legs.resume(tunnel)
+            if !legs.calls.append(batch, to: tunnel) { legs.queues.append(batch, to: tunnel, at: now) }
+        case .ended(let tunnel, let message):
+            if let call = legs.calls.removeWaiting(tunnel) { drop(call.tunnel) }
+            legs.farSideEnded(tunnel, message: message, at: now)
+        case .resume(let tunnel): legs.resume(tunnel, at: now)
         case .cut(let tunnel, let reason): cut(tunnel, reason)
         case .replaced: endReplaced(at: now)
         case .attendanceChanged: subscriptions.becameStale()
         case .policyChanged: followPolicy(at: now)
         case .redeemed(let call, let outcome): redeemed(call, outcome, at: now)
         }
+        openWaiting()
         goOn(at: now)
     }
 
     private func cut(_ tunnel: TunnelID, _ reason: TunnelCut) {
+        if let call = legs.calls.removeWaiting(tunnel) { drop(call.tunnel) }
         guard let leg = legs[tunnel] else { return }
         session.muxrpc.fail(leg.stream, message: reason.message)
         forget(tunnel)
     }
 
-    func enforceBudget() {
-        guard portal.budget.isExceeded else { return }
-        for tunnel in portal.tunnels(portal.budget.cutOldest()) {
-            post(.cut(tunnel.id, .memory), to: tunnel.client.mailbox)
-            post(.cut(tunnel.id, .memory), to: tunnel.endpoint.mailbox)
-            happened(.tunnelCut(tunnel.id, .memory))
+    /// Cuts the tunnels that keep others of our peer waiting.
+    func judgePauses() {
+        for tunnel in legs.judgePauses(at: now) {
+            guard let leg = legs[tunnel] else { continue }
+            post(.cut(tunnel, .slow), to: leg.far.mailbox)
+            happened(.tunnelCut(tunnel, .slow))
+            cut(tunnel, .slow)
         }
     }
 
@@ -70,11 +74,13 @@ extension PortalConnection {
             let connect = try ConnectRequest(
                 request.arguments, from: caller, at: portal.identity.publicKey)
             isByToken = connect.isByToken
-            guard connect.forwarded.serialized.readableBytes <= Self.argumentByteLimit else {
-                throw .invalidArguments
-            }
-            let tunnel = try portal.openTunnel(connect, from: id, of: caller)
-            legs.insert(PortalLeg(tunnel, stream: request.stream, on: id))
+            let argumentByteCount = connect.forwarded.serialized.readableBytes
+            guard argumentByteCount <= Self.argumentByteLimit else { throw .invalidArguments }
+            let opened = try portal.openTunnel(
+                connect, from: id, of: caller, argumentByteCount: argumentByteCount)
+            let tunnel = opened.tunnel
+            if let displaced = opened.displaced { legs.cut(displaced, .places, into: &outputs) }
+            legs.insert(PortalLeg(tunnel, stream: request.stream, on: id, at: now))
             post(
                 .open(tunnel, argument: connect.forwarded, request: connect.targetText),
                 to: tunnel.endpoint.mailbox)
@@ -93,16 +99,44 @@ extension PortalConnection {
     /// It is refused where it cannot be opened, and where the endpoint leaves too much unread: each call to it
     /// takes memory that no tunnel's queue counts.
     private func open(_ tunnel: PortalTunnel, argument: JSONValue, request: String) {
+        if legs.calls.mustWait(tunnel), !tunnel.endpoint.flow.isClosed {
+            legs.calls.wait(
+                UnansweredCalls.Call(
+                    tunnel: tunnel, argument: argument, request: request,
+                    until: now + UnansweredCalls.patience))
+            return
+        }
         // The flow is closed where the tunnel was cut by a third connection, whose message came first.
         guard session.outboundByteCount <= portal.settings.controlByteCount, !tunnel.endpoint.flow.isClosed,
             let stream = try? session.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
         else {
-            let refusal = ConnectRefusal.unreachable(request)
-            post(.ended(tunnel.id, message: refusal.message), to: tunnel.client.mailbox)
-            tunnel.endpoint.flow.close()
-            portal.forget(tunnel.id, on: id)
+            refuse(tunnel, .unreachable(request))
             return
         }
-        legs.insert(PortalLeg(tunnel, stream: stream, on: id))
+        legs.insert(PortalLeg(tunnel, stream: stream, on: id, at: now))
+    }
+
+    /// Passes calls on that need not wait any more, with what was sent behind them.
+    func openWaiting() {
+        while let call = legs.calls.next() {
+            open(call.tunnel, argument: call.argument, request: call.request)
+            for batch in call.batches { legs.queues.append(batch, to: call.tunnel.id, at: now) }
+        }
+    }
+
+    /// Refuses calls that have waited in vain.
+    func refuseExpired(at now: NIODeadline) {
+        while let call = legs.calls.expired(at: now) { refuse(call.tunnel, .busy) }
+    }
+
+    private func refuse(_ tunnel: PortalTunnel, _ refusal: ConnectRefusal) {
+        post(.ended(tunnel.id, message: refusal.message), to: tunnel.client.mailbox)
+        drop(tunnel)
+    }
+
+    /// Forgets a tunnel whose call was not passed on.
+    private func drop(_ tunnel: PortalTunnel) {
+        tunnel.endpoint.flow.close()
+        portal.forget(tunnel.id, on: id)
     }
 }

@@ -1,6 +1,5 @@
 public import MuxRPC
 public import Relay
-public import SecureSession
 public import Sodium
 
 /// What one connection of a portal is told by another, or by the portal's owner.
@@ -8,7 +7,7 @@ public enum RelayMessage: Sendable {
     /// Open a stream to your peer with this argument of `tunnel.connect`; packets may follow at once.
     case open(PortalTunnel, argument: JSONValue, request: String)
     /// Send these packets, which are counted in the flow towards you already.
-    case packets(TunnelID, PacketBatch)
+    case packets(TunnelID, RelayedBatch)
     /// The other side has ended: end behind what is queued, with this error if there is one; what your peer
     /// still sends is dropped.
     case ended(TunnelID, message: String?)
@@ -58,13 +57,19 @@ public protocol RelayMailbox: Sendable {
 public enum TunnelCut: Equatable, Sendable {
     /// One end does not read while the other keeps sending.
     case stuck
-    /// The portal's memory ran out, and this tunnel's data had waited longest.
+    /// One end read so slowly that other tunnels of the other end had to wait.
+    case slow
+    /// The portal's memory ran out, and this tunnel held most of it in the name of who holds most.
     case memory
+    /// The endpoint's places were all taken, most of them by the caller.
+    case places
 
     /// What both ends are told.
     public var message: String {
         switch self {
         case .stuck: "tunnel cut: one side does not read"
+        case .slow: "tunnel cut: one side reads too slowly, and others wait"
+        case .places: "tunnel cut: busy"
         case .memory: "tunnel cut: the portal's memory is full"
         }
     }

@@ -76,6 +76,8 @@ public enum ConnectRefusal: Error, Equatable, Sendable {
     case unreachable(String)
     /// The client has as many tunnels as one connection may.
     case tooManyTunnels
+    /// The target has no place for the client's tunnel, or the portal no memory.
+    case busy
     /// The portal connects members, and the client is none.
     case membersOnly
 
@@ -90,6 +92,7 @@ public enum ConnectRefusal: Error, Equatable, Sendable {
         case .toSelf: "can't connect to self"
         case .unreachable(let target): "could not connect to:\(target)"
         case .tooManyTunnels: "too many tunnels"
+        case .busy: "busy"
         case .membersOnly: PortalMessage.membersCall
         }
     }
