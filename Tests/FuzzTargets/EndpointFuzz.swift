@@ -162,7 +162,7 @@ private final class EndpointFuzzWorld {
         while let output = node.nextOutput() {
             hasMoved = true
             switch output {
-            case .connectService(let key, _, _):
+            case .connectService(let key, _, _, _):
                 streams.append(key)
                 node.serviceConnected(key)
             case .asked(let question): node.answer(question.id, with: .failure("no"))

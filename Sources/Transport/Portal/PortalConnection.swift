@@ -49,6 +49,7 @@ public final class PortalConnection: ConnectionMachine {
     private var stage: Stage
     private var liveness: Liveness
     private var read: PortalLegs.Read
+    private var sessionCharge = RunningCharge()
     private var isHoldingInput = false
     private var hasInputEnded = false
     private var hasDeparted = false
@@ -154,16 +155,24 @@ public final class PortalConnection: ConnectionMachine {
         guard phase != .broken else { return }
         begin(at: now)
         read.unpromisedByteCount = session.inboundByteCount
-        do {
+        do throws(SecureSessionError) {
             while !isBlocked, let event = try session.next() { try handle(event) }
             legs.flush(at: now, into: &outputs)
             isHoldingInput = isBlocked
+            guard payForSession() else { throw SecureSessionError.overAllowance }
             if hasInputEnded { try session.inputEnded() }
         } catch {
             breakOff(.failed(error))
         }
         judgePauses()
         openWaiting()
+    }
+
+    /// Has whoever causes it pay for what the session holds: what has not come whole, and answers that are not read.
+    private func payForSession() -> Bool {
+        // In steps, so that little changes cost nothing.
+        let step = 4 << 10
+        return sessionCharge.pay(for: (session.heldByteCount + step - 1) / step * step, at: account)
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
