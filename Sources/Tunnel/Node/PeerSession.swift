@@ -31,14 +31,11 @@ final class PeerSession {
     let outputs: NodeOutputs
     /// Who pays for what this session holds: whom we have called, or the portal until the peer has proved who it is.
     var payer: Payer {
-        didSet {
-            streams.payer = payer
-            (pendingCharge, inputCharge) = (nil, nil)
-        }
+        didSet { streams.payer = payer }
     }
     /// Who pays for packets that have not come whole and answers that are not read, and for other input that waits.
-    private var pendingCharge: Charge?
-    private var inputCharge: Charge?
+    private var pendingCharge = RunningCharge()
+    private var inputCharge = RunningCharge()
     /// How many bytes of answers are counted as sent.
     private var answeredByteCount = 0
     private let wallClock: @Sendable () -> Int64
@@ -113,21 +110,8 @@ final class PeerSession {
     private func pay() -> Bool {
         guard secure.peer != nil, id != .outer else { return true }
         let pending = secure.pendingByteCount
-        return Self.pay(for: pending + streams.unread.answerByteCount, at: payer.pending, &pendingCharge)
-            && Self.pay(for: secure.heldByteCount - pending, at: payer.bytes, &inputCharge)
-    }
-
-    private static func pay(for byteCount: Int, at account: Account, _ charge: inout Charge?) -> Bool {
-        guard byteCount != charge?.count ?? 0 else { return true }
-        if byteCount == 0 {
-            charge = nil
-        } else if let charge {
-            return charge.change(to: byteCount)
-        } else {
-            charge = account.charge(byteCount)
-            return charge != nil
-        }
-        return true
+        return pendingCharge.pay(for: pending + streams.unread.answerByteCount, at: payer.pending)
+            && inputCharge.pay(for: secure.heldByteCount - pending, at: payer.bytes)
     }
 
     private func receive(_ event: SessionEvent) -> Concern? {

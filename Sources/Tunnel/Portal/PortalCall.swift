@@ -38,7 +38,15 @@ public enum PortalCall: Equatable, Sendable {
     ///
     /// Go peers refuse locally to call what is missing here; JavaScript ones are told with the very words that
     /// make ssb-room-client fall back from `room.*` to `tunnel.*`.
-    public static let manifest: Manifest = [
+    public static let manifest = methods.limitingBodies(
+        to: callByteCount, ["tunnel.announce": announceByteCount])
+
+    /// What the body of any call may have, in bytes, unless it needs more.
+    private static let callByteCount = 4 << 10
+    /// What 12,288 tokens need, as text between quotes and commas, in bytes.
+    private static let announceByteCount = 600 << 10
+
+    private static let methods: Manifest = [
         "manifest": .sync,
         "whoami": .async,
         "tunnel.announce": .async,

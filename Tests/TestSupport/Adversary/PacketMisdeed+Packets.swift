@@ -86,7 +86,7 @@ extension PacketMisdeed {
             ]
         case .randomHeaders: return (0..<200).map { _ in HandmadePacket(randomHeader: random.bytes(9)) }
         case .openFlood:
-            return (0..<4200 as Range<Int32>).map {
+            return (0..<1500 as Range<Int32>).map {
                 .open(number + $0, $0.isMultiple(of: 2) ? "echo" : "service.open", "[{}]")
             }
         case .dataOnUnknown:

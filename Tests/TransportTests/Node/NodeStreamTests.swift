@@ -169,14 +169,25 @@ struct NodeStreamTests {
         #expect(far.received.readableBytes == 5 << 20)
     }
 
-    @Test("are limited in number per friend")
+    @Test("are limited in number per friend, over all its sessions")
     func tooMany() throws {
         endpoint.answer = .nothing
-        let ends = try (0...1024).map { _ in try client.open(.service("ssh"), on: session) }
+        let second = try client.openTunnel(to: endpoint.key)
         world.run()
-        #expect(ends.last?.close?.failure == .remote(NodeErrorText.tooManyStreams))
-        #expect(ends.dropLast().allSatisfy { $0.close == nil })
-        #expect(endpoint.asked.count == 1024)
+        let ends = try (0..<256).map {
+            try client.open(.service("ssh"), on: $0.isMultiple(of: 2) ? session : second)
+        }
+        world.run()
+        let last = try client.open(.service("ssh"), on: session)
+        world.run()
+        #expect(last.close?.failure == .remote(NodeErrorText.tooManyStreams))
+        #expect(ends.allSatisfy { $0.close == nil })
+        #expect(endpoint.asked.count == 256)
+        // One that ends makes room.
+        client.node.refuseService(ends[0].key, message: "no more")
+        let next = try client.open(.service("ssh"), on: second)
+        world.run()
+        #expect(next.close == nil && endpoint.asked.count == 257)
     }
 
     @Test("under a number that is used again hear nothing of the old one's end")

@@ -53,10 +53,12 @@ struct TunnelRequestTests {
 
     @Test("with a target of any length is answered shortly")
     func longTarget() throws {
-        let target = "e" + String(repeating: "\u{301}", count: 100_000)
-        let (_, stream) = try portal.friend(["target": .string(target)], of: identity.publicKey)
-        let answer = try #require(portal.outer.ends[stream])
-        #expect(answer.utf8.count < 160 && answer.hasPrefix("could not connect to:"))
+        for (count, words) in [(1500, "could not connect to:"), (100_000, "the body is too long")] {
+            let target = "e" + String(repeating: "\u{301}", count: count)
+            let (_, stream) = try portal.friend(["target": .string(target)], of: identity.publicKey)
+            let answer = try #require(portal.outer.ends[stream])
+            #expect(answer.utf8.count < 160 && answer.hasPrefix(words))
+        }
     }
 
     @Test("to a node that only dials is no method")

@@ -63,7 +63,8 @@ struct BareEchoes {
 
     private var echoes: [StreamID: BareEcho] = [:]
     private var heldByteCount = 0
-    private var charge: Charge?
+    private var charge = RunningCharge()
+    private var account: Account?
 
     var isEmpty: Bool { echoes.isEmpty }
 
@@ -75,7 +76,8 @@ struct BareEchoes {
     ) -> Bool {
         var echo = echoes[stream] ?? BareEcho()
         let held = heldByteCount - echo.heldByteCount + echo.cost(with: body, type)
-        guard held <= Self.limit, pay(for: held, at: account) else { return false }
+        guard held <= Self.limit, charge.pay(for: held, at: account) else { return false }
+        (heldByteCount, self.account) = (held, account)
         echoes[stream] = nil  // leaves `echo` the only reference: no copy on write
         echo.append(body, type)
         echoes[stream] = echo
@@ -102,18 +104,6 @@ struct BareEchoes {
     }
 
     private mutating func settle() {
-        _ = charge?.change(to: heldByteCount)
-        if echoes.isEmpty { charge = nil }
-    }
-
-    private mutating func pay(for byteCount: Int, at account: Account) -> Bool {
-        if let charge {
-            guard charge.change(to: byteCount) else { return false }
-        } else {
-            guard let charge = account.charge(byteCount) else { return false }
-            self.charge = charge
-        }
-        heldByteCount = byteCount
-        return true
+        if let account { _ = charge.pay(for: heldByteCount, at: account) }
     }
 }

@@ -146,7 +146,7 @@ final class PeerStreams {
             while !service.makeRoom(for: byteCount) {
                 guard failLargest(but: stream) else { return abort(stream, message: NodeErrorText.heldTooMuch) }
             }
-            service.fill(open)
+            service.fill(byteCount, open)
             touched.insert(stream)
         } catch {
             breach(error, on: stream)
@@ -325,7 +325,7 @@ final class PeerStreams {
 
     private func settle(_ stream: StreamID) {
         guard let entry = entries[stream], case .service(let service) = entry.end else { return }
-        if let bytes = service.takeIncoming() { report(.received(bytes), entry.key) }
+        while let bytes = service.takeIncoming() { report(.received(bytes), entry.key) }
         if service.hasReceivedEnd, !service.hasReportedEnd, service.localEnd != .connecting, service.hasHandedAll {
             service.hasReportedEnd = true
             if service.localEnd == .echo { service.offerEnd() } else { report(.receivedEnd, entry.key) }
@@ -372,7 +372,7 @@ final class PeerStreams {
             secure.send(bytes, on: stream)
             if service.localEnd == .echo {
                 drain(bytes.readableBytes, of: service, on: stream)
-                if !service.isBacklogged, service.owesIncoming { _ = service.takeIncoming() }
+                _ = service.takeIncoming()
             }
         }
         if service.isBacklogged { return wait(stream, service) }
@@ -434,7 +434,7 @@ final class PeerStreams {
         echoes.remove(stream)
         guard case .service(let service) = entry.end else { return }
         if service.localEnd != .echo {
-            if let bytes = service.takeIncoming(all: true) { report(.received(bytes), entry.key) }
+            while let bytes = service.takeIncoming(last: true) { report(.received(bytes), entry.key) }
             if failure == nil, !service.hasReportedEnd { report(.receivedEnd, entry.key) }
         }
         turns.change(from: service.credit.unreturned, to: 0)

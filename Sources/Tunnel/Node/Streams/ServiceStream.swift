@@ -44,7 +44,7 @@ final class ServiceStream {
     private(set) var unsentByteCount = 0
     private var unsentCapacity = 0
     /// Received and not yet handed to the local end.
-    private var incoming = ByteBuffer()
+    private var incoming = IncomingBytes()
     /// What the local end has and has not drained, and the memory behind it.
     private var handed = (byteCount: 0, capacity: 0)
 
@@ -72,13 +72,12 @@ final class ServiceStream {
 
     /// What the stream holds, in bytes of memory.
     var heldByteCount: Int {
-        ServicePlace.ownByteCount + incoming.storageCapacity + handed.capacity + unsentCapacity
+        ServicePlace.ownByteCount + incoming.capacity + handed.capacity + unsentCapacity
     }
 
     /// Pays for so many bytes more before they are received; whether there is room.
     func makeRoom(for byteCount: Int) -> Bool {
-        let capacity = ByteBuffer.capacity(for: incoming.readableBytes + byteCount)
-        let held = heldByteCount - incoming.storageCapacity + max(incoming.storageCapacity, capacity)
+        let held = heldByteCount - incoming.capacity + incoming.capacity(with: byteCount)
         return held <= place.byteCount || place.pay(for: held)
     }
 
@@ -140,7 +139,7 @@ final class ServiceStream {
     }
 
     /// Takes bytes that ``receive(_:at:)`` has counted; `open` appends them to the buffer it is lent.
-    func fill(_ open: (inout ByteBuffer) -> Void) { open(&incoming) }
+    func fill(_ byteCount: Int, _ open: (inout ByteBuffer) -> Void) { incoming.fill(byteCount, open) }
 
     func receive(_ packet: CreditPacket) throws(CreditError) {
         switch packet {
@@ -154,34 +153,27 @@ final class ServiceStream {
 
     /// What is to be handed to the local end, which then owes ``drained(_:)`` for it.
     ///
-    /// While it has something, it gets more in large pieces only, or `all` of it at once: the last there is.
-    func takeIncoming(all: Bool = false) -> ByteBuffer? {
-        guard incoming.readableBytes > 0 else { return nil }
+    /// To be called until `nil`. While it has something, it gets more in large pieces only, unless that is the `last`.
+    func takeIncoming(last isLast: Bool = false) -> ByteBuffer? {
         switch localEnd {
         case .connecting:
             return nil
         case .connected:
             let isDue =
                 handed.byteCount == 0
-                || incoming.readableBytes >= Self.pieceByteCount && handed.byteCount < Self.handedByteCount
-            guard isDue || all else { return nil }
-            handed.byteCount += incoming.readableBytes
-            handed.capacity += incoming.storageCapacity
-            defer { incoming = ByteBuffer() }
-            return incoming
+                || incoming.byteCount >= Self.pieceByteCount && handed.byteCount < Self.handedByteCount
+            guard isDue || isLast, let piece = incoming.next() else { return nil }
+            handed.byteCount += piece.readableBytes
+            handed.capacity += piece.storageCapacity
+            return piece
         case .echo:
-            guard unsent.isEmpty || all else { return nil }
-            offer(incoming)
-            incoming = ByteBuffer()
+            if unsent.isEmpty, let piece = incoming.next() { offer(piece) }
             return nil
         }
     }
 
     /// Whether everything that came was handed to the local end.
-    var hasHandedAll: Bool { incoming.readableBytes == 0 }
-
-    /// Whether the local end may get more than it has.
-    var owesIncoming: Bool { incoming.readableBytes > 0 }
+    var hasHandedAll: Bool { incoming.byteCount == 0 }
 
     /// The local end has taken bytes; returns the grants to send.
     ///
