@@ -78,6 +78,7 @@ struct PortalLegs: ~Copyable {
         guard let leg = byTunnel.removeValue(forKey: tunnel) else { return nil }
         byStream[leg.stream] = nil
         leg.isDeaf = true
+        if witness === leg { witness = nil }
         return leg
     }
 
