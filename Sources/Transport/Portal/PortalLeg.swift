@@ -31,8 +31,8 @@ final class PortalLeg {
     /// What this read has brought so far.
     var batch = RelayedBatch(capacity: 0)
     var isFilling = false
-    /// How much this read has brought, in bytes.
-    var readByteCount = 0
+    /// How much this read has brought in batches that were handed over, in bytes.
+    private var readByteCount = 0
     private var lastReadByteCount = 0
 
     /// When it last carried something, either way.
@@ -76,6 +76,7 @@ final class PortalLeg {
     func takeBatch() -> RelayedBatch {
         var taken = RelayedBatch(capacity: 0)
         swap(&taken, &batch)
+        readByteCount += taken.packets.byteCount
         return taken
     }
 }

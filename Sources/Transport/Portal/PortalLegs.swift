@@ -109,8 +109,7 @@ struct PortalLegs: ~Copyable {
     ) {
         guard let leg = byStream[stream], !leg.isDeaf else { return }
         makeRoom(for: byteCount, of: leg, read: &read, into: &outputs)
-        session.openPacket(into: &leg.batch.packets)
-        leg.batch.hasGrown()
+        leg.batch.open(from: session)
     }
 
     /// Copies what came otherwise than as one packet of bytes into the batch of its tunnel, if that still takes any.
@@ -120,15 +119,14 @@ struct PortalLegs: ~Copyable {
     ) {
         guard let leg = byStream[stream], !leg.isDeaf else { return }
         makeRoom(for: body.readableBytes, of: leg, read: &read, into: &outputs)
-        leg.batch.packets.append(body, type: type)
-        leg.batch.hasGrown()
+        leg.batch.append(body, type: type)
     }
 
     /// Hands over what the read has brought.
     mutating func flush(at now: NIODeadline, into outputs: inout CircularBuffer<PortalOutput>) {
         for leg in filling {
-            leg.finishRead()
             handOver(leg, at: now, into: &outputs)
+            leg.finishRead()
         }
         filling.removeAll(keepingCapacity: true)
     }
@@ -208,7 +206,6 @@ struct PortalLegs: ~Copyable {
             leg.batch = RelayedBatch(capacity: capacity)
             read.unpromisedByteCount -= capacity
         }
-        leg.readByteCount += needed
         guard !leg.isFilling else { return }
         leg.isFilling = true
         filling.append(leg)
