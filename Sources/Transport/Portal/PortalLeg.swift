@@ -2,6 +2,7 @@ internal import Account
 internal import MuxRPC
 internal import NIOCore
 internal import Relay
+internal import SecureSession
 internal import Tunnel
 
 /// A tunnel as one of the two connections sees it that it joins.
