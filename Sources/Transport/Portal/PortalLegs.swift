@@ -81,6 +81,7 @@ struct PortalLegs: ~Copyable {
         guard let leg = byTunnel.removeValue(forKey: tunnel) else { return nil }
         byStream[leg.stream] = nil
         leg.isDeaf = true
+        if witness === leg { witness = nil }
         return leg
     }
 
@@ -112,8 +113,7 @@ struct PortalLegs: ~Copyable {
     ) {
         guard let leg = byStream[stream], !leg.isDeaf else { return }
         makeRoom(for: byteCount, of: leg, read: &read, into: &outputs)
-        session.openPacket(into: &leg.batch.packets)
-        leg.batch.hasGrown()
+        leg.batch.open(from: session)
     }
 
     /// Copies what came otherwise than as one packet of bytes into the batch of its tunnel, if that still takes any.
@@ -123,15 +123,14 @@ struct PortalLegs: ~Copyable {
     ) {
         guard let leg = byStream[stream], !leg.isDeaf else { return }
         makeRoom(for: body.readableBytes, of: leg, read: &read, into: &outputs)
-        leg.batch.packets.append(body, type: type)
-        leg.batch.hasGrown()
+        leg.batch.append(body, type: type)
     }
 
     /// Hands over what the read has brought.
     mutating func flush(at now: NIODeadline, into outputs: inout CircularBuffer<PortalOutput>) {
         for leg in filling {
-            leg.finishRead()
             handOver(leg, at: now, into: &outputs)
+            leg.finishRead()
         }
         filling.removeAll(keepingCapacity: true)
     }
@@ -228,7 +227,6 @@ struct PortalLegs: ~Copyable {
             leg.batch = RelayedBatch(capacity: capacity)
             read.unpromisedByteCount -= capacity
         }
-        leg.readByteCount += needed
         guard !leg.isFilling else { return }
         leg.isFilling = true
         filling.append(leg)

@@ -122,16 +122,20 @@ struct NodeEndingTests {
     func answeredHandshakes() throws {
         let world = try PortalWorld()
         let (endpoint, _) = try world.endpoint()
-        let (client, _) = try world.connect(.random())
-        for _ in 0..<70 {
-            _ = try client.open(.duplex, "tunnel.connect", [["target": .string(endpoint.key.id)]])
+        // A portal lets few of one source wait for an answer.
+        let clients = try (0..<7).map { try world.connect(.random(), from: "source \($0)").0 }
+        for client in clients {
+            for _ in 0..<10 {
+                _ = try client.open(.duplex, "tunnel.connect", [["target": .string(endpoint.key.id)]])
+            }
         }
         world.run()
         #expect(endpoint.node.tunnelCount == 64)
-        #expect(client.ends.count == 6)
-        #expect(client.ends.values.allSatisfy { $0 == NodeErrorText.busy })
+        let refused = clients.flatMap(\.ends.values)
+        #expect(refused.count == 6)
+        #expect(refused.allSatisfy { $0 == NodeErrorText.busy })
         world.wait(.milliseconds(10_100))
-        #expect(endpoint.node.tunnelCount == 0 && client.ends.count == 70)
+        #expect(endpoint.node.tunnelCount == 0 && clients.flatMap(\.ends).count == 70)
         #expect(endpoint.happenings.allSatisfy { $0 == .handshakeFailed(.timedOut) })
         #expect(endpoint.happenings.count == 64)
         #expect(world.portal.statistics.tunnelCount == 0)
