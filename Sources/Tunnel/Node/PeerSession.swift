@@ -10,6 +10,7 @@ final class PeerSession {
     /// What the connection has to see to.
     enum Concern {
         case client(PublicKey)
+        case proof
         case established(PublicKey)
         /// A call that only the connection can answer.
         case request(Request)
@@ -30,6 +31,10 @@ final class PeerSession {
     let outputs: NodeOutputs
     /// Who pays for what this session holds: whom we have called, or the portal until the peer has proved who it is.
     var payer: Payer
+    /// Whether there is no place for this peer, of which it is told in answer to every call.
+    var isTurnedAway = false
+    /// Whether the session has done what it was for: goodbye follows what is being said.
+    private(set) var endsNext = false
     private let wallClock: @Sendable () -> Int64
     /// What the owner was asked and has not answered.
     private var questions: [UInt64: Request] = [:]
@@ -59,6 +64,7 @@ final class PeerSession {
         while secure.outboundByteCount < limit, let event = try secure.next() {
             switch event {
             case .client(let key): return .client(key)
+            case .proof: return .proof
             case .established(let key): return .established(key)
             case .ended: return .ended
             case .packet(let stream, let byteCount):
@@ -91,6 +97,11 @@ final class PeerSession {
 
     /// Answers a call that any session answers, or that this peer may make; `false` for all others.
     private func serve(_ request: Request) -> Bool {
+        guard !isTurnedAway else {
+            refuse(request, NodeErrorText.tooManySessions)
+            endsNext = true
+            return true
+        }
         switch request.name {
         case ["whoami"]:
             reply(to: request, ["id": .string(secure.peer?.id ?? "")])
@@ -110,7 +121,10 @@ final class PeerSession {
 
     /// Ends a call or a stream that is not offered to this peer, in the words of a manifest without it.
     func refuse(_ request: Request) {
-        let message = NodeErrorText.noSuchMethod(request.name)
+        refuse(request, NodeErrorText.noSuchMethod(request.name))
+    }
+
+    private func refuse(_ request: Request, _ message: String) {
         if request.kind == .async {
             secure.muxrpc.fail(request.number, message: message)
         } else {
@@ -143,9 +157,13 @@ final class PeerSession {
         return false
     }
 
+    /// An invite's holder was answered: it has nothing else to do here.
+    func finishInvite() { endsNext = true }
+
     /// Answers a question; does nothing where it was answered, or its session says goodbye.
     func answer(_ question: QuestionID, with answer: Answer) {
         guard let request = questions.removeValue(forKey: question.ordinal) else { return }
+        if request.name == ["invite", "use"] { finishInvite() }
         switch answer {
         case .value(let value):
             reply(to: request, value)
