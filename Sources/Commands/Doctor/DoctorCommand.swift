@@ -31,6 +31,7 @@ struct DoctorCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var local: LocalOptions
 
     @Argument(help: ArgumentHelp("A friend's name or id.", valueName: "friend"))
     private var friend: String?
@@ -58,8 +59,9 @@ struct DoctorCommand: AsyncParsableCommand {
     private func examine() async throws -> Bool {
         let opened = try options.open()
         let friend = try friend.map { try FriendReference.friend($0, in: opened) }
-        let (settings, logger) = try await options.common.settings(
-            in: opened.home, flags: options.common.flags)
+        var flags = options.common.flags
+        local.add(to: &flags)
+        let (settings, logger) = try await options.common.settings(in: opened.home, flags: flags)
         let (surroundings, json) = (Surroundings.current, json)
         let isSick = Mutex(false)
         let doctor = Doctor(
