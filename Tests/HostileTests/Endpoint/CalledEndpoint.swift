@@ -60,6 +60,9 @@ final class CalledEndpoint: Sendable {
         }
     }
 
+    /// What callers run on.
+    var callers: any EventLoop { groups[2].next() }
+
     /// A connection of somebody who calls, under a fresh key.
     func caller() async throws -> NodeLink {
         let configuration = NodeConnection.Configuration(

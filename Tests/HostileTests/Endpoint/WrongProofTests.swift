@@ -47,17 +47,15 @@ extension Hostile {
         @Test("that are silent at an open endpoint keep no friend out", .timeLimit(.minutes(1)))
         func silence() async throws {
             let world = try await CalledEndpoint(isOpen: true)
-            let flood = try await world.caller()
             let portal = JSONValue.string(world.address.key.id)
             let argument: JSONValue = ["portal": portal, "target": .string(world.endpoint.publicKey.id)]
-            for _ in 0..<128 {
-                let items = flood.source(["tunnel", "connect"], [argument])
-                Task { for try await _ in items {} }
-            }
+            let flood = try await SilentCaller.start(128, argument, at: world.address, on: world.callers)
+            while world.accounts.handshakeCount < 128 { try await Task.sleep(for: .milliseconds(5)) }
             let honest = try await world.caller()
             let start = NIODeadline.now()
             _ = try await honest.openTunnel(to: world.endpoint.publicKey, as: world.friend)
             #expect(NIODeadline.now() - start < .seconds(2))
+            try await flood.close()
             try await world.close()
         }
 
