@@ -16,7 +16,7 @@ struct OracleSuite: Suite {
     /// The pause between two tries: below the 200 proofs a second that an endpoint looks at.
     private static let pause = Duration.microseconds(6_500)
     /// How many tokens: each is wrong once in a minute, or it would be looked at more slowly than the others.
-    private static let tokenCount = 12_000
+    private static let tokenCount = 20_000
 
     let summary = """
         oracle: time to a hidden endpoint's refusal, and to the answer to a ping right behind the proof; ms, \
@@ -35,13 +35,15 @@ struct OracleSuite: Suite {
         findings.notes.append(
             "controls: the first row of each group; beyond 3 σ in several runs means something")
         let tries = plan.chosenTries ?? Self.tries
+        var first = 0
         for isBusy in [false, true] {
             let load = isBusy ? BusyCore() : nil
             for isNamed in [true, false] {
                 let cases = Self.cases(world).filter { $0.isNamed == isNamed }
                 let group =
                     "\(isNamed ? "by a token" : "by what was not announced"), one core \(isBusy ? "busy" : "idle")"
-                findings.rows += try await measure(cases, tries: tries, group: group, world)
+                findings.rows += try await measure(cases, tries: tries, from: first, group: group, world)
+                first += tries * cases.count
             }
             load?.stop()
         }
@@ -81,13 +83,13 @@ struct OracleSuite: Suite {
 
     /// Tries all classes in random order, so that the machine's moods meet all of them.
     private func measure(
-        _ cases: [Case], tries: Int, group: String, _ world: OracleWorld
+        _ cases: [Case], tries: Int, from first: Int, group: String, _ world: OracleWorld
     ) async throws -> [Row] {
         let order = (0..<tries).flatMap { _ in cases.indices }.shuffled()
         var answers = [[OracleAnswer]](repeating: [], count: cases.count)
         try await withThrowingTaskGroup(of: (Int, OracleAnswer).self) { tasks in
             for (number, index) in order.enumerated() {
-                let attempt = cases[index].make(number)
+                let attempt = cases[index].make(first + number)
                 tasks.addTask { (index, try await world.portal.make(attempt)) }
                 try await Task.sleep(for: Self.pause)
             }

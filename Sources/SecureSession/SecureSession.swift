@@ -252,9 +252,9 @@ public final class SecureSession {
         return taken
     }
 
-    /// Goes on with the client whose proof was taken and looked at, and asks for a decision: ``accept()`` or
-    /// ``refuse()``. Where it was no proof, ``refuse()`` is all that is left.
+    /// Goes on with the client whose proof was taken and looked at, and asks for a decision about it.
     ///
+    /// Where it was no proof, ``refuse()`` is all that is left.
     /// - Throws: ``SecureSessionError/handshake(_:)`` when no proof was given out.
     public func resume(with proved: consuming ProvedClient) throws(SecureSessionError) {
         do throws(HandshakeError) {
