@@ -45,7 +45,9 @@ struct BenchmarksCommand: AsyncParsableCommand {
             }
         }
         if let tries {
-            guard tries > 0, tries <= 1_000_000 else { throw ValidationError("--tries is 1 to 1000000.") }
+            guard tries > 0, tries <= 1_000_000 else {
+                throw ValidationError("--tries is 1 to 1000000.")
+            }
         }
         if let rounds {
             guard rounds > 0, rounds <= 1000 else { throw ValidationError("--rounds is 1 to 1000.") }
