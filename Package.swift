@@ -122,7 +122,7 @@ let package = Package(
             dependencies: [
                 // The built executable too: the suites start it.
                 "Blinding", "BoxStream", "CSodium", "CountingAllocator", "Keyring", "Multiserver", "MuxRPC",
-                "SecretHandshake", "Sodium", "Transport", "Tunnel", "cway",
+                "SecretHandshake", "SecureSession", "Sodium", "Transport", "Tunnel", "cway",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),

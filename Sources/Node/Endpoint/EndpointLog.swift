@@ -23,6 +23,10 @@ struct EndpointLog: Sendable {
             logger.info("dismissed: not allowed any more", metadata: naming(peer))
         case .happened(.refused(let peer)):
             logger.warning("refused: not allowed", metadata: naming(peer))
+        case .happened(.turnedAway(let peer)):
+            logger.info("turned away: too many sessions", metadata: naming(peer))
+        case .happened(.gaveWay(let peer)):
+            logger.info("an idle session gave way to another", metadata: naming(peer))
         case .happened(.handshakeFailed(let failure)):
             logger.info("a call without a handshake", metadata: ["reason": "\(failure)"])
         case .happened(.unknownService(let name, let friend)):

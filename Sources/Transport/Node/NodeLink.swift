@@ -40,9 +40,7 @@ public final class NodeLink: Sendable {
         on eventLoop: any EventLoop,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {
-        var configuration = configuration
-        configuration.proofPace = ThreadPace()
-        let link: EventLoopFuture<NodeLink> = eventLoop.flatSubmit { [configuration] in
+        let link: EventLoopFuture<NodeLink> = eventLoop.flatSubmit {
             let core = NodeLinkCore(eventLoop: eventLoop, services: services, report: report)
             let bound = NIOLoopBound(core, eventLoop: eventLoop)
             let ended = core.ended.futureResult

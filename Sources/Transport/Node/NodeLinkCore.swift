@@ -29,6 +29,9 @@ final class NodeLinkCore {
     private var openTunnels: Set<SessionID> = []
     private var tunnelEnds: [SessionID: EventLoopPromise<SessionFailure?>] = [:]
     private var failure: SessionFailure??
+    /// What this connection shares with the others of its endpoint, and which of them it is.
+    private var accounts: EndpointAccounts?
+    private var number: ConnectionNumber?
 
     /// The session with the portal or peer.
     let established: EventLoopPromise<PublicKey>
@@ -51,6 +54,12 @@ final class NodeLinkCore {
             machine, perform: { [unowned self] in perform($0) },
             settled: { [unowned self] in resumeEnds() }, ended: { self.channelEnded() })
         self.handler = handler
+        accounts = machine.accounts
+        number = machine.number
+        let core = NIOLoopBound(self, eventLoop: eventLoop)
+        machine.accounts.listen(on: machine.number) { [eventLoop] session in
+            eventLoop.execute { core.value.act { $0.giveWay(session, at: .now()) } }
+        }
         return handler
     }
 
@@ -205,8 +214,22 @@ final class NodeLinkCore {
             connect(key, name: name, friend: friend, place: place)
         case .service(let key, let event):
             perform(event, on: key)
+        case .prove(let work):
+            prove(work)
+        case .wrongProof(let causer):
+            ProofThread.shared.noteWrong(causer)
+        case .giveWay(let place):
+            accounts?.tell(place)
         case .happened(let happening):
             report(.happened(happening))
+        }
+    }
+
+    /// Has a proof looked at, while everything else of the connection goes on.
+    private func prove(_ work: ProofWork) {
+        let core = NIOLoopBound(self, eventLoop: eventLoop)
+        ProofThread.shared.look(at: work) { [eventLoop] in
+            eventLoop.execute { core.value.act { $0.proved(work, at: .now()) } }
         }
     }
 
@@ -275,6 +298,7 @@ final class NodeLinkCore {
     }
 
     private func channelEnded() {
+        if let number { accounts?.forget(number) }
         for promise in tunnels.values { promise.fail(SessionFailure.lost) }
         for promise in tunnelEnds.values { promise.succeed(.lost) }
         for promise in replies.values { promise.fail(SessionFailure.lost) }

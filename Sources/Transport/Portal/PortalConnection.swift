@@ -219,7 +219,7 @@ public final class PortalConnection: ConnectionMachine {
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
         switch event {
         case .client(let peer): try admit(peer)
-        case .established: break  // is for clients: a server has decided when the handshake is over
+        case .established, .proof: break  // is for clients: a server has decided when the handshake is over
         case .packet(let stream, let byteCount):
             legs.open(byteCount, on: stream, of: session, read: &read, into: &outputs)
         case .session(.data(let stream, let type, let body)):

@@ -16,6 +16,9 @@ final class HandmadePortal {
     private(set) var outputs: [NodeOutput] = []
     /// The sessions inside tunnels, and how many bytes of them the node's portal sends in one packet.
     private var inner: [StreamID: SessionPeer] = [:]
+    /// Whether proofs are looked at as they come; they wait in ``works`` otherwise.
+    var looksAtOnce = true
+    private(set) var works: [ProofWork] = []
     /// Whether what the node writes is taken.
     var isReading = true
     let network = NetworkIdentifier(FixedBytes<32>())
@@ -26,15 +29,17 @@ final class HandmadePortal {
 
     /// A portal in front of a node that shows it `shown`, or its own key.
     init(
-        node identity: Identity, showing shown: Identity? = nil, reception: NodeConnection.Reception
+        node identity: Identity, showing shown: Identity? = nil, reception: NodeConnection.Reception,
+        accounts: EndpointAccounts = EndpointAccounts()
     ) throws {
         self.identity = try .random()
         outer = SessionPeer(answeringAs: self.identity, network: network)
         outer.session.muxrpc.manifest = [
             "tunnel.announce": .async, "tunnel.connect": .duplex, "tunnel.ping": .async,
         ]
-        let configuration = NodeConnection.Configuration(
+        var configuration = NodeConnection.Configuration(
             identity: identity, network: network, reception: reception, wallClock: { 7 })
+        configuration.accounts = accounts
         node = try NodeConnection(
             to: self.identity.publicKey, showing: shown ?? identity, configuration: configuration, at: now)
         run()
@@ -94,13 +99,37 @@ final class HandmadePortal {
                 node.receive(piece, at: now)
                 hasMoved = true
             }
-            while let output = node.nextOutput() { outputs.append(output) }
+            while let output = node.nextOutput() {
+                outputs.append(output)
+                perform(output)
+            }
             while isReading, let bytes = node.nextWrite(at: now) {
                 outer.receive(bytes)
                 hasMoved = true
             }
             deliver()
         }
+    }
+
+    private func perform(_ output: NodeOutput) {
+        switch output {
+        case .prove(let work) where looksAtOnce:
+            work.look()
+            node.proved(work, at: now)
+        case .prove(let work): works.append(work)
+        case .giveWay(let place): node.accounts.tell(place)
+        default: break
+        }
+    }
+
+    /// Looks at the proofs that wait.
+    func look() {
+        for work in works {
+            work.look()
+            node.proved(work, at: now)
+        }
+        works = []
+        run()
     }
 
     /// What the node was not given yet.
