@@ -61,7 +61,7 @@ struct DialOptions: ParsableArguments, Sendable {
         var flags = common.flags
         flags.portals = portal
         let (settings, logger) = try await common.settings(in: home, flags: flags)
-        let keyring = try options.keyringIfPresent(of: identity, in: home)
+        let keyring = try options.keyringIfPresent(of: identity, in: home, for: .changing)
         let directory = Directory(identity: identity, keyring: keyring, portals: settings.portals)
         let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)
         do {
