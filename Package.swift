@@ -2,14 +2,18 @@
 
 import PackageDescription
 
-let settings: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .strictMemorySafety(),
-    .treatAllWarnings(as: .error),
-]
+/// `FUZZ=1` builds everything for the fuzzers of `.ci/fuzz`; the only thing that is read from the environment.
+let isFuzzing = Context.environment["FUZZ"] == "1"
+
+let settings: [SwiftSetting] =
+    [
+        .swiftLanguageMode(.v6),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .strictMemorySafety(),
+        .treatAllWarnings(as: .error),
+    ] + (isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address"])] : [])
 
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 
@@ -44,7 +48,8 @@ let package = Package(
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
         .systemLibrary(name: "CMalloc"),
 
-        // Level 1: typed primitives.
+        // Level 1: who pays for what is held, and typed primitives.
+        .target(name: "Account", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Sodium", dependencies: ["CSodium"], swiftSettings: settings),
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: settings),
         .target(name: "QRCode", dependencies: ["CQREncode"], swiftSettings: settings),
@@ -61,22 +66,23 @@ let package = Package(
             name: "SecureSession",
             dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "Sodium", nioCore],
             swiftSettings: settings),
-        .target(name: "Relay", dependencies: [nioCore], swiftSettings: settings),
+        .target(name: "Relay", dependencies: ["Account", nioCore], swiftSettings: settings),
         .target(
             name: "Keyring", dependencies: ["Blinding", "LMDB", "Multiserver", "Sodium"],
             swiftSettings: settings),
         .target(
             name: "Tunnel",
             dependencies: [
-                "Blinding", "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession",
-                "Sodium", nioCore,
+                "Account", "Blinding", "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake",
+                "SecureSession", "Sodium", nioCore,
             ], swiftSettings: settings),
 
         // Level 4: channels around the machines.
         .target(
             name: "Transport",
             dependencies: [
-                "Blinding", "CMalloc", "MuxRPC", "Multiserver", "Relay", "SecretHandshake", "SecureSession",
+                "Account", "Blinding", "CMalloc", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
+                "SecureSession",
                 "Sodium", "Tunnel", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -86,8 +92,8 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Blinding", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", "Transport",
-                "Tunnel", nioCore,
+                "Account", "Blinding", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium",
+                "Transport", "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -128,6 +134,8 @@ let package = Package(
             dependencies: ["BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", nioCore],
             path: "Tests/TestSupport", resources: [.copy("Homes")], swiftSettings: settings),
         .testTarget(
+            name: "AccountTests", dependencies: ["Account", "TestSupport", nioCore], swiftSettings: settings),
+        .testTarget(
             name: "SodiumTests", dependencies: ["Sodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
         .executableTarget(
@@ -150,17 +158,18 @@ let package = Package(
                 "BoxStream", "MuxRPC", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", nioCore,
             ], swiftSettings: settings),
         .testTarget(
-            name: "RelayTests", dependencies: ["Relay", "TestSupport", nioCore], swiftSettings: settings),
+            name: "RelayTests", dependencies: ["Account", "Relay", "TestSupport", nioCore],
+            swiftSettings: settings),
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "Blinding", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium",
+                "Account", "Blinding", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium",
                 "TestSupport", "Tunnel", nioCore,
             ], swiftSettings: settings),
         .testTarget(
             name: "TransportTests",
             dependencies: [
-                "Blinding", "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
+                "Account", "Blinding", "BoxStream", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
                 "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -207,9 +216,41 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
 
+        // What peers do to take the service from others, over real sockets, one file per attack.
+        .testTarget(
+            name: "HostileTests",
+            dependencies: [
+                "Account", "Blinding", "BoxStream", "Keyring", "Multiserver", "MuxRPC", "Node",
+                "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", "cway",
+                nioCore,
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: settings),
+
+        // What strangers write, changed at random: the fuzzers' targets, and their corpus as a test.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Blinding", "BoxStream", "Keyring", "Multiserver", "MuxRPC", "SecretHandshake", "Sodium",
+                "Transport", "Tunnel", nioCore,
+            ], path: "Tests/FuzzTargets", swiftSettings: settings),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["FuzzTargets"], resources: [.copy("Corpus")],
+            swiftSettings: settings),
+
         // Other implementations, started as processes.
         .testTarget(
             name: "InteropTests", dependencies: ["BoxStream", "SecretHandshake", "Sodium", "TestSupport"],
             resources: [.copy("Peers")], swiftSettings: settings),
     ]
 )
+
+if isFuzzing {
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "Tests/CFuzzer"),
+        .executableTarget(
+            name: "Fuzz", dependencies: ["CFuzzer", "FuzzTargets"], path: "Tests/Fuzz",
+            swiftSettings: settings,
+            linkerSettings: [.unsafeFlags(["-use-ld=lld", "-sanitize=fuzzer,address"])]),
+    ]
+}

@@ -57,8 +57,9 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         case .malformedAddress: "malformed address ('cway resolve')"
         case .notForThisKeyring: "address not for this keyring"
         case .portalUnreachable: "portal not reachable"
-        case .outerHandshakeRefused: "outer handshake refused by the portal (wrong key or network)"
-        case .targetAbsent: "target not at the portal"
+        case .outerHandshakeRefused:
+            "outer handshake refused by the portal (wrong key or network, or a limit)"
+        case .targetAbsent: "target not at the portal, or busy"
         case .innerHandshakeRefused: "inner handshake refused by the target (wrong key, or not allowed)"
         case .serviceUnknown: "service unknown at the target"
         case .serviceNotListening: "service not listening behind the target"

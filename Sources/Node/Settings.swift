@@ -35,6 +35,8 @@ public struct Settings: Equatable, Sendable {
         public var allow: [PublicKey] = []
         /// Whether everybody may.
         public var allowAnyone: Bool?
+        /// Whether invites and friends may name addresses of this machine and its links.
+        public var allowLocal: Bool?
         /// The network to speak on.
         public var network: NetworkIdentifier?
         /// Connections from one address at the same time.
@@ -60,6 +62,8 @@ public struct Settings: Equatable, Sendable {
     public var allow: [PublicKey] = []
     /// Whether everybody may.
     public var allowAnyone = false
+    /// Whether a portal is dialled that an invite or a friend names at an address of this machine or its links.
+    public var allowLocal = false
     /// The network to speak on; the main one by default.
     public var network = NetworkIdentifier.scuttlebutt
     /// What one source address may take of a portal.
@@ -93,6 +97,7 @@ public struct Settings: Equatable, Sendable {
         try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
         try await reader.read(.allow, into: &settings.allow, PublicKey.init(id:))
         try await reader.read(.allowAnyone, into: &settings.allowAnyone)
+        try await reader.read(.allowLocal, into: &settings.allowLocal)
         let remedy = "write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64"
         try await reader.read(.network, into: &settings.network, remedy: remedy) {
             NetworkIdentifier(text: $0)

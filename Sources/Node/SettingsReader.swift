@@ -13,6 +13,7 @@ enum SettingKey: String, CaseIterable {
     case services
     case allow
     case allowAnyone
+    case allowLocal
     case network
     case connectionsPerAddress = "limits.connectionsPerAddress"
     case handshakesPerSecond = "limits.handshakesPerSecondPerAddress"
@@ -153,6 +154,7 @@ extension Settings.Flags {
         set(.services, texts: services.map(\.description))
         set(.allow, texts: allow.map(\.id))
         set(.allowAnyone, allowAnyone.map { .bool($0) })
+        set(.allowLocal, allowLocal.map { .bool($0) })
         set(.network, network.map { .string($0.text) })
         set(.connectionsPerAddress, connectionsPerAddress.map { .int($0) })
         set(.handshakesPerSecond, handshakesPerSecondPerAddress.map { .int($0) })

@@ -9,13 +9,17 @@ struct CommandRun: Sendable {
     let output: String
     let complaints: String
 
-    init(_ arguments: String..., environment: [String: String] = [:]) async {
+    /// The environment of whoever does not say another: every portal of a test is on this machine, so invites and
+    /// friends may name such ones.
+    static let environment = ["CWAY_ALLOW_LOCAL": "true"]
+
+    init(_ arguments: String..., environment: [String: String] = environment) async {
         await self.init(arguments, environment: environment)
     }
 
     /// Runs it; `input` is what there is to read, and a terminal where it is `isInteractive`.
     init(
-        _ arguments: [String], environment: [String: String] = [:], input lines: [String] = [],
+        _ arguments: [String], environment: [String: String] = environment, input lines: [String] = [],
         isInteractive: Bool = false
     ) async {
         let output = Transcript()

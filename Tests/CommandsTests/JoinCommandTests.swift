@@ -92,14 +92,49 @@ struct JoinCommandTests {
         #expect(await friend.run("join", code, "--identify", "--real-id").ended(.usage))
     }
 
+    @Test(
+        "does not let an invite lead to this machine or its links unless its reader says so",
+        arguments: ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::ffff:127.0.0.1"])
+    func local(_ host: String) async throws {
+        let friend = TestedHome()
+        let key = try Identity.random().publicKey
+        let code = try Self.code(at: key, host: host, port: 1)
+        let refused = await CommandRun("join", code, "--home", friend.path, environment: [:])
+        #expect(refused.ended(.portalUnreachable), "\(refused)")
+        #expect(refused.complaints.contains("which nobody but you may name: ask for"), "\(refused)")
+        #expect(refused.complaints.contains("--allow-local"), "\(refused)")
+        // Nothing listens there, but it is dialled.
+        let allowed = await CommandRun("join", code, "--home", friend.path, "--allow-local", environment: [:])
+        #expect(
+            allowed.ended(.portalUnreachable) && allowed.complaints.contains("nothing listens"), "\(allowed)")
+        // What is one of the reader's own portals at that very place needs no flag.
+        for (port, isDialled) in [(2, false), (1, true)] as [(UInt16, Bool)] {
+            let own = PeerAddress(net: try NetAddress(host: host, port: port), key: key)
+            #expect(await friend.run("portals", "add", "\(own)").ended(.success))
+            let run = await CommandRun("join", code, "--home", friend.path, environment: [:])
+            #expect(run.complaints.contains("nothing listens") == isDialled, "\(run)")
+        }
+    }
+
+    private static func code(at portal: PublicKey, host: String, port: UInt16) throws -> String {
+        let portal = try InvitePortal(
+            key: PortalKey(portal), host: host, port: port, isOpen: false,
+            shownKey: try Identity.random().publicKey)
+        let code = try InviteCode(
+            endpoint: EndpointKey(try Identity.random().publicKey), seed: try .random(), expiry: nil,
+            portals: [portal])
+        return String(decoding: try code.encoded(), as: UTF8.self)
+    }
+
     @Test("warns of an invite that is over by this clock, and tries all the same")
     func expired() async throws {
         let portal = try InvitePortal(
-            key: PortalKey(try Identity.random().publicKey), host: "127.0.0.1", port: 1, isOpen: false)
+            key: PortalKey(try Identity.random().publicKey), host: "127.0.0.1", port: 1, isOpen: false,
+            shownKey: try Identity.random().publicKey)
         let code = try InviteCode(
             endpoint: EndpointKey(try Identity.random().publicKey), seed: try .random(), expiry: 1_000_000,
             portals: [portal])
-        let text = String(decoding: code.encoded(), as: UTF8.self)
+        let text = String(decoding: try code.encoded(), as: UTF8.self)
         let run = await TestedHome().run("join", text)
         #expect(run.ended(.portalUnreachable) && run.complaints.contains("1970-01-12T13:46:40Z"), "\(run)")
     }

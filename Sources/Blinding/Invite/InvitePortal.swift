@@ -12,6 +12,8 @@ public struct InvitePortal: Hashable, Sendable {
     public let isOpen: Bool
     /// The key that the endpoint shows there instead of its own, its pseudonym; `nil` where it is not known, and where
     /// the endpoint is open.
+    ///
+    /// A caller names it to the portal, so that no other holder of the same token answers in the endpoint's place.
     public private(set) var shownKey: PublicKey?
 
     /// The longest host in bytes.
@@ -47,6 +49,18 @@ public struct InvitePortal: Hashable, Sendable {
         var portal = self
         portal.shownKey = isOpen ? nil : key
         return portal
+    }
+
+    /// Sees that an endpoint is announced in one way at each portal, however many hosts the portal has.
+    ///
+    /// - Throws: ``InviteCodeError/openAndHidden`` or ``InviteCodeError/severalPseudonyms``.
+    public static func verifyAgreement(of portals: [InvitePortal]) throws(InviteCodeError) {
+        var known: [PortalKey: InvitePortal] = [:]
+        for portal in portals {
+            guard let earlier = known.updateValue(portal, forKey: portal.key) else { continue }
+            guard earlier.isOpen == portal.isOpen else { throw .openAndHidden }
+            guard earlier.shownKey == portal.shownKey else { throw .severalPseudonyms }
+        }
     }
 
     /// Whether nothing stands in it that a name or an address cannot have.

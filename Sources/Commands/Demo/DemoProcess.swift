@@ -45,7 +45,9 @@ final class DemoProcess: Sendable {
         process.executableURL = executable
         process.arguments = arguments
         // The demo is the same wherever it runs: settings of the user's own nodes are none of its business.
+        // All of it is on this machine, so the invite leads there: every role says for itself that it may.
         process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CWAY_") }
+            .merging(["CWAY_ALLOW_LOCAL": "true"]) { $1 }
         process.standardInput = input
         process.standardOutput = try Self.file(at: outputPath)
         process.standardError = try Self.file(at: logPath)

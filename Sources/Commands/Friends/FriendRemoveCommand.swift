@@ -106,7 +106,11 @@ struct FriendRemoveCommand: AsyncParsableCommand {
         }
         return try opened.perform { (keyring) throws(KeyringError) in
             let code = try keyring.createInvite(draft, portals: portals, seed: seed, now: WallClock.seconds())
-            return Renewed(key: key, code: String(decoding: code.encoded(), as: UTF8.self))
+            do throws(InviteCodeError) {
+                return Renewed(key: key, code: String(decoding: try code.encoded(), as: UTF8.self))
+            } catch {
+                throw .invite(error)
+            }
         }
     }
 

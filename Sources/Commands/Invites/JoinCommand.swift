@@ -26,6 +26,7 @@ struct JoinCommand: AsyncParsableCommand {
 
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var showing: ShownKeyOptions
+    @OptionGroup private var local: LocalOptions
 
     @Argument(help: ArgumentHelp("The code, or - for standard input.", valueName: "code"))
     private var code: String
@@ -40,9 +41,11 @@ struct JoinCommand: AsyncParsableCommand {
         try Self.check(text)
         let opened = try options.open()
         let common = options.common
-        let (settings, logger) = try await common.settings(in: opened.home, flags: common.flags)
+        var flags = common.flags
+        local.add(to: &flags)
+        let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         let joiner = Joiner(
-            identity: opened.identity, keyring: opened.keyring, network: settings.network,
+            identity: opened.identity, keyring: opened.keyring, settings: settings,
             outerKey: showing.outerKey, logger: logger)
         let name = name
         let friend = try await Interruption.run {

@@ -29,10 +29,13 @@ struct ClockState: Sendable {
     let purpose: Keyring.Purpose
     let trustsClock: Bool
     var verdict = ClockVerdict.confirmed
+    /// Whether somebody else's word stands behind it: a portal's, or the owner's.
+    var isVouchedFor: Bool
 
     init(purpose: Keyring.Purpose, trustsClock: Bool) {
         self.purpose = purpose
         self.trustsClock = trustsClock
+        isVouchedFor = trustsClock
     }
 }
 
@@ -64,9 +67,9 @@ extension Keyring {
         portalUnixSeconds: UInt64, now: UInt64
     ) throws(KeyringError) -> ClockVerdict {
         let distance = max(portalUnixSeconds, now) - min(portalUnixSeconds, now)
-        if distance <= ClockVerdict.agreementSeconds, try wantsPortalsClock(now: now) {
-            try trustClock(now: now)
-        }
+        guard distance <= ClockVerdict.agreementSeconds else { return clock }
+        clockState.withLock { $0.isVouchedFor = true }
+        if try wantsPortalsClock(now: now) { try trustClock(now: now) }
         return clock
     }
 

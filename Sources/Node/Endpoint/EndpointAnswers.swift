@@ -28,7 +28,9 @@ struct EndpointAnswers: Sendable {
                 try await redeem(question, for: feed)
             case .circleGrant:
                 let (keyring, friend) = (keyring, question.peer)
-                let grant = try await Blocking.run { GrantMessage.text(of: try keyring.grant(to: friend)) }
+                let grant = try await Blocking.run {
+                    try GrantMessage.text(of: try keyring.grant(to: friend), shownKey: keyring.shownKey)
+                }
                 link.answer(question.id, with: .secret(grant))
             }
         } catch KeyringError.noSuchFriend {

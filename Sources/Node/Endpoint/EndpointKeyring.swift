@@ -26,6 +26,7 @@ final class EndpointKeyring: Sendable {
     private let entries: Entries
     private let visitCount = Mutex(0)
     private let redemptions = GroupCommit<RedeemRequest, Redeemed>()
+    private let shownKeys = Mutex([PortalKey: PublicKey]())
 
     init(_ keyring: Keyring?, _ surroundings: Surroundings) {
         self.keyring = keyring
@@ -107,7 +108,7 @@ final class EndpointKeyring: Sendable {
             return .tunnel(try TunnelAddress(portal: place.portal.key, target: owner))
         }
         let addressing = try keyring.ownAddressing(at: Epoch(unixSeconds: WallClock.seconds()))
-        let value = addressing.value(target: EndpointKey(owner), portal: PortalKey(place.portal.key))
+        let value = addressing.sealedValue(target: EndpointKey(owner), portal: PortalKey(place.portal.key))
         return .blinded(.sealed(value.bytes))
     }
 
@@ -138,6 +139,14 @@ final class EndpointKeyring: Sendable {
     func grant(to friend: PublicKey) throws -> CircleGrant {
         guard let keyring else { throw KeyringError.missing(path: "") }
         return try keyring.grant(name: surroundings.settings.name, to: friend, now: WallClock.seconds())
+    }
+
+    /// The key that this endpoint shows at a portal where it is hidden; computed once for each, 70 µs.
+    func shownKey(at portal: PortalKey) throws -> PublicKey {
+        if let known = shownKeys.withLock({ $0[portal] }) { return known }
+        let key = try Pseudonym.identity(of: surroundings.identity, at: portal).publicKey
+        shownKeys.withLock { $0[portal] = key }
+        return key
     }
 
     // MARK: Visits

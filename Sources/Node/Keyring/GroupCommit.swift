@@ -5,9 +5,9 @@ internal import Synchronization
 /// While one group is under way the next one gathers, so that however slow the disk is, everybody waits for two
 /// transactions at most. At most ``groupLimit`` are answered together, and ``waiterLimit`` wait; who comes then is
 /// refused, rather than that memory is.
-final class GroupCommit<Request: Sendable, Answer: Sendable>: Sendable {
+package final class GroupCommit<Request: Sendable, Answer: Sendable>: Sendable {
     /// Too many wait.
-    struct TooMany: Error {}
+    package struct TooMany: Error {}
 
     private struct Waiter {
         let request: Request
@@ -20,17 +20,23 @@ final class GroupCommit<Request: Sendable, Answer: Sendable>: Sendable {
     }
 
     /// How many are answered together at most.
-    static var groupLimit: Int { 128 }
+    package static var groupLimit: Int { 128 }
     /// How many wait at most.
-    static var waiterLimit: Int { 4_096 }
+    package static var waiterLimit: Int { 4_096 }
 
     private let state = Mutex(State())
+
+    /// Nobody asks as yet.
+    package init() {}
+
+    /// How many wait for the next group.
+    package var waiterCount: Int { state.withLock { $0.waiters.count } }
 
     /// Answers a request by `perform`, the same for all who ask: it answers a group, each in its place, on a thread that
     /// may block, and what it throws is everybody's.
     ///
     /// - Throws: what `perform` throws, or ``TooMany``.
-    func answer(
+    package func answer(
         to request: Request, from perform: @escaping @Sendable ([Request]) throws -> [Answer]
     ) async throws -> Answer {
         try await withCheckedThrowingContinuation { continuation in

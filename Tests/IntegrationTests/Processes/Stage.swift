@@ -41,8 +41,8 @@ final class Stage: Sendable {
         home: String, _ arguments: [String], input: FileHandle? = nil, outputFile: FileHandle? = nil
     ) throws -> CwayProcess {
         try start(
-            Cway.program(), arguments, environment: ["CWAY_HOME": path(home)], input: input,
-            outputFile: outputFile)
+            Cway.program(), arguments, environment: ["CWAY_HOME": path(home), "CWAY_ALLOW_LOCAL": "true"],
+            input: input, outputFile: outputFile)
     }
 
     /// Starts any program.

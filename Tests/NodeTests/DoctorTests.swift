@@ -1,0 +1,78 @@
+import Blinding
+import Keyring
+import Logging
+import Multiserver
+import Node
+import SecretHandshake
+import Sodium
+import Synchronization
+import Testing
+
+@Suite("The doctor")
+struct DoctorTests: Sendable {
+    private struct NoMorePaper: Error {}
+
+    private let folder: TemporaryFolder
+    private let identity: Identity
+    private let keyring: Keyring
+
+    init() throws {
+        folder = try TemporaryFolder()
+        identity = try Identity.random()
+        keyring = try Keyring(
+            folder: folder.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds())
+    }
+
+    private func doctor(
+        allowsLocal: Bool = true, _ report: @escaping @Sendable (Finding) throws -> Void
+    ) -> Doctor {
+        var settings = Settings()
+        settings.allowLocal = allowsLocal
+        return Doctor(
+            identity: identity, keyring: keyring, settings: settings, servingProcess: 1,
+            logger: Logger(label: "test"), report: report)
+    }
+
+    /// Whoever reads the findings may be gone at any of them; what stood then is closed all the same.
+    @Test("leaves no connection behind, whichever finding cannot be said", .timeLimit(.minutes(1)))
+    func unsaid() async throws {
+        try await TestedPortal.run { portal, eventLoop in
+            try keyring.addPortal(portal.place, now: WallClock.seconds())
+            let count = Mutex(0)
+            try await doctor { _ in count.withLock { $0 += 1 } }.examineNode(on: eventLoop)
+            let findingCount = count.withLock(\.self)
+            #expect(findingCount >= 5)
+            for last in 1...findingCount {
+                let said = Mutex(0)
+                await #expect(throws: NoMorePaper.self) {
+                    try await doctor { _ in
+                        if said.withLock({
+                            $0 += 1; return $0
+                        }) == last {
+                            throw NoMorePaper()
+                        }
+                    }.examineNode(on: eventLoop)
+                }
+                #expect(try await portal.has(0), "after finding \(last)")
+            }
+        }
+    }
+
+    @Test("goes to a friend's portal on this machine only where its owner lets it", .timeLimit(.minutes(1)))
+    func local() async throws {
+        try await TestedPortal.run { portal, eventLoop in
+            let friend = try Identity.random().publicKey
+            try keyring.addReach(to: EndpointKey(friend), name: "anna", portals: [portal.place])
+            let known = try #require(try keyring.friend(friend))
+            for allowsLocal in [false, true] {
+                let findings = Mutex([Finding]())
+                try await doctor(allowsLocal: allowsLocal) { finding in
+                    findings.withLock { $0.append(finding) }
+                }.examine(known, on: eventLoop)
+                let said = findings.withLock(\.self)
+                #expect(said.map(\.verdict) == (allowsLocal ? [.good, .bad] : [.bad]))
+                #expect(said.first?.words.contains("nobody but you") == !allowsLocal)
+            }
+        }
+    }
+}
