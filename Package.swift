@@ -134,7 +134,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: ["BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", nioCore],
-            path: "Tests/TestSupport", swiftSettings: settings),
+            path: "Tests/TestSupport", resources: [.copy("Homes")], swiftSettings: settings),
         .testTarget(
             name: "AccountTests", dependencies: ["Account", "TestSupport", nioCore], swiftSettings: settings),
         .testTarget(

@@ -80,7 +80,7 @@ public struct ServeCommand: AsyncParsableCommand {
         guard Set(names).count == names.count else {
             throw CommandFailure(.usage, "two services have the same name: give each a name of its own")
         }
-        let keyring = try options.keyringIfPresent(of: identity, in: home)
+        let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
         let posture = try ServingPosture(opened, settings, isVisible: visible)
         let lock = try posture.lock()

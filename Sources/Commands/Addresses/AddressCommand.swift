@@ -41,7 +41,8 @@ struct AddressCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let opened = try options.open()
+        // Looked at alone where there is one; else it is made, for it has the key of the addresses.
+        let opened = try options.openIfPresent(for: .reading) ?? options.open()
         let portals = try await OwnPortals.find(named: [], opened, options.common)
         guard !portals.isEmpty else {
             throw CommandFailure(

@@ -40,7 +40,7 @@ struct ResolveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (home, identity) = try options.owner()
-        let keyring = try options.keyringIfPresent(of: identity, in: home)
+        let keyring = try options.keyringIfPresent(of: identity, in: home, for: .reading)
         let common = options.common
         let settings = try await common.settings(in: home, flags: common.flags).settings
         var status = ExitStatus.success

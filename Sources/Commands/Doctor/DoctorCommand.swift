@@ -15,7 +15,8 @@ struct DoctorCommand: AsyncParsableCommand {
             Looks at the keyring, dials each portal of this node, compares clocks, and asks each portal for this node \
             itself, to see that its announcement stands. With a friend's name, goes the way to that friend through \
             every portal that is known, up to the services and the grant. Each hop is printed with what was found \
-            and, where something is wrong, with what to do about it. Nothing is changed but a friend's newer grant; \
+            and, where something is wrong, with what to do about it. Nothing is changed but a friend's newer grant, and \
+            keys that are of a later day than today, once a portal has confirmed this machine's clock; \
             in a new home the identity and an empty keyring are made, as by any other command.
 
             With --json, one object per line: {"hop", "verdict", "words", "remedy"}; the verdict is good, odd or bad. \

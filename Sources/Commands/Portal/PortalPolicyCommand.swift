@@ -36,7 +36,9 @@ struct PortalPolicyCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let opened = try options.open()
+        let isAsked = announce == nil && call == nil
+        let opened =
+            try isAsked ? options.openIfPresent(for: .reading) ?? options.open() : options.open()
         let (policy, memberCount, denied) = try opened.perform { (keyring) throws(KeyringError) in
             if let announce { try keyring.setAnnouncers(announce.audience) }
             if let call { try keyring.setCallers(call.audience) }

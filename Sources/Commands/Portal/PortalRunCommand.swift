@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import Node
@@ -71,7 +72,10 @@ struct PortalRunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let common = options.common
-        let opened = try options.open()
+        let opened = try options.open(for: .serving)
+        // One process serves from a home at a time, until the end of this: two that redeem the same invites and tidy the
+        // same keys would each think itself the portal.
+        let lock = try opened.servingLock()
         var flags = common.flags
         flags.listen = listen
         flags.limits = memory.limits
@@ -97,5 +101,6 @@ struct PortalRunCommand: AsyncParsableCommand {
                 }
             ]
         }
+        _ = consume lock
     }
 }

@@ -22,7 +22,7 @@ struct PortalsListCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent())
+        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent(for: .reading))
         let portals = try opened?.perform { (keyring) throws(KeyringError) in try keyring.portals() } ?? []
         var (table, list) = (TextTable("PORTAL", "ANNOUNCED", "SEEN AS", "ADDRESS"), [JSONValue]())
         for record in portals {
