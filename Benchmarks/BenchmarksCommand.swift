@@ -64,7 +64,8 @@ struct BenchmarksCommand: AsyncParsableCommand {
         let stage = try Stage()
         let interruption = Interruption(stage)
         defer { interruption.finish() }
-        let plan = Plan(chosenRounds: rounds, chosenSeconds: seconds, chosenTries: tries, withPeers: peers, stage: stage)
+        let plan = Plan(
+            chosenRounds: rounds, chosenSeconds: seconds, chosenTries: tries, withPeers: peers, stage: stage)
         var report = RunReport(machine: .current, suites: [])
         print(report.machine.line + "\n")
         for name in suite?.names ?? SuiteName.usual {

@@ -71,7 +71,7 @@ struct FriendRemoveCommand: AsyncParsableCommand {
     private func deliver(
         _ lines: String, _ fresh: [Renewed], _ opened: OpenedKeyring
     ) throws(CommandFailure) {
-        try CodeDelivery.print(lines) { () throws(CommandFailure) in
+        try CodeDelivery.print(lines, isJSON: json) { () throws(CommandFailure) in
             try opened.perform { (keyring) throws(KeyringError) in
                 for renewed in fresh { _ = try keyring.revokeInvite(renewed.key, now: WallClock.seconds()) }
             }
