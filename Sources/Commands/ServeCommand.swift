@@ -5,6 +5,7 @@ internal import Multiserver
 internal import Node
 internal import Sodium
 internal import Transport
+internal import Tunnel
 
 /// `cway serve`: runs an endpoint.
 public struct ServeCommand: AsyncParsableCommand {
@@ -91,6 +92,10 @@ public struct ServeCommand: AsyncParsableCommand {
         var configuration = EndpointService.Configuration(
             identity: identity, settings: posture.settings, keyring: posture.keyring)
         configuration.isVisible = visible
+        var limits = EndpointAccounts.Limits()
+        limits.bytes = sizes.poolByteCount
+        limits.descriptors = sizes.connectionCount
+        configuration.accounts = EndpointAccounts(limits)
         try await Serving.run(threads: nil, logger: logger, serving) { [configuration] group in
             [
                 EndpointService(configuration, group: group, logger: logger) { address in

@@ -25,11 +25,6 @@ package final class EndpointAccounts: Sendable {
 
         /// The pools of a small machine.
         package init() {}
-
-        /// The size of the memory pool on a machine with that much memory: a quarter, within 64 and 256 MiB.
-        package static func byteCount(ofMemory byteCount: Int) -> Int {
-            min(max(byteCount / 4, 64 << 20), 256 << 20)
-        }
     }
 
     /// Who somebody is in these books.
