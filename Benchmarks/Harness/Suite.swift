@@ -11,7 +11,7 @@ protocol Suite: Sendable {
 
 /// The suites there are; a further one needs a case here and a folder of its own.
 enum SuiteName: String, CaseIterable, Sendable {
-    case box, relay, tunnel, latency, handshake, idle, wan, scale, keyring
+    case box, relay, tunnel, latency, handshake, idle, wan, scale, keyring, hostile
 
     /// The suite of that name.
     var suite: any Suite {
@@ -25,6 +25,7 @@ enum SuiteName: String, CaseIterable, Sendable {
         case .wan: WanSuite()
         case .scale: ScaleSuite()
         case .keyring: KeyringSuite()
+        case .hostile: HostileSuite()
         }
     }
 }
