@@ -7,6 +7,8 @@ internal import Synchronization
 struct HostileSuite: Suite {
     /// How long after an attack memory may take to be given back.
     private static let givingBackTime = Duration.seconds(20)
+    /// While one round trip hangs, others of the honest pair would too: one a millisecond is counted, in nanoseconds.
+    private static let interval: UInt64 = 1_000_000
     /// What counts as given back, above what was held before, in bytes.
     private static let returnedByteCount = 16 << 20
 
@@ -41,7 +43,7 @@ struct HostileSuite: Suite {
         defer { drain.stop() }
         let time = plan.turn(ofSeconds: 4, rounds: 1)
         _ = try pingPong.run(for: .milliseconds(200))
-        let quiet = try pingPong.run(for: min(time, .seconds(2)))
+        let quiet = try pingPong.run(for: min(time, .seconds(2)), expecting: Self.interval)
 
         let watch = MemoryWatch(attack.victim == .portal ? cway.portal : cway.endpoint)
         let outcome = Mutex<Result<Spent, any Error>?>(nil)
@@ -50,7 +52,8 @@ struct HostileSuite: Suite {
             outcome.withLock { $0 = result }
         }
         // Where the honest pair hears nothing for ten seconds it is out: that is the finding.
-        let during = try? pingPong.run(for: time)
+        let newcomer = Task { await Self.newcomerTime(field, after: time / 2) }
+        let during = try? pingPong.run(for: time, expecting: Self.interval)
         field.stop()
         let peak = watch.peakByteCount
         let ended = ContinuousClock.now
@@ -61,12 +64,30 @@ struct HostileSuite: Suite {
             to: Self.returnedByteCount, within: Self.givingBackTime)
         watch.stop()
         let spent = try outcome.withLock { $0 }?.get() ?? Spent()
-        return row(attack, spent, watch, peak: peak, quiet: quiet, during: during, returned: returned)
+        return row(
+            attack, spent, watch, peak: peak, quiet: quiet, during: during, returned: returned,
+            newcomer: await newcomer.value)
+    }
+
+    /// How long a stranger to the attacker takes to the portal and into a session with the endpoint, in its midst.
+    private static func newcomerTime(_ field: Battlefield, after delay: Duration) async -> Duration? {
+        do {
+            try await Task.sleep(for: delay)
+            let start = ContinuousClock.now
+            let dialler = Dialler()
+            let link = try await dialler.dial(field.portal).link
+            _ = try await link.openTunnel(to: field.endpoint)
+            let time = ContinuousClock.now - start
+            await dialler.end([link])
+            return time
+        } catch {
+            return nil
+        }
     }
 
     private func row(
         _ attack: Attack, _ spent: Spent, _ watch: MemoryWatch, peak: Int, quiet: Histogram<UInt64>,
-        during: Histogram<UInt64>?, returned: Duration?
+        during: Histogram<UInt64>?, returned: Duration?, newcomer: Duration?
     ) -> Row {
         func milliseconds(_ times: Histogram<UInt64>?, _ percentile: Double) -> Double {
             times.map { Double($0.valueAtPercentile(percentile)) / 1e6 } ?? .infinity
@@ -81,6 +102,7 @@ struct HostileSuite: Suite {
                 Figure("during", "ms", milliseconds(during, 50)),
                 Figure("p99 before", "ms", milliseconds(quiet, 99)),
                 Figure("p99 during", "ms", milliseconds(during, 99)),
+                Figure("newcomer", "ms", newcomer.map { $0.inSeconds * 1000 } ?? .infinity),
                 Figure("given back", "s", returned.map(\.inSeconds) ?? .infinity),
             ], group: attack.victim.rawValue)
     }
