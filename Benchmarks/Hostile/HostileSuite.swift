@@ -2,6 +2,7 @@ internal import Foundation
 internal import Histogram
 internal import Multiserver
 internal import Synchronization
+internal import Transport
 
 /// What an attacker can cost others: memory of the victim, and round trips of an honest pair beside it.
 struct HostileSuite: Suite {
