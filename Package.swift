@@ -47,6 +47,7 @@ let package = Package(
             name: "CQREncode", pkgConfig: "libqrencode",
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
         .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CProcess"),
 
         // Level 1: who pays for what is held, and typed primitives.
         .target(name: "Account", dependencies: [nioCore], swiftSettings: settings),
@@ -92,7 +93,7 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium",
+                "Account", "Blinding", "CProcess", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium",
                 "Transport", "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

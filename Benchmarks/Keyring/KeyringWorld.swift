@@ -88,7 +88,7 @@ struct KeyringWorld {
             case .circle1:
                 return .circle1(
                     addressing.value(target: target, portal: portal.key).bytes, try TunnelTarget(key: key))
-            case .sealed: return .sealed(addressing.value(target: target, portal: portal.key).bytes)
+            case .sealed: return .sealed(addressing.sealedValue(target: target, portal: portal.key).bytes)
             }
         }
     }

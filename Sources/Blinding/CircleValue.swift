@@ -39,11 +39,25 @@ public struct CircleAddressing: ~Copyable, Sendable {
         self.init(key: try ChainKey.addressKey(of: chainKey), epoch: epoch)
     }
 
-    /// The value of a target behind a portal on this day.
+    /// The value of a target behind a portal on this day, for an address that shows the target.
     ///
     /// `H("companionway/1/circle-address", T ‖ P ‖ LE64(e), key: ak_e)`.
     public borrowing func value(target: EndpointKey, portal: PortalKey) -> CircleValue {
-        var hash = GenericHash(label: "companionway/1/circle-address", key: key)
+        value(target, portal, label: "companionway/1/circle-address")
+    }
+
+    /// The value of a target behind a portal on this day, for an address that does not show the target.
+    ///
+    /// `H("companionway/1/circle-sealed", T ‖ P ‖ LE64(e), key: ak_e)`: another one, so that who publishes both on one
+    /// day does not say with the one whose the other is.
+    public borrowing func sealedValue(target: EndpointKey, portal: PortalKey) -> CircleValue {
+        value(target, portal, label: "companionway/1/circle-sealed")
+    }
+
+    private borrowing func value(
+        _ target: EndpointKey, _ portal: PortalKey, label: String
+    ) -> CircleValue {
+        var hash = GenericHash(label: label, key: key)
         hash.update(target.bytes)
         hash.update(portal.bytes)
         hash.update(epoch.littleEndianBytes)

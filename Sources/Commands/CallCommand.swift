@@ -17,6 +17,10 @@ public struct CallCommand: AsyncParsableCommand {
             Without --async or --source the peer's manifest says how to call the method; one that it does not list \
             is called as async.
 
+            A portal sees a fresh key, unless --real-id or --identify is given. Nothing that is called announces this \
+            node: tunnel.announce is refused (run `cway serve`), and so are the lists of a portal that lists whoever \
+            asks for them, where it would see a key that is this node's.
+
             EXAMPLES
               cway call net:portal.example:8008~shs:KEY whoami
               cway call net:portal.example:8008~shs:KEY tunnel.endpoints --limit 1
@@ -61,8 +65,10 @@ public struct CallCommand: AsyncParsableCommand {
         let values = try parsedArguments()
         let plan = try await dial.plan(to: target, options)
         let kind: CallKind? = isAsync ? .async : isSource ? .source : nil
-        let call = MethodCall(name: method.parts, arguments: values, kind: kind, limit: limit)
-        try await Dialled.run(plan) { try await call.run(on: $0) }
+        let call = MethodCall(
+            name: method.parts, arguments: values, kind: kind, limit: limit,
+            showsFreshKey: dial.showing.outerKey == .fresh)
+        try await Dialled.run(plan, asksAgain: true) { try await call.run(on: $0) }
     }
 
     private func parsedArguments() throws(CommandFailure) -> [JSONValue] {

@@ -108,7 +108,7 @@ public struct ConnectCommand: AsyncParsableCommand {
         }
         if let home = options.common.home { words += ["--home", home] }
         if let network = options.common.network { words += ["--network", network.text] }
-        words += dial.showing.words
+        words += dial.showing.words + dial.local.words
         let command = words.map(Self.quoted).joined(separator: " ")
         return """
             Host \(service)-at-\(host.filter { $0.isLetter || $0.isNumber || "._-".contains($0) })

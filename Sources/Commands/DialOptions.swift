@@ -29,6 +29,24 @@ struct ShownKeyOptions: ParsableArguments, Sendable {
     var words: [String] { (showsRealID ? ["--real-id"] : []) + (showsPseudonym ? ["--identify"] : []) }
 }
 
+/// The option of every command that goes where an invite or a friend says.
+struct LocalOptions: ParsableArguments, Sendable {
+    @Flag(
+        name: .customLong("allow-local"),
+        help: ArgumentHelp(
+            "Dial a portal also where an invite or a friend names an address of this machine or its links.",
+            discussion: "For portals on one machine or link; the setting allowLocal says so for good."))
+    var allowsLocal = false
+
+    /// The option as it is written.
+    var words: [String] { allowsLocal ? ["--allow-local"] : [] }
+
+    /// Adds it to the flags among the settings.
+    func add(to flags: inout Settings.Flags) {
+        if allowsLocal { flags.allowLocal = true }
+    }
+}
+
 /// The options of every command that dials: through which portals, and as whom.
 struct DialOptions: ParsableArguments, Sendable {
     @Option(
@@ -41,6 +59,7 @@ struct DialOptions: ParsableArguments, Sendable {
     var portal: [PeerAddress] = []
 
     @OptionGroup var showing: ShownKeyOptions
+    @OptionGroup var local: LocalOptions
 
     /// How a friend or an address is written as an argument.
     static let targetHelp = ArgumentHelp(
@@ -60,9 +79,11 @@ struct DialOptions: ParsableArguments, Sendable {
         let (home, identity) = try options.owner()
         var flags = common.flags
         flags.portals = portal
+        local.add(to: &flags)
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let keyring = try options.keyringIfPresent(of: identity, in: home)
-        let directory = Directory(identity: identity, keyring: keyring, portals: settings.portals)
+        let directory = Directory(
+            identity: identity, keyring: keyring, portals: settings.portals, allowsLocal: settings.allowLocal)
         let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)
         do {
             let destination = try directory.destination(named: text.trimmed)
@@ -105,9 +126,9 @@ extension CommandFailure {
     init(_ failure: HopFailure) {
         let status: ExitStatus =
             switch failure {
-            case .unreachable: .portalUnreachable
+            case .unreachable, .localAddress: .portalUnreachable
             case .outerHandshakeRefused, .callersAreMembers: .outerHandshakeRefused
-            case .targetAbsent, .friendAbsent: .targetAbsent
+            case .targetAbsent, .friendAbsent, .busy: .targetAbsent
             case .innerHandshakeRefused, .innerHandshakeTimedOut: .innerHandshakeRefused
             case .serviceUnknown: .serviceUnknown
             case .serviceNotListening: .serviceNotListening

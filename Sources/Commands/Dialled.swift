@@ -8,30 +8,54 @@ internal import Node
 enum Dialled {
     /// Dials, hands the connection to `work`, and says goodbye whatever came of it; signals end it in order.
     ///
-    /// A cancelled `work` finds its connection closed, so whatever it waits for fails.
+    /// A cancelled `work` finds its connection closed, so whatever it waits for fails. Where `asksAgain` says so, work
+    /// that came to ``HopFailure/busy(_:)`` is begun again with another connection, for ``BusyTime/limit``.
     ///
     /// - Throws: ``CommandFailure`` with the hop that failed, or what `work` throws.
     static func run<Value: Sendable>(
-        _ plan: DialPlan, _ work: @escaping @Sendable (PeerConnection) async throws -> Value
+        _ plan: DialPlan, asksAgain: Bool = false,
+        _ work: @escaping @Sendable (PeerConnection) async throws -> Value
     ) async throws -> Value {
         try await Interruption.run {
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-            let connection: PeerConnection
+            let result: Result<Value, any Error>
             do {
-                connection = try await connect(plan, on: group.next())
-            } catch let error as CancellationError {
+                let value =
+                    asksAgain
+                    ? try await BusyTime.run { _ in try await once(plan, work, on: group.next()) }
+                    : try await once(plan, work, on: group.next())
+                result = .success(value)
+            } catch is DiallingCancelled {
                 // Dialling goes on for a while in the group's thread, which ends with the process.
-                throw error
+                throw CancellationError()
             } catch {
-                try? await group.shutdownGracefully()
-                throw CommandFailure(dialError: error)
+                result = .failure((error as? HopFailure).map { CommandFailure($0) } ?? error)
             }
-            plan.logger.debug("connected", metadata: ["target": "\(plan.dialler.destination.target.id)"])
-            let result = await outcome(of: work, with: connection)
-            await connection.close()
             try? await group.shutdownGracefully()
             return try result.get()
         }
+    }
+
+    private struct DiallingCancelled: Error {}
+
+    private static func once<Value: Sendable>(
+        _ plan: DialPlan, _ work: @escaping @Sendable (PeerConnection) async throws -> Value,
+        on eventLoop: any EventLoop
+    ) async throws -> Value {
+        let connection: PeerConnection
+        do {
+            connection = try await connect(plan, on: eventLoop)
+        } catch let failure as HopFailure {
+            throw failure
+        } catch is CancellationError {
+            throw DiallingCancelled()
+        } catch {
+            throw CommandFailure(dialError: error)
+        }
+        plan.logger.debug("connected", metadata: ["target": "\(plan.dialler.destination.target.id)"])
+        let result = await outcome(of: work, with: connection)
+        await connection.close()
+        return try result.get()
     }
 
     private static func outcome<Value: Sendable>(
@@ -40,8 +64,6 @@ enum Dialled {
         await withTaskCancellationHandler {
             do {
                 return .success(try await work(connection))
-            } catch let failure as HopFailure {
-                return .failure(CommandFailure(failure))
             } catch {
                 return .failure(error)
             }

@@ -13,15 +13,19 @@ struct MethodCall: Sendable {
     let kind: CallKind?
     /// After how many items to stop a source.
     let limit: Int?
+    /// Whether a portal sees a key that is nobody's.
+    let showsFreshKey: Bool
 
     /// Calls, and prints what comes.
     ///
     /// - Throws: ``CommandFailure``, ``HopFailure``.
     func run(on connection: PeerConnection) async throws {
+        if connection.portal == nil { try await stayUnlisted(by: connection) }
         let kind = if let kind { kind } else { try await kindInManifest(of: connection) }
         switch kind {
         case .async:
-            try Surroundings.current.print(try await reply(to: name, arguments, of: connection).description)
+            try Surroundings.current.print(
+                json: try await reply(to: name, arguments, of: connection).description)
         case .source:
             try await follow(connection)
         case .sink, .duplex:
@@ -30,6 +34,39 @@ struct MethodCall: Sendable {
                 "\(name.joined(separator: ".")) is a \(kind): only async methods and sources can be called")
         }
     }
+
+    // MARK: Announcing
+
+    /// Methods by which a peer announces itself at a portal, and lists that a portal may take for the same.
+    ///
+    /// Source of the second: docs/protocol.md, "At a portal".
+    private static let announcement = ["tunnel", "announce"]
+    private static let lists = [["tunnel", "endpoints"], ["room", "attendants"]]
+
+    /// Sees that the portal does not list the key which it sees: nobody answers under that when the call is over.
+    ///
+    /// A portal of ours is told that this connection is hidden, with no token. One that does not know what that is gets
+    /// to know a fresh key, which means nobody.
+    private func stayUnlisted(by connection: PeerConnection) async throws {
+        guard name != Self.announcement else {
+            throw CommandFailure(.usage, "a call does not announce this node: run `cway serve`")
+        }
+        guard Self.lists.contains(name) else { return }
+        if case .value(let metadata) = try await call(["room", "metadata"], [], of: connection),
+            metadata["features"]?.array?.contains(.string(PortalCall.hidingFeature)) == true,
+            case .value(.bool(true)) = try await call(
+                Self.announcement, [["hidden": true, "tokens": []]], of: connection)
+        {
+            return
+        }
+        guard !showsFreshKey else { return }
+        throw CommandFailure(
+            .usage,
+            "this portal may list whoever asks for \(name.joined(separator: ".")), and would list a key of this node: "
+                + "leave out --real-id and --identify")
+    }
+
+    // MARK: Calling
 
     /// What the peer says of the method; async where it says nothing, like peers that have no manifest.
     private func kindInManifest(of connection: PeerConnection) async throws -> CallKind {
@@ -54,7 +91,9 @@ struct MethodCall: Sendable {
         _ name: [String], _ arguments: [JSONValue], of connection: PeerConnection
     ) async throws -> Reply {
         do {
-            return try await connection.link.call(name, arguments, on: connection.session)
+            let reply = try await connection.link.call(name, arguments, on: connection.session)
+            if case .failure(let error) = reply, let busy = HopFailure(busy: error) { throw busy }
+            return reply
         } catch let error as SessionFailure {
             throw HopFailure(error)
         } catch let error as MuxRPCError {
@@ -66,11 +105,12 @@ struct MethodCall: Sendable {
         var count = 0
         do {
             for try await item in connection.link.source(name, arguments, on: connection.session) {
-                try Surroundings.current.print(try json(of: item).description)
+                try Surroundings.current.print(json: try json(of: item).description)
                 count += 1
                 if count == limit { return }
             }
         } catch let error as RemoteError {
+            if count == 0, let busy = HopFailure(busy: error) { throw busy }
             throw failure(error)
         } catch let error as MuxRPCError {
             throw Self.failure(error)

@@ -35,6 +35,8 @@ public struct Settings: Equatable, Sendable {
         public var allow: [PublicKey] = []
         /// Whether everybody may.
         public var allowAnyone: Bool?
+        /// Whether invites and friends may name addresses of this machine and its links.
+        public var allowLocal: Bool?
         /// The network to speak on.
         public var network: NetworkIdentifier?
         /// Connections from one address at the same time.
@@ -60,6 +62,8 @@ public struct Settings: Equatable, Sendable {
     public var allow: [PublicKey] = []
     /// Whether everybody may.
     public var allowAnyone = false
+    /// Whether a portal is dialled that an invite or a friend names at an address of this machine or its links.
+    public var allowLocal = false
     /// The network to speak on; the main one by default.
     public var network = NetworkIdentifier.scuttlebutt
     /// What one source address may take of a portal.
@@ -79,8 +83,7 @@ public struct Settings: Equatable, Sendable {
     ) async throws(SettingsError) -> Settings {
         let reader = try await SettingsReader(home: home, flags: flags, environment: environment)
         var settings = Settings()
-        let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-        try await reader.read(.logLevel, into: &settings.logLevel, remedy: "write one of \(levels)") {
+        try await reader.read(.logLevel, into: &settings.logLevel, remedy: logLevelRemedy) {
             Logger.Level(rawValue: $0)
         }
         let nameRemedy = "write 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed"
@@ -93,6 +96,7 @@ public struct Settings: Equatable, Sendable {
         try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
         try await reader.read(.allow, into: &settings.allow, PublicKey.init(id:))
         try await reader.read(.allowAnyone, into: &settings.allowAnyone)
+        try await reader.read(.allowLocal, into: &settings.allowLocal)
         let remedy = "write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64"
         try await reader.read(.network, into: &settings.network, remedy: remedy) {
             NetworkIdentifier(text: $0)
@@ -101,6 +105,19 @@ public struct Settings: Equatable, Sendable {
         try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
         settings.unknownKeys = reader.unknownKeys
         return settings
+    }
+
+    private static let logLevelRemedy =
+        "write one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
+
+    /// Refuses a log level of the environment that is none, without reading any file.
+    ///
+    /// - Throws: ``SettingsError``.
+    package static func checkLogLevel(in environment: [String: String]) throws(SettingsError) {
+        let key = SettingKey.logLevel
+        guard let text = environment[key.variable], Logger.Level(rawValue: text) == nil else { return }
+        throw .badValue(
+            key: key.rawValue, origin: "the environment variable \(key.variable)", reason: logLevelRemedy)
     }
 }
 

@@ -13,6 +13,7 @@ enum SettingKey: String, CaseIterable {
     case services
     case allow
     case allowAnyone
+    case allowLocal
     case network
     case connectionsPerAddress = "limits.connectionsPerAddress"
     case handshakesPerSecond = "limits.handshakesPerSecondPerAddress"
@@ -130,7 +131,8 @@ struct SettingsReader {
 
     private static func unknownKeys(in file: SettingsFile, environment: [String: String]) -> [String] {
         let names = Set(SettingKey.allCases.map(\.rawValue))
-        let variables = Set(SettingKey.allCases.map(\.variable) + [Home.variable])
+        let variables = Set(
+            SettingKey.allCases.map(\.variable) + [Home.variable, ProcessSetup.debuggingVariable])
         return file.keys.filter { !names.contains($0) }
             + environment.keys.filter { !variables.contains($0) }.sorted()
     }
@@ -153,6 +155,7 @@ extension Settings.Flags {
         set(.services, texts: services.map(\.description))
         set(.allow, texts: allow.map(\.id))
         set(.allowAnyone, allowAnyone.map { .bool($0) })
+        set(.allowLocal, allowLocal.map { .bool($0) })
         set(.network, network.map { .string($0.text) })
         set(.connectionsPerAddress, connectionsPerAddress.map { .int($0) })
         set(.handshakesPerSecond, handshakesPerSecondPerAddress.map { .int($0) })

@@ -14,13 +14,38 @@ struct CircleTests {
         for day in vectors.circle {
             chain = try chain.advanced(to: Epoch(day.epoch))
             #expect(chain.bytes == day.chain_key.bytes)
-            let value = try chain.addressing(at: chain.epoch).value(
-                target: people.endpointKey, portal: people.portalKey)
+            let addressing = try chain.addressing(at: chain.epoch)
+            let value = addressing.value(target: people.endpointKey, portal: people.portalKey)
             #expect(value.bytes.array == day.value.bytes)
-            let text = String(decoding: TextEncoding.base64.encode(value.bytes.storage.span), as: UTF8.self)
-            #expect(day.address_sealed == "tunnel:\(text).circle1")
-            #expect(day.address_open.hasPrefix("tunnel:\(text).circle1:@"))
+            #expect(day.address_open.hasPrefix("tunnel:\(Self.text(value)).circle1:@"))
+            let sealed = addressing.sealedValue(target: people.endpointKey, portal: people.portalKey)
+            #expect(sealed.bytes.array == day.sealed_value.bytes)
+            #expect(day.address_sealed == "tunnel:\(Self.text(sealed)).circle1")
         }
+    }
+
+    @Test("the two forms of address have no value in common, on one day or on two")
+    func formsApart() throws {
+        var random = SeededRandom(seed: 368)
+        let chain = try ChainKey(random.secret(), epoch: Epoch(20_780))
+        let targets = try (0..<4).map { _ in EndpointKey(try random.identity().publicKey) }
+        let portals = try (0..<4).map { _ in try random.portal() }
+        var (shown, sealed) = (Set<CircleValue>(), Set<CircleValue>())
+        for number in UInt64(20_780)..<20_784 {
+            let addressing = try chain.addressing(at: Epoch(number))
+            for target in targets {
+                for portal in portals {
+                    shown.insert(addressing.value(target: target, portal: portal))
+                    sealed.insert(addressing.sealedValue(target: target, portal: portal))
+                }
+            }
+        }
+        #expect(shown.count == 64 && sealed.count == 64)
+        #expect(shown.isDisjoint(with: sealed))
+    }
+
+    private static func text(_ value: CircleValue) -> String {
+        String(decoding: TextEncoding.base64.encode(value.bytes.storage.span), as: UTF8.self)
     }
 
     /// Address keys never leave ``CircleAddressing``, so each is made here once more, step by step.

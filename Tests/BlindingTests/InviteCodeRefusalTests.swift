@@ -20,6 +20,9 @@ struct InviteCodeRefusalTests {
             "truncated": .truncated,
             "empty_host": .emptyHost,
             "expiry_too_large": .expiryTooLarge(1 << 53),
+            "hidden_without_pseudonym": .olderLayout,
+            "same_portal_other_flags": .openAndHidden,
+            "same_portal_other_pseudonym": .severalPseudonyms,
         ]
         #expect(Set(refused.keys) == Set(expected.keys))
         for (name, code) in refused {
@@ -69,6 +72,46 @@ struct InviteCodeRefusalTests {
         }
     }
 
+    /// The code that was printed for the vectors' invite before hidden portals named the key that is shown there.
+    private static let olderCode = """
+        cway-invite-1.ARLfIZOZIqE3D03nTVG71hNwvPeHnEq0qeEuBk4dOFp5wehzGJzb-VO8h28xYa0mC9e0WyTfFA4ZlznZS3F43WEAAAAAa0\
+        nSAAIAIwjpzrBdMnMLNgsKXCzIB_BbUG_k53ajuuYLD8Zu9UQScG9ydGFsLmV4YW1wbGUub3JnH0gBJHCh8Hp4sCoF1YNrlA4IznyZM4cGS4n\
+        _xLPfmEsU8kkLMjAwMTpkYjg6OjFGWGGi2NM
+        """
+
+    @Test("a code of an older program is known as one, and with a typing error as that")
+    func older() throws {
+        let code = Array(Self.olderCode.utf8)
+        #expect(Self.error(of: code) == .olderLayout)
+        #expect("\(InviteCodeError.olderLayout)".contains("made by an older cway; ask for a new one"))
+        let prefix = InviteCode.prefix.utf8.count
+        for index in prefix..<code.count {
+            var changed = code
+            changed[index] = code[index] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
+            let error = Self.error(of: changed)
+            #expect([.wrongChecksum, .truncated, .notCanonical].contains(error), "\(index)")
+        }
+        for count in prefix..<code.count {
+            let error = Self.error(of: Array(code.prefix(count)))
+            #expect([.truncated, .wrongChecksum, .notCanonical].contains(error), "\(count)")
+        }
+    }
+
+    @Test("an older code for open portals alone was printed as one is today, and is good")
+    func olderOpen() throws {
+        var random = SeededRandom(seed: 17)
+        for count in 1...InviteCode.portalCountLimit {
+            let portals = try (0..<count).map { _ in
+                try InvitePortal(key: random.portal(), host: "portal", port: 8008, isOpen: true)
+            }
+            let text = try InviteCode(
+                endpoint: EndpointKey(random.identity().publicKey), seed: random.secret(), expiry: nil,
+                portals: portals
+            ).text
+            #expect(try InviteCode(text).portals == portals)
+        }
+    }
+
     @Test("a text that is too long is refused before it is looked at")
     func tooLong() {
         let count = InviteCode.textByteCountLimit + 1
@@ -93,7 +136,8 @@ struct InviteCodeRefusalTests {
             let code = Self.code(of: body)
             do throws(InviteCodeError) {
                 let invite = try InviteCode(code)
-                #expect(invite.text == code)
+                let printed = String(decoding: try invite.encoded(), as: UTF8.self)
+                #expect(printed == code)
             } catch {
                 #expect(error != .wrongChecksum && error != .notCanonical)
             }
@@ -121,15 +165,16 @@ struct InviteCodeRefusalTests {
             .tooLong(9_999, limit: 10), .wrongPrefix, .padded, .foreignCharacter(offset: 3), .notCanonical,
             .truncated, .wrongChecksum, .unknownVersion(2), .expiryTooLarge(1 << 53), .noPortal,
             .tooManyPortals(9, limit: 8), .unknownFlags(2), .emptyHost, .hostTooLong(254, limit: 253),
-            .badHost,
-            .badPort, .trailingBytes(1), .outOfGuardedMemory,
+            .badHost, .badPort, .trailingBytes(1), .outOfGuardedMemory, .olderLayout, .noPseudonym,
+            .openAndHidden, .severalPseudonyms,
         ]
         #expect(Set(errors.map(\.description)).count == errors.count)
     }
 
     private static func error(ofHost host: [UInt8], port: UInt8) -> InviteCodeError? {
         let head: [UInt8] = [1] + [UInt8](repeating: 7, count: 64) + [UInt8](repeating: 0, count: 8) + [1]
-        let portal = [0] + [UInt8](repeating: 8, count: 32) + [UInt8(host.count)] + host + [0, port]
+        let keys = [UInt8](repeating: 8, count: 64)
+        let portal = [0] + keys + [UInt8(host.count)] + host + [0, port]
         return error(of: Array(code(of: head + portal).utf8))
     }
 

@@ -26,7 +26,7 @@ struct Vectors: Decodable {
 
     struct Circle: Decodable {
         let epoch: UInt64
-        let chain_key, address_key, value: Hex
+        let chain_key, address_key, value, sealed_value: Hex
         let address_open, address_sealed: String
     }
 
@@ -38,6 +38,7 @@ struct Vectors: Decodable {
         let id, host: String
         let port: UInt16
         let open: Bool
+        let pseudonym: String?
     }
 
     struct Invite: Decodable {

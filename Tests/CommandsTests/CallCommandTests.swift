@@ -1,5 +1,7 @@
+import Blinding
 import Commands
 import Multiserver
+import Node
 import SecretHandshake
 import Sodium
 import Testing
@@ -23,15 +25,54 @@ struct CallCommandTests {
     func direct() async throws {
         try await TestedNetwork.run { network in
             let portal = network.portal.description
-            let who = await network.command("call", portal, "whoami")
-            let id = network.portal.key.id
-            #expect(who.output == "{\"id\":\"\(id)\",\"caller\":\"\(network.caller.id)\"}\n")
             let items = await network.command("call", portal, "tunnel.endpoints", "--limit", "1")
             #expect(items.code == 0 && items.output.contains(network.target.target.id))
             #expect(items.output.hasPrefix("[") && items.output.split(separator: "\n").count == 1)
             let source = ["call", portal, "room.attendants", "--source", "--limit", "1", "{\"a\":[1,\"é\"]}"]
             let attendants = await CommandRun(source + ["--home", network.home])
             #expect(attendants.code == 0 && attendants.output.contains("\"type\":\"state\""))
+        }
+    }
+
+    /// Which key the portal says that it sees.
+    private static func seenKey(on network: TestedNetwork, _ flags: String...) async throws -> String {
+        let line = ["call", network.portal.description, "whoami", "--home", network.home]
+        let run = await CommandRun(line + flags)
+        return try #require(try run.object["caller"] as? String, "\(run)")
+    }
+
+    @Test("shows a portal a fresh key, unless told otherwise")
+    func freshKey() async throws {
+        try await TestedNetwork.run { network in
+            let own = network.caller.id
+            let identity = try SecretFile(in: Home(path: network.home, environment: [:])).load()
+            let pseudonym = try Pseudonym.identity(of: identity, at: PortalKey(network.portal.key)).publicKey
+                .id
+            let first = try await Self.seenKey(on: network)
+            let second = try await Self.seenKey(on: network)
+            #expect(Set([own, pseudonym, first, second]).count == 4)
+            #expect(try await Self.seenKey(on: network, "--real-id") == own)
+            #expect(try await Self.seenKey(on: network, "--identify") == pseudonym)
+        }
+    }
+
+    @Test("announces nobody, whatever it calls and whatever key it shows")
+    func unlisted() async throws {
+        try await TestedNetwork.run { network in
+            for flags in [[], ["--real-id"], ["--identify"]] {
+                for method in ["tunnel.endpoints", "room.attendants"] {
+                    let run = await CommandRun(
+                        ["call", network.portal.description, method, "--source", "--limit", "1"]
+                            + ["--home", network.home] + flags)
+                    let target = network.target.target.id
+                    #expect(run.code == 0 && run.output.contains(target), "\(run)")
+                    // The endpoint alone: the list has one id in it.
+                    #expect(run.output.split(separator: ".ed25519").count == 2, "\(run)")
+                }
+                let announce = await CommandRun(
+                    ["call", network.portal.description, "tunnel.announce", "--home", network.home] + flags)
+                #expect(announce.ended(.usage) && announce.complaints.contains("cway serve"), "\(announce)")
+            }
         }
     }
 

@@ -38,7 +38,7 @@ enum CodeFuzz {
 
     private static func check(_ text: String) {
         guard let code = try? InviteCode(text) else { return }
-        precondition(code.encoded() == Array(text.utf8), "a code has one spelling")
+        precondition((try? code.encoded()) == Array(text.utf8), "a code has one spelling")
     }
 
     private static func checksum(of bytes: [UInt8]) -> [UInt8] {

@@ -66,7 +66,7 @@ struct CircleTests {
             try keyring.tidy(now: later)
             try theirs.tidy(now: later)
             let addressing = try theirs.ownAddressing(at: Epoch(unixSeconds: later))
-            let value = try addressing.value(target: friends.endpoint, portal: portal(1).key)
+            let value = try addressing.sealedValue(target: friends.endpoint, portal: portal(1).key)
             #expect(try keyring.resolve(.sealed(value.bytes), now: later)?.portal == portal(1))
             let epoch = try #require(try keyring.friend(named: "anna")?.reach?.epoch)
             #expect(epoch.number + 1 >= Epoch(unixSeconds: later).number)

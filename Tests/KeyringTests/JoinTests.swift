@@ -17,7 +17,11 @@ struct JoinTests {
     private func code(of endpoint: Int = 2, seed: Int = 100, expiry: UInt64? = nil) throws -> InviteCode {
         try InviteCode(
             endpoint: endpointKey(endpoint), seed: person(seed).seed(), expiry: expiry,
-            portals: [portal(1), portal(2, isOpen: true)])
+            portals: portals)
+    }
+
+    private var portals: [InvitePortal] {
+        get throws { [try portal(1).showing(person(700).publicKey), try portal(2, isOpen: true)] }
     }
 
     private func grant(
@@ -35,10 +39,10 @@ struct JoinTests {
         do {
             let friend = try keyring.beginJoin(code, name: "anna", now: now)
             #expect(friend.reach?.isPending == true && friend.admission == nil)
-            #expect(try friend.reach?.portals == [portal(1), portal(2, isOpen: true)])
+            #expect(try friend.reach?.portals == portals)
         }
         let found = try keyring.pendingInvite(of: endpointKey(2))
-        #expect(found?.encoded() == code.encoded())
+        #expect(try found?.encoded() == code.encoded())
         #expect(try keyring.pendingInvite(of: endpointKey(3)) == nil)
         try keyring.completeJoin(of: endpointKey(2), now: now)
         #expect(try keyring.pendingInvite(of: endpointKey(2)) == nil)

@@ -16,9 +16,10 @@ struct BlindedAddressTests {
         try check(vectors.hmac1.address, is: hmac1, key: target.key)
         #expect(vectors.circle.count == 3)
         for circle in vectors.circle {
-            let value = try FixedBytes<32>(circle.value.bytes)
-            try check(circle.shown, is: .circle1(value, target), key: target.key)
-            try check(circle.sealed, is: .sealed(value), key: nil)
+            let shown = try FixedBytes<32>(circle.value.bytes)
+            try check(circle.shown, is: .circle1(shown, target), key: target.key)
+            let sealed = try FixedBytes<32>(circle.sealedValue.bytes)
+            try check(circle.sealed, is: .sealed(sealed), key: nil)
         }
     }
 

@@ -46,12 +46,13 @@ struct BlindedVectors: Decodable {
     }
 
     struct Circle: Decodable {
-        let value: Hex
+        let value, sealedValue: Hex
         let shown: String
         let sealed: String
 
         private enum CodingKeys: String, CodingKey {
             case value
+            case sealedValue = "sealed_value"
             case shown = "address_open"
             case sealed = "address_sealed"
         }

@@ -5,6 +5,7 @@ import Node
 import Sodium
 import TestSupport
 import Testing
+import Transport
 
 @Suite("Directory")
 struct DirectoryTests {
@@ -30,8 +31,11 @@ struct DirectoryTests {
         Directory(identity: identity, keyring: keyring, portals: portals)
     }
 
-    private func known(isOpen: Bool = false) throws -> InvitePortal {
-        try InvitePortal(key: PortalKey(portal.key), host: "a", port: 1, isOpen: isOpen)
+    private func known(
+        isOpen: Bool = false, host: String = "a", shownKey: PublicKey? = nil
+    ) throws -> InvitePortal {
+        try InvitePortal(
+            key: PortalKey(portal.key), host: host, port: 1, isOpen: isOpen, shownKey: shownKey)
     }
 
     private func befriend(isOpen: Bool = false) throws {
@@ -90,6 +94,43 @@ struct DirectoryTests {
         try befriend(isOpen: true)
         let route = try directory(keyring).route(to: .friend(target, at: nil))
         #expect(ways(route).count == 1 && ways(route).allSatisfy { $0.pair == nil })
+    }
+
+    @Test("names the key that the friend shows a portal, where it is known and the friend hidden")
+    func shownKeys() throws {
+        let shownKey = try Identity.random().publicKey
+        let other = try InvitePortal(key: PortalKey(target), host: "b", port: 2, isOpen: true)
+        try keyring.addReach(
+            to: EndpointKey(target), name: "home", portals: [try known(shownKey: shownKey), other])
+        #expect(
+            try ways(directory(keyring).route(to: .friend(target, at: nil))).map(\.shownKey) == [
+                shownKey, nil,
+            ])
+        try keyring.addReach(to: EndpointKey(target), portals: [known(host: "c")])
+        let kept = try ways(directory(keyring).route(to: .friend(target, at: nil)))
+        #expect(kept.map(\.shownKey) == [shownKey], "it does not change with the host")
+    }
+
+    @Test("knows whose word an address is: the owner's where it is one of theirs, with key, host and port")
+    func authors() throws {
+        try befriend()
+        func authors(_ directory: Directory) throws -> [AddressAuthor] {
+            let friend = try ways(directory.route(to: .friend(target, at: nil)))
+            let tunnel = try TunnelAddress(portal: portal.key, target: target)
+            let named = try ways(directory.route(to: .announced(tunnel, through: portal)))
+            #expect(friend.map(\.author) == named.map(\.author))
+            return friend.map(\.author)
+        }
+        #expect(try authors(directory(keyring)) == [.others])
+        #expect(try authors(directory(keyring, portals: [portal])) == [.owner])
+        let moved = PeerAddress(net: try NetAddress(host: "a", port: 2), key: portal.key)
+        let another = PeerAddress(net: portal.net, key: target)
+        #expect(try authors(directory(keyring, portals: [moved, another])) == [.others])
+        #expect(
+            try authors(Directory(identity: identity, keyring: keyring, portals: [], allowsLocal: true))
+                == [.owner])
+        try keyring.addPortal(known(), now: now)
+        #expect(try authors(directory(keyring)) == [.owner])
     }
 
     @Test("resolves a blinded address by the keyring alone")

@@ -1,6 +1,7 @@
 import Multiserver
 import Node
 import Testing
+import Transport
 
 @Suite("A finding of the doctor")
 struct FindingTests {
@@ -19,7 +20,8 @@ struct FindingTests {
         let failures: [HopFailure] = [
             .unreachable(address, reason: "connection refused: really"),
             .outerHandshakeRefused(address, answered: true), .outerHandshakeRefused(address, answered: false),
-            .callersAreMembers(address), .targetAbsent("who: is that"), .targetAbsent("busy"), .friendAbsent,
+            .callersAreMembers(address), .targetAbsent("who: is that"), .busy("busy: really"), .friendAbsent,
+            .localAddress(address, LocalAddressError(kind: .loopback, address: "::1")),
             .innerHandshakeRefused, .innerHandshakeTimedOut, .serviceUnknown("ssh"),
             .serviceNotListening("ssh"), .connectionLost("the other side ended the stream: why not"),
         ]

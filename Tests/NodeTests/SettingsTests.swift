@@ -31,6 +31,7 @@ struct SettingsTests {
         #expect(settings.network == .scuttlebutt)
         #expect(settings.limits.connectionsPerAddress == 64)
         #expect(settings.limits.handshakesPerSecondPerAddress == 20)
+        #expect(!settings.allowLocal)
         #expect(!settings.allowAnyone && settings.listen.isEmpty && settings.logLevel == .info)
         #expect(try await load("{}") == Settings())
     }
@@ -41,7 +42,8 @@ struct SettingsTests {
         let settings = try await load(
             """
             {"logLevel": "debug", "listen": ["*:8008", "[::1]:9"], "portals": ["host:8008:\(id)"],
-             "services": ["ssh=localhost:22"], "allow": ["\(id)"], "allowAnyone": true, "network": "\(network)",
+             "services": ["ssh=localhost:22"], "allow": ["\(id)"], "allowAnyone": true, "allowLocal": true,
+             "network": "\(network)",
              "limits": {"connectionsPerAddress": 3, "handshakesPerSecondPerAddress": 4}}
             """)
         #expect(settings.logLevel == .debug)
@@ -49,7 +51,7 @@ struct SettingsTests {
         #expect(settings.portals.map(\.description) == ["net:host:8008~shs:\(id.dropFirst().prefix(44))"])
         #expect(settings.services.map(\.description) == ["ssh=localhost:22"])
         #expect(settings.allow.map(\.id) == [id])
-        #expect(settings.allowAnyone)
+        #expect(settings.allowAnyone && settings.allowLocal)
         #expect(settings.network.bytes.array == [UInt8](repeating: 15, count: 32))
         #expect(
             settings.limits.connectionsPerAddress == 3 && settings.limits.handshakesPerSecondPerAddress == 4)
@@ -61,7 +63,8 @@ struct SettingsTests {
         let environment = [
             "CWAY_LOG_LEVEL": "trace", "CWAY_LISTEN": ":1, [::1]:2", "CWAY_PORTALS": "",
             "CWAY_ALLOW": "\(id),\(id)",
-            "CWAY_ALLOW_ANYONE": "true", "CWAY_NETWORK": NetworkIdentifier.scuttlebutt.text,
+            "CWAY_ALLOW_ANYONE": "true", "CWAY_ALLOW_LOCAL": "true",
+            "CWAY_NETWORK": NetworkIdentifier.scuttlebutt.text,
             "CWAY_SERVICES": "a=b:1", "CWAY_LIMITS_CONNECTIONS_PER_ADDRESS": "5",
             "CWAY_LIMITS_HANDSHAKES_PER_SECOND_PER_ADDRESS": "6", "CWAY_HOME": "/x", "OTHER": "y",
         ]
@@ -74,6 +77,7 @@ struct SettingsTests {
         #expect(settings.listen.map(\.description) == ["localhost:1", "[::1]:2"])
         #expect(settings.portals.isEmpty)
         #expect(settings.allow.count == 2 && settings.allowAnyone && settings.services.count == 1)
+        #expect(settings.allowLocal)
         #expect(
             settings.limits.connectionsPerAddress == 5 && settings.limits.handshakesPerSecondPerAddress == 6)
         #expect(settings.unknownKeys.isEmpty)
@@ -88,6 +92,7 @@ struct SettingsTests {
         flags.services = [try ServiceSetting("web=[::1]:80")]
         flags.allow = [try PublicKey(id: id)]
         flags.allowAnyone = false
+        flags.allowLocal = true
         flags.network = NetworkIdentifier(FixedBytes())
         flags.connectionsPerAddress = 1
         flags.handshakesPerSecondPerAddress = 2
@@ -96,7 +101,7 @@ struct SettingsTests {
             environment: ["CWAY_LOG_LEVEL": "trace", "CWAY_ALLOW_ANYONE": "true", "CWAY_LISTEN": "*:1"])
         #expect(settings.logLevel == .error && settings.listen == flags.listen)
         #expect(settings.portals == flags.portals && settings.services == flags.services)
-        #expect(settings.allow == flags.allow && !settings.allowAnyone)
+        #expect(settings.allow == flags.allow && !settings.allowAnyone && settings.allowLocal)
         #expect(settings.network == flags.network)
         #expect(
             settings.limits.connectionsPerAddress == 1 && settings.limits.handshakesPerSecondPerAddress == 2)

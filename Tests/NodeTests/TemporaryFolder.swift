@@ -2,7 +2,7 @@ import Foundation
 import Node
 
 /// A folder of a test's own, removed with the value.
-final class TemporaryFolder {
+final class TemporaryFolder: Sendable {
     let path = FileManager.default.temporaryDirectory.path + "/companionway-\(UUID().uuidString)"
 
     init() throws {

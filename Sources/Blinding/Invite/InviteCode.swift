@@ -11,7 +11,8 @@ public import Sodium
 /// | 32    | seed of the invite's key pair                                           |
 /// | 8     | expiry in Unix seconds, below 2⁵³; 0 for none                           |
 /// | 1     | number of portals, 1 to 8                                               |
-/// |       | for each: flags (1), key (32), length of host (1), host, port (2)       |
+/// |       | for each: flags (1; bit 0 = open), key (32), where hidden the key that  |
+/// |       | is shown there (32), length of host (1), host, port (2)                 |
 /// | 4     | start of `H("companionway/1/invite", all before)`                       |
 ///
 /// The seed is a secret: it stands in guarded memory and has no description.
@@ -34,12 +35,16 @@ public struct InviteCode: ~Copyable, Sendable {
     public static let expiryLimit: UInt64 = 1 << 53
     /// The longest code, with eight portals of the longest names, in bytes.
     public static let textByteCountLimit: Int = {
-        let portal = InviteLayout.portalByteCount(hostByteCount: InvitePortal.hostByteCountLimit)
+        let portal = InviteLayout.portalByteCount(
+            hostByteCount: InvitePortal.hostByteCountLimit, isOpen: false)
         let byteCount = InviteLayout.byteCount(portals: portalCountLimit * portal)
         return prefix.utf8.count + TextEncoding.base64URL.digitCount(forByteCount: byteCount)
     }()
 
     /// Makes an invite from a fresh seed; an expiry of 0 is none, as in the code.
+    ///
+    /// One that is printed names the key shown at each hidden portal; one that was stored before there were such keys
+    /// can still be redeemed without.
     ///
     /// - Throws: ``InviteCodeError``, where the parts do not make an invite.
     public init(
@@ -50,6 +55,7 @@ public struct InviteCode: ~Copyable, Sendable {
             throw .tooManyPortals(portals.count, limit: Self.portalCountLimit)
         }
         if let expiry, expiry >= Self.expiryLimit { throw .expiryTooLarge(expiry) }
+        try InvitePortal.verifyAgreement(of: portals)
         let guardedSeed: SecretKey
         do throws(SodiumError) {
             guardedSeed = try seed.guardedCopy()
@@ -77,8 +83,6 @@ public struct InviteCode: ~Copyable, Sendable {
         let seedOffset = try reader.take(SecretKey.byteCount)
         let expiry = try reader.number(of: bytes.span, byteCount: 8)
         let portals = try InviteLayout.portals(of: bytes.span, &reader)
-        let trailingByteCount = reader.end - reader.offset
-        guard trailingByteCount == 0 else { throw .trailingBytes(trailingByteCount) }
 
         let seedEnd = seedOffset + SecretKey.byteCount
         let seed: SecretKey
@@ -121,7 +125,10 @@ public struct InviteCode: ~Copyable, Sendable {
     /// The code in ASCII; the caller wipes it.
     ///
     /// An array and no text, because text cannot be wiped.
-    public borrowing func encoded() -> [UInt8] {
+    ///
+    /// - Throws: ``InviteCodeError/noPseudonym``, where the key shown at a hidden portal is not known.
+    public borrowing func encoded() throws(InviteCodeError) -> [UInt8] {
+        guard portals.allSatisfy({ $0.isOpen || $0.shownKey != nil }) else { throw .noPseudonym }
         var bytes = InviteLayout.encoded(
             endpoint: endpoint, seed: seed, expiry: expiry ?? 0, portals: portals)
         defer { wipe(&bytes) }

@@ -14,6 +14,8 @@ public enum InviteCodeError: Error, Equatable, Sendable {
     case truncated
     /// Its parts are all there, but not as they were printed.
     case wrongChecksum
+    /// It was printed by a version that did not name the key which a hidden endpoint shows its portals.
+    case olderLayout
     /// It is of a later version.
     case unknownVersion(UInt8)
     /// No date can be that far away: Unix seconds, which end below 2⁵³.
@@ -24,6 +26,12 @@ public enum InviteCodeError: Error, Equatable, Sendable {
     case tooManyPortals(Int, limit: Int)
     /// A portal has properties that are not known here.
     case unknownFlags(UInt8)
+    /// An endpoint is hidden at a portal, and the key that it shows there is not named.
+    case noPseudonym
+    /// A portal is named twice, once as one where the endpoint is open and once as one where it is hidden.
+    case openAndHidden
+    /// A portal is named twice, with two keys that the endpoint would show there.
+    case severalPseudonyms
     /// A portal has no host.
     case emptyHost
     /// A portal's host has more bytes than a name can have.
@@ -44,6 +52,7 @@ extension InviteCodeError: CustomStringConvertible {
         switch self {
         case .tooLong, .wrongPrefix, .padded, .foreignCharacter, .notCanonical, .truncated, .wrongChecksum:
             "the invite code \(copyingMistake)"
+        case .olderLayout: "the invite code was made by an older cway; ask for a new one"
         case .unknownVersion(let version):
             "the invite code is of version \(version): a later program understands it"
         case .outOfGuardedMemory:
@@ -73,6 +82,9 @@ extension InviteCodeError: CustomStringConvertible {
         case .noPortal: "names no portal"
         case .tooManyPortals(let count, let limit): "names \(count) portals, more than \(limit)"
         case .unknownFlags: "has a portal of an unknown kind"
+        case .noPseudonym: "names a portal without the key that its endpoint shows there"
+        case .openAndHidden: "names a portal as open and as hidden"
+        case .severalPseudonyms: "names a portal with two keys"
         case .emptyHost: "has a portal without a host"
         case .hostTooLong(let count, let limit):
             "has a portal whose host has \(count) bytes, more than \(limit)"

@@ -8,8 +8,15 @@ enum InviteLayout {
     /// Version, endpoint, seed, expiry, and the number of portals.
     private static let headByteCount = 1 + PublicKey.byteCount + SecretKey.byteCount + 8 + 1
 
-    /// Flags, key, length of the host, the host, port.
-    static func portalByteCount(hostByteCount: Int) -> Int { 1 + PublicKey.byteCount + 1 + hostByteCount + 2 }
+    /// Flags and key; where it is hidden, the key that is shown there.
+    private static func portalHeadByteCount(isOpen: Bool) -> Int {
+        1 + PublicKey.byteCount + (isOpen ? 0 : PublicKey.byteCount)
+    }
+
+    /// The head, length of the host, the host, port.
+    static func portalByteCount(hostByteCount: Int, isOpen: Bool) -> Int {
+        portalHeadByteCount(isOpen: isOpen) + 1 + hostByteCount + 2
+    }
 
     /// All of it, around portals that take so many bytes together.
     static func byteCount(portals byteCount: Int) -> Int { headByteCount + byteCount + checksumByteCount }
@@ -42,9 +49,25 @@ enum InviteLayout {
         throw isCutOff(bytes) ? .truncated : .wrongChecksum
     }
 
-    /// The portals, behind their number.
+    /// The portals, behind their number, up to the checksum.
+    ///
+    /// - Throws: ``InviteCodeError``; ``InviteCodeError/olderLayout`` where everything is right, but for the keys that
+    ///   hidden endpoints show.
     static func portals(
         of bytes: Span<UInt8>, _ reader: inout InviteReader
+    ) throws(InviteCodeError) -> [InvitePortal] {
+        var older = reader
+        do throws(InviteCodeError) {
+            return try portals(of: bytes, &reader, namesShownKeys: true)
+        } catch {
+            // Seldom a chance: the keys would have to be spelled like hosts, and to end where the code does.
+            guard (try? portals(of: bytes, &older, namesShownKeys: false)) != nil else { throw error }
+            throw .olderLayout
+        }
+    }
+
+    private static func portals(
+        of bytes: Span<UInt8>, _ reader: inout InviteReader, namesShownKeys: Bool
     ) throws(InviteCodeError) -> [InvitePortal] {
         let count = Int(try reader.byte(of: bytes))
         guard count > 0 else { throw .noPortal }
@@ -54,12 +77,16 @@ enum InviteLayout {
         for _ in 0..<count {
             let flags = try reader.byte(of: bytes)
             guard flags & ~InvitePortal.openFlag == 0 else { throw .unknownFlags(flags) }
+            let isOpen = flags == InvitePortal.openFlag
             let key = PortalKey(try reader.publicKey(of: bytes))
+            let shownKey = isOpen || !namesShownKeys ? nil : try reader.publicKey(of: bytes)
             let host = try reader.text(of: bytes, byteCount: Int(try reader.byte(of: bytes)))
             let port = UInt16(truncatingIfNeeded: try reader.number(of: bytes, byteCount: 2))
             portals.append(
-                try InvitePortal(key: key, host: host, port: port, isOpen: flags == InvitePortal.openFlag))
+                try InvitePortal(key: key, host: host, port: port, isOpen: isOpen, shownKey: shownKey))
         }
+        let trailingByteCount = reader.end - reader.offset
+        guard trailingByteCount == 0 else { throw .trailingBytes(trailingByteCount) }
         return portals
     }
 
@@ -67,7 +94,9 @@ enum InviteLayout {
     static func encoded(
         endpoint: EndpointKey, seed: borrowing SecretKey, expiry: UInt64, portals: [InvitePortal]
     ) -> [UInt8] {
-        let portalByteCounts = portals.map { portalByteCount(hostByteCount: $0.host.utf8.count) }
+        let portalByteCounts = portals.map {
+            portalByteCount(hostByteCount: $0.host.utf8.count, isOpen: $0.isOpen)
+        }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(byteCount(portals: portalByteCounts.reduce(0, +)))
         bytes.append(version)
@@ -80,6 +109,7 @@ enum InviteLayout {
         for portal in portals {
             bytes.append(portal.isOpen ? InvitePortal.openFlag : 0)
             bytes.append(contentsOf: portal.key.bytes.array)
+            if let shownKey = portal.shownKey { bytes.append(contentsOf: shownKey.bytes.array) }
             bytes.append(UInt8(portal.host.utf8.count))
             bytes.append(contentsOf: portal.host.utf8)
             bytes.append(UInt8(portal.port >> 8))
@@ -94,9 +124,12 @@ enum InviteLayout {
         guard bytes.count >= headByteCount else { return true }
         var portalsByteCount = 0
         for _ in 0..<min(Int(bytes[headByteCount - 1]), InviteCode.portalCountLimit) {
-            let lengthOffset = headByteCount + portalsByteCount + 1 + PublicKey.byteCount
+            let start = headByteCount + portalsByteCount
+            guard start < bytes.count else { return true }
+            let isOpen = bytes[start] & InvitePortal.openFlag != 0
+            let lengthOffset = start + portalHeadByteCount(isOpen: isOpen)
             guard lengthOffset < bytes.count else { return true }
-            portalsByteCount += portalByteCount(hostByteCount: Int(bytes[lengthOffset]))
+            portalsByteCount += portalByteCount(hostByteCount: Int(bytes[lengthOffset]), isOpen: isOpen)
         }
         return bytes.count < byteCount(portals: portalsByteCount)
     }

@@ -1,3 +1,5 @@
+public import Sodium
+
 /// A portal that an invite names: whom to dial, and where.
 public struct InvitePortal: Hashable, Sendable {
     /// The key that the portal must prove to have.
@@ -8,6 +10,11 @@ public struct InvitePortal: Hashable, Sendable {
     public let port: UInt16
     /// Whether the endpoint is open there: reached by its plain id, because the portal takes no tokens.
     public let isOpen: Bool
+    /// The key that the endpoint shows there instead of its own, its pseudonym; `nil` where it is not known, and where
+    /// the endpoint is open.
+    ///
+    /// A caller names it to the portal, so that no other holder of the same token answers in the endpoint's place.
+    public private(set) var shownKey: PublicKey?
 
     /// The longest host in bytes.
     ///
@@ -16,11 +23,13 @@ public struct InvitePortal: Hashable, Sendable {
 
     static let openFlag: UInt8 = 1
 
-    /// Puts the parts together.
+    /// Puts the parts together; a shown key is not kept where the endpoint is open.
     ///
     /// - Throws: ``InviteCodeError/emptyHost``, ``InviteCodeError/hostTooLong(_:limit:)``,
     ///   ``InviteCodeError/badHost`` or ``InviteCodeError/badPort``.
-    public init(key: PortalKey, host: String, port: UInt16, isOpen: Bool) throws(InviteCodeError) {
+    public init(
+        key: PortalKey, host: String, port: UInt16, isOpen: Bool, shownKey: PublicKey? = nil
+    ) throws(InviteCodeError) {
         let hostBytes = Array(host.utf8)
         guard !hostBytes.isEmpty else { throw .emptyHost }
         guard Self.isHost(hostBytes) else { throw .badHost }
@@ -32,6 +41,26 @@ public struct InvitePortal: Hashable, Sendable {
         self.host = host
         self.port = port
         self.isOpen = isOpen
+        self.shownKey = isOpen ? nil : shownKey
+    }
+
+    /// The same place with another shown key, which is not kept where the endpoint is open.
+    public func showing(_ key: PublicKey?) -> InvitePortal {
+        var portal = self
+        portal.shownKey = isOpen ? nil : key
+        return portal
+    }
+
+    /// Sees that an endpoint is announced in one way at each portal, however many hosts the portal has.
+    ///
+    /// - Throws: ``InviteCodeError/openAndHidden`` or ``InviteCodeError/severalPseudonyms``.
+    public static func verifyAgreement(of portals: [InvitePortal]) throws(InviteCodeError) {
+        var known: [PortalKey: InvitePortal] = [:]
+        for portal in portals {
+            guard let earlier = known.updateValue(portal, forKey: portal.key) else { continue }
+            guard earlier.isOpen == portal.isOpen else { throw .openAndHidden }
+            guard earlier.shownKey == portal.shownKey else { throw .severalPseudonyms }
+        }
     }
 
     /// Whether nothing stands in it that a name or an address cannot have.

@@ -52,7 +52,7 @@ struct AddressCommand: AsyncParsableCommand {
         let addresses = try AddressWriter(opened).addresses(at: shown, in: form)
         if json {
             let list = zip(addresses, shown).map { Self.json($0, form, $1) }
-            return try Surroundings.current.print(JSONValue.array(list).description)
+            return try Surroundings.current.print(json: JSONValue.array(list).description)
         }
         for address in addresses { try Surroundings.current.print(address.text) }
         if let day = addresses.first?.day {
@@ -129,8 +129,10 @@ struct AddressWriter {
         }
         let texts: [String]
         switch form {
-        case .sealed: texts = try values(at: portals).map { "\(BlindedAddress.sealed($0))" }
-        case .circle1: texts = try values(at: portals).map { "\(BlindedAddress.circle1($0, target))" }
+        case .sealed:
+            texts = try values(at: portals, areSealed: true).map { "\(BlindedAddress.sealed($0))" }
+        case .circle1:
+            texts = try values(at: portals, areSealed: false).map { "\(BlindedAddress.circle1($0, target))" }
         case .hmac1:
             texts = portals.map { portal in
                 let value = Hmac1Value(target: EndpointKey(target.key), portal: portal.key)
@@ -142,11 +144,17 @@ struct AddressWriter {
         return texts.map { Written(text: $0, day: form.rotates ? Day(epoch) : nil) }
     }
 
-    private func values(at portals: [InvitePortal]) throws(CommandFailure) -> [FixedBytes<32>] {
+    private func values(
+        at portals: [InvitePortal], areSealed: Bool
+    ) throws(CommandFailure) -> [FixedBytes<32>] {
         let owner = EndpointKey(opened.identity.publicKey)
         return try opened.perform { (keyring) throws(KeyringError) in
             let addressing = try keyring.ownAddressing(at: epoch)
-            return portals.map { addressing.value(target: owner, portal: $0.key).bytes }
+            return portals.map { portal in
+                areSealed
+                    ? addressing.sealedValue(target: owner, portal: portal.key).bytes
+                    : addressing.value(target: owner, portal: portal.key).bytes
+            }
         }
     }
 }

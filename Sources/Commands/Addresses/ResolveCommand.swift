@@ -70,7 +70,7 @@ struct ResolveCommand: AsyncParsableCommand {
         case .malformed: status = .malformedAddress
         case .unresolved: if status == .success { status = .notForThisKeyring }
         }
-        if json { return try Surroundings.current.print(answer.json(of: text).description) }
+        if json { return try Surroundings.current.print(json: answer.json(of: text).description) }
         switch answer {
         case .resolved(let found): try Surroundings.current.print(found.words)
         case .unresolved(let reason), .malformed(let reason):

@@ -31,6 +31,7 @@ struct DoctorCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var local: LocalOptions
 
     @Argument(help: ArgumentHelp("A friend's name or id.", valueName: "friend"))
     private var friend: String?
@@ -44,7 +45,7 @@ struct DoctorCommand: AsyncParsableCommand {
         } catch let failure as CommandFailure {
             if json, let hop = hop(of: failure.status) {
                 // The failure that is told already counts, even where this cannot be written.
-                try? Surroundings.current.print(Finding(hop, failure: failure.message).json.description)
+                try? Surroundings.current.print(json: Finding(hop, failure: failure.message).json.description)
             }
             throw failure
         }
@@ -58,8 +59,9 @@ struct DoctorCommand: AsyncParsableCommand {
     private func examine() async throws -> Bool {
         let opened = try options.open()
         let friend = try friend.map { try FriendReference.friend($0, in: opened) }
-        let (settings, logger) = try await options.common.settings(
-            in: opened.home, flags: options.common.flags)
+        var flags = options.common.flags
+        local.add(to: &flags)
+        let (settings, logger) = try await options.common.settings(in: opened.home, flags: flags)
         let (surroundings, json) = (Surroundings.current, json)
         let isSick = Mutex(false)
         let doctor = Doctor(
@@ -67,7 +69,7 @@ struct DoctorCommand: AsyncParsableCommand {
             servingProcess: try servingProcess(opened), logger: logger
         ) { finding in
             if finding.verdict == .bad { isSick.withLock { $0 = true } }
-            try surroundings.print(json ? finding.json.description : finding.line)
+            try surroundings.print(json ? finding.json.description : finding.line, isJSON: json)
         }
         try await Interruption.run {
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
@@ -121,7 +123,7 @@ extension Finding {
             case .bad: "✗"
             }
         let words = "\(mark) \(hop): \(words)".printableLine
-        return remedy.map { "\(words)\n    → \($0)" } ?? words
+        return remedy.map { "\(words)\n    → \($0.printableLine)" } ?? words
     }
 
     /// For scripts.

@@ -26,7 +26,7 @@ struct FriendListCommand: AsyncParsableCommand {
         let (surroundings, opened) = (Surroundings.current, try options.openIfPresent())
         let friends = try opened?.perform { (keyring) throws(KeyringError) in try keyring.friends() } ?? []
         if json {
-            return try surroundings.print(JSONValue.array(friends.map(\.json)).description)
+            return try surroundings.print(json: JSONValue.array(friends.map(\.json)).description)
         }
         guard !friends.isEmpty else {
             return surroundings.note(
@@ -60,6 +60,6 @@ struct FriendShowCommand: AsyncParsableCommand {
 
     func run() async throws {
         let friend = try FriendReference.friend(argument.name, in: options.openIfPresent())
-        try Surroundings.current.print(json ? friend.json.description : friend.facts)
+        try Surroundings.current.print(json ? friend.json.description : friend.facts, isJSON: json)
     }
 }

@@ -2,6 +2,7 @@ internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
+internal import Node
 
 extension Friend {
     /// How this node reaches the friend, in a word or two.

@@ -3,9 +3,11 @@ internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
+internal import NIOCore
 internal import Node
 internal import QRCode
 internal import Sodium
+internal import Transport
 
 /// `cway invite create`.
 struct InviteCreateCommand: AsyncParsableCommand {
@@ -76,11 +78,15 @@ struct InviteCreateCommand: AsyncParsableCommand {
         let key = InviteKey(try Identity(seed: seed).publicKey)
         let text = try opened.perform { (keyring) throws(KeyringError) in
             let code = try keyring.createInvite(draft, portals: portals, seed: seed, now: now)
-            return String(decoding: code.encoded(), as: UTF8.self)
+            do throws(InviteCodeError) {
+                return String(decoding: try code.encoded(), as: UTF8.self)
+            } catch {
+                throw .invite(error)
+            }
         }
         let symbol = qr ? Self.symbol(of: text) : nil
         let lines = json ? Self.json(text, key, draft, portals).description : Self.lines(text, symbol)
-        try CodeDelivery.print(lines) { () throws(CommandFailure) in
+        try CodeDelivery.print(lines, isJSON: json) { () throws(CommandFailure) in
             _ = try opened.perform { (keyring) throws(KeyringError) in
                 try keyring.revokeInvite(key, now: WallClock.seconds())
             }
@@ -111,9 +117,21 @@ struct InviteCreateCommand: AsyncParsableCommand {
         Surroundings.current.note(
             """
             An invite\(whom): may be redeemed \(uses), \(end); services: \(draft.services.words); at \(places).
-            Hand it over where nobody else reads. Its reader runs: cway join CODE
+            Hand it over where nobody else reads. Its reader runs `cway join` and pastes it when asked.
             This node has to be online for that: cway serve
             """)
+        for portal in portals where Self.isLocal(portal.host) {
+            Surroundings.current.note(
+                "\(portal.hostAndPort) leads to this machine from here, and from elsewhere nowhere: its reader has to "
+                    + "be here too, and gives --allow-local")
+        }
+    }
+
+    /// Whether a host is plainly one that is dialled for its owner alone.
+    private static func isLocal(_ host: String) -> Bool {
+        guard host != "localhost" else { return true }
+        guard let address = try? SocketAddress(ipAddress: host, port: 1) else { return false }
+        return LocalAddressKind(address) != nil
     }
 
     private static func json(
@@ -129,8 +147,9 @@ struct InviteCreateCommand: AsyncParsableCommand {
 
 /// The portals of this node, for what it publishes.
 enum OwnPortals {
-    /// Those that are named, else those of the keyring, else those of the settings; how the node is announced at each
-    /// is the keyring's to say, and hidden where it says nothing.
+    /// Those that are named, else those of the keyring, else those of the settings; each with the key shown there.
+    ///
+    /// How the node is announced at each is the keyring's to say, and hidden where it says nothing.
     ///
     /// - Throws: ``CommandFailure``.
     static func find(
@@ -139,7 +158,17 @@ enum OwnPortals {
         let known = try opened.perform { (keyring) throws(KeyringError) in
             try keyring.portals().map(\.portal)
         }
-        if named.isEmpty, !known.isEmpty { return known }
+        var portals: [InvitePortal] = named.isEmpty ? known : []
+        if portals.isEmpty { portals = try await find(addressed: named, known, opened, common) }
+        return try portals.map { (portal) throws(CommandFailure) in
+            portal.showing(try ShownKey.key(of: opened.identity, at: portal))
+        }
+    }
+
+    private static func find(
+        addressed named: [PeerAddress], _ known: [InvitePortal], _ opened: OpenedKeyring,
+        _ common: CommonOptions
+    ) async throws(CommandFailure) -> [InvitePortal] {
         let addresses =
             named.isEmpty
             ? try await common.settings(in: opened.home, flags: common.flags).settings.portals : named

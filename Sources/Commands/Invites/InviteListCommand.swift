@@ -25,7 +25,7 @@ struct InviteListCommand: AsyncParsableCommand {
         let (surroundings, opened) = (Surroundings.current, try options.openIfPresent())
         let invites = try opened?.perform { (keyring) throws(KeyringError) in try keyring.invites() } ?? []
         if json {
-            return try surroundings.print(JSONValue.array(invites.map(Self.json)).description)
+            return try surroundings.print(json: JSONValue.array(invites.map(Self.json)).description)
         }
         guard !invites.isEmpty else {
             return surroundings.note("no invites: make one with `cway invite create`")

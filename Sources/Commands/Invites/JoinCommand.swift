@@ -12,11 +12,15 @@ struct JoinCommand: AsyncParsableCommand {
         abstract: "Redeem a friend's invite.",
         discussion: """
             Afterwards the friend's name can be used wherever an address can. Whatever breaks on the way, the same \
-            command goes on from there. The code holds a secret: pass it as - to be read from standard input.
+            command goes on from there.
+
+            The code holds a secret. At a terminal it is asked for, and not shown; else it is read from standard input, \
+            with whatever words are around it. Given as an argument it works as well, but then it stands in the \
+            shell's history, and for a moment in the list of processes, where it is overwritten as soon as it is read.
 
             EXAMPLES
-              cway join cway-invite-1.…
-              cway join - --name anna < invite.txt
+              cway join --name anna
+              cway join --name anna < invite.txt
 
             EXIT CODES
               10, 11  the portal cannot be reached; 12  the friend is offline: run it again later
@@ -26,9 +30,12 @@ struct JoinCommand: AsyncParsableCommand {
 
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var showing: ShownKeyOptions
+    @OptionGroup private var local: LocalOptions
 
-    @Argument(help: ArgumentHelp("The code, or - for standard input.", valueName: "code"))
-    private var code: String
+    @Argument(
+        help: ArgumentHelp(
+            "The code, or - as without it: to be asked, or read from standard input.", valueName: "code"))
+    private var code: String?
 
     @Option(
         name: .long,
@@ -36,13 +43,18 @@ struct JoinCommand: AsyncParsableCommand {
     private var name: String?
 
     func run() async throws {
-        let text = try Surroundings.current.argument(code)
+        let pasted = try Surroundings.current.secret(code, asking: "Invite code (not shown): ") {
+            CodeText.invite(in: $0) != nil
+        }
+        let text = CodeText.invite(in: pasted) ?? pasted.trimmed
         try Self.check(text)
         let opened = try options.open()
         let common = options.common
-        let (settings, logger) = try await common.settings(in: opened.home, flags: common.flags)
+        var flags = common.flags
+        local.add(to: &flags)
+        let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         let joiner = Joiner(
-            identity: opened.identity, keyring: opened.keyring, network: settings.network,
+            identity: opened.identity, keyring: opened.keyring, settings: settings,
             outerKey: showing.outerKey, logger: logger)
         let name = name
         let friend = try await Interruption.run {

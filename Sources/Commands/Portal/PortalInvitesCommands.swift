@@ -26,7 +26,7 @@ struct PortalInvitesListCommand: AsyncParsableCommand {
         let invites =
             try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
         if json {
-            return try Surroundings.current.print(JSONValue.array(invites.map(Self.json)).description)
+            return try Surroundings.current.print(json: JSONValue.array(invites.map(Self.json)).description)
         }
         guard !invites.isEmpty else {
             return Surroundings.current.note("no invites: make one with `cway portal invite`")

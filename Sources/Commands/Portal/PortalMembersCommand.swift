@@ -49,7 +49,7 @@ struct PortalMembersListCommand: AsyncParsableCommand {
                     "invite": .text(member.invite?.publicKey.id),
                 ]
             }
-            return try Surroundings.current.print(JSONValue.array(list).description)
+            return try Surroundings.current.print(json: JSONValue.array(list).description)
         }
         guard !members.isEmpty else {
             return Surroundings.current.note("no members: make an invite with `cway portal invite`")

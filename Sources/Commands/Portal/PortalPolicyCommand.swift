@@ -48,7 +48,7 @@ struct PortalPolicyCommand: AsyncParsableCommand {
                 "announce": .string(announcers), "call": .string(callers), "members": .count(memberCount),
                 "denied": .array(denied.map { .string($0) }),
             ]
-            return try Surroundings.current.print(document.description)
+            return try Surroundings.current.print(json: document.description)
         }
         var lines = ["announce  \(announcers)", "call      \(callers)", "members   \(memberCount)"]
         lines += denied.map { "denied    \($0)" }

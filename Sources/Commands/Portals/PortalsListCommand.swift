@@ -37,7 +37,7 @@ struct PortalsListCommand: AsyncParsableCommand {
                 "seenAs": .string(shown.id), "added": .time(record.addedAt),
             ])
         }
-        if json { return try surroundings.print(JSONValue.array(list).description) }
+        if json { return try surroundings.print(json: JSONValue.array(list).description) }
         guard !portals.isEmpty else {
             return surroundings.note("no portals yet: add one with `cway portals add ADDRESS`")
         }

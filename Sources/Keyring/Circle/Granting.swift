@@ -58,7 +58,7 @@ extension Keyring {
 
             var reach = record.reach ?? Reach(portals: portals, isPending: false)
             reach.nodeName = name
-            if !portals.isEmpty { reach.portals = portals }
+            if !portals.isEmpty { reach.portals = portals.keepingShownKeys(of: reach.portals) }
             let isCurrent = record.reach == reach
             record.reach = reach
             let wasPending = try transaction.completeJoin(&record, key, &change)

@@ -71,7 +71,7 @@ extension Keyring {
         return try store.change { (transaction, change) throws(KeyringError) in
             var record = try transaction.obtain(key, name: name)
             var reach = record.reach ?? Reach(portals: portals, isPending: false)
-            reach.portals = portals
+            reach.portals = portals.keepingShownKeys(of: reach.portals)
             record.reach = reach
             try transaction.put(record, key)
             change.mark()

@@ -21,7 +21,7 @@ extension Keyring {
         return try store.change { (transaction, change) throws(KeyringError) in
             var record = try transaction.obtain(key, name: name)
             var reach = record.reach ?? Reach(portals: portals, isPending: true)
-            reach.portals = portals
+            reach.portals = portals.keepingShownKeys(of: reach.portals)
             reach.isPending = true
             record.reach = reach
             // The seed of an invite that was accepted before and is given up for this one.

@@ -34,6 +34,7 @@ struct CircleRecord: StoredRecord {
 /// is sealed under the key of the vault.
 struct PendingRecord: StoredRecord {
     static let table = Table("pending")
+    static let format: UInt8 = 2
 
     let expiry: UInt64?
     let portals: [InvitePortal]

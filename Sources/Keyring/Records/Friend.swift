@@ -45,6 +45,7 @@ public struct Reach: Hashable, Sendable {
 /// A friend as it is stored under its key; generation and epoch stand with the chain key, ``CircleRecord``.
 struct FriendRecord: StoredRecord {
     static let table = Table("friends")
+    static let format: UInt8 = 2
 
     var name: String
     var admission: Admission?

@@ -17,6 +17,7 @@ public struct PortalRecord: Hashable, Sendable {
 
 extension PortalRecord: StoredRecord {
     static let table = Table("portals")
+    static let format: UInt8 = 2
 
     init(_ reader: inout RecordReader) throws(RecordFault) {
         self.init(portal: try reader.portal(), addedAt: try reader.number())

@@ -6,10 +6,15 @@ struct RecordFault: Error {}
 
 /// Reads what ``RecordWriter`` wrote; nothing is believed, every access is checked.
 struct RecordReader {
+    /// The version of the format in which the record was written.
+    let version: UInt8
     private let bytes: [UInt8]
     private var offset = 0
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    init(_ bytes: [UInt8], version: UInt8) {
+        self.bytes = bytes
+        self.version = version
+    }
 
     mutating func byte() throws(RecordFault) -> UInt8 {
         let start = try take(1)
@@ -65,8 +70,11 @@ struct RecordReader {
         let key = PortalKey(try key())
         let host = try text()
         let port = try shortNumber()
+        // The first format had no place for it.
+        let shownKey =
+            version < 2 ? nil : try optional { (reader) throws(RecordFault) in try reader.key() }
         do throws(InviteCodeError) {
-            return try InvitePortal(key: key, host: host, port: port, isOpen: isOpen)
+            return try InvitePortal(key: key, host: host, port: port, isOpen: isOpen, shownKey: shownKey)
         } catch {
             throw RecordFault()
         }

@@ -43,6 +43,7 @@ struct RecordWriter {
         add(portal.key.publicKey)
         add(portal.host)
         add(portal.port)
+        add(optional: portal.shownKey) { $0.add($1) }
     }
 
     /// A value that may be missing.

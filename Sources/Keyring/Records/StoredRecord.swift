@@ -3,17 +3,18 @@ internal import LMDB
 /// What stands under a key of one of the keyring's tables.
 protocol StoredRecord {
     static var table: Table { get }
+    /// The version of the format in which records are written; earlier ones are read too.
+    static var format: UInt8 { get }
     init(_ reader: inout RecordReader) throws(RecordFault)
     func write(to writer: inout RecordWriter)
 }
 
 extension StoredRecord {
-    /// The version of every record's format, so far.
     static var format: UInt8 { 1 }
 
     init(version: UInt8, payload: [UInt8]) throws(KeyringError) {
-        guard version == Self.format else { throw .damagedRecord(table: Self.table.name) }
-        var reader = RecordReader(payload)
+        guard (1...Self.format).contains(version) else { throw .damagedRecord(table: Self.table.name) }
+        var reader = RecordReader(payload, version: version)
         do throws(RecordFault) {
             self = try Self(&reader)
             try reader.finish()

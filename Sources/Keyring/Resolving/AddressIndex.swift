@@ -16,7 +16,7 @@ public struct AddressIndex: Sendable {
     /// For each slot the number of its value plus one, 0 where it is free; their number is a power of two.
     private var slots: [UInt32] = []
     private var values: [FixedBytes<32>] = []
-    /// For each value its pair, with ``hmac1Mark`` where that is its form.
+    /// For each value its pair, with the mark of its form in the upper two bits.
     private var pairNumbers: [UInt32] = []
     private var pairs: [Pair] = []
     private var targets: [EndpointKey] = []
@@ -27,7 +27,14 @@ public struct AddressIndex: Sendable {
         let target, portal: UInt32
     }
 
-    private static let hmac1Mark: UInt32 = 1 << 31
+    /// In which form of address a value stands; one that stands in another form is nobody's.
+    private enum Form: UInt32 {
+        case shown = 0
+        case sealed = 0x4000_0000
+        case hmac1 = 0x8000_0000
+
+        static let marks: UInt32 = 0xC000_0000
+    }
 
     /// Computes the addresses of a day and of its neighbours.
     ///
@@ -51,25 +58,25 @@ public struct AddressIndex: Sendable {
         self.sequence = sequence
     }
 
-    /// How many values it knows: four for each pair of a target and a portal.
+    /// How many values it knows: seven for each pair of a target and a portal, two for a day and one for all.
     public var count: Int { values.count }
 
     /// What a blinded address means; `nil` when it is unknown.
     public func resolve(_ address: BlindedAddress) -> Resolution? {
         switch address {
-        case .hmac1(let value, let target): find(value, isHmac1: true, target: target.key)
-        case .circle1(let value, let target): find(value, isHmac1: false, target: target.key)
-        case .sealed(let value): find(value, isHmac1: false, target: nil)
+        case .hmac1(let value, let target): find(value, .hmac1, target: target.key)
+        case .circle1(let value, let target): find(value, .shown, target: target.key)
+        case .sealed(let value): find(value, .sealed, target: nil)
         }
     }
 
-    private func find(_ value: FixedBytes<32>, isHmac1: Bool, target: PublicKey?) -> Resolution? {
+    private func find(_ value: FixedBytes<32>, _ form: Form, target: PublicKey?) -> Resolution? {
         var slot = Self.start(of: value) & (slots.count - 1)
         // At least half of the slots are free, so the walk ends.
         while slots[slot] != 0 {
             let number = Int(slots[slot]) - 1
-            if values[number].isEqual(to: value), (pairNumbers[number] & Self.hmac1Mark != 0) == isHmac1 {
-                let pair = pairs[Int(pairNumbers[number] & ~Self.hmac1Mark)]
+            if values[number].isEqual(to: value), pairNumbers[number] & Form.marks == form.rawValue {
+                let pair = pairs[Int(pairNumbers[number] & ~Form.marks)]
                 let found = targets[Int(pair.target)]
                 guard target == nil || target == found.publicKey else { return nil }
                 return Resolution(target: found, portal: portals[Int(pair.portal)])
@@ -92,14 +99,16 @@ public struct AddressIndex: Sendable {
                 portalNumbers[portal] = number
                 portals.append(portal)
             }
-            pairNumbers.append(UInt32(pairs.count) | Self.hmac1Mark)
+            pairNumbers.append(UInt32(pairs.count) | Form.hmac1.rawValue)
             values.append(Hmac1Value(target: known.target, portal: portal.key).bytes)
             pairs.append(Pair(target: target, portal: number))
         }
         try known.forEachDay(of: epoch.window, vaultKey) { addressing in
             for (offset, portal) in known.portals.enumerated() {
                 values.append(addressing.value(target: known.target, portal: portal.key).bytes)
-                pairNumbers.append(firstPair + UInt32(offset))
+                pairNumbers.append(firstPair + UInt32(offset) | Form.shown.rawValue)
+                values.append(addressing.sealedValue(target: known.target, portal: portal.key).bytes)
+                pairNumbers.append(firstPair + UInt32(offset) | Form.sealed.rawValue)
             }
             return .next
         }

@@ -17,11 +17,15 @@ extension Keyring {
                 return known.portal(of: Hmac1Value(value))
             case .circle1(let value, let target):
                 guard let known = try transaction.reachable(target.key, owner: owner) else { return nil }
-                return try known.portal(of: CircleValue(value), days, vaultKey)
+                return try known.portal(days, vaultKey) {
+                    $0.value(target: $1, portal: $2) == CircleValue(value)
+                }
             case .sealed(let value):
                 var found: Resolution?
                 try transaction.forEachReachable(owner: owner) { (known) throws(KeyringError) in
-                    found = try known.portal(of: CircleValue(value), days, vaultKey)
+                    found = try known.portal(days, vaultKey) {
+                        $0.sealedValue(target: $1, portal: $2) == CircleValue(value)
+                    }
                     return found == nil ? .next : .stop
                 }
                 return found
@@ -37,13 +41,14 @@ extension ReachableCircle {
             .map { Resolution(target: target, portal: $0) }
     }
 
-    /// The portal that a `circle1` value hides.
+    /// The portal that a value of a day hides, shown or sealed.
     fileprivate func portal(
-        of value: CircleValue, _ days: [Epoch], _ vaultKey: borrowing SecretKey
+        _ days: [Epoch], _ vaultKey: borrowing SecretKey,
+        isMeant: (borrowing CircleAddressing, EndpointKey, PortalKey) -> Bool
     ) throws(KeyringError) -> Resolution? {
         var found: Resolution?
         try forEachDay(of: days, vaultKey) { addressing in
-            let portal = portals.first { addressing.value(target: target, portal: $0.key) == value }
+            let portal = portals.first { isMeant(addressing, target, $0.key) }
             found = portal.map { Resolution(target: target, portal: $0) }
             return found == nil ? .next : .stop
         }

@@ -14,6 +14,7 @@ extension Keyring {
         try store.change { (transaction, change) throws(KeyringError) in
             let key = portal.key.publicKey
             let known = try transaction.record(PortalRecord.self, key)
+            let portal = [portal].keepingShownKeys(of: known.map { [$0.portal] } ?? [])[0]
             guard known?.portal != portal else { return }
             try transaction.put(PortalRecord(portal: portal, addedAt: known?.addedAt ?? now), key)
             change.mark()
@@ -41,7 +42,8 @@ extension Keyring {
             let portal: InvitePortal
             do throws(InviteCodeError) {
                 portal = try InvitePortal(
-                    key: key, host: known.portal.host, port: known.portal.port, isOpen: isOpen)
+                    key: key, host: known.portal.host, port: known.portal.port, isOpen: isOpen,
+                    shownKey: known.portal.shownKey)
             } catch {
                 throw .invite(error)
             }
@@ -61,6 +63,17 @@ extension Transaction {
             guard left.addedAt == right.addedAt else { return left.addedAt < right.addedAt }
             return left.portal.key.publicKey.bytes.array
                 .lexicographicallyPrecedes(right.portal.key.publicKey.bytes.array)
+        }
+    }
+}
+
+extension [InvitePortal] {
+    /// The same portals, with the keys that others of the same portals show where these say none: what is shown at a
+    /// portal never changes, and who does not name it, as an endpoint of an earlier version, does not deny it either.
+    func keepingShownKeys(of former: [InvitePortal]) -> [InvitePortal] {
+        map { portal in
+            guard portal.shownKey == nil else { return portal }
+            return portal.showing(former.first { $0.key == portal.key && $0.shownKey != nil }?.shownKey)
         }
     }
 }

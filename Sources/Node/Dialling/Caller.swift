@@ -44,52 +44,49 @@ public struct Caller: Sendable {
     public func connect(_ route: Route, on eventLoop: any EventLoop) async throws -> PeerConnection {
         switch route {
         case .direct(let peer):
+            // It may be a portal, which has no business with the key that targets know.
             return PeerConnection(
-                link: try await dial(peer, showing: identity, on: eventLoop), session: .outer, portal: nil)
+                link: try await connect(toPortal: peer, on: eventLoop), session: .outer, portal: nil)
         case .tunnel(let target, let ways):
             return try await PortalRace(ways: ways) { way in
-                try await connect(to: target, along: way, on: eventLoop)
+                try await BusyTime.run { try await connect(to: target, along: way, until: $0, on: eventLoop) }
             }.run()
         }
     }
 
-    /// Connects to a portal alone.
+    /// Connects to a portal alone, or to a peer that listens itself.
     ///
     /// - Throws: ``HopFailure``.
-    public func connect(toPortal portal: PeerAddress, on eventLoop: any EventLoop) async throws -> NodeLink {
-        try await dial(portal, showing: try shownKey(at: portal.key), on: eventLoop)
+    public func connect(
+        toPortal portal: PeerAddress, namedBy author: AddressAuthor = .owner, on eventLoop: any EventLoop
+    ) async throws -> NodeLink {
+        let configuration = NodeConnection.Configuration(
+            identity: identity, network: network, wallClock: WallClock.milliseconds)
+        do {
+            return try await NodeLink.dial(
+                portal, namedBy: author, showing: try shownKey(at: portal.key), configuration: configuration,
+                on: eventLoop)
+        } catch let failure as DialFailure {
+            throw HopFailure(failure, at: portal)
+        }
     }
 
     private func connect(
-        to target: PublicKey, along way: Route.Way, on eventLoop: any EventLoop
+        to target: PublicKey, along way: Route.Way, until deadline: ContinuousClock.Instant,
+        on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
-        let link = try await connect(toPortal: way.portal, on: eventLoop)
+        let link = try await connect(toPortal: way.portal, namedBy: way.author, on: eventLoop)
         do {
-            let session = try await openTunnel(to: target, along: way, over: link)
+            let session = try await openTunnel(to: target, along: way, over: link, until: deadline)
             return PeerConnection(link: link, session: session, portal: way.portal)
         } catch {
             await link.close()
             if case SessionFailure.targetNotThere(PortalMessage.membersCall) = error {
                 throw HopFailure.callersAreMembers(way.portal.net)
             }
-            if way.pair != nil, case SessionFailure.targetNotThere(let words) = error,
-                words != NodeErrorText.busy
-            {
-                throw HopFailure.friendAbsent
-            }
-            throw HopFailure(error)
-        }
-    }
-
-    private func dial(
-        _ peer: PeerAddress, showing shown: Identity, on eventLoop: any EventLoop
-    ) async throws -> NodeLink {
-        let configuration = NodeConnection.Configuration(
-            identity: identity, network: network, wallClock: WallClock.milliseconds)
-        do {
-            return try await NodeLink.dial(peer, showing: shown, configuration: configuration, on: eventLoop)
-        } catch let failure as DialFailure {
-            throw HopFailure(failure, at: peer)
+            let failure = HopFailure(error)
+            if way.pair != nil, case .targetAbsent = failure { throw HopFailure.friendAbsent }
+            throw failure
         }
     }
 
@@ -103,43 +100,33 @@ public struct Caller: Sendable {
 
     // MARK: Tunnels
 
-    /// How long a busy target is asked again, and how long to wait in between at most.
-    private static let busyTime = Duration.seconds(20)
-    private static let busyPause = Duration.milliseconds(400)
-
     /// Opens the tunnel, by the target's id or, where it is hidden, by the tokens of the day and of the day that is
     /// just over or about to begin.
+    ///
+    /// A busy target is asked again on the same connection; where it is the portal that is busy, this one is of no use.
     private func openTunnel(
-        to target: PublicKey, along way: Route.Way, over link: NodeLink
+        to target: PublicKey, along way: Route.Way, over link: NodeLink,
+        until deadline: ContinuousClock.Instant
     ) async throws -> SessionID {
         guard let pair = way.pair else {
-            return try await openTunnel(to: target, token: nil, instance: way.instance, over: link)
+            return try await BusyTime.openTunnel(until: deadline) {
+                try await link.openTunnel(to: target, instance: way.instance)
+            }
         }
         let tokens = pair.tokens(at: way.portal.key, unixSeconds: WallClock.seconds())
         var missing = SessionFailure.lost
         for token in tokens {
             do {
-                return try await openTunnel(to: target, token: token, instance: 0, over: link)
+                return try await BusyTime.openTunnel(until: deadline) {
+                    try await link.openTunnel(to: target, token: token, by: way.shownKey)
+                }
             } catch let failure as SessionFailure {
-                guard case .targetNotThere = failure else { throw failure }
+                guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words) else {
+                    throw failure
+                }
                 missing = failure
             }
         }
         throw missing
-    }
-
-    /// Opens the tunnel; a target with too many handshakes under way has a place again in a moment.
-    private func openTunnel(
-        to target: PublicKey, token: PairToken?, instance: Int, over link: NodeLink
-    ) async throws -> SessionID {
-        let deadline = ContinuousClock.now + Self.busyTime
-        while ContinuousClock.now < deadline {
-            do {
-                return try await link.openTunnel(to: target, token: token, instance: instance)
-            } catch SessionFailure.targetNotThere(NodeErrorText.busy) {
-                try await Task.sleep(for: Self.busyPause * Double.random(in: 0..<1))
-            }
-        }
-        return try await link.openTunnel(to: target, token: token, instance: instance)
     }
 }

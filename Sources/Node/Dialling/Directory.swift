@@ -2,18 +2,22 @@ public import Blinding
 public import Keyring
 public import Multiserver
 public import Sodium
+internal import Transport
 
 /// Finds out whom a name or an address means, and which portals lead there; asks the keyring and dials nothing.
 public struct Directory: Sendable {
     private let identity: Identity
     private let keyring: Keyring?
     private let portals: [PeerAddress]
+    private let allowsLocal: Bool
 
-    /// A directory; `portals` are those of the settings.
-    public init(identity: Identity, keyring: Keyring?, portals: [PeerAddress]) {
+    /// A directory; `portals` are those of the settings, and `allowsLocal` whether friends may name addresses of this
+    /// machine and its links.
+    public init(identity: Identity, keyring: Keyring?, portals: [PeerAddress], allowsLocal: Bool = false) {
         self.identity = identity
         self.keyring = keyring
         self.portals = portals
+        self.allowsLocal = allowsLocal
     }
 
     // MARK: Whom
@@ -91,7 +95,9 @@ public struct Directory: Sendable {
         case .peer(let peer):
             return .direct(peer)
         case .announced(let tunnel, let portal):
-            return .tunnel(target: tunnel.target, ways: [.init(portal: portal, instance: tunnel.instance)])
+            let author = try authors().author(of: portal)
+            let way = Route.Way(portal: portal, namedBy: author, instance: tunnel.instance)
+            return .tunnel(target: tunnel.target, ways: [way])
         case .friend(let key, let named):
             guard let keyring else { throw DestinationError.noKeyring }
             guard key != keyring.owner.publicKey else { throw DestinationError.ownNode }
@@ -99,23 +105,49 @@ public struct Directory: Sendable {
             let known = friend.reach?.portals ?? []
             let wanted = known.filter { named == nil || $0.key.publicKey == named }
             guard !wanted.isEmpty else { throw DestinationError.unreachableFriend(friend.name) }
-            return try Self.route(to: key, through: wanted, as: identity)
+            return try Self.route(to: key, through: wanted, namedBy: authors(), as: identity)
         }
+    }
+
+    private func authors() throws -> AddressAuthors {
+        try AddressAuthors(settings: portals, keyring: keyring, allowsLocal: allowsLocal)
     }
 
     /// The ways to a target through portals, as the identity that it knows: a friend's own, or an invite's.
     ///
     /// - Throws: `BlindingError` or `AddressError`.
-    public static func route(
-        to target: PublicKey, through portals: [InvitePortal], as identity: Identity
+    static func route(
+        to target: PublicKey, through portals: [InvitePortal], namedBy authors: AddressAuthors,
+        as identity: Identity
     ) throws -> Route {
         let isHidden = portals.contains { !$0.isOpen }
         let pair = isHidden ? try FriendPair(of: identity, with: target) : nil
         return .tunnel(
             target: target,
             ways: try portals.map { portal in
-                Route.Way(portal: try PeerAddress(portal), pair: portal.isOpen ? nil : pair)
+                try Route.Way(portal, namedBy: authors.author(of: try PeerAddress(portal)), pair: pair)
             })
+    }
+}
+
+/// Who has named the address of a portal that an invite or a grant names: the owner of this node where it is one of
+/// their own portals too, with the same key at the same host and port; else others.
+struct AddressAuthors: Sendable {
+    private let own: Set<PeerAddress>
+    private let allowsLocal: Bool
+
+    /// Knows the portals of the settings and of the keyring; `allowsLocal` says that the owner trusts all others too.
+    ///
+    /// - Throws: `KeyringError`.
+    init(settings: [PeerAddress], keyring: Keyring?, allowsLocal: Bool) throws {
+        let known = try keyring?.portals() ?? []
+        own = Set(settings + known.compactMap { try? PeerAddress($0.portal) })
+        self.allowsLocal = allowsLocal
+    }
+
+    /// Who has named an address.
+    func author(of portal: PeerAddress) -> AddressAuthor {
+        allowsLocal || own.contains(portal) ? .owner : .others
     }
 }
 

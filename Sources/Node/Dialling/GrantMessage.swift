@@ -1,22 +1,31 @@
-internal import Blinding
-internal import Keyring
+package import Blinding
+package import Keyring
 internal import Multiserver
-internal import MuxRPC
+package import MuxRPC
 internal import NIOCore
-internal import Sodium
-internal import Tunnel
+package import Sodium
+package import Tunnel
 
 /// A grant as it travels: the answer to `circle.grant`.
 ///
-/// `{"name", "generation", "epoch", "portals": [{"id", "host", "port", "hidden"}], "key"}`.
-enum GrantMessage {
+/// `{"name", "generation", "epoch", "portals": [{"id", "host", "port", "hidden", "as"}], "key"}`; `as` is the key that
+/// the owner shows at a portal where it is hidden.
+package enum GrantMessage {
     /// The answer, laid out by hand: a JSON value would leave copies of the key behind.
-    static func text(of grant: borrowing CircleGrant) -> SecretJSON {
-        let portals: [JSONValue] = grant.portals.map { portal in
-            [
-                "id": .string(portal.key.publicKey.id), "host": .string(portal.host),
-                "port": .integer(Int64(portal.port)), "hidden": .bool(!portal.isOpen),
-            ]
+    ///
+    /// - Throws: what `shownKey` throws, which tells the key that this node shows at a portal where it is hidden.
+    package static func text(
+        of grant: borrowing CircleGrant, shownKey: (PortalKey) throws -> PublicKey
+    ) throws -> SecretJSON {
+        var portals: [JSONValue] = []
+        for portal in grant.portals {
+            var fields = JSONObject()
+            fields["id"] = .string(portal.key.publicKey.id)
+            fields["host"] = .string(portal.host)
+            fields["port"] = .integer(Int64(portal.port))
+            fields["hidden"] = .bool(!portal.isOpen)
+            if !portal.isOpen { fields["as"] = .string(try shownKey(portal.key).id) }
+            portals.append(.object(fields))
         }
         let shown: JSONValue = [
             "name": .string(grant.name), "generation": .integer(Int64(clamping: grant.generation)),
@@ -44,7 +53,7 @@ enum GrantMessage {
     /// Reads an answer.
     ///
     /// - Throws: ``GrantError``.
-    static func grant(in json: JSONValue) throws(GrantError) -> CircleGrant {
+    package static func grant(in json: JSONValue) throws(GrantError) -> CircleGrant {
         guard let name = json["name"]?.string, let generation = json["generation"]?.integer, generation >= 0,
             let epoch = json["epoch"]?.integer, epoch >= 0,
             let text = json["key"]?.string, let list = json["portals"]?.array
@@ -52,6 +61,7 @@ enum GrantMessage {
         guard list.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(list.count) }
         var portals: [InvitePortal] = []
         for entry in list { portals.append(try portal(in: entry)) }
+        guard (try? InvitePortal.verifyAgreement(of: portals)) != nil else { throw .malformed }
         let key: SecretKey
         do throws(SodiumError) {
             var digits = Array(text.utf8)
@@ -74,15 +84,29 @@ enum GrantMessage {
     private static func portal(in json: JSONValue) throws(GrantError) -> InvitePortal {
         guard let id = json["id"]?.string, let key = try? PublicKey(id: id), let host = json["host"]?.string,
             let number = json["port"]?.integer, let port = UInt16(exactly: number),
+            let isHidden = json["hidden"]?.bool
+        else { throw .malformed }
+        let shownKey = try shownKey(in: json, isHidden: isHidden)
+        guard
             let portal = try? InvitePortal(
-                key: PortalKey(key), host: host, port: port, isOpen: json["hidden"]?.bool == false)
+                key: PortalKey(key), host: host, port: port, isOpen: !isHidden, shownKey: shownKey)
         else { throw .malformed }
         return portal
+    }
+
+    /// The key shown at a portal: there where the owner is hidden, and nowhere else.
+    private static func shownKey(in json: JSONValue, isHidden: Bool) throws(GrantError) -> PublicKey? {
+        guard let value = json["as"] else {
+            guard !isHidden else { throw .malformed }
+            return nil
+        }
+        guard isHidden, let id = value.string, let key = try? PublicKey(id: id) else { throw .malformed }
+        return key
     }
 }
 
 /// Why a friend's answer is no grant.
-enum GrantError: Error, Equatable {
+package enum GrantError: Error, Equatable {
     /// Something is missing in it or is not what it should be.
     case malformed
     /// It names more portals than a grant may.
@@ -91,7 +115,7 @@ enum GrantError: Error, Equatable {
 
 extension GrantError: CustomStringConvertible {
     /// The cause and the remedy, for people.
-    var description: String {
+    package var description: String {
         switch self {
         case .malformed:
             "the friend's node answered with something that is no grant: ask its owner to update it"

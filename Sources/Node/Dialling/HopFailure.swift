@@ -1,4 +1,5 @@
 public import Multiserver
+package import MuxRPC
 public import Transport
 public import Tunnel
 
@@ -6,6 +7,8 @@ public import Tunnel
 public enum HopFailure: Error, Equatable, Sendable {
     /// Nothing answers at the portal's, or peer's, address.
     case unreachable(NetAddress, reason: String)
+    /// An invite or a grant names an address of this machine or its link; it was not dialled.
+    case localAddress(NetAddress, LocalAddressError)
     /// The outer handshake came to nothing; whether the other side had answered it.
     case outerHandshakeRefused(NetAddress, answered: Bool)
     /// The portal lets its members call, and the key that it was shown is none.
@@ -14,6 +17,8 @@ public enum HopFailure: Error, Equatable, Sendable {
     case targetAbsent(String)
     /// Nothing at the portal answers to the token that this node and its friend have in common.
     case friendAbsent
+    /// The portal or the target is at a limit, and stayed so while it was asked again; its words.
+    case busy(String)
     /// The target turned us away, or is not who it should be.
     case innerHandshakeRefused
     /// The target, or the portal on the way, fell silent during the inner handshake.
@@ -29,6 +34,7 @@ public enum HopFailure: Error, Equatable, Sendable {
     public init(_ failure: DialFailure, at peer: PeerAddress) {
         switch failure {
         case .unreachable(let reason): self = .unreachable(peer.net, reason: reason)
+        case .localAddress(let refusal): self = .localAddress(peer.net, refusal)
         case .session(.refused(let answered)): self = .outerHandshakeRefused(peer.net, answered: answered)
         case .session(.wrongPeer): self = .outerHandshakeRefused(peer.net, answered: true)
         case .session(.timedOut):
@@ -40,12 +46,18 @@ public enum HopFailure: Error, Equatable, Sendable {
     /// Why a session inside a tunnel ended, or never stood.
     public init(_ failure: SessionFailure) {
         switch failure {
-        case .targetNotThere(let words): self = .targetAbsent(words)
+        case .targetNotThere(let words): self = BusyTime.isBusy(words) ? .busy(words) : .targetAbsent(words)
         case .refused, .wrongPeer: self = .innerHandshakeRefused
         case .timedOut: self = .innerHandshakeTimedOut
         case .lost: self = .connectionLost("the tunnel broke")
         case .forged: self = .connectionLost("the other side's bytes could not be opened")
         }
+    }
+
+    /// That a method was not called because the peer is at a limit; `nil` for another error of it.
+    package init?(busy error: RemoteError) {
+        guard BusyTime.isBusy(error.message) else { return nil }
+        self = .busy(error.message)
     }
 
     /// Why an attempt to dial came to nothing.
@@ -60,12 +72,13 @@ public enum HopFailure: Error, Equatable, Sendable {
     /// How many hops were passed before it failed: of several portals the furthest attempt tells most.
     var progress: Int {
         switch self {
-        case .unreachable: 0
+        case .unreachable, .localAddress: 0
         case .outerHandshakeRefused, .callersAreMembers: 1
         case .targetAbsent, .friendAbsent: 2
-        case .innerHandshakeTimedOut: 3
-        case .innerHandshakeRefused: 4
-        case .serviceUnknown, .serviceNotListening, .connectionLost: 5
+        case .busy: 3
+        case .innerHandshakeTimedOut: 4
+        case .innerHandshakeRefused: 5
+        case .serviceUnknown, .serviceNotListening, .connectionLost: 6
         }
     }
 
@@ -74,6 +87,7 @@ public enum HopFailure: Error, Equatable, Sendable {
         switch failure {
         case .remote(NodeErrorText.unknownService): self = .serviceUnknown(service)
         case .remote(NodeErrorText.serviceNotListening): self = .serviceNotListening(service)
+        case .remote(let words) where BusyTime.isBusy(words): self = .busy(words)
         case .remote(let words): self = .connectionLost("the other side ended the stream: \(words)")
         case .truncated: self = .connectionLost("the stream ended in the middle")
         case .local(let words): self = .connectionLost(words)
@@ -88,18 +102,22 @@ extension HopFailure: CustomStringConvertible {
         switch self {
         case .unreachable(let address, let reason):
             "portal not reachable at \(address.hostAndPort) (\(reason)): check the address, and that it runs"
+        case .localAddress(let address, let refusal):
+            "an invite or a friend's node names a portal at \(address.hostAndPort), but \(refusal), which nobody but you "
+                + "may name: ask for one that everybody reaches, or give --allow-local where this is right"
         case .outerHandshakeRefused(let address, answered: true):
             "\(address.hostAndPort) refused the handshake: it has another key than the address says, or does "
                 + "not admit this one: check the address, or ask its operator; where members alone may call, "
                 + "a member gives --identify"
         case .outerHandshakeRefused(let address, answered: false):
-            "\(address.hostAndPort) ended the handshake at once: it is no portal, or on another network "
-                + "(see --network)"
+            "\(address.hostAndPort) ended the handshake at once: it may be at a limit, which passes, or no portal, or "
+                + "on another network (see --network)"
         case .callersAreMembers(let address):
             "the portal \(address.hostAndPort) lets its members call, and nobody else: ask its operator to make "
                 + "this node one, and give --identify"
-        case .targetAbsent(NodeErrorText.busy):
-            "the target is busy with others' handshakes: try again in a moment"
+        case .busy(let words):
+            "the portal or the target stayed busy (\(words)), which may be a limit on what one address, friend or "
+                + "invite has there at a time: try again in a moment"
         case .targetAbsent(let words):
             "the target is not at the portal (\(words)): check the id, and that its node runs and is announced"
         case .friendAbsent:

@@ -1,6 +1,7 @@
 public import Blinding
 public import Multiserver
 public import Sodium
+public import Transport
 
 /// How a peer is reached: straight, or through one of the portals where it may be announced.
 public enum Route: Sendable {
@@ -13,16 +14,34 @@ public enum Route: Sendable {
     public struct Way: Sendable {
         /// Whom to dial.
         public let portal: PeerAddress
+        /// Who has named the portal's address.
+        public let author: AddressAuthor
         /// Which of several nodes with the target's key; 0 for the usual one.
         public let instance: Int
         /// What makes the tokens for a target that is hidden there; `nil` where it is asked for by its id.
         public let pair: FriendPair?
+        /// The key that the target shows the portal where it is hidden, to be named with a token; `nil` where it is not
+        /// known.
+        public let shownKey: PublicKey?
 
-        /// Puts the parts together.
-        public init(portal: PeerAddress, instance: Int = 0, pair: FriendPair? = nil) {
+        /// The way through a portal to a target that is asked for by its id.
+        public init(portal: PeerAddress, namedBy author: AddressAuthor = .owner, instance: Int = 0) {
             self.portal = portal
+            self.author = author
             self.instance = instance
-            self.pair = pair
+            pair = nil
+            shownKey = nil
+        }
+
+        /// The way through a portal that an invite, a grant or the keyring names.
+        ///
+        /// - Throws: `AddressError`, for a host that cannot be dialled.
+        init(_ portal: InvitePortal, namedBy author: AddressAuthor, pair: FriendPair?) throws(AddressError) {
+            self.portal = try PeerAddress(portal)
+            self.author = author
+            instance = 0
+            self.pair = portal.isOpen ? nil : pair
+            shownKey = portal.shownKey
         }
     }
 

@@ -43,11 +43,18 @@ public struct Doctor: Sendable {
     /// - Throws: what `report` throws.
     public func examineNode(on eventLoop: any EventLoop) async throws {
         try report(Finding("identity", .good, "this node is \(identity.publicKey.id)"))
+        let keyring = keyring
+        let (portals, friendCount, openCount) = try await Blocking.run {
+            let portals = try keyring.portals().map(\.portal)
+            return (portals, try keyring.friends().count, try keyring.invites().count { $0.closing == nil })
+        }
+        try report(
+            Finding(
+                "keyring", .good, "friends: \(friendCount), open invites: \(openCount), every value intact"))
         try examineKeyring()
         try report(
             servingProcess.map { Finding("serve", .good, "process \($0) serves from this keyring") }
                 ?? Finding("serve", .odd, "no node serves from this keyring", remedy: "run `cway serve`"))
-        let portals = try keyring.portals().map(\.portal)
         if portals.isEmpty {
             try report(Finding("portals", .odd, "there is none", remedy: "run `cway portals add ADDRESS`"))
         }
@@ -55,10 +62,6 @@ public struct Doctor: Sendable {
     }
 
     private func examineKeyring() throws {
-        let (friends, invites) = (try keyring.friends(), try keyring.invites())
-        let open = invites.count { $0.closing == nil }
-        try report(
-            Finding("keyring", .good, "friends: \(friends.count), open invites: \(open), every value intact"))
         if keyring.isCopy {
             try report(
                 Finding(
@@ -76,20 +79,17 @@ public struct Doctor: Sendable {
     private func examine(_ portal: InvitePortal, on eventLoop: any EventLoop) async throws {
         let address = try PeerAddress(portal)
         let hop = "portal \(address.net.hostAndPort)"
-        guard let link = try await reach(address, hop: hop, on: eventLoop) else { return }
-        do {
+        _ = try await reach(address, namedBy: .owner, hop: hop, on: eventLoop) { link in
             if !portal.isOpen { try await examineFeatures(of: link, hop: hop) }
             if servingProcess != nil { try await examineAnnouncement(at: portal, over: link, hop: hop) }
-        } catch {
-            await link.close()
-            throw error
         }
-        // Waited for: the caller stops the event loop when all is looked at.
-        await link.close()
     }
 
     private func examineFeatures(of link: NodeLink, hop: String) async throws {
         let reply = try? await link.call(["room", "metadata"])
+        if case .failure(let error)? = reply, let busy = HopFailure(busy: error) {
+            return try report(Finding(hop, busy))
+        }
         var knowsTokens = false
         if case .value(let json)? = reply, let features = json["features"]?.array {
             knowsTokens = features.contains(.string(PortalCall.hidingFeature))
@@ -105,14 +105,21 @@ public struct Doctor: Sendable {
     private func examineAnnouncement(
         at portal: InvitePortal, over link: NodeLink, hop: String
     ) async throws {
-        let entries = Entries(identity: identity)
-        _ = try entries.update(from: keyring)
-        let epoch = Epoch(unixSeconds: WallClock.seconds())
-        let token = portal.isOpen ? nil : entries.tokens(portal: portal.key, epochs: [epoch]).keys.first
+        let (identity, keyring) = (identity, keyring)
+        let (token, shownKey): (PairToken?, PublicKey?) = try await Blocking.run {
+            guard !portal.isOpen else { return (nil, nil) }
+            let entries = Entries(identity: identity)
+            _ = try entries.update(from: keyring)
+            let epoch = Epoch(unixSeconds: WallClock.seconds())
+            let token = entries.tokens(portal: portal.key, epochs: [epoch]).keys.first
+            return (token, try Pseudonym.identity(of: identity, at: portal.key).publicKey)
+        }
         do {
-            let session = try await link.openTunnel(to: identity.publicKey, token: token)
+            let session = try await link.openTunnel(to: identity.publicKey, token: token, by: shownKey)
             link.closeTunnel(session)
             try report(Finding(hop, .good, "this node is announced, and lets itself in"))
+        } catch SessionFailure.targetNotThere(let words) where BusyTime.isBusy(words) {
+            try report(Finding(hop, .busy(words)))
         } catch SessionFailure.targetNotThere(let words) {
             try report(
                 Finding(
@@ -139,14 +146,14 @@ public struct Doctor: Sendable {
             try report(
                 Finding(
                     "friend \(friend.name)", .odd, "they may reach this node, and have not invited it back",
-                    remedy: "ask them for an invite, and run `cway join CODE`"))
+                    remedy: "ask them for an invite, and run `cway join`"))
             return
         }
         if reach.isPending {
             try report(
                 Finding(
                     "friend \(friend.name)", .odd, "their invite is not redeemed yet",
-                    remedy: "run `cway join CODE` again when their node is online"))
+                    remedy: "run `cway join` again when their node is online"))
         }
         for portal in reach.portals {
             try await examine(friend, at: portal, on: eventLoop)
@@ -158,19 +165,31 @@ public struct Doctor: Sendable {
     ) async throws {
         let address = try PeerAddress(portal)
         let hop = "friend \(friend.name) at \(address.net.hostAndPort)"
-        guard let link = try await reach(address, hop: hop, on: eventLoop) else { return }
-        await link.close()
+        let (identity, keyring, settings) = (identity, keyring, settings)
+        let (author, route) = try await Blocking.run {
+            let authors = try AddressAuthors(
+                settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
+            let route = try Directory.route(
+                to: friend.key, through: [portal], namedBy: authors, as: identity)
+            return (authors.author(of: address), route)
+        }
+        guard try await reach(address, namedBy: author, hop: hop, on: eventLoop, { _ in }) else { return }
+        let start = ContinuousClock.now
+        let connection: PeerConnection
         do {
-            let route = try Directory.route(to: friend.key, through: [portal], as: identity)
-            let start = ContinuousClock.now
-            let connection = try await caller.connect(route, on: eventLoop)
-            let time = ContinuousClock.now - start
-            try report(Finding(hop, .good, "connected in \(Self.text(time))"))
-            try await examineServices(over: connection, hop: hop)
-            try await examineGrant(of: friend, over: connection, hop: hop)
-            await connection.close()
+            connection = try await caller.connect(route, on: eventLoop)
         } catch let failure as HopFailure {
-            try report(Finding(hop, failure))
+            return try report(Finding(hop, failure))
+        }
+        let time = ContinuousClock.now - start
+        try await closing(connection.close) {
+            do {
+                try report(Finding(hop, .good, "connected in \(Self.text(time))"))
+                try await examineServices(over: connection, hop: hop)
+                try await examineGrant(of: friend, over: connection, hop: hop)
+            } catch let failure as HopFailure {
+                try report(Finding(hop, failure))
+            }
         }
     }
 
@@ -226,20 +245,42 @@ public struct Doctor: Sendable {
 
     // MARK: Hops
 
-    /// Dials a portal, and compares the clocks.
+    /// Dials a portal, compares the clocks, and looks further at what stands then; whether it was reached.
     private func reach(
-        _ portal: PeerAddress, hop: String, on eventLoop: any EventLoop
-    ) async throws -> NodeLink? {
+        _ portal: PeerAddress, namedBy author: AddressAuthor, hop: String, on eventLoop: any EventLoop,
+        _ look: (NodeLink) async throws -> Void
+    ) async throws -> Bool {
         let start = ContinuousClock.now
         let link: NodeLink
         do {
-            link = try await caller.connect(toPortal: portal, on: eventLoop)
+            link = try await caller.connect(toPortal: portal, namedBy: author, on: eventLoop)
         } catch let failure as HopFailure {
             try report(Finding(hop, failure))
-            return nil
+            return false
         }
         let time = ContinuousClock.now - start
-        try report(Finding(hop, .good, "reached in \(Self.text(time))"))
+        try await closing(link.close) {
+            try report(Finding(hop, .good, "reached in \(Self.text(time))"))
+            try await compareClocks(over: link, hop: hop)
+            try await look(link)
+        }
+        return true
+    }
+
+    /// Does something with what stands, and closes it whatever came of that.
+    ///
+    /// The closing is waited for: the caller stops the event loop when all is looked at.
+    private func closing(_ close: () async -> Void, after body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch {
+            await close()
+            throw error
+        }
+        await close()
+    }
+
+    private func compareClocks(over link: NodeLink, hop: String) async throws {
         if let theirs = await ClockCheck.unixSeconds(of: link) {
             let ours = WallClock.seconds()
             let difference = max(theirs, ours) - min(theirs, ours)
@@ -251,7 +292,6 @@ public struct Doctor: Sendable {
                         remedy: "set the clock of whichever is wrong"))
             }
         }
-        return link
     }
 
     private static func text(_ duration: Duration) -> String {

@@ -48,8 +48,8 @@ public struct Finding: Equatable, Sendable {
             self.init(hop, .bad, reason, remedy: "run `cway doctor` again")
         case .outerHandshakeRefused(let address, answered: false):
             self.init(
-                hop, .bad, "\(address.hostAndPort) ended the handshake at once",
-                remedy: "look whether it is a portal, and on the same network (see --network)")
+                hop, .bad, "\(address.hostAndPort) ended the handshake at once, which may be a limit",
+                remedy: "look whether it is a portal, and on the same network (see --network), or try again")
         default:
             self.init(hop, failure: "\(failure)")
         }

@@ -28,7 +28,9 @@ struct EndpointAnswers: Sendable {
                 try await redeem(question, for: feed)
             case .circleGrant:
                 let (keyring, friend) = (keyring, question.peer)
-                let grant = try await Blocking.run { GrantMessage.text(of: try keyring.grant(to: friend)) }
+                let grant = try await Blocking.run {
+                    try GrantMessage.text(of: try keyring.grant(to: friend), shownKey: keyring.shownKey)
+                }
                 link.answer(question.id, with: .secret(grant))
             }
         } catch KeyringError.noSuchFriend {
@@ -49,7 +51,9 @@ struct EndpointAnswers: Sendable {
         case .admitted(let isFresh):
             await board.publish(view)
             if isFresh {
-                logger.info("an invite was redeemed", metadata: ["friend": "\(friend.id)"])
+                let name = view.petnames[friend] ?? friend.id
+                logger.info(
+                    "an invite was redeemed", metadata: ["friend": "\(name)", "id": "\(friend.id)"])
                 await board.waitUntilAnnounced(view.sequence)
             }
             link.answer(question.id, with: .value(true))

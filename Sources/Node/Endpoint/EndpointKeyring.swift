@@ -25,6 +25,7 @@ final class EndpointKeyring: Sendable {
     private let surroundings: Surroundings
     private let entries: Entries
     private let visitCount = Mutex(0)
+    private let shownKeys = Mutex([PortalKey: PublicKey]())
 
     init(_ keyring: Keyring?, _ surroundings: Surroundings) {
         self.keyring = keyring
@@ -59,7 +60,9 @@ final class EndpointKeyring: Sendable {
             services: surroundings.settings.services.map(\.name),
             access: surroundings.settings.allowAnyone ? .anyone : .only(access), invites: Set(invites),
             grantsCircle: true)
-        return EndpointView(sequence: sequence, policy: policy, places: try places(keyring))
+        let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
+        return EndpointView(
+            sequence: sequence, policy: policy, places: try places(keyring), petnames: petnames)
     }
 
     /// Without a keyring nothing ever changes, and everything is open.
@@ -106,7 +109,7 @@ final class EndpointKeyring: Sendable {
             return .tunnel(try TunnelAddress(portal: place.portal.key, target: owner))
         }
         let addressing = try keyring.ownAddressing(at: Epoch(unixSeconds: WallClock.seconds()))
-        let value = addressing.value(target: EndpointKey(owner), portal: PortalKey(place.portal.key))
+        let value = addressing.sealedValue(target: EndpointKey(owner), portal: PortalKey(place.portal.key))
         return .blinded(.sealed(value.bytes))
     }
 
@@ -124,6 +127,14 @@ final class EndpointKeyring: Sendable {
     func grant(to friend: PublicKey) throws -> CircleGrant {
         guard let keyring else { throw KeyringError.missing(path: "") }
         return try keyring.grant(name: surroundings.settings.name, to: friend, now: WallClock.seconds())
+    }
+
+    /// The key that this endpoint shows at a portal where it is hidden; computed once for each, 70 µs.
+    func shownKey(at portal: PortalKey) throws -> PublicKey {
+        if let known = shownKeys.withLock({ $0[portal] }) { return known }
+        let key = try Pseudonym.identity(of: surroundings.identity, at: portal).publicKey
+        shownKeys.withLock { $0[portal] = key }
+        return key
     }
 
     // MARK: Visits

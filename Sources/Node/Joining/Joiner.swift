@@ -4,7 +4,7 @@ public import Logging
 internal import Multiserver
 internal import MuxRPC
 public import NIOCore
-public import SecretHandshake
+internal import SecretHandshake
 public import Sodium
 internal import Transport
 
@@ -22,18 +22,20 @@ public struct Joiner: Sendable {
 
     private let identity: Identity
     private let keyring: Keyring
-    private let network: NetworkIdentifier
+    private let settings: Settings
     private let outerKey: Caller.OuterKey
     private let logger: Logger
 
-    /// A joiner for this node's identity.
+    private var network: NetworkIdentifier { settings.network }
+
+    /// A joiner for this node's identity; the settings name the network, and whether the invite may lead to this machine.
     public init(
-        identity: Identity, keyring: Keyring, network: NetworkIdentifier,
-        outerKey: Caller.OuterKey = .fresh, logger: Logger
+        identity: Identity, keyring: Keyring, settings: Settings, outerKey: Caller.OuterKey = .fresh,
+        logger: Logger
     ) {
         self.identity = identity
         self.keyring = keyring
-        self.network = network
+        self.settings = settings
         self.outerKey = outerKey
         self.logger = logger
     }
@@ -43,35 +45,73 @@ public struct Joiner: Sendable {
     /// - Returns: the friend as it is stored now.
     /// - Throws: ``JoinFailure``, or `KeyringError`.
     public func join(
-        _ code: borrowing InviteCode, name: String?, on eventLoop: any EventLoop
+        _ code: consuming InviteCode, name: String?, on eventLoop: any EventLoop
     ) async throws -> Friend {
-        let now = WallClock.seconds()
-        let invite = try code.identity()
-        let resumes = try isPending(invite, of: code.endpoint)
-        let friend = try keyring.beginJoin(code, name: name, now: now)
-        if resumes, (try? await visit(friend.key, through: code.portals, on: eventLoop)) != nil {
-            return try finished(friend.key)
+        let (invite, endpoint, portals) = (try code.identity(), code.endpoint, code.portals)
+        let keyring = keyring
+        let redeemed = consume code
+        let resumes = try await Blocking.run {
+            let resumes = try Self.isPending(invite, of: endpoint, in: keyring)
+            try keyring.beginJoin(redeemed, name: name, now: WallClock.seconds())
+            return resumes
         }
-        try await redeem(with: invite, of: code.endpoint, through: code.portals, on: eventLoop)
-        try await firstVisit(to: friend.key, through: code.portals, on: eventLoop)
-        return try finished(friend.key)
+        let friend = endpoint.publicKey
+        if resumes, (try? await visit(friend, through: portals, on: eventLoop)) != nil {
+            return try await finished(friend)
+        }
+        try await redeem(with: invite, of: endpoint, through: portals, on: eventLoop)
+        try await firstVisit(to: friend, through: portals, on: eventLoop)
+        return try await finished(friend)
     }
 
     /// Whether an earlier call has begun to redeem this very invite.
-    private func isPending(_ invite: Identity, of endpoint: EndpointKey) throws -> Bool {
+    private static func isPending(
+        _ invite: Identity, of endpoint: EndpointKey, in keyring: Keyring
+    ) throws -> Bool {
         guard let pending = try keyring.pendingInvite(of: endpoint) else { return false }
         return try pending.identity().publicKey == invite.publicKey
     }
 
-    private func finished(_ key: PublicKey) throws -> Friend {
-        try keyring.completeJoin(of: EndpointKey(key), now: WallClock.seconds())
-        guard let friend = try keyring.friend(key) else { throw JoinFailure.refused(.removed) }
-        return friend
+    private func finished(_ key: PublicKey) async throws -> Friend {
+        let keyring = keyring
+        return try await Blocking.run {
+            try keyring.completeJoin(of: EndpointKey(key), now: WallClock.seconds())
+            guard let friend = try keyring.friend(key) else { throw JoinFailure.refused(.removed) }
+            return friend
+        }
+    }
+
+    /// The ways through an invite's portals, as somebody whom the owner's node knows.
+    private func route(
+        to target: PublicKey, through portals: [InvitePortal], as identity: Identity
+    ) async throws -> Route {
+        let (keyring, settings) = (keyring, settings)
+        return try await Blocking.run {
+            let authors = try AddressAuthors(
+                settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
+            return try Directory.route(to: target, through: portals, namedBy: authors, as: identity)
+        }
     }
 
     // MARK: Redeeming
 
     private func redeem(
+        with invite: Identity, of endpoint: EndpointKey, through portals: [InvitePortal],
+        on eventLoop: any EventLoop
+    ) async throws {
+        do {
+            try await BusyTime.run { _ in
+                try await redeemOnce(with: invite, of: endpoint, through: portals, on: eventLoop)
+            }
+        } catch let failure as HopFailure {
+            throw JoinFailure.unreachable(failure)
+        }
+    }
+
+    /// Redeems, or hears why not.
+    ///
+    /// - Throws: ``HopFailure/busy(_:)`` where the same is to be done again, and ``JoinFailure``.
+    private func redeemOnce(
         with invite: Identity, of endpoint: EndpointKey, through portals: [InvitePortal],
         on eventLoop: any EventLoop
     ) async throws {
@@ -91,8 +131,12 @@ public struct Joiner: Sendable {
         }
         await connection.close()
         guard case .failure(let error) = reply else { return }
+        guard !BusyTime.isBusy(error.message) else { throw HopFailure.busy(error.message) }
         let failure = JoinFailure(answer: error.message)
-        if case .refused = failure { try keyring.abandonJoin(of: endpoint) }
+        if case .refused = failure {
+            let keyring = keyring
+            _ = try await Blocking.run { try keyring.abandonJoin(of: endpoint) }
+        }
         throw failure
     }
 
@@ -103,7 +147,7 @@ public struct Joiner: Sendable {
         _ endpoint: EndpointKey, with invite: Identity, through portals: [InvitePortal],
         on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
-        let route = try Directory.route(to: endpoint.publicKey, through: portals, as: invite)
+        let route = try await route(to: endpoint.publicKey, through: portals, as: invite)
         let caller = Caller(identity: invite, outerKey: outerKey, of: identity, network: network)
         do {
             return try await caller.connect(route, on: eventLoop)
@@ -144,7 +188,7 @@ public struct Joiner: Sendable {
     private func visit(
         _ friend: PublicKey, through portals: [InvitePortal], on eventLoop: any EventLoop
     ) async throws {
-        let route = try Directory.route(to: friend, through: portals, as: identity)
+        let route = try await route(to: friend, through: portals, as: identity)
         let caller = Caller(identity: identity, outerKey: outerKey, network: network)
         let connection = try await caller.connect(route, on: eventLoop)
         let visit = FriendVisit(keyring: keyring, friend: friend, logger: logger)

@@ -57,7 +57,7 @@ public struct PortalService: Service {
     public func run() async throws {
         let settings = configuration.settings
         let keyring = configuration.keyring.map { PortalKeyring(keyring: $0, logger: logger) }
-        let portal = try makePortal(keyring)
+        let portal = try await makePortal(keyring)
         let watch = Task { await keyring?.watch(for: portal) }
         defer { watch.cancel() }
         let limits = SourceLimiter.Limits(
@@ -84,14 +84,14 @@ public struct PortalService: Service {
         logger.debug("the portal is closed")
     }
 
-    private func makePortal(_ keyring: PortalKeyring?) throws -> Portal {
+    private func makePortal(_ keyring: PortalKeyring?) async throws -> Portal {
         var settings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
         if let inspector = configuration.inspector {
             settings.inspector = { inspector($0.sender, $0.body) }
         }
         let place = PortalPlace()
         if let keyring {
-            settings.policy = try keyring.policy()
+            settings.policy = try await Blocking.run { try keyring.policy() }
             settings.redeem = { invite, feed in await keyring.redeem(invite, for: feed, in: place.portal) }
         }
         let portal = Portal(

@@ -30,12 +30,14 @@ public final class NodeLink: Sendable {
 
     /// Dials a portal or peer, and returns once the handshake is over.
     ///
-    /// `identity` is the key to show there, which need not be the one that friends know; `services` says where the
+    /// `identity` is the key to show there, which need not be the one that friends know; where not the owner but somebody
+    /// else is the `author` of the address, it is not dialled at this machine or its links; `services` says where the
     /// services of the configuration's policy are to be had; `report` is told, on the event loop, what happens.
     /// - Throws: ``DialFailure``.
     public static func dial(
-        _ peer: PeerAddress, showing identity: Identity, configuration: NodeConnection.Configuration,
-        services: [String: ServiceTarget] = [:], on eventLoop: any EventLoop,
+        _ peer: PeerAddress, namedBy author: AddressAuthor = .owner, showing identity: Identity,
+        configuration: NodeConnection.Configuration, services: [String: ServiceTarget] = [:],
+        on eventLoop: any EventLoop,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {
         var configuration = configuration
@@ -47,9 +49,15 @@ public final class NodeLink: Sendable {
             let connected = ClientBootstrap(group: eventLoop)
                 .networkOptions()
                 .connectTimeout(connectTime)
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        guard author == .others else { return }
+                        try channel.pipeline.syncOperations.addHandler(LocalAddressGuard())
+                    }
+                }
                 .connect(host: peer.net.host, port: Int(peer.net.port))
             return connected.flatMapErrorThrowing { error in
-                let failure = DialFailure.unreachable(Self.words(for: error))
+                let failure = DialFailure(connecting: error)
                 bound.value.giveUp(failure)
                 throw failure
             }.flatMap { channel in
@@ -97,14 +105,15 @@ public final class NodeLink: Sendable {
 
     /// Opens a tunnel through this portal and a session with the target inside it.
     ///
-    /// A hidden target is called by its token. The target gets to know `identity`, the configuration's unless it is
-    /// that of an invite.
+    /// A hidden target is called by its token, and by the key that it shows the portal where that is known. The target
+    /// gets to know `identity`, the configuration's unless it is that of an invite.
     /// - Throws: ``SessionFailure``.
     public func openTunnel(
-        to target: PublicKey, token: PairToken? = nil, instance: Int = 0, as identity: Identity? = nil
+        to target: PublicKey, token: PairToken? = nil, by shownKey: PublicKey? = nil, instance: Int = 0,
+        as identity: Identity? = nil
     ) async throws -> SessionID {
         try await eventLoop.flatSubmit { [core] in
-            core.value.openTunnel(to: target, token: token, instance: instance, as: identity)
+            core.value.openTunnel(to: target, token: token, by: shownKey, instance: instance, as: identity)
         }.get()
     }
 
@@ -213,10 +222,12 @@ public final class NodeLink: Sendable {
     /// The system's reason, without the clutter of types around it.
     static func words(for error: any Error) -> String {
         if let error = error as? NIOConnectionError {
-            guard let first = error.connectionErrors.first else {
+            // Of a name's addresses the one that could be dialled says more than one that may not be.
+            let failures = error.connectionErrors.map(\.error)
+            guard let told = failures.first(where: { !($0 is LocalAddressError) }) ?? failures.first else {
                 return "the name \(error.host) is not known"
             }
-            return words(for: first.error)
+            return words(for: told)
         }
         if let error = error as? IOError { return words(forCode: error.errnoCode) ?? "\(error)" }
         if case .some(.connectTimeout) = error as? ChannelError { return "no answer within 10 s" }
@@ -231,6 +242,20 @@ public final class NodeLink: Sendable {
         case ETIMEDOUT: "no answer"
         default: nil
         }
+    }
+}
+
+extension DialFailure {
+    /// Why no connection came to stand.
+    init(connecting error: any Error) {
+        if let error = error as? NIOConnectionError {
+            let refusals = error.connectionErrors.compactMap { $0.error as? LocalAddressError }
+            if let refusal = refusals.first, refusals.count == error.connectionErrors.count {
+                self = .localAddress(refusal)
+                return
+            }
+        }
+        self = .unreachable(NodeLink.words(for: error))
     }
 }
 

@@ -92,12 +92,14 @@ final class NodeLinkCore {
     }
 
     func openTunnel(
-        to target: PublicKey, token: PairToken?, instance: Int, as identity: Identity?
+        to target: PublicKey, token: PairToken?, by shownKey: PublicKey?, instance: Int,
+        as identity: Identity?
     ) -> EventLoopFuture<SessionID> {
         let promise = eventLoop.makePromise(of: SessionID.self)
         do {
             let session = try act {
-                try $0.openTunnel(to: target, token: token, instance: instance, as: identity, at: .now())
+                try $0.openTunnel(
+                    to: target, token: token, by: shownKey, instance: instance, as: identity, at: .now())
             }
             tunnels[session] = promise
         } catch {

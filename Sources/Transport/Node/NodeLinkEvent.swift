@@ -32,6 +32,8 @@ public enum ServiceTarget: Hashable, Sendable {
 public enum DialFailure: Error, Equatable, Sendable {
     /// Nothing answers at the address; why, in the system's words.
     case unreachable(String)
+    /// Somebody else has named it, and it is one that only the owner may name; nothing was dialled.
+    case localAddress(LocalAddressError)
     /// It answers, and no session came of it.
     case session(SessionFailure)
 }

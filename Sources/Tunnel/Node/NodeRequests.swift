@@ -55,13 +55,14 @@ extension NodeConnection {
     /// Opens a tunnel to the target behind this portal, and a session inside; ``NodeOutput/established(_:_:)`` or
     /// ``NodeOutput/ended(_:_:)`` follows.
     ///
-    /// A hidden target is called by its token, which is all that the portal then sees of it. The target gets to know
-    /// `identity`, this node's own unless it is that of an invite.
+    /// A hidden target is called by its token, and by the key that it shows the portal where that is known, which is all
+    /// that the portal then sees of it. The target gets to know `identity`, this node's own unless it is that of an
+    /// invite.
     /// - Throws: ``SessionFailure/lost`` when the connection takes no more, ``SessionFailure/wrongPeer`` for a target
     ///   that cannot be anybody.
     public func openTunnel(
-        to target: PublicKey, token: PairToken? = nil, instance: Int = 0, as identity: Identity? = nil,
-        at now: NIODeadline
+        to target: PublicKey, token: PairToken? = nil, by shownKey: PublicKey? = nil, instance: Int = 0,
+        as identity: Identity? = nil, at now: NIODeadline
     ) throws(SessionFailure) -> SessionID {
         guard !isEnded else { throw .lost }
         let secure: SecureSession
@@ -73,11 +74,13 @@ extension NodeConnection {
             throw .wrongPeer
         }
         let text = token?.target ?? target.id
-        let argument: JSONValue = [
-            "portal": .string(remote.id), "target": .string(text), "instance": .integer(Int64(instance)),
-        ]
+        var fields = JSONObject()
+        fields["portal"] = .string(remote.id)
+        fields["target"] = .string(text)
+        fields["instance"] = .integer(Int64(instance))
+        if token != nil, let shownKey { fields["by"] = .string(shownKey.id) }
         do {
-            let stream = try outer.secure.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
+            let stream = try outer.secure.muxrpc.open(.duplex, ["tunnel", "connect"], [.object(fields)])
             let session = tunnels.add(secure, on: stream, target: text, at: now)
             settle()
             return session

@@ -28,7 +28,9 @@ struct Redeemer: Sendable {
             folder: folder, owner: EndpointKey(identity.publicKey), now: UInt64(Date().timeIntervalSince1970))
         var logger = Logger(label: "redeemer")
         logger.logLevel = .critical
-        joiner = Joiner(identity: identity, keyring: keyring, network: .scuttlebutt, logger: logger)
+        var settings = Settings()
+        settings.allowLocal = true  // every portal of a test is on this machine
+        joiner = Joiner(identity: identity, keyring: keyring, settings: settings, logger: logger)
     }
 
     /// Redeems once.

@@ -26,6 +26,7 @@ struct TunnelRequestTests {
         let arguments: [JSONValue] = [
             ["target": own], ["target": own, "portal": portalID, "instance": 0, "origin": "nobody"],
             ["target": own, "portal": nil, "instance": nil], ["target": own, "origin": [], "more": [1]],
+            ["target": own, "by": portalID], ["target": own, "by": 7],
         ]
         for argument in arguments {
             let (friend, stream) = try portal.friend(argument, of: identity.publicKey)
