@@ -5,7 +5,7 @@ internal import NIOPosix
 /// The demo's step about a friend who takes all that there is and reads none of it, beside an honest one.
 struct DemoFlood: Sendable {
     /// How many downloads the flooder begins; a friend may have 256 streams.
-    private static let downloadCount = 64
+    private static let downloadCount = 16
 
     let stage: DemoStage
     let narrator: DemoNarrator
