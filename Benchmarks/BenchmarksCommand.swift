@@ -35,6 +35,11 @@ struct BenchmarksCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Print ratios to an earlier run's --json.", valueName: "file"))
     var compare: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Measure this build of `cway` in place of the one beside the benchmarks.", valueName: "program"))
+    var cway: String?
+
     @Flag(help: "Measure other programs too, where they are installed: OpenSSH and stunnel.")
     var peers = false
 
@@ -61,7 +66,7 @@ struct BenchmarksCommand: AsyncParsableCommand {
         print("This build is not optimised, so the figures mean nothing: add `-c release`.")
         #endif
         let earlier = try compare.map(Self.read)
-        let stage = try Stage()
+        let stage = try Stage(cway: cway)
         let interruption = Interruption(stage)
         defer { interruption.finish() }
         let plan = Plan(

@@ -11,10 +11,10 @@ protocol Suite: Sendable {
 
 /// The suites there are; a further one needs a case here and a folder of its own.
 enum SuiteName: String, CaseIterable, Sendable {
-    case box, relay, tunnel, latency, handshake, idle, wan, scale, keyring, oracle
+    case box, relay, tunnel, latency, handshake, idle, wan, scale, keyring, oracle, hostile
 
     /// Those that are run without being asked for; the others take long.
-    static var usual: [SuiteName] { allCases.filter { $0 != .oracle } }
+    static var usual: [SuiteName] { allCases.filter { $0 != .oracle && $0 != .hostile } }
 
     /// The suite of that name.
     var suite: any Suite {
@@ -29,6 +29,7 @@ enum SuiteName: String, CaseIterable, Sendable {
         case .scale: ScaleSuite()
         case .keyring: KeyringSuite()
         case .oracle: OracleSuite()
+        case .hostile: HostileSuite()
         }
     }
 }

@@ -11,6 +11,10 @@ final class DemoProcess: Sendable {
     /// What it is in the demo.
     enum Role: String, CaseIterable {
         case portal, owner, friend, stranger
+        /// A friend who wants everything and reads nothing.
+        case flooder
+        /// The removed friend, under a key that nobody has seen.
+        case disguised
     }
 
     /// How it ended.
