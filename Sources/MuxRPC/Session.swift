@@ -70,7 +70,8 @@ public struct Session: ~Copyable, Sendable {
     public func bodyLimit(for header: PacketHeader, beginning: ByteBuffer?) -> PacketReader.BodyLimit {
         let limit = limits.bodyByteCount(for: header)
         let number = header.requestNumber
-        guard let least = theirs.manifest.anyBodyByteCount, header.bodyType == .json || !header.isStream else {
+        guard let least = theirs.manifest.anyBodyByteCount, header.bodyType == .json || !header.isStream
+        else {
             return .bytes(limit)
         }
         if number < 0 { return .bytes(ours.isOpen(answeredBy: number) ? limit : min(limit, least)) }

@@ -5,7 +5,8 @@ import Testing
 
 @Suite("What the body of a call may have")
 struct BodyLimitTests {
-    private static let manifest = (["tunnel.announce": .async, "tunnel.ping": .async, "echo": .duplex] as Manifest)
+    private static let manifest =
+        (["tunnel.announce": .async, "tunnel.ping": .async, "echo": .duplex] as Manifest)
         .limitingBodies(to: 4096, ["tunnel.announce": 100_000])
 
     /// Reads bytes, cut into pieces, as a session does whose manifest limits bodies.
@@ -37,7 +38,9 @@ struct BodyLimitTests {
         return packet(0x02, 1, text)
     }
 
-    @Test("is what the method needs that it names first, whole or in pieces", arguments: [1, 7, 300, 4096, .max])
+    @Test(
+        "is what the method needs that it names first, whole or in pieces",
+        arguments: [1, 7, 300, 4096, .max])
     func named(pieceByteCount: Int) {
         for (bytes, isAllowed) in [
             (call("tunnel.announce", byteCount: 100_000), true),

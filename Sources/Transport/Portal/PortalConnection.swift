@@ -170,9 +170,10 @@ public final class PortalConnection: ConnectionMachine {
 
     /// Has whoever causes it pay for what the session holds: what has not come whole, and answers that are not read.
     private func payForSession() -> Bool {
-        // In steps, so that little changes cost nothing.
+        // What came whole and waits for tunnels is paid for with them. In steps, so that little changes cost nothing.
         let step = 4 << 10
-        return sessionCharge.pay(for: (session.heldByteCount + step - 1) / step * step, at: account)
+        let held = session.pendingByteCount + session.outboundByteCount
+        return sessionCharge.pay(for: (held + step - 1) / step * step, at: account)
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
@@ -222,6 +223,7 @@ public final class PortalConnection: ConnectionMachine {
             }
             if subscriptions.isWaiting { updateSubscribers(at: now) }
         } while session.outboundByteCount > 0 || takeTurn(at: now)
+        _ = payForSession()
         return nil
     }
 
@@ -350,6 +352,7 @@ public final class PortalConnection: ConnectionMachine {
         }
         legs.removeAll()
         subscriptions.removeAll()
+        sessionCharge = RunningCharge()
         post(notices)
         happened(.disconnected(session.peer, departure))
     }

@@ -66,7 +66,7 @@ public final class NodeConnection {
         } catch {
             throw .wrongPeer
         }
-                outer = PeerSession(
+        outer = PeerSession(
             id: .outer, secure: secure, house: nil,
             payer: configuration.accounts.payer(for: .portal(remote)).open(), waits: waits, outputs: outputs,
             wallClock: configuration.wallClock)

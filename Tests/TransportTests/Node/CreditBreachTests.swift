@@ -89,7 +89,8 @@ struct CreditBreachTests {
         var count = 0
         while portal.node.send(ByteBuffer(repeating: 1, count: 1000), on: key) { count += 1 }
         portal.run()
-        #expect(friend.bytes[stream]?.readableBytes == 524_000 && count == 524, "less than all waits a little")
+        #expect(
+            friend.bytes[stream]?.readableBytes == 524_000 && count == 524, "less than all waits a little")
         portal.wait(.milliseconds(100))
         #expect(friend.bytes[stream]?.readableBytes == 524_288)
         portal.node.sendEnd(on: key)

@@ -26,15 +26,17 @@ final class HandmadePortal {
 
     /// A portal in front of a node that shows it `shown`, or its own key.
     init(
-        node identity: Identity, showing shown: Identity? = nil, reception: NodeConnection.Reception
+        node identity: Identity, showing shown: Identity? = nil, reception: NodeConnection.Reception,
+        accounts: EndpointAccounts = EndpointAccounts()
     ) throws {
         self.identity = try .random()
         outer = SessionPeer(answeringAs: self.identity, network: network)
         outer.session.muxrpc.manifest = [
             "tunnel.announce": .async, "tunnel.connect": .duplex, "tunnel.ping": .async,
         ]
-        let configuration = NodeConnection.Configuration(
+        var configuration = NodeConnection.Configuration(
             identity: identity, network: network, reception: reception, wallClock: { 7 })
+        configuration.accounts = accounts
         node = try NodeConnection(
             to: self.identity.publicKey, showing: shown ?? identity, configuration: configuration, at: now)
         run()
@@ -94,7 +96,7 @@ final class HandmadePortal {
                 node.receive(piece, at: now)
                 hasMoved = true
             }
-            while let output = node.nextOutput() { outputs.append(output) }
+            while let output = node.nextOutput() { keep(output) }
             while isReading, let bytes = node.nextWrite(at: now) {
                 outer.receive(bytes)
                 hasMoved = true
@@ -149,8 +151,15 @@ final class HandmadePortal {
     }
 
     /// The streams that the friend asked a service on.
-    var asked: [StreamKey] {
-        outputs.compactMap { if case .connectService(let key, _, _, _) = $0 { key } else { nil } }
+    private(set) var asked: [StreamKey] = []
+
+    /// Keeps everything but what is paid for a stream, which is to go with the stream.
+    private func keep(_ output: NodeOutput) {
+        if case .connectService(let key, _, _, _) = output {
+            asked.append(key)
+        } else {
+            outputs.append(output)
+        }
     }
 
     /// What happened on streams with credit.

@@ -63,9 +63,10 @@ struct HiddenClientTests {
         let requests = portal.outer.requests.filter { $0.name == ["tunnel", "connect"] }
         let portalID = JSONValue.string(portal.identity.publicKey.id)
         #expect(
-            requests.map(\.arguments) == [token.target, target.id].map { text in
-                [["portal": portalID, "target": .string(text), "instance": 0]]
-            })
+            requests.map(\.arguments)
+                == [token.target, target.id].map { text in
+                    [["portal": portalID, "target": .string(text), "instance": 0]]
+                })
     }
 
     @Test("learns of a refusal in the words that came")

@@ -48,7 +48,8 @@ struct LocalAddressTests {
     private static func dial(_ host: String, _ port: UInt16, namedBy author: AddressAuthor) async throws
         -> DialFailure?
     {
-        let peer = PeerAddress(net: try NetAddress(host: host, port: port), key: try Identity.random().publicKey)
+        let peer = PeerAddress(
+            net: try NetAddress(host: host, port: port), key: try Identity.random().publicKey)
         let configuration = NodeConnection.Configuration(
             identity: try .random(), network: network, wallClock: { 0 })
         do {

@@ -153,7 +153,7 @@ struct PortalTunnelTests {
             ([], "connect: invalid arguments"),
             (
                 [["target": target, "padding": .string(String(repeating: "x", count: 20_000))]],
-                "connect: invalid arguments"
+                "the body is too long"
             ),
         ]
         for (arguments, message) in cases {

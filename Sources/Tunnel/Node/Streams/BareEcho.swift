@@ -15,7 +15,9 @@ struct BareEcho {
 
     /// What it would cost to have that wait too.
     func cost(with body: ByteBuffer, _ type: BodyType) -> Int {
-        guard joinsLast(type), let last = waiting.last?.body else { return heldByteCount + Self.cost(of: body) }
+        guard joinsLast(type), let last = waiting.last?.body else {
+            return heldByteCount + Self.cost(of: body)
+        }
         let joined = ByteBuffer.capacity(for: last.readableBytes + body.readableBytes)
         return heldByteCount - Self.cost(of: last) + joined + Self.entryByteCount
     }

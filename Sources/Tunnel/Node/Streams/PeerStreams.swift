@@ -144,7 +144,9 @@ final class PeerStreams {
             receipts.change(from: before, to: service.received)
             if receipts.undrained > Credit.heldByteCount { throw .exceeded }
             while !service.makeRoom(for: byteCount) {
-                guard failLargest(but: stream) else { return abort(stream, message: NodeErrorText.heldTooMuch) }
+                guard failLargest(but: stream) else {
+                    return abort(stream, message: NodeErrorText.heldTooMuch)
+                }
             }
             service.fill(byteCount, open)
             touched.insert(stream)
@@ -204,7 +206,9 @@ final class PeerStreams {
 
     /// The peer has read more: what waits for that may go.
     func resumeEchoes() {
-        while let (stream, type, body) = echoes.next(upTo: unread.echoRoom) { sendBack(body, type, on: stream) }
+        while let (stream, type, body) = echoes.next(upTo: unread.echoRoom) {
+            sendBack(body, type, on: stream)
+        }
     }
 
     // MARK: What we open
@@ -275,7 +279,7 @@ final class PeerStreams {
     }
 
     /// Ends the stream that holds most, where it is not that one: whoever pays for both has no room for more.
-    private func failLargest(but stream: StreamID) -> Bool {
+    func failLargest(but stream: StreamID? = nil) -> Bool {
         var largest: (stream: StreamID, byteCount: Int)?
         for (stream, entry) in entries {
             guard case .service(let service) = entry.end else { continue }
@@ -326,7 +330,9 @@ final class PeerStreams {
     private func settle(_ stream: StreamID) {
         guard let entry = entries[stream], case .service(let service) = entry.end else { return }
         while let bytes = service.takeIncoming() { report(.received(bytes), entry.key) }
-        if service.hasReceivedEnd, !service.hasReportedEnd, service.localEnd != .connecting, service.hasHandedAll {
+        if service.hasReceivedEnd, !service.hasReportedEnd, service.localEnd != .connecting,
+            service.hasHandedAll
+        {
             service.hasReportedEnd = true
             if service.localEnd == .echo { service.offerEnd() } else { report(.receivedEnd, entry.key) }
         }
