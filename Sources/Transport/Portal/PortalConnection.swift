@@ -273,6 +273,8 @@ public final class PortalConnection: ConnectionMachine {
             }
             if subscriptions.isWaiting { updateSubscribers(at: now) }
         } while session.outboundByteCount > 0 || takeTurn(at: now)
+        // What has been written is paid for no longer; where there is no room for the rest, the next input says so.
+        if isServed { try? allowance.pay(for: session, at: account) }
         return nil
     }
 

@@ -118,8 +118,13 @@ final class PeerSession {
     private func pay() -> Bool {
         guard secure.peer != nil, id != .outer else { return true }
         let pending = secure.pendingByteCount
-        return pendingCharge.pay(for: pending + streams.unread.answerByteCount, at: payer.pending)
-            && inputCharge.pay(for: secure.heldByteCount - pending, at: payer.bytes)
+        let isPending = pendingCharge.pay(for: pending + streams.unread.answerByteCount, at: payer.pending)
+        guard isPending else { return false }
+        while !inputCharge.pay(for: secure.heldByteCount - pending, at: payer.bytes) {
+            // What its streams hold is what the peer has most of, and can do without.
+            guard streams.failLargest() else { return false }
+        }
+        return true
     }
 
     private func receive(_ event: SessionEvent) -> Concern? {

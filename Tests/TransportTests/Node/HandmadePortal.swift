@@ -100,7 +100,7 @@ final class HandmadePortal {
                 hasMoved = true
             }
             while let output = node.nextOutput() {
-                outputs.append(output)
+                keep(output)
                 perform(output)
             }
             while isReading, let bytes = node.nextWrite(at: now) {
@@ -178,8 +178,15 @@ final class HandmadePortal {
     }
 
     /// The streams that the friend asked a service on.
-    var asked: [StreamKey] {
-        outputs.compactMap { if case .connectService(let key, _, _, _) = $0 { key } else { nil } }
+    private(set) var asked: [StreamKey] = []
+
+    /// Keeps everything but what is paid for a stream, which is to go with the stream.
+    private func keep(_ output: NodeOutput) {
+        if case .connectService(let key, _, _, _) = output {
+            asked.append(key)
+        } else {
+            outputs.append(output)
+        }
     }
 
     /// What happened on streams with credit.

@@ -279,7 +279,7 @@ final class PeerStreams {
     }
 
     /// Ends the stream that holds most, where it is not that one: whoever pays for both has no room for more.
-    private func failLargest(but stream: StreamID) -> Bool {
+    func failLargest(but stream: StreamID? = nil) -> Bool {
         var largest: (stream: StreamID, byteCount: Int)?
         for (stream, entry) in entries {
             guard case .service(let service) = entry.end else { continue }
