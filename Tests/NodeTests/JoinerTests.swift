@@ -32,24 +32,11 @@ struct JoinerTests {
         return String(decoding: try code.encoded(), as: UTF8.self)
     }
 
-    /// One transaction writes at a time, so a long one keeps all joiners waiting, and nobody else.
+    /// One transaction writes at a time, so one that is held up keeps all joiners waiting, and nobody else.
     @Test("waits for the keyring where nobody else has to wait for that", .timeLimit(.minutes(1)))
     func blocking() async throws {
-        var random = SeededRandom(seed: 91)
-        let others = try (0..<10_000).map { _ in PublicKey(try FixedBytes(random.bytes(32))) }
-        let (beginnings, begins) = AsyncStream.makeStream(of: Void.self)
-        let (ends, writerEnds) = AsyncStream.makeStream(of: Bool.self)
-        let isOver = Mutex(false)
-        let keyring = keyring
-        Thread.detachNewThread {
-            begins.finish()
-            let isWritten = (try? Self.fill(keyring, with: others)) != nil
-            isOver.withLock { $0 = true }
-            writerEnds.yield(isWritten)
-            writerEnds.finish()
-        }
-        for await _ in beginnings {}
-        try await Task.sleep(for: .milliseconds(50))
+        let writer = HeldWriter(folder: folder.path, owner: identity.publicKey)
+        await writer.begin()
         let joiner = Joiner(
             identity: identity, keyring: keyring, settings: Settings(), logger: Logger(label: "test"))
         let joins = try (0..<2 * ProcessInfo.processInfo.activeProcessorCount).map { _ in
@@ -61,17 +48,50 @@ struct JoinerTests {
                 }
             }
         }
-        for _ in 0..<10 { try await Task.sleep(for: .milliseconds(5)) }
-        let wasOver = isOver.withLock(\.self)
-        #expect(!wasOver, "this task was kept waiting, or the machine wrote too fast")
-        for await isWritten in ends { #expect(isWritten) }
+        // More tasks than the pool has threads take their turns while the joiners wait.
+        for _ in 0..<100 { await Task.yield() }
+        await withTaskGroup(of: Void.self) { tasks in
+            for _ in 0..<100 { tasks.addTask { await Task.yield() } }
+        }
+        #expect(!writer.isOver, "this task was kept waiting for the keyring")
+        writer.release()
         for join in joins { await join.value }
     }
+}
 
-    private static func fill(_ keyring: Keyring, with others: [PublicKey]) throws {
-        let grant = try CircleGrant(
-            name: "x", generation: 1, epoch: Epoch(unixSeconds: WallClock.seconds()), key: .random(),
-            portals: [])
-        try keyring.populate(others, with: grant)
+/// A thread that writes into a keyring and stops in the midst of its transaction until it is told to go on, or, where
+/// nobody can tell it, for ten seconds.
+private final class HeldWriter: Sendable {
+    private let folder: String
+    private let owner: PublicKey
+    private let released = DispatchSemaphore(value: 0)
+    private let isDone = Mutex(false)
+
+    init(folder: String, owner: PublicKey) { (self.folder, self.owner) = (folder, owner) }
+
+    var isOver: Bool { isDone.withLock(\.self) }
+
+    /// Returns when the transaction holds the keyring.
+    func begin() async {
+        let (beginnings, begins) = AsyncStream.makeStream(of: Void.self)
+        Thread.detachNewThread { [self] in
+            var opening = Keyring.Opening(folder: folder, owner: EndpointKey(owner))
+            opening.observe = { [self] point in
+                guard point == .prepared else { return }
+                begins.finish()
+                _ = released.wait(timeout: .now() + 10)
+                isDone.withLock { $0 = true }
+            }
+            _ = try? Keyring(opening, now: WallClock.seconds()).admit(
+                try Self.somebody(), services: .all, now: WallClock.seconds())
+            // Also where nothing came to be held: the test sees that it is over then.
+            isDone.withLock { $0 = true }
+            begins.finish()
+        }
+        for await _ in beginnings {}
     }
+
+    func release() { released.signal() }
+
+    private static func somebody() throws -> PublicKey { try Identity.random().publicKey }
 }
