@@ -47,6 +47,7 @@ let package = Package(
             name: "CQREncode", pkgConfig: "libqrencode",
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
         .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CProcess"),
 
         // Level 1: who pays for what is held, and typed primitives.
         .target(name: "Account", dependencies: [nioCore], swiftSettings: settings),
@@ -92,7 +93,8 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium",
+                "Account", "Blinding", "CProcess", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake",
+                "Sodium",
                 "Transport", "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -120,7 +122,7 @@ let package = Package(
             dependencies: [
                 // The built executable too: the suites start it.
                 "Blinding", "BoxStream", "CSodium", "CountingAllocator", "Keyring", "Multiserver", "MuxRPC",
-                "SecretHandshake", "Sodium", "Transport", "Tunnel", "cway",
+                "SecretHandshake", "SecureSession", "Sodium", "Transport", "Tunnel", "cway",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -132,7 +134,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: ["BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", nioCore],
-            path: "Tests/TestSupport", swiftSettings: settings),
+            path: "Tests/TestSupport", resources: [.copy("Homes")], swiftSettings: settings),
         .testTarget(
             name: "AccountTests", dependencies: ["Account", "TestSupport", nioCore], swiftSettings: settings),
         .testTarget(

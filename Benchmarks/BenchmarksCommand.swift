@@ -17,7 +17,7 @@ struct BenchmarksCommand: AsyncParsableCommand {
             """,
         subcommands: [BareRelayCommand.self])
 
-    @Option(help: "The suites to run, separated by commas. All by default.")
+    @Option(help: "The suites to run, separated by commas. All but oracle by default.")
     var suite: SuiteList?
 
     @Option(help: "How long each contender is measured per row, in all rounds together.")
@@ -26,11 +26,19 @@ struct BenchmarksCommand: AsyncParsableCommand {
     @Option(help: "How many turns each contender's time is divided into.")
     var rounds: Int?
 
+    @Option(help: "How many tries each class gets in the suite oracle.")
+    var tries: Int?
+
     @Option(help: ArgumentHelp("Where the figures go as JSON, beside the table.", valueName: "file"))
     var json: String?
 
     @Option(help: ArgumentHelp("Print ratios to an earlier run's --json.", valueName: "file"))
     var compare: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Measure this build of `cway` in place of the one beside the benchmarks.", valueName: "program"))
+    var cway: String?
 
     @Flag(help: "Measure other programs too, where they are installed: OpenSSH and stunnel.")
     var peers = false
@@ -39,6 +47,11 @@ struct BenchmarksCommand: AsyncParsableCommand {
         if let seconds {
             guard seconds > 0, seconds <= 3600 else {
                 throw ValidationError("--seconds is above 0, up to 3600.")
+            }
+        }
+        if let tries {
+            guard tries > 0, tries <= 1_000_000 else {
+                throw ValidationError("--tries is 1 to 1000000.")
             }
         }
         if let rounds {
@@ -53,13 +66,14 @@ struct BenchmarksCommand: AsyncParsableCommand {
         print("This build is not optimised, so the figures mean nothing: add `-c release`.")
         #endif
         let earlier = try compare.map(Self.read)
-        let stage = try Stage()
+        let stage = try Stage(cway: cway)
         let interruption = Interruption(stage)
         defer { interruption.finish() }
-        let plan = Plan(chosenRounds: rounds, chosenSeconds: seconds, withPeers: peers, stage: stage)
+        let plan = Plan(
+            chosenRounds: rounds, chosenSeconds: seconds, chosenTries: tries, withPeers: peers, stage: stage)
         var report = RunReport(machine: .current, suites: [])
         print(report.machine.line + "\n")
-        for name in suite?.names ?? SuiteName.allCases {
+        for name in suite?.names ?? SuiteName.usual {
             let suite = name.suite
             let findings = try await suite.run(plan)
             let part = Report(name, summary: suite.summary, findings)

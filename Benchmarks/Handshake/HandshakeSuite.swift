@@ -82,7 +82,7 @@ struct HandshakeSuite: Suite {
     private func call(_ cway: CwayStage, isNested: Bool, _ stage: Stage) async throws {
         let address = isNested ? [cway.tunnelAddress, "--portal", cway.portalAddress] : [cway.portalAddress]
         try await stage.run(
-            try Stage.cway(),
+            try stage.cway(),
             ["call"] + address + ["tunnel.ping", "--async", "--home", stage.folder + "/caller"])
     }
 }

@@ -11,7 +11,10 @@ protocol Suite: Sendable {
 
 /// The suites there are; a further one needs a case here and a folder of its own.
 enum SuiteName: String, CaseIterable, Sendable {
-    case box, relay, tunnel, latency, handshake, idle, wan, scale, keyring
+    case box, relay, tunnel, latency, handshake, idle, wan, scale, keyring, oracle, hostile
+
+    /// Those that are run without being asked for; the others take long.
+    static var usual: [SuiteName] { allCases.filter { $0 != .oracle && $0 != .hostile } }
 
     /// The suite of that name.
     var suite: any Suite {
@@ -25,6 +28,8 @@ enum SuiteName: String, CaseIterable, Sendable {
         case .wan: WanSuite()
         case .scale: ScaleSuite()
         case .keyring: KeyringSuite()
+        case .oracle: OracleSuite()
+        case .hostile: HostileSuite()
         }
     }
 }
@@ -53,6 +58,8 @@ struct Plan: Sendable {
     var chosenRounds: Int?
     /// The time of each contender for all turns of a row, where the user has said so.
     var chosenSeconds: Double?
+    /// How many tries each class gets where times are compared, where the user has said so.
+    var chosenTries: Int?
     /// Whether other programs are measured too.
     var withPeers: Bool
     /// The temporary folder, and the processes that are ended with this one.

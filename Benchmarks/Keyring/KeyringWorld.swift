@@ -35,7 +35,7 @@ struct KeyringWorld {
         self.stage = stage
         self.friendCount = friendCount
         home = try stage.makeFolder("keyring")
-        let child = try stage.launch("id", try Stage.cway(), ["id", "--home", home])
+        let child = try stage.launch("id", try stage.cway(), ["id", "--home", home])
         let owner = try PublicKey(id: try await child.firstLine())
         now = UInt64(Date().timeIntervalSince1970)
         // Random bytes: everything that is measured hashes the keys, and nothing calculates with them.
@@ -95,7 +95,7 @@ struct KeyringWorld {
 
     /// What a user waits for who asks once.
     func resolveInProcess(_ address: BlindedAddress) async throws {
-        try await stage.run(try Stage.cway(), ["resolve", "\(address)", "--home", home])
+        try await stage.run(try stage.cway(), ["resolve", "\(address)", "--home", home])
     }
 
     /// Redeems an invite with enough uses, one friend after the other.

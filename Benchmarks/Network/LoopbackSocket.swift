@@ -51,9 +51,14 @@ final class LoopbackSocket: Sendable {
     /// A port that nobody listens on at this moment.
     static func freePort() throws -> UInt16 { try listening().port }
 
-    /// A connection to a port.
-    static func dialling(_ port: UInt16) throws -> LoopbackSocket {
+    /// A connection to a port, from an address of the loopback network by its last two bytes.
+    static func dialling(_ port: UInt16, from source: UInt16 = 1) throws -> LoopbackSocket {
         let socket = try LoopbackSocket(makeSocket())
+        if source != 1 {
+            var own = loopback(port: 0)
+            own.sin_addr.s_addr = (INADDR_LOOPBACK - 1 + UInt32(source)).bigEndian
+            try check(unsafe withSocketAddress(&own) { unsafe bind(socket.descriptor, $0, $1) }, "bind")
+        }
         var address = loopback(port: port)
         try check(
             unsafe withSocketAddress(&address) { unsafe connect(socket.descriptor, $0, $1) }, "connect")
@@ -114,6 +119,25 @@ final class LoopbackSocket: Sendable {
     func writeAll(_ bytes: [UInt8]) throws {
         var rest = bytes[...]
         while !rest.isEmpty { rest = rest.dropFirst(try write(rest)) }
+    }
+
+    /// Reads what is there without waiting; `nil` where nothing is.
+    func readNow(into buffer: inout [UInt8]) throws -> Int? {
+        let count = unsafe buffer.withUnsafeMutableBytes {
+            unsafe recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+        }
+        if count < 0, errno == EAGAIN { return nil }
+        guard count >= 0 else { throw Failure(call: "recv", code: errno) }
+        return count
+    }
+
+    /// Writes what there is room for without waiting, and says how much that was.
+    func writeNow(_ bytes: UnsafeRawBufferPointer) throws -> Int {
+        let count = unsafe send(
+            descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
+        if count < 0, errno == EAGAIN { return 0 }
+        guard count >= 0 else { throw Failure(call: "send", code: errno) }
+        return count
     }
 
     /// Says that nothing more will be written.

@@ -27,7 +27,9 @@ final class PingPong {
     }
 
     /// The nanoseconds of every round trip within a time.
-    func run(for duration: Duration) throws -> Histogram<UInt64> {
+    ///
+    /// With `interval`, what would have been measured every so many nanoseconds while one round trip hung counts too.
+    func run(for duration: Duration, expecting interval: UInt64? = nil) throws -> Histogram<UInt64> {
         var times = Histogram<UInt64>(numberOfSignificantValueDigits: .three)
         var bytes = [UInt8](repeating: 0x55, count: Self.byteCount)
         let clock = ContinuousClock()
@@ -37,7 +39,12 @@ final class PingPong {
             try socket.writeAll(bytes)
             try socket.readAll(into: &bytes)
             let after = clock.now
-            times.record((after - before).wholeNanoseconds)
+            let time = (after - before).wholeNanoseconds
+            if let interval {
+                times.recordCorrectedValue(time, expectedInterval: interval)
+            } else {
+                times.record(time)
+            }
             before = after
         } while before < end
         return times

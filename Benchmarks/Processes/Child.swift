@@ -35,6 +35,8 @@ final class Child: Sendable {
         // Settings of the user's own nodes and agents are none of the benchmark's business.
         let variables = ProcessInfo.processInfo.environment
             .filter { !$0.key.hasPrefix("CWAY_") && !$0.key.hasPrefix("SSH_") }
+            // What a process takes is read from /proc, which is closed to others otherwise.
+            .merging(["CWAY_DEBUGGABLE": "yes"]) { $1 }
             .merging(environment) { $1 }
         id = try Self.spawn(
             [program] + arguments, variables,

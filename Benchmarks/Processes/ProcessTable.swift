@@ -50,6 +50,9 @@ struct ProcessTable {
 
     // MARK: What processes use
 
+    /// What of a process is in memory now, in bytes.
+    static func byteCount(of id: Int32) -> Int { 1024 * number("VmRSS:", in: "/proc/\(id)/status") }
+
     /// What of this process is in memory now, in bytes.
     static var ownByteCount: Int { 1024 * number("VmRSS:", in: "/proc/self/status") }
 

@@ -25,19 +25,21 @@ final class Stage: Sendable {
     private let state = Mutex(State())
     private let isCleared = Mutex(false)
 
-    /// Makes the folder.
-    init() throws {
+    private let chosenProgram: String?
+
+    /// Makes the folder; `cway` is the program that is measured, where it is not the one beside this one.
+    init(cway: String? = nil) throws {
+        chosenProgram = cway
         let name = "companionway-benchmarks-\(UUID().uuidString.prefix(8))"
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     }
 
-    /// The program beside this one that is measured.
-    static func cway() throws -> String {
-        let path = URL(fileURLWithPath: try ownProgram()).deletingLastPathComponent().appendingPathComponent(
-            "cway"
-        ).path
+    /// The program that is measured.
+    func cway() throws -> String {
+        let beside = URL(fileURLWithPath: try Self.ownProgram()).deletingLastPathComponent()
+        let path = chosenProgram ?? beside.appendingPathComponent("cway").path
         guard FileManager.default.isExecutableFile(atPath: path) else {
             throw Failure(description: "there is no \(path): build it with `swift build -c release`")
         }

@@ -12,13 +12,16 @@ final class RawPeer {
     private var opener: Opener?
     private var arrived = ByteBuffer()
     private var reader = PacketReader()
+    /// How long the body is that a header has announced.
+    private var awaitedByteCount: Int?
     /// What is to be sent next.
     private var outbound = ByteBuffer()
     /// The packets that the portal has sent.
     private(set) var packets: [(header: PacketHeader, body: ByteBuffer)] = []
 
-    init(to portal: PublicKey, network: NetworkIdentifier) throws {
-        let identity = try Identity.random()
+    /// A peer that shows `identity`, or a fresh one.
+    init(to portal: PublicKey, as identity: Identity? = nil, network: NetworkIdentifier) throws {
+        let identity = try identity ?? .random()
         key = identity.publicKey
         handshake = try ClientHandshake(
             network: network, identity: identity, server: portal, ephemeral: .random())
@@ -84,13 +87,22 @@ final class RawPeer {
         arrived.discardReadBytes()
     }
 
+    /// Whether packets can be sent.
+    var isOpen: Bool { sealer != nil }
+
     private func openBoxes() throws {
-        guard opener != nil else { return }
-        // Every buffer of the portal holds whole frames.
-        while let header = arrived.readSlice(length: BoxFrame.headerByteCount) {
-            guard case .body(let byteCount)? = try opener?.openHeader(header.readableBytesSpan),
-                let body = arrived.readSlice(length: byteCount)
-            else { return }
+        while opener != nil {
+            if awaitedByteCount == nil {
+                guard let header = arrived.readSlice(length: BoxFrame.headerByteCount) else { return }
+                guard case .body(let byteCount)? = try opener?.openHeader(header.readableBytesSpan) else {
+                    return
+                }
+                awaitedByteCount = byteCount
+            }
+            guard let byteCount = awaitedByteCount, let body = arrived.readSlice(length: byteCount) else {
+                return
+            }
+            awaitedByteCount = nil
             try opener?.verify(body.readableBytesSpan)
             var plain = ByteBuffer()
             plain.writeWithOutputRawSpan(minimumWritableBytes: byteCount) { output in

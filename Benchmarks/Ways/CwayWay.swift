@@ -20,7 +20,7 @@ struct CwayStage {
     /// Starts both; the service `bytes` leads to that port.
     init(_ stage: Stage, servicePort: UInt16) async throws {
         self.stage = stage
-        let cway = try Stage.cway()
+        let cway = try stage.cway()
         portal = try stage.launch(
             "portal", cway,
             [
@@ -42,7 +42,7 @@ struct CwayStage {
     /// own.
     func makeClient(throughPort portalPort: UInt16? = nil) async throws -> (child: Child, entry: UInt16) {
         let child = try stage.launch(
-            "client", try Stage.cway(),
+            "client", try stage.cway(),
             [
                 "connect", tunnelAddress, "--portal", try address(throughPort: portalPort), "bytes",
                 "--listen",

@@ -14,8 +14,14 @@ package struct Turns<Causer: Hashable, Element> {
     /// Nothing waits, and never more than `limit`.
     package init(limit: Int) { self.limit = limit }
 
+    /// How many have something that waits.
+    package var causerCount: Int { round.count }
+
     /// How many of one causer wait.
     package func count(of causer: Causer) -> Int { queues[causer]?.count ?? 0 }
+
+    /// Who has something waiting.
+    package var causers: some Collection<Causer> { queues.keys }
 
     /// Puts something behind what else its causer has waiting; what had to give way, where something had to.
     package mutating func append(_ element: Element, of causer: Causer) -> (causer: Causer, element: Element)?

@@ -57,8 +57,16 @@ public struct CommonOptions: ParsableArguments, Sendable {
 
     /// The home folder, made where it is missing.
     ///
-    /// - Throws: ``CommandFailure`` with ``ExitStatus/identityUnusable``.
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/identityUnusable``, or ``ExitStatus/settingsUnusable`` for a log
+    ///   level of the environment that is none: also where a command logs nothing and reads no settings.
     public func preparedHome() throws(CommandFailure) -> Home {
+        if logLevel == nil {
+            do throws(SettingsError) {
+                try Settings.checkLogLevel(in: Surroundings.current.environment)
+            } catch {
+                throw CommandFailure(.settingsUnusable, error)
+            }
+        }
         do throws(HomeError) {
             let home = try Home(path: home, environment: Surroundings.current.environment)
             try home.prepare()

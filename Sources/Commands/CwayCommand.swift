@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Foundation
+internal import Node
 internal import Transport
 
 /// `cway`: the root of the command line.
@@ -21,7 +22,7 @@ public struct CwayCommand: AsyncParsableCommand {
               cway portals add net:…                       at home: announce there
               cway invite create --label laptop            print a code for a friend, or your own laptop
               cway serve --service ssh=localhost:22        stay reachable for friends, and for nobody else
-              cway join CODE --name home                   on the road: redeem the code
+              cway join --name home                        on the road: redeem the code, which it asks for
               cway connect home ssh --ssh-config           then, as ssh's ProxyCommand
               cway connect home web --listen localhost:8080
               cway friend remove laptop                    when it was stolen
@@ -44,8 +45,11 @@ public struct CwayCommand: AsyncParsableCommand {
 
     /// Runs the command line of the process and ends the process with the command's code.
     public static func runToExit() async -> Never {
+        ProcessSetup.protectMemory(environment: ProcessInfo.processInfo.environment)
         ProcessMemory.keepBuffers()
+        ProcessDescriptors.raiseLimit()
         let status = await execute(Array(CommandLine.arguments.dropFirst()))
+        LogOutput.finish()
         Foundation.exit(status)
     }
 
@@ -77,7 +81,7 @@ public struct CwayCommand: AsyncParsableCommand {
         if code.isSuccess {
             try? Surroundings.current.output(words)
         } else {
-            Surroundings.current.complaints(words)
+            Surroundings.current.complaints(words.printable)
         }
         return code.rawValue
     }

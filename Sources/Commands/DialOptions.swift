@@ -81,7 +81,7 @@ struct DialOptions: ParsableArguments, Sendable {
         flags.portals = portal
         local.add(to: &flags)
         let (settings, logger) = try await common.settings(in: home, flags: flags)
-        let keyring = try options.keyringIfPresent(of: identity, in: home)
+        let keyring = try options.keyringIfPresent(of: identity, in: home, for: .changing)
         let directory = Directory(
             identity: identity, keyring: keyring, portals: settings.portals, allowsLocal: settings.allowLocal)
         let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)

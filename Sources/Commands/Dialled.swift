@@ -17,7 +17,7 @@ enum Dialled {
         _ work: @escaping @Sendable (PeerConnection) async throws -> Value
     ) async throws -> Value {
         try await Interruption.run {
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let group = try EventLoops.make(1)
             let result: Result<Value, any Error>
             do {
                 let value =

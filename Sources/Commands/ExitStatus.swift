@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import Node
 
 /// What the process says about how a command went, one code per cause.
 ///
@@ -57,7 +58,8 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         case .malformedAddress: "malformed address ('cway resolve')"
         case .notForThisKeyring: "address not for this keyring"
         case .portalUnreachable: "portal not reachable"
-        case .outerHandshakeRefused: "outer handshake refused by the portal (wrong key or network, or a limit)"
+        case .outerHandshakeRefused:
+            "outer handshake refused by the portal (wrong key or network, or a limit)"
         case .targetAbsent: "target not at the portal, or busy"
         case .innerHandshakeRefused: "inner handshake refused by the target (wrong key, or not allowed)"
         case .serviceUnknown: "service unknown at the target"
@@ -93,11 +95,10 @@ public struct CommandFailure: Error, Equatable, CustomStringConvertible {
 
     /// Puts the two together.
     ///
-    /// Words of a peer may stand in the message: control characters, which could move a terminal's cursor or worse,
-    /// are replaced.
+    /// Words of a peer may stand in the message, so it is kept in plain characters and to a bound.
     public init(_ status: ExitStatus, _ message: String) {
         self.status = status
-        self.message = message.printable
+        self.message = message.printableText
     }
 
     /// Names the cause with an error that explains itself.

@@ -35,7 +35,7 @@ public struct IDCommand: AsyncParsableCommand {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let report = try encoder.encode(Report(id: id, created: isFresh))
-        try Surroundings.current.print(String(decoding: report, as: UTF8.self))
+        try Surroundings.current.print(json: String(decoding: report, as: UTF8.self))
     }
 
     private struct Report: Encodable {

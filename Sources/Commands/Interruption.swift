@@ -1,25 +1,34 @@
 internal import ArgumentParser
+internal import Glibc
 internal import UnixSignals
 
 /// Lets SIGINT and SIGTERM end a command in order: its task is cancelled and given time to say goodbye.
+///
+/// SIGHUP leaves it a moment to end by itself before that: ssh ends its ProxyCommand with one right behind the end of
+/// the input, and what is under way then is a normal end on both sides.
 enum Interruption {
     /// How long the work may take to end; 5 s are promised, and a goodbye takes 4 s at most.
     static let grace = Duration.milliseconds(4500)
 
+    /// How long a command may take to end by itself after SIGHUP.
+    static let hangUpTime = Duration.seconds(1)
+
     private enum Outcome<Value: Sendable>: Sendable {
         case done(Result<Value, any Error>)
         case signal(UnixSignal)
+        case hangUpOver
         case outOfTime
     }
 
     /// Runs `work` until it is done or, after a signal, has ended in order.
     ///
-    /// - Throws: what `work` throws; after a signal `ExitCode` with the shell's number for it, 130 or 143. A second
+    /// - Throws: what `work` throws; after a signal `ExitCode` with the shell's number for it: 129, 130 or 143. A second
     ///   signal does not wait.
     static func run<Value: Sendable>(
         _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+        let trapped: [UnixSignal] = isHangUpIgnored() ? [.sigint, .sigterm] : [.sighup, .sigint, .sigterm]
+        let signals = await UnixSignalsSequence(trapping: trapped)
         let (outcomes, continuation) = AsyncStream.makeStream(of: Outcome<Value>.self)
         let worker = Task {
             do {
@@ -44,8 +53,20 @@ enum Interruption {
         _ worker: Task<Void, Never>
     ) async throws -> Value {
         var signalled: UnixSignal?
-        var timer: Task<Void, Never>?
-        defer { timer?.cancel() }
+        var timers: [Task<Void, Never>] = []
+        defer { for timer in timers { timer.cancel() } }
+        func time(_ duration: Duration, _ outcome: Outcome<Value>) {
+            timers.append(
+                Task {
+                    try? await Task.sleep(for: duration)
+                    continuation.yield(outcome)
+                })
+        }
+        func end(after signal: UnixSignal) {
+            signalled = signal
+            worker.cancel()
+            time(grace, .outOfTime)
+        }
         for await outcome in outcomes {
             switch outcome {
             case .done(let result):
@@ -53,17 +74,22 @@ enum Interruption {
                 return try result.get()
             case .signal(let signal):
                 if let signalled { throw code(of: signalled) }
-                signalled = signal
-                worker.cancel()
-                timer = Task {
-                    try? await Task.sleep(for: grace)
-                    continuation.yield(.outOfTime)
-                }
+                if signal == .sighup { time(hangUpTime, .hangUpOver) } else { end(after: signal) }
+            case .hangUpOver:
+                if signalled == nil { end(after: .sighup) }
             case .outOfTime:
                 if let signalled { throw code(of: signalled) }
             }
         }
         throw CancellationError()
+    }
+
+    /// Whether the process was started so, as by nohup(1), which is to stay so.
+    private static func isHangUpIgnored() -> Bool {
+        let before = signal(SIGHUP, SIG_IGN)
+        let isIgnored = unsafe unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+        if !isIgnored { _ = signal(SIGHUP, before) }
+        return isIgnored
     }
 
     private static func code(of signal: UnixSignal) -> ExitCode { ExitCode(128 + signal.rawValue) }

@@ -24,7 +24,8 @@ struct MethodCall: Sendable {
         let kind = if let kind { kind } else { try await kindInManifest(of: connection) }
         switch kind {
         case .async:
-            try Surroundings.current.print(try await reply(to: name, arguments, of: connection).description)
+            try Surroundings.current.print(
+                json: try await reply(to: name, arguments, of: connection).description)
         case .source:
             try await follow(connection)
         case .sink, .duplex:
@@ -38,7 +39,7 @@ struct MethodCall: Sendable {
 
     /// Methods by which a peer announces itself at a portal, and lists that a portal may take for the same.
     ///
-    /// Source of the second: docs/protocol.md, "Portals of other programs".
+    /// Source of the second: docs/protocol.md, "At a portal".
     private static let announcement = ["tunnel", "announce"]
     private static let lists = [["tunnel", "endpoints"], ["room", "attendants"]]
 
@@ -104,7 +105,7 @@ struct MethodCall: Sendable {
         var count = 0
         do {
             for try await item in connection.link.source(name, arguments, on: connection.session) {
-                try Surroundings.current.print(try json(of: item).description)
+                try Surroundings.current.print(json: try json(of: item).description)
                 count += 1
                 if count == limit { return }
             }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Multiserver
 internal import Node
 internal import Sodium
+internal import Transport
 
 /// Reads arguments whose types explain their own errors.
 enum Parsing {
@@ -11,6 +12,15 @@ enum Parsing {
 
     @Sendable static func netAddress(_ text: String) throws -> NetAddress {
         try explained { try NetAddress(hostAndPort: text) }
+    }
+
+    @Sendable static func addressRange(_ text: String) throws -> AddressRange {
+        try explained { try AddressRange(text) }
+    }
+
+    @Sendable static func memorySize(_ text: String) throws -> MemorySize {
+        guard let size = MemorySize(text) else { throw ValidationError("\(MemorySize.remedy).") }
+        return size
     }
 
     @Sendable static func host(_ text: String) throws -> String {

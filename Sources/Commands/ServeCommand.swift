@@ -4,6 +4,8 @@ internal import Logging
 internal import Multiserver
 internal import Node
 internal import Sodium
+internal import Transport
+internal import Tunnel
 
 /// `cway serve`: runs an endpoint.
 public struct ServeCommand: AsyncParsableCommand {
@@ -57,6 +59,8 @@ public struct ServeCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Announce this node's id at all portals, also with friends or invites.")
     private var visible = false
 
+    @OptionGroup private var memory: MemoryOptions
+
     /// Made by ArgumentParser.
     public init() {}
 
@@ -65,16 +69,19 @@ public struct ServeCommand: AsyncParsableCommand {
         let (home, identity) = try options.owner()
         let common = options.common
         var flags = common.flags
+        flags.limits = memory.limits
         flags.portals = portal
         flags.services = service
         flags.allow = allow
         flags.allowAnyone = allowAnyone ? true : nil
         let (settings, logger) = try await common.settings(in: home, flags: flags)
+        let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
+        logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
         let names = settings.services.map(\.name)
         guard Set(names).count == names.count else {
             throw CommandFailure(.usage, "two services have the same name: give each a name of its own")
         }
-        let keyring = try options.keyringIfPresent(of: identity, in: home)
+        let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
         let posture = try ServingPosture(opened, settings, isVisible: visible)
         let lock = try posture.lock()
@@ -85,6 +92,10 @@ public struct ServeCommand: AsyncParsableCommand {
         var configuration = EndpointService.Configuration(
             identity: identity, settings: posture.settings, keyring: posture.keyring)
         configuration.isVisible = visible
+        var limits = EndpointAccounts.Limits()
+        limits.bytes = sizes.poolByteCount
+        limits.descriptors = sizes.connectionCount
+        configuration.accounts = EndpointAccounts(limits)
         try await Serving.run(threads: nil, logger: logger, serving) { [configuration] group in
             [
                 EndpointService(configuration, group: group, logger: logger) { address in

@@ -18,7 +18,7 @@ enum Serving {
         threads: Int?, logger: Logger, _ options: ServingOptions,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: threads ?? System.coreCount)
+        let group = try EventLoops.make(threads ?? System.coreCount)
         // Its debug lines describe the services with all that they hold, which is nobody's business.
         var lifecycleLogger = Logger(label: "cway.lifecycle")
         lifecycleLogger.logLevel = .warning

@@ -56,11 +56,7 @@ struct ServingPosture {
     /// - Throws: ``CommandFailure`` with ``ExitStatus/keyringUnusable`` when another process has it.
     func lock() throws(CommandFailure) -> ServingLock? {
         guard let opened else { return nil }
-        do throws(KeyringError) {
-            return try ServingLock(folder: opened.home.path)
-        } catch {
-            throw CommandFailure(error)
-        }
+        return try opened.servingLock()
     }
 
     /// Whether anybody is in the keyring for whom to be hidden.

@@ -59,7 +59,7 @@ public struct SpeedTestCommand: AsyncParsableCommand {
                 throw CommandFailure(error)
             }
         }
-        try Surroundings.current.print(json ? try Self.json(report) : Self.words(report))
+        try Surroundings.current.print(json ? try Self.json(report) : Self.words(report), isJSON: json)
     }
 
     private static func words(_ report: SpeedTest.Report) -> String {

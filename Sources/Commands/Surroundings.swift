@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Node
 
 /// What a command meets outside of its arguments: the environment, and where its words go.
 ///
@@ -8,24 +9,35 @@ public struct Surroundings: Sendable {
     public let environment: [String: String]
     /// Writes results to standard output, as they are; throws when they cannot be delivered.
     public let output: @Sendable (String) throws -> Void
-    /// Writes complaints to standard error, as they are.
+    /// Writes complaints to standard error, as they are, and waits for nobody who reads them.
     public let complaints: @Sendable (String) -> Void
     /// Reads the next line of standard input, without its end; `nil` when there is none any more.
     public let input: @Sendable () -> String?
     /// Whether a person sits at both ends: asks may be answered, and colours seen.
     public let isInteractive: Bool
+    /// Whether results go to a terminal, which takes some characters for orders.
+    public let isOutputTerminal: Bool
+    /// Asks for something secret at the terminal, without echo; `nil` where standard input is none.
+    public let hiddenInput: (@Sendable (_ question: String) throws -> String)?
+    /// Overwrites an argument where the list of processes shows it.
+    public let hideArgument: @Sendable (String) -> Void
 
     /// Puts the parts together; without `input` there is nothing to read.
     public init(
         environment: [String: String], output: @escaping @Sendable (String) throws -> Void,
         complaints: @escaping @Sendable (String) -> Void, input: @escaping @Sendable () -> String? = { nil },
-        isInteractive: Bool = false
+        isInteractive: Bool = false, isOutputTerminal: Bool = false,
+        hiddenInput: (@Sendable (_ question: String) throws -> String)? = nil,
+        hideArgument: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.environment = environment
         self.output = output
         self.complaints = complaints
         self.input = input
         self.isInteractive = isInteractive
+        self.isOutputTerminal = isOutputTerminal
+        self.hiddenInput = hiddenInput
+        self.hideArgument = hideArgument
     }
 
     /// Those of the running command.
@@ -35,13 +47,35 @@ public struct Surroundings: Sendable {
     public static let ofProcess = Surroundings(
         environment: ProcessInfo.processInfo.environment,
         output: { try FileHandle.standardOutput.write(contentsOf: Data($0.utf8)) },
-        complaints: { try? FileHandle.standardError.write(contentsOf: Data($0.utf8)) },
-        input: { readLine() }, isInteractive: isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1)
+        complaints: { LogSink.standardError.write($0) },
+        input: { readLine() }, isInteractive: isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1,
+        isOutputTerminal: isatty(STDOUT_FILENO) == 1,
+        hiddenInput: isatty(STDIN_FILENO) == 1 ? SecretPrompt.ask : nil,
+        hideArgument: { ArgumentMemory.overwrite($0) })
 
-    /// Prints one line of results.
+    /// Prints results for people, in plain characters.
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/unexpected``, lest a script take half a result for one.
-    public func print(_ line: String) throws(CommandFailure) {
+    public func print(_ words: String) throws(CommandFailure) { try print(exactly: words.printable) }
+
+    /// Prints a JSON text on a line; at a terminal with escapes for what is not plain.
+    ///
+    /// - Throws: ``CommandFailure`` as ``print(_:)``.
+    public func print(json text: String) throws(CommandFailure) {
+        try print(exactly: isOutputTerminal ? text.printableJSON : text)
+    }
+
+    /// Prints JSON or words, as a command's option says.
+    ///
+    /// - Throws: ``CommandFailure`` as ``print(_:)``.
+    func print(_ text: String, isJSON: Bool) throws(CommandFailure) {
+        if isJSON { try print(json: text) } else { try print(text) }
+    }
+
+    /// Prints what has been made here character by character, a drawing for example.
+    ///
+    /// - Throws: ``CommandFailure`` as ``print(_:)``.
+    func print(exactly line: String) throws(CommandFailure) {
         do {
             try output(line + "\n")
         } catch {
@@ -52,19 +86,39 @@ public struct Surroundings: Sendable {
 
     /// Says something that is no result, for people: to standard error, which pipes leave alone.
     public func note(_ line: String) { complaints(line.printable + "\n") }
+}
 
-    /// An argument, or where it is `-` the next line of standard input, without white space around it.
+// MARK: Secrets
+
+extension Surroundings {
+    /// How much is read of standard input in search of a secret, in characters.
+    private static let secretLimit = 65_536
+
+    /// A text with a secret in it: from a terminal, without echo, or from standard input, up to where `isFound` says
+    /// that it is there; or an argument, which is overwritten where other users see it.
     ///
-    /// So what is secret need not stand in the list of processes or a shell's history.
-    ///
-    /// - Throws: ``CommandFailure`` with ``ExitStatus/usage``, when there is no such line.
-    public func argument(_ text: String) throws(CommandFailure) -> String {
-        guard text == "-" else { return text.trimmed }
-        while let line = input() {
-            let line = line.trimmed
-            if !line.isEmpty { return line }
+    /// - Parameters:
+    ///   - argument: what the command line says; `nil` and `-` are for a question, or standard input.
+    ///   - question: what to ask at a terminal.
+    ///   - isFound: whether a text has the secret in it.
+    /// - Returns: the text, with whatever is around the secret.
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/usage``, when there is nothing to read.
+    func secret(
+        _ argument: String?, asking question: String, isFound: (String) -> Bool
+    ) throws -> String {
+        if let argument, argument != "-" {
+            hideArgument(argument)
+            return argument
         }
-        throw CommandFailure(
-            .usage, "standard input ended before there was a line: write it there, or as an argument")
+        if let hiddenInput { return try hiddenInput(question) }
+        var text = ""
+        while text.utf8.count < Self.secretLimit, !isFound(text), let line = input() {
+            text += String(line.prefix(Self.secretLimit)) + "\n"
+        }
+        guard !text.trimmed.isEmpty else {
+            throw CommandFailure(
+                .usage, "standard input ended before there was a line: write it there, or as an argument")
+        }
+        return text
     }
 }

@@ -11,6 +11,11 @@ internal import Synchronization
 /// calls block, on the disk and on other writers: they have no place on an event loop. No clock is read: `now` is
 /// in Unix seconds.
 ///
+/// Invariants, after every change: who was admitted is recorded with every invite that admitted it, and an invite's
+/// uses are counted down once for each; an invite without uses left is closed; a key that was removed is admitted by
+/// no invite made before, and no invite that admitted it is open; entries and ghosts together are a multiple of 16;
+/// every secret is sealed under the one key of the vault.
+///
 /// Source: docs/protocol.md, "The circle", "Pair tokens" and "Invites".
 public final class Keyring: Sendable {
     /// What is done when there is no keyring.
@@ -21,10 +26,24 @@ public final class Keyring: Sendable {
         case fail
     }
 
+    /// What a keyring is opened for.
+    ///
+    /// Keys that are moved on under a wrong clock cannot be had back, so not everybody who opens one does that.
+    public enum Purpose: Sendable {
+        /// It is only looked at: nothing is written, so it may stand where nothing can be, and be of an earlier version.
+        case reading
+        /// Something in it is changed. What time asks for is done once a portal has confirmed the clock, or where the
+        /// owner vouches for it.
+        case changing
+        /// A node or a portal serves from it, which does what time asks for.
+        case serving
+    }
+
     /// How a keyring is opened.
     package struct Opening: Sendable {
         package var folder: String
         package var owner: EndpointKey
+        package var purpose = Purpose.changing
         package var trustsClock = false
         package var ifMissing = Absence.create
         /// Told where each change has got to.
@@ -44,20 +63,22 @@ public final class Keyring: Sendable {
     let store: KeyringStore
     let clockState: Mutex<ClockState>
 
-    /// Opens a keyring, and tidies it; see ``tidy(now:)``.
+    /// Opens a keyring; one that is opened to serve from it is tidied, see ``tidy(now:)``.
     ///
     /// - Parameters:
     ///   - folder: the home folder, which its owner alone may enter.
     ///   - owner: whose keyring it must be, or becomes.
+    ///   - purpose: what it is opened for.
     ///   - now: Unix seconds.
     ///   - trustsClock: whether `now` is right, however long the keyring was not open.
-    ///   - absence: what is done when there is no keyring.
+    ///   - absence: what is done when there is no keyring; none is made to be read.
     /// - Throws: ``KeyringError``; ``KeyringError/vaultLost(path:)`` unless its secrets can be opened.
     public convenience init(
-        folder: String, owner: EndpointKey, now: UInt64, trustsClock: Bool = false,
-        ifMissing absence: Absence = .create
+        folder: String, owner: EndpointKey, for purpose: Purpose = .changing, now: UInt64,
+        trustsClock: Bool = false, ifMissing absence: Absence = .create
     ) throws(KeyringError) {
         var opening = Opening(folder: folder, owner: owner)
+        opening.purpose = purpose
         opening.trustsClock = trustsClock
         opening.ifMissing = absence
         try self.init(opening, now: now)
@@ -72,20 +93,31 @@ public final class Keyring: Sendable {
     package init(_ opening: Opening, now: UInt64) throws(KeyringError) {
         owner = opening.owner
         let path = "\(opening.folder)/\(KeyringStore.fileName)"
+        let creates = opening.ifMissing == .create && opening.purpose != .reading
         if try !KeyringFile.exists(path) {
             // Looked at again, because another process may just have made both.
             if try VaultFile(folder: opening.folder).isInUse(), try !KeyringFile.exists(path) {
                 throw .storeLost(path: path)
             }
-            guard opening.ifMissing == .create else { throw .missing(path: path) }
+            guard creates else { throw .missing(path: path) }
         }
         store = try KeyringStore(
-            folder: opening.folder, absence: opening.ifMissing == .create ? .creates : .fails,
-            observe: opening.observe)
+            folder: opening.folder, absence: creates ? .creates : .fails,
+            access: opening.purpose == .reading ? .readOnly : .readWrite, observe: opening.observe)
         let opened = try KeyringBirth.recognize(store, owner: owner, now: now)
         isCopy = opened.isCopy
-        clockState = Mutex(ClockState(trustsClock: opening.trustsClock))
-        if !isCopy { try tidy(now: now) }
+        clockState = Mutex(ClockState(purpose: opening.purpose, trustsClock: opening.trustsClock))
+        // A copy is looked at as it is.
+        guard !isCopy else { return }
+        try begin(opening, now: now)
+    }
+
+    private func begin(_ opening: Opening, now: UInt64) throws(KeyringError) {
+        if opening.purpose == .reading { return try judgeClock(now: now) }
+        try store.migrate(folder: opening.folder)
+        if opening.purpose == .serving || opening.trustsClock { return try tidy(now: now) }
+        try store.eraseFormerSlot()
+        try judgeClock(now: now)
     }
 
     /// The number of the newest commit of any process; when it is the same, nothing has changed.

@@ -21,6 +21,14 @@ public final class Environment: Sendable {
         case fails
     }
 
+    /// What is done with the file.
+    public enum Access: Sendable {
+        /// It is read and written.
+        case readWrite
+        /// It is only read, so it may stand where nothing can be written.
+        case readOnly
+    }
+
     /// Brings a store of an earlier version of the schema, whose number it is given, up to date.
     public typealias Upgrade = (inout WriteTransaction, UInt32) throws(LMDBError) -> Void
 
@@ -37,22 +45,26 @@ public final class Environment: Sendable {
     ///   - path: the file, in a folder that its owner alone may enter; its locks are beside it, in `…-lock`.
     ///   - schema: what the store must be, or becomes.
     ///   - absence: what is done when there is no file.
+    ///   - access: what is done with it; none is made, and none brought up to date, that is only read.
     ///   - mapByteCount: what the file may hold at most, in bytes.
-    ///   - upgrade: brings an earlier version up to date, in one transaction with the new version's number.
+    ///   - upgrade: brings a version that is older than ``Schema/oldestUsable`` up to date, in one transaction with
+    ///     the new version's number.
     /// - Throws: ``LMDBError``.
     public init(
-        path: String, schema: Schema, absence: Absence = .creates,
+        path: String, schema: Schema, absence: Absence = .creates, access: Access = .readWrite,
         mapByteCount: Int = Environment.defaultMapByteCount, upgrade: Upgrade? = nil
     ) throws(LMDBError) {
         let claim = try Claim(path)
-        if absence == .creates, try SystemFile.status(of: path) == nil {
+        if absence == .creates, access == .readWrite, try SystemFile.status(of: path) == nil {
             try EnvironmentOpening.create(path, schema: schema, mapByteCount: mapByteCount)
         }
         try EnvironmentCheck.inspect(path, mapByteCount: mapByteCount)
         let handle = try EnvironmentHandle(
-            opening: path, claim: claim, mapByteCount: mapByteCount, tableLimit: schema.tables.count + 1)
+            opening: path, claim: claim, mapByteCount: mapByteCount, tableLimit: schema.tables.count + 1,
+            readOnly: access == .readOnly)
         _ = try EnvironmentCheck.walk(handle)
-        tables = try EnvironmentOpening.tables(handle, schema: schema, upgrade: upgrade)
+        tables = try EnvironmentOpening.tables(
+            handle, schema: schema, upgrade: access == .readWrite ? upgrade : nil)
         self.handle = handle
     }
 
@@ -101,35 +113,33 @@ public final class Environment: Sendable {
     ///
     /// - Throws: ``LMDBError/exists(path:)`` rather than replace a file.
     public func copy(to path: String) throws(LMDBError) {
-        try EnvironmentOpening.copy(handle, to: path) { (_) throws(LMDBError) in }
+        try EnvironmentOpening.copy(handle, to: path)
     }
 
     /// Writes a copy that is changed before it gets its name, so that nobody ever sees it unchanged.
+    ///
+    /// It is written entry by entry: nothing is in it of what was removed from the store, whose pages keep that until
+    /// they are used again.
     ///
     /// - Throws: what `change` throws, or as ``copy(to:)``.
     public func copy<Failure: StoreFailure>(
         to path: String, changedBy change: (inout WriteTransaction) throws(Failure) -> Void
     ) throws(Failure) {
         let tables = tables
-        let tableLimit = tables.count + 1
-        let mapByteCount = handle.mapByteCount
-        try EnvironmentOpening.copy(handle, to: path) { (draft) throws(Failure) in
+        try EnvironmentOpening.publish(path) { (draft) throws(Failure) in
             let copied: EnvironmentHandle
             do throws(LMDBError) {
                 copied = try EnvironmentHandle(
-                    opening: draft, claim: nil, mapByteCount: mapByteCount, tableLimit: tableLimit)
+                    opening: draft, claim: nil, mapByteCount: handle.mapByteCount,
+                    tableLimit: tables.count + 1)
             } catch {
                 throw Failure(error)
             }
-            let opened: [Table: MDB_dbi]
-            do throws(LMDBError) {
-                opened = try copied.read(tables: [:]) { (transaction) throws(LMDBError) in
-                    try transaction.open(Array(tables.keys), creating: false)
+            try copied.write(tables: [:]) { (transaction) throws(Failure) in
+                try handle.read(tables: tables) { (source) throws(Failure) in
+                    try transaction.fill(Array(tables.keys), from: source, change)
                 }
-            } catch {
-                throw Failure(error)
             }
-            try copied.write(tables: opened, change)
         }
     }
 }

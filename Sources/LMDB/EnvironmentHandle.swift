@@ -1,4 +1,5 @@
 internal import CLMDB
+internal import Glibc
 
 /// LMDB's own environment, closed with the value.
 ///
@@ -15,17 +16,33 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
     /// Given back after LMDB has closed the file; a draft, whose name nobody else has, needs none.
     private let claim: Claim?
 
-    /// Opens a file, or makes one of mode 0600 where there is none.
+    /// Opens a file, or makes one of mode 0600 where there is none and it is not only read.
     init(
         opening path: String, claim: consuming Claim?, mapByteCount: Int, tableLimit: Int,
         readOnly: Bool = false
     ) throws(LMDBError) {
+        let flags = Self.flags | (readOnly ? MDB_RDONLY : 0)
+        do throws(LMDBError) {
+            unsafe pointer = try Self.open(path, flags, mapByteCount: mapByteCount, tableLimit: tableLimit)
+        } catch .refused(_, _, let code) where readOnly && code.rawValue == EACCES {
+            // Who may not touch the locks reads without: nobody of this user writes there. (On a file system that can
+            // only be read, LMDB does so by itself.)
+            unsafe pointer = try Self.open(
+                path, flags | MDB_NOLOCK, mapByteCount: mapByteCount, tableLimit: tableLimit)
+        }
+        self.claim = claim
+        self.path = path
+        self.mapByteCount = mapByteCount
+    }
+
+    private static func open(
+        _ path: String, _ flags: Int32, mapByteCount: Int, tableLimit: Int
+    ) throws(LMDBError) -> OpaquePointer {
         var created: OpaquePointer?
         let status = unsafe mdb_env_create(&created)
         guard let environment = unsafe created else {
             throw .refused(path: path, call: "mdb_env_create", ResultCode(rawValue: status))
         }
-        let flags = UInt32(Self.flags | (readOnly ? MDB_RDONLY : 0))
         var call = "mdb_env_set_mapsize"
         var code = unsafe mdb_env_set_mapsize(environment, mapByteCount)
         if code == 0 {
@@ -34,7 +51,7 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
         }
         if code == 0 {
             call = "mdb_env_open"
-            code = unsafe mdb_env_open(environment, path, flags, 0o600)
+            code = unsafe mdb_env_open(environment, path, UInt32(flags), 0o600)
         }
         if code == 0 {
             // A process that was killed leaves its place in the table of readers, which pins old pages.
@@ -45,10 +62,7 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
             unsafe mdb_env_close(environment)
             throw Self.error(path: path, call: call, code: code, mapByteCount: mapByteCount)
         }
-        unsafe pointer = environment
-        self.claim = claim
-        self.path = path
-        self.mapByteCount = mapByteCount
+        return unsafe environment
     }
 
     deinit { unsafe mdb_env_close(pointer) }

@@ -37,7 +37,7 @@ enum EnvironmentOpening {
         let version = try handle.read(tables: [:]) { (transaction) throws(LMDBError) in
             try transaction.version(of: schema)
         }
-        guard version < schema.version else {
+        guard version < schema.oldestUsable else {
             return try handle.read(tables: [:]) { (transaction) throws(LMDBError) in
                 try transaction.open(schema.tables, creating: false)
             }
@@ -64,21 +64,23 @@ enum EnvironmentOpening {
     ///
     /// Into a file of our own making: one of LMDB's making would be open to others. Page by page rather than
     /// entry by entry, which would follow what is in the pages.
-    /// `finish` is given the path of the draft, to change it before it is published.
-    static func copy<Failure: StoreFailure>(
-        _ handle: borrowing EnvironmentHandle, to path: String,
-        finish: (String) throws(Failure) -> Void
+    static func copy(_ handle: borrowing EnvironmentHandle, to path: String) throws(LMDBError) {
+        try publish(path) { (draft) throws(LMDBError) in try write(handle, to: draft) }
+    }
+
+    /// Gives a file its name once `write`, which is given the path of a draft, has put it on the disk.
+    static func publish<Failure: StoreFailure>(
+        _ path: String, write: (String) throws(Failure) -> Void
     ) throws(Failure) {
         let draft = SystemFile.draft(of: path)
         defer { removeDraft(draft) }
         do throws(LMDBError) {
             guard try SystemFile.status(of: path) == nil else { throw .exists(path: path) }
             removeDraft(draft)
-            try write(handle, to: draft)
         } catch {
             throw Failure(error)
         }
-        try finish(draft)
+        try write(draft)
         do throws(LMDBError) {
             guard try SystemFile.publish(draft, as: path) else { throw .exists(path: path) }
         } catch {
@@ -102,15 +104,22 @@ extension Transaction {
         return opened
     }
 
-    /// The version that the store says it has.
-    func version(of schema: Schema) throws(LMDBError) -> UInt32 {
+    /// The record of what the store is, as it is kept.
+    func schemaRecord() throws(LMDBError) -> CheckedValue {
         let handle = try open(.schema, creating: false)
         var stored = unsafe MDB_val()
         let key = SchemaRecord.key
         let code = unsafe key.withMDBValue { unsafe mdb_get(pointer, handle, &$0, &stored) }
         guard code != MDB_NOTFOUND else { throw .lostSchema(path: path) }
         try check(code, "mdb_get")
-        let value = try unsafe checked(key.span, stored, .schema, index: 0, CheckedValue.copy)
+        return try unsafe checked(key.span, stored, .schema, index: 0, CheckedValue.copy)
+    }
+
+    /// The version that the store says it has.
+    ///
+    /// - Throws: ``LMDBError/newerSchema(path:version:known:)`` or ``LMDBError/foreign(path:identity:)`` among others.
+    package func version(of schema: Schema) throws(LMDBError) -> UInt32 {
+        let value = try schemaRecord()
         let record: SchemaRecord
         do throws(Damage) { record = try SchemaRecord(value) } catch { throw .damaged(path: path, error) }
         guard record.identity == schema.identity else {
@@ -124,10 +133,39 @@ extension Transaction {
 }
 
 extension Transaction where Access == Writing {
-    /// Writes down what the store is.
-    mutating func write(_ schema: Schema) throws(LMDBError) {
+    /// Writes down what the store is, from the end of this transaction on.
+    package mutating func write(_ schema: Schema) throws(LMDBError) {
         let value = CheckedValue(version: SchemaRecord.format, payload: SchemaRecord(schema).payload)
         let handle = try open(.schema, creating: true)
         try put(value.payload.span, version: value.version, for: SchemaRecord.key, in: .schema, handle)
+    }
+
+    /// Makes tables in a store that has none, fills them with the entries of another, and then changes them.
+    mutating func fill<Failure: StoreFailure>(
+        _ tables: [Table], from source: borrowing ReadTransaction,
+        _ change: (inout WriteTransaction) throws(Failure) -> Void
+    ) throws(Failure) {
+        do throws(LMDBError) {
+            let record = try source.schemaRecord()
+            let schema = try open(.schema, creating: true)
+            try put(
+                record.payload.span, version: record.version, for: SchemaRecord.key, in: .schema, schema)
+            for table in tables {
+                let handle = try open(table, creating: true)
+                try source.forEach(in: table) { (key, version, payload) throws(LMDBError) in
+                    try put(payload, version: version, for: key.array, in: table, handle)
+                    return .next
+                }
+            }
+        } catch {
+            throw Failure(error)
+        }
+        var filled: WriteTransaction
+        do throws(LMDBError) {
+            filled = try reopened(with: tables)
+        } catch {
+            throw Failure(error)
+        }
+        try change(&filled)
     }
 }

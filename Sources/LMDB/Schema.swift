@@ -7,13 +7,17 @@ public struct Schema: Sendable {
     public let identity: String
     /// Raised by one with every change that earlier versions of the program would not understand.
     public let version: UInt32
+    /// The earliest version whose stores have the same tables, so that they can be used as they are; whoever opens one
+    /// brings it up to date when it suits, or reads its values in their earlier formats.
+    public let oldestUsable: UInt32
     /// The tables of this version, all of which exist from the beginning.
     public let tables: [Table]
 
-    /// Describes a store.
-    public init(identity: String, version: UInt32, tables: [Table]) {
+    /// Describes a store; earlier versions can be used as they are where it is said since which.
+    public init(identity: String, version: UInt32, oldestUsable: UInt32? = nil, tables: [Table]) {
         self.identity = identity
         self.version = version
+        self.oldestUsable = oldestUsable ?? version
         self.tables = tables
     }
 }

@@ -91,6 +91,12 @@ public struct Transaction<Access>: ~Copyable {
             : .refused(path: path, call: call, ResultCode(rawValue: code))
     }
 
+    /// The same transaction, which knows other tables; it is not ended by the value.
+    func reopened(with tables: [Table]) throws(LMDBError) -> Transaction<Access> {
+        unsafe Transaction(
+            pointer, tables: try open(tables, creating: false), path: path, mapByteCount: mapByteCount)
+    }
+
     /// Opens a table by name; its handle may be kept once this transaction has succeeded.
     func open(_ table: Table, creating: Bool) throws(LMDBError) -> MDB_dbi {
         var handle: MDB_dbi = 0

@@ -1,3 +1,5 @@
+internal import NIOCore
+
 /// The methods that a session offers its peer, by name.
 ///
 /// It is also the answer to `manifest`, which Go peers call first on every connection and wait for.
@@ -5,6 +7,8 @@ public struct Manifest: Equatable, Sendable {
     private let kinds: [String: MethodKind]
     /// How long the bodies of calls may be, and of those methods that need another length.
     private var bodyLimit: (byteCount: Int, methods: [String: Int])?
+    /// The async methods whose calls are handed out unread where they are longer than calls of others may be.
+    private var unreadMethods: Set<String> = []
 
     /// The answer to `manifest`: a tree of names with kinds for leaves, `{"tunnel":{"connect":"duplex"}}`.
     ///
@@ -40,6 +44,25 @@ public struct Manifest: Equatable, Sendable {
         return manifest
     }
 
+    /// The same methods, of which these async ones have calls handed out with ``Request/unreadBody`` where they are
+    /// longer than those of others may be: reading them takes too long for an event loop.
+    package func leavingUnread(_ methods: Set<String>) -> Manifest {
+        var manifest = self
+        manifest.unreadMethods = methods
+        return manifest
+    }
+
+    /// The name of a call that is to be handed out unread.
+    func nameOfUnread(_ body: ByteBuffer, _ header: PacketHeader) -> [String]? {
+        guard !unreadMethods.isEmpty, let bodyLimit, body.readableBytes > bodyLimit.byteCount,
+            header.bodyType == .json, !header.isStream,
+            let beginning = body.getSlice(
+                at: body.readerIndex, length: min(body.readableBytes, PacketReader.beginningByteCount)),
+            let name = Call.name(in: beginning), unreadMethods.contains(name.joined(separator: "."))
+        else { return nil }
+        return kind(of: name)?.callKind == .async ? name : nil
+    }
+
     /// How long the body of any call may be, in bytes; `nil` where bodies are not limited by what they call.
     var anyBodyByteCount: Int? { bodyLimit?.byteCount }
 
@@ -55,6 +78,7 @@ public struct Manifest: Equatable, Sendable {
         left.kinds == right.kinds && left.tree == right.tree
             && left.bodyLimit?.byteCount == right.bodyLimit?.byteCount
             && left.bodyLimit?.methods == right.bodyLimit?.methods
+            && left.unreadMethods == right.unreadMethods
     }
 
     /// The method that asks for the manifest.

@@ -7,6 +7,8 @@ struct PeerCalls: Sendable {
 
     private var open: OpenRequests
     private var highestNumber: Int32 = 0
+    /// How many calls and streams the peer has asked for, those included that were refused.
+    private(set) var count = 0
     private let bodyLimit: Int
 
     init(manifest: Manifest, limits: Limits) {
@@ -77,6 +79,7 @@ struct PeerCalls: Sendable {
     ) -> SessionEvent? {
         let number = header.requestNumber
         highestNumber = max(highestNumber, number)
+        count += 1
         // Behind our goodbye no answer can be sent, so nothing is begun.
         guard !outbox.isClosed else { return nil }
         do throws(RemoteError) {
@@ -97,6 +100,12 @@ struct PeerCalls: Sendable {
     /// The request that a packet makes, or the error to answer with, in JavaScript's words.
     private func request(_ header: PacketHeader, body: ByteBuffer?) throws(RemoteError) -> Request {
         guard let body else { throw .tooLong }
+        if let name = manifest.nameOfUnread(body, header) {
+            guard !open.isFull else { throw RemoteError("too many open requests") }
+            return Request(
+                number: RequestNumber(header.requestNumber), kind: .async, name: name, arguments: [],
+                unreadBody: body)
+        }
         guard let call = Call(body, type: header.bodyType) else {
             throw RemoteError("invalid request, body should be a JSON object")
         }

@@ -1,3 +1,5 @@
+package import NIOCore
+
 /// The number of a request as its opener wrote it: 1 or more.
 ///
 /// Each side counts its own requests, so a number means nothing without the knowledge of who opened it.
@@ -42,6 +44,13 @@ public struct Request: Equatable, Sendable {
     public let name: [String]
     /// The arguments.
     public let arguments: [JSONValue]
+    /// The whole body where it was left unread, so that there are no ``arguments``.
+    package var unreadBody: ByteBuffer?
+
+    /// Reads the arguments of a call that was left unread; `nil` where they are no array in an object.
+    package static func arguments(of unreadBody: ByteBuffer) -> [JSONValue]? {
+        Call(unreadBody, type: .json)?.arguments
+    }
 
     /// Where its packets go, for the kinds that are streams.
     public var stream: StreamID { StreamID(sentNumber: -number.value) }

@@ -228,6 +228,9 @@ public struct Session: ~Copyable, Sendable {
     /// How many calls and streams of either side are open; a graceful goodbye waits for 0.
     public var openRequestCount: Int { ours.openCount + theirs.openCount }
 
+    /// How many calls and streams the peer has asked for so far, those included that were refused here.
+    package var peerCallCount: Int { theirs.count }
+
     /// Says goodbye: nothing is sent any more, while the peer's packets are still taken until its own goodbye.
     public mutating func sayGoodbye() { outbox.close() }
 

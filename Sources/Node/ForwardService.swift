@@ -39,7 +39,7 @@ public struct ForwardService: Service {
     public func run() async throws {
         try await keeper.start()
         let listener = try await Listener.bind(
-            listen, group: eventLoop, limits: nil, logger: logger
+            listen, for: .programs, group: eventLoop, logger: logger
         ) { channel in
             NodeLink.prepare(channel).map {
                 let forwarding = Task { await forward(channel) }

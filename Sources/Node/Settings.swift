@@ -3,6 +3,7 @@ public import Logging
 public import Multiserver
 public import SecretHandshake
 public import Sodium
+public import Transport
 
 /// What a node is told to do.
 ///
@@ -10,12 +11,16 @@ public import Sodium
 /// name in capitals, `CWAY_LIMITS_CONNECTIONS_PER_ADDRESS`; lists with commas), `config.json` in the home
 /// folder, the default.
 public struct Settings: Equatable, Sendable {
-    /// What one source address may take of a portal.
+    /// What is held for others, and what one source address may take of a portal at most.
     public struct Limits: Equatable, Sendable {
-        /// Connections from one address at the same time.
-        public var connectionsPerAddress = 64
-        /// Handshakes that one address may begin in a second.
-        public var handshakesPerSecondPerAddress = 20
+        /// What may be held for all others together; as the machine has it where nothing is said.
+        public var memory: MemorySize?
+        /// Connections from one address at the same time; its share where nothing is said.
+        public var connectionsPerAddress: Int?
+        /// Handshakes that one address may begin in a second; its share where nothing is said.
+        public var handshakesPerSecondPerAddress: Int?
+        /// Whose addresses stand for many others, so that they are not limited as one.
+        public var trustedProxies: [AddressRange] = []
 
         /// The defaults.
         public init() {}
@@ -39,10 +44,8 @@ public struct Settings: Equatable, Sendable {
         public var allowLocal: Bool?
         /// The network to speak on.
         public var network: NetworkIdentifier?
-        /// Connections from one address at the same time.
-        public var connectionsPerAddress: Int?
-        /// Handshakes that one address may begin in a second.
-        public var handshakesPerSecondPerAddress: Int?
+        /// What is held for others, and what one address may take.
+        public var limits = Limits()
 
         /// No flags.
         public init() {}
@@ -66,7 +69,7 @@ public struct Settings: Equatable, Sendable {
     public var allowLocal = false
     /// The network to speak on; the main one by default.
     public var network = NetworkIdentifier.scuttlebutt
-    /// What one source address may take of a portal.
+    /// What is held for others, and what one source address may take of a portal.
     public var limits = Limits()
 
     /// Names in `config.json` and `CWAY_` variables that mean nothing: typing errors, most likely.
@@ -83,8 +86,7 @@ public struct Settings: Equatable, Sendable {
     ) async throws(SettingsError) -> Settings {
         let reader = try await SettingsReader(home: home, flags: flags, environment: environment)
         var settings = Settings()
-        let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
-        try await reader.read(.logLevel, into: &settings.logLevel, remedy: "write one of \(levels)") {
+        try await reader.read(.logLevel, into: &settings.logLevel, remedy: logLevelRemedy) {
             Logger.Level(rawValue: $0)
         }
         let nameRemedy = "write 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed"
@@ -102,10 +104,27 @@ public struct Settings: Equatable, Sendable {
         try await reader.read(.network, into: &settings.network, remedy: remedy) {
             NetworkIdentifier(text: $0)
         }
+        try await reader.read(.memory, into: &settings.limits.memory, remedy: MemorySize.remedy) {
+            MemorySize($0)
+        }
+        try await reader.read(.trustedProxies, into: &settings.limits.trustedProxies, AddressRange.init(_:))
         try await reader.read(.connectionsPerAddress, into: &settings.limits.connectionsPerAddress)
         try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
         settings.unknownKeys = reader.unknownKeys
         return settings
+    }
+
+    private static let logLevelRemedy =
+        "write one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
+
+    /// Refuses a log level of the environment that is none, without reading any file.
+    ///
+    /// - Throws: ``SettingsError``.
+    package static func checkLogLevel(in environment: [String: String]) throws(SettingsError) {
+        let key = SettingKey.logLevel
+        guard let text = environment[key.variable], Logger.Level(rawValue: text) == nil else { return }
+        throw .badValue(
+            key: key.rawValue, origin: "the environment variable \(key.variable)", reason: logLevelRemedy)
     }
 }
 

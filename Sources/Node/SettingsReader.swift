@@ -3,6 +3,7 @@ internal import Logging
 internal import Multiserver
 internal import SecretHandshake
 internal import Sodium
+internal import Transport
 
 /// The names of all settings, as `config.json` spells them.
 enum SettingKey: String, CaseIterable {
@@ -15,6 +16,8 @@ enum SettingKey: String, CaseIterable {
     case allowAnyone
     case allowLocal
     case network
+    case memory = "limits.memory"
+    case trustedProxies = "limits.trustedProxies"
     case connectionsPerAddress = "limits.connectionsPerAddress"
     case handshakesPerSecond = "limits.handshakesPerSecondPerAddress"
 
@@ -75,6 +78,16 @@ struct SettingsReader {
         value = parsed
     }
 
+    /// Reads a text that may be missing.
+    func read<Value>(
+        _ key: SettingKey, into value: inout Value?, remedy: String, _ parse: (String) -> Value?
+    ) async throws(SettingsError) {
+        let text = try await fetch(key, "a text") { try await reader.fetchString(forKey: $0) }
+        guard let text else { return }
+        guard let parsed = parse(text) else { throw badValue(key, remedy) }
+        value = parsed
+    }
+
     /// Reads a list of texts that each stand for a value.
     func read<Value, Failure: Error>(
         _ key: SettingKey, into values: inout [Value], _ parse: (String) throws(Failure) -> Value
@@ -97,7 +110,7 @@ struct SettingsReader {
     }
 
     /// Reads a limit.
-    func read(_ key: SettingKey, into value: inout Int) async throws(SettingsError) {
+    func read(_ key: SettingKey, into value: inout Int?) async throws(SettingsError) {
         let number = try await fetch(key, "a whole number") { try await reader.fetchInt(forKey: $0) }
         guard let number else { return }
         guard Self.limitRange.contains(number) else {
@@ -131,7 +144,8 @@ struct SettingsReader {
 
     private static func unknownKeys(in file: SettingsFile, environment: [String: String]) -> [String] {
         let names = Set(SettingKey.allCases.map(\.rawValue))
-        let variables = Set(SettingKey.allCases.map(\.variable) + [Home.variable])
+        let variables = Set(
+            SettingKey.allCases.map(\.variable) + [Home.variable, ProcessSetup.debuggingVariable])
         return file.keys.filter { !names.contains($0) }
             + environment.keys.filter { !variables.contains($0) }.sorted()
     }
@@ -156,8 +170,10 @@ extension Settings.Flags {
         set(.allowAnyone, allowAnyone.map { .bool($0) })
         set(.allowLocal, allowLocal.map { .bool($0) })
         set(.network, network.map { .string($0.text) })
-        set(.connectionsPerAddress, connectionsPerAddress.map { .int($0) })
-        set(.handshakesPerSecond, handshakesPerSecondPerAddress.map { .int($0) })
+        set(.memory, limits.memory.map { .string($0.description) })
+        set(.trustedProxies, texts: limits.trustedProxies.map(\.description))
+        set(.connectionsPerAddress, limits.connectionsPerAddress.map { .int($0) })
+        set(.handshakesPerSecond, limits.handshakesPerSecondPerAddress.map { .int($0) })
         return values
     }
 }

@@ -3,10 +3,11 @@ package import NIOCore
 /// How long a connection was not read because queues that it fills were full, while other tunnels of it had to wait.
 ///
 /// Of any five seconds that may be 250 ms. Whoever caused most of more than that loses a tunnel here, and may cause
-/// none for a minute. While nobody waits, nothing is counted: who is slow hurts itself.
+/// none for a minute; who comes next within the same five seconds has a tenth of that. While nobody waits, nothing is
+/// counted: who is slow hurts itself.
 ///
 /// ### Invariants
-/// - What was counted in all is the sum of what was counted for the tunnels; several that are full share equally.
+/// - Every piece of waiting is counted once, and blamed on the tunnels that are full then, in equal parts.
 /// - Nothing older than the window counts.
 package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
     /// Who has to go.
@@ -25,6 +26,8 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
 
     /// How long others may have to wait within ``window``.
     package static var allowance: TimeAmount { .milliseconds(250) }
+    /// How long one causer may keep others waiting when the allowance is used up, by others or not.
+    private static var leastBlame: TimeAmount { .milliseconds(25) }
     /// Within which time that is.
     package static var window: TimeAmount { .seconds(5) }
     /// How long whoever caused more may cause nothing.
@@ -36,6 +39,9 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
 
     private struct Step {
         let end: NIODeadline
+        /// How long others waited in all.
+        var waited: Int64 = 0
+        /// On whom that is blamed, those that were condemned for it left out.
         var nanoseconds: [TunnelID: Int64] = [:]
     }
 
@@ -86,10 +92,11 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
             causers[tunnel] = causer
             rest = 0
         }
+        steps[steps.index(before: steps.endIndex)].waited += waited
         countedNanoseconds += waited
     }
 
-    /// Who has to go now, if anybody has; what that one has caused is forgotten, and it may cause nothing for a minute.
+    /// Who has to go now, if anybody has; it is blamed no more for that, and may cause nothing for a minute.
     ///
     /// `isSomebodyActive` is whether another tunnel waits at this moment.
     package mutating func judge(isSomebodyActive: Bool, at now: NIODeadline) -> Verdict? {
@@ -104,7 +111,9 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
         for (tunnel, nanoseconds) in byTunnel {
             if let causer = causers[tunnel] { byCauser[causer, default: 0] += nanoseconds }
         }
-        guard let causer = byCauser.max(by: { $0.value < $1.value })?.key else { return nil }
+        guard let (causer, blame) = byCauser.max(by: { $0.value < $1.value }),
+            blame > Self.leastBlame.nanoseconds
+        else { return nil }
         let own = byTunnel.filter { causers[$0.key] == causer }
         // One that is full now before one that was.
         let worst = own.max { left, right in
@@ -130,11 +139,7 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
         penalties[verdict.causer] = now + Self.penalty
         full[verdict.tunnel] = nil
         for index in steps.indices {
-            let own = steps[index].nanoseconds.filter { causers[$0.key] == verdict.causer }
-            for (tunnel, nanoseconds) in own {
-                steps[index].nanoseconds[tunnel] = nil
-                countedNanoseconds -= nanoseconds
-            }
+            steps[index].nanoseconds = steps[index].nanoseconds.filter { causers[$0.key] != verdict.causer }
         }
         causers = causers.filter { $0.value != verdict.causer }
         return verdict
@@ -144,7 +149,7 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
         let before = steps.count
         while let first = steps.first, first.end + Self.window <= now + Self.step {
             _ = steps.popFirst()
-            countedNanoseconds -= first.nanoseconds.values.reduce(0, +)
+            countedNanoseconds -= first.waited
         }
         guard steps.count < before else { return }
         let counted = nanosecondsByTunnel

@@ -57,6 +57,12 @@ struct InboundFrames: ~Copyable {
         chunk.storageCapacity + collected.storageCapacity + packets.collectedCapacity
     }
 
+    /// Whether a frame's header has come, and not all of its body.
+    var isAwaitingBody: Bool {
+        guard case .awaitingBody = state else { return false }
+        return true
+    }
+
     mutating func finish() throws(BoxStreamError) { try opener.finish() }
 
     /// The next input, or `nil` when the frame it is in has not arrived whole.

@@ -19,6 +19,8 @@ public final class SecureSession {
     public enum Event {
         /// A client has proved to own this key: answer with ``accept()`` or ``refuse()``.
         case client(PublicKey)
+        /// A client's proof has come, which is to be looked at elsewhere: take it with ``takeProof()``.
+        case proof
         /// The handshake is over, and this is the peer.
         case established(PublicKey)
         /// A whole binary packet of an open stream stands verified and not yet decrypted.
@@ -35,6 +37,8 @@ public final class SecureSession {
 
     private enum Phase {
         case handshake
+        /// The proof was given out.
+        case awaitingVerdict
         case awaitingDecision
         case open
         /// Our goodbye is said, the peer's is awaited.
@@ -46,6 +50,8 @@ public final class SecureSession {
 
     private var phase = Phase.handshake
     private var handshake: SessionHandshake?
+    private let verification: Verification
+    private var proof: ClientProof?
     /// How many messages of the handshake the peer has sent; a server has two of them with the client's proof.
     public private(set) var handshakeMessageCount = 0
     private var peerHasSaidGoodbye = false
@@ -59,7 +65,16 @@ public final class SecureSession {
     /// Who the peer has proved to be, once the handshake is over.
     public private(set) var peer: PublicKey?
 
-    private init(manifest: Manifest, framing: Framing) {
+    /// Where a client's proof is looked at.
+    public enum Verification: Sendable {
+        /// As it comes, by ``next()``.
+        case atOnce
+        /// By whoever takes it, on any thread, while this session does nothing.
+        case elsewhere
+    }
+
+    private init(manifest: Manifest, framing: Framing, verification: Verification = .atOnce) {
+        self.verification = verification
         muxrpc = Session(manifest: manifest)
         outbound = OutboundFrames(framing: framing)
     }
@@ -85,9 +100,9 @@ public final class SecureSession {
     /// The server's side.
     public convenience init(
         answeringAs identity: Identity, network: NetworkIdentifier,
-        manifest: Manifest, framing: Framing = .direct
+        manifest: Manifest, framing: Framing = .direct, verification: Verification = .atOnce
     ) {
-        self.init(manifest: manifest, framing: framing)
+        self.init(manifest: manifest, framing: framing, verification: verification)
         handshake = SessionHandshake(
             ServerHandshake(network: network, identity: identity, ephemeral: .random()))
     }
@@ -104,6 +119,15 @@ public final class SecureSession {
     ///
     /// No honest client sends anything meanwhile, so the owner need not read it.
     public var isAwaitingDecision: Bool { phase == .awaitingDecision }
+
+    /// Whether a frame, or a message of the handshake, has begun to arrive, and not arrived whole.
+    public var isWithinFrame: Bool { arrived.byteCount > 0 || inbound?.isAwaitingBody == true }
+
+    /// Whether a whole message of the handshake is here, which ``next()`` will answer; that takes several key agreements.
+    public var hasHandshakeMessage: Bool {
+        guard phase == .handshake, let expected = handshake?.expectedByteCount else { return false }
+        return arrived.byteCount >= expected
+    }
 
     /// What arrived and was not taken by ``next()`` yet, in bytes; after a `nil`, less than one frame's header
     /// or body, unless a decision is awaited.
@@ -145,7 +169,7 @@ public final class SecureSession {
         switch phase {
         case .failed:
             return
-        case .handshake, .awaitingDecision:
+        case .handshake, .awaitingVerdict, .awaitingDecision:
             throw fail(.refused(answered: handshakeMessageCount > 0))
         case .open, .closing, .finished:
             do {
@@ -168,7 +192,7 @@ public final class SecureSession {
             case .open, .closing, .finished:
                 guard let input = try nextInput() else { return nil }
                 if let event = interpret(input) { return event }
-            case .awaitingDecision, .failed:
+            case .awaitingVerdict, .awaitingDecision, .failed:
                 return nil
             }
         }
@@ -248,8 +272,29 @@ public final class SecureSession {
     ///
     /// Does nothing once the handshake is over.
     public func refuse() {
-        guard phase == .handshake || phase == .awaitingDecision else { return }
+        guard phase == .handshake || phase == .awaitingVerdict || phase == .awaitingDecision else { return }
         forget()
+    }
+
+    /// The proof that ``Event/proof`` has announced; once.
+    public func takeProof() -> ClientProof? {
+        var taken: ClientProof?
+        swap(&taken, &proof)
+        return taken
+    }
+
+    /// Goes on with the client whose proof was taken and looked at, and asks for a decision about it.
+    ///
+    /// Where it was no proof, ``refuse()`` is all that is left.
+    /// - Throws: ``SecureSessionError/handshake(_:)`` when no proof was given out.
+    public func resume(with proved: consuming ProvedClient) throws(SecureSessionError) {
+        do throws(HandshakeError) {
+            guard handshake != nil else { throw HandshakeError.outOfTurn }
+            try handshake?.resume(with: proved)
+            phase = .awaitingDecision
+        } catch {
+            throw fail(.handshake(error))
+        }
     }
 
     private func advanceHandshake() throws(SecureSessionError) -> HandshakeStep? {
@@ -258,6 +303,11 @@ public final class SecureSession {
         }
         handshakeMessageCount += 1
         do throws(HandshakeError) {
+            if verification == .elsewhere, handshake?.awaitsProof == true {
+                proof = try handshake?.take(proof: message)
+                phase = .awaitingVerdict
+                return .tell(.proof)
+            }
             switch try handshake?.receive(message) {
             case .send(let answer):
                 outbound.append(message: answer)
@@ -335,7 +385,7 @@ public final class SecureSession {
             muxrpc.sayGoodbye()
             sealOutbox()
             phase = .closing
-        case .handshake, .awaitingDecision:
+        case .handshake, .awaitingVerdict, .awaitingDecision:
             forget()
         case .closing, .finished, .failed:
             return
@@ -364,6 +414,7 @@ public final class SecureSession {
     private func forget() {
         phase = .failed
         handshake = nil
+        proof = nil
         inbound = nil
         arrived.discard()
         outbound.discard()

@@ -64,6 +64,42 @@ struct SessionHandshake: ~Copyable {
         }
     }
 
+    /// Whether the next message is a client's proof.
+    var awaitsProof: Bool {
+        switch half {
+        case .server(let server): server.awaitsProof
+        case .client: false
+        case .finished: false
+        }
+    }
+
+    /// Takes a client's proof, to be looked at elsewhere.
+    mutating func take(proof message: [UInt8]) throws(HandshakeError) -> ClientProof {
+        var current = Half.finished
+        swap(&current, &half)
+        switch consume current {
+        case .server(var server):
+            let proof = try server.take(proof: message)
+            half = .server(server)
+            return proof
+        case .client: throw .outOfTurn
+        case .finished: throw .alreadyFinished
+        }
+    }
+
+    /// Goes on with the client whose proof was looked at.
+    mutating func resume(with proved: consuming ProvedClient) throws(HandshakeError) {
+        var current = Half.finished
+        swap(&current, &half)
+        switch consume current {
+        case .server(var server):
+            try server.resume(with: proved)
+            half = .server(server)
+        case .client: throw .outOfTurn
+        case .finished: throw .alreadyFinished
+        }
+    }
+
     /// Lets the announced client in.
     mutating func accept() throws(HandshakeError) -> Acceptance {
         var current = Half.finished

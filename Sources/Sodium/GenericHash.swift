@@ -44,8 +44,9 @@ public struct GenericHash: ~Copyable {
 
     private init(key: UnsafePointer<UInt8>?, keyByteCount: Int) {
         unsafe state = .allocate(byteCount: Self.stateByteCount, alignment: Self.stateAlignment)
-        let status = unsafe crypto_generichash_init(
-            OpaquePointer(state), key, keyByteCount, Self.byteCount)
+        let status = StackMemory.wipingAfter {
+            unsafe crypto_generichash_init(OpaquePointer(state), key, keyByteCount, Self.byteCount)
+        }
         precondition(status == 0, "BLAKE2b takes no key or one of 32 bytes")
     }
 
@@ -91,13 +92,17 @@ public struct GenericHash: ~Copyable {
     }
 
     private func append(_ bytes: UnsafeRawBufferPointer) {
-        let status = unsafe crypto_generichash_update(
-            OpaquePointer(state), bytes.bytePointer, UInt64(bytes.count))
+        let status = StackMemory.wipingAfter {
+            unsafe crypto_generichash_update(
+                OpaquePointer(state), bytes.bytePointer, UInt64(bytes.count))
+        }
         precondition(status == 0, "BLAKE2b takes any number of bytes")
     }
 
     private func finish(into output: UnsafeMutablePointer<UInt8>) {
-        let status = unsafe crypto_generichash_final(OpaquePointer(state), output, Self.byteCount)
+        let status = StackMemory.wipingAfter {
+            unsafe crypto_generichash_final(OpaquePointer(state), output, Self.byteCount)
+        }
         precondition(status == 0, "BLAKE2b is finished once")
     }
 }

@@ -25,8 +25,10 @@ public final class Identity: @unchecked Sendable {
         guard let memory = unsafe sodium_malloc(Self.secretByteCount) else { throw .outOfGuardedMemory }
         var publicBytes = FixedBytes<32>()
         let status = unsafe publicBytes.withUnsafeMutableBytes { publicPointer in
-            unsafe crypto_sign_seed_keypair(
-                publicPointer.bytePointer, memory.bytePointer, seed.start.bytePointer)
+            StackMemory.wipingAfter {
+                unsafe crypto_sign_seed_keypair(
+                    publicPointer.bytePointer, memory.bytePointer, seed.start.bytePointer)
+            }
         }
         precondition(status == 0, "a key pair can be made from any seed")
         unsafe secret = memory
@@ -61,8 +63,10 @@ public final class Identity: @unchecked Sendable {
         var signature = FixedBytes<64>()
         let status = unsafe signature.withUnsafeMutableBytes { output in
             unsafe message.withUnsafeBytes { input in
-                unsafe crypto_sign_detached(
-                    output.bytePointer, nil, input.bytePointer, UInt64(input.count), secret.bytePointer)
+                StackMemory.wipingAfter {
+                    unsafe crypto_sign_detached(
+                        output.bytePointer, nil, input.bytePointer, UInt64(input.count), secret.bytePointer)
+                }
             }
         }
         precondition(status == 0, "signing cannot fail")
@@ -72,8 +76,9 @@ public final class Identity: @unchecked Sendable {
     /// The same key as an X25519 secret: the first half of SHA-512(seed), clamped.
     public func agreementSecret() -> SecretKey {
         let converted = SecretKey(uninitialized: ())
-        let status = unsafe crypto_sign_ed25519_sk_to_curve25519(
-            converted.start.bytePointer, secret.bytePointer)
+        let status = StackMemory.wipingAfter {
+            unsafe crypto_sign_ed25519_sk_to_curve25519(converted.start.bytePointer, secret.bytePointer)
+        }
         precondition(status == 0, "any seed can be hashed and clamped")
         return converted
     }

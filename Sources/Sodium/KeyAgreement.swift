@@ -11,7 +11,9 @@ public struct EphemeralKeyPair: ~Copyable, Sendable {
     public init(secret: consuming SecretKey) {
         var publicBytes = FixedBytes<32>()
         let status = unsafe publicBytes.withUnsafeMutableBytes { output in
-            unsafe crypto_scalarmult_base(output.bytePointer, secret.start.bytePointer)
+            StackMemory.wipingAfter {
+                unsafe crypto_scalarmult_base(output.bytePointer, secret.start.bytePointer)
+            }
         }
         precondition(status == 0, "the base point has no small order")
         publicKey = AgreementPublicKey(publicBytes)
@@ -33,8 +35,10 @@ extension SecretKey {
     public borrowing func agree(with other: AgreementPublicKey) throws(SodiumError) -> SecretKey {
         let shared = SecretKey(uninitialized: ())
         let status = unsafe other.bytes.withUnsafeBytes { point in
-            unsafe crypto_scalarmult(
-                shared.start.bytePointer, start.bytePointer, point.bytePointer)
+            StackMemory.wipingAfter {
+                unsafe crypto_scalarmult(
+                    shared.start.bytePointer, start.bytePointer, point.bytePointer)
+            }
         }
         guard status == 0 else { throw .weakKey }
         return shared

@@ -15,10 +15,12 @@ public enum KeyDerivation {
     ) throws(SodiumError) -> SecretKey {
         let derived = try SecretKey(uninitializedGuarded: guarded)
         let status = unsafe context.withUnsafeBytes { name in
-            unsafe crypto_kdf_derive_from_key(
-                derived.start.bytePointer, SecretKey.byteCount, number,
-                name.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self),
-                master.start.bytePointer)
+            StackMemory.wipingAfter {
+                unsafe crypto_kdf_derive_from_key(
+                    derived.start.bytePointer, SecretKey.byteCount, number,
+                    name.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: CChar.self),
+                    master.start.bytePointer)
+            }
         }
         precondition(status == 0, "a key of 32 bytes can be derived from any other")
         return derived

@@ -61,12 +61,14 @@ public struct SHA256: ~Copyable {
     }
 
     private func append(_ bytes: UnsafeRawBufferPointer) {
-        let status = unsafe crypto_hash_sha256_update(state, bytes.bytePointer, UInt64(bytes.count))
+        let status = StackMemory.wipingAfter {
+            unsafe crypto_hash_sha256_update(state, bytes.bytePointer, UInt64(bytes.count))
+        }
         precondition(status == 0, "SHA-256 cannot fail")
     }
 
     private func finish(into output: UnsafeMutablePointer<UInt8>) {
-        let status = unsafe crypto_hash_sha256_final(state, output)
+        let status = StackMemory.wipingAfter { unsafe crypto_hash_sha256_final(state, output) }
         precondition(status == 0, "SHA-256 cannot fail")
     }
 }

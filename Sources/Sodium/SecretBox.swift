@@ -13,9 +13,11 @@ public enum SecretBox {
         return unsafe [UInt8](unsafeUninitializedCapacity: boxByteCount) { box, initialized in
             let status = unsafe message.withUnsafeBytes { input in
                 unsafe nonce.withUnsafeBytes { nonceBytes in
-                    unsafe crypto_secretbox_easy(
-                        box.baseAddress.unsafelyUnwrapped, input.bytePointer, UInt64(input.count),
-                        nonceBytes.bytePointer, key.start.bytePointer)
+                    StackMemory.wipingAfter {
+                        unsafe crypto_secretbox_easy(
+                            box.baseAddress.unsafelyUnwrapped, input.bytePointer, UInt64(input.count),
+                            nonceBytes.bytePointer, key.start.bytePointer)
+                    }
                 }
             }
             precondition(status == 0, "sealing a message of memory's size cannot fail")
@@ -35,9 +37,11 @@ public enum SecretBox {
         let message = unsafe [UInt8](unsafeUninitializedCapacity: max(byteCount, 1)) { output, initialized in
             let status = unsafe box.withUnsafeBytes { input in
                 unsafe nonce.withUnsafeBytes { nonceBytes in
-                    unsafe crypto_secretbox_open_easy(
-                        output.baseAddress.unsafelyUnwrapped, input.bytePointer, UInt64(input.count),
-                        nonceBytes.bytePointer, key.start.bytePointer)
+                    StackMemory.wipingAfter {
+                        unsafe crypto_secretbox_open_easy(
+                            output.baseAddress.unsafelyUnwrapped, input.bytePointer, UInt64(input.count),
+                            nonceBytes.bytePointer, key.start.bytePointer)
+                    }
                 }
             }
             isGenuine = status == 0

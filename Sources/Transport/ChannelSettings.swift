@@ -40,6 +40,42 @@ enum ChannelSettings {
         }
         #endif
     }
+
+    /// How much may stand in the socket of a stranger before a portal has read it, in bytes; Linux takes twice as much.
+    ///
+    /// It is memory that no account sees. Until the handshake is over no socket has more than the system begins with.
+    static let strangerByteCount: ChannelOptions.Types.SocketOption.Value = 256 << 10
+
+    /// Bounds what stands in the socket of somebody who is no member.
+    static func boundStranger(_ channel: any Channel, unless isMember: Bool) {
+        guard !isMember else { return }
+        // Without it the system's own bound counts.
+        try? channel.syncOptions?.setOption(.socketOption(.so_rcvbuf), value: strangerByteCount)
+    }
+
+    /// From how many bytes on a read is one of many, each of which lets the peer send the next.
+    static let bulkByteCount = 16 << 10
+
+    /// Sends the acknowledgement of what was read, which the system would hold back for an answer to go with.
+    ///
+    /// Source: tcp(7), TCP_QUICKACK, which is not permanent.
+    static func acknowledge(_ channel: any Channel) {
+        #if os(Linux)
+        // Without it the peer waits as long as before.
+        try? channel.syncOptions?.setOption(.tcpOption(.init(rawValue: TCP_QUICKACK)), value: 1)
+        #endif
+    }
+
+    /// When the system finds out that nobody is at the other end of a silent connection, in its own units, and at most
+    /// ``KeepAlive/count`` of its questions later.
+    enum KeepAlive {
+        /// After how many seconds of silence it asks.
+        static let idleSeconds: ChannelOptions.Types.SocketOption.Value = 60
+        /// How many seconds it waits for an answer before it asks again.
+        static let intervalSeconds: ChannelOptions.Types.SocketOption.Value = 10
+        /// How often it asks.
+        static let count: ChannelOptions.Types.SocketOption.Value = 3
+    }
 }
 
 /// Buffers for what is read, as large as the last reads suggest, each let go with its content.
@@ -67,6 +103,15 @@ extension ClientBootstrap {
             .channelOption(.tcpOption(.unsentByteCount), value: ChannelSettings.unsentByteCount)
     }
 
+    /// The options of a TCP connection to a local service.
+    func serviceOptions() -> ClientBootstrap {
+        channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpOption(.keepAliveIdle), value: ChannelSettings.KeepAlive.idleSeconds)
+            .channelOption(.tcpOption(.keepAliveInterval), value: ChannelSettings.KeepAlive.intervalSeconds)
+            .channelOption(.tcpOption(.keepAliveCount), value: ChannelSettings.KeepAlive.count)
+    }
+
     /// The options of every connection, outward or to a local service.
     func companionwayOptions() -> ClientBootstrap {
         channelOption(.recvAllocator, value: ChannelSettings.receiveAllocator)
@@ -76,9 +121,20 @@ extension ClientBootstrap {
 }
 
 extension ServerBootstrap {
+    /// The options of a port that local programs connect to.
+    func keepAliveOptions() -> ServerBootstrap {
+        childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.tcpOption(.keepAliveIdle), value: ChannelSettings.KeepAlive.idleSeconds)
+            .childChannelOption(
+                .tcpOption(.keepAliveInterval), value: ChannelSettings.KeepAlive.intervalSeconds
+            )
+            .childChannelOption(.tcpOption(.keepAliveCount), value: ChannelSettings.KeepAlive.count)
+    }
+
     /// The options of every accepted connection.
     func companionwayOptions() -> ServerBootstrap {
-        serverChannelOption(.backlog, value: 256)
+        // What waits here is dropped when it is full, and asks again after a second, after three, after seven.
+        serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.recvAllocator, value: ChannelSettings.receiveAllocator)
             .childChannelOption(.maxMessagesPerRead, value: ChannelSettings.readsPerEvent)
@@ -91,4 +147,12 @@ extension ServerBootstrap {
 extension NIOBSDSocket.Option {
     /// Up to how many unsent bytes a TCP socket takes more; Linux 3.12 and Darwin have it.
     fileprivate static var unsentByteCount: NIOBSDSocket.Option { .init(rawValue: TCP_NOTSENT_LOWAT) }
+
+    #if canImport(Darwin)
+    static var keepAliveIdle: NIOBSDSocket.Option { .init(rawValue: TCP_KEEPALIVE) }
+    #else
+    static var keepAliveIdle: NIOBSDSocket.Option { .init(rawValue: TCP_KEEPIDLE) }
+    #endif
+    static var keepAliveInterval: NIOBSDSocket.Option { .init(rawValue: TCP_KEEPINTVL) }
+    static var keepAliveCount: NIOBSDSocket.Option { .init(rawValue: TCP_KEEPCNT) }
 }

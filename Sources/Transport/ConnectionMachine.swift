@@ -31,6 +31,9 @@ public protocol ConnectionMachine: AnyObject {
 
     /// What is to become of the connection.
     var phase: ConnectionPhase { get }
+
+    /// Whether a frame of the peer has begun to arrive, and not arrived whole.
+    var isWithinFrame: Bool { get }
 }
 
 /// What is to become of a connection.

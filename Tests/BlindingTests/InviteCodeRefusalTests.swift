@@ -106,7 +106,8 @@ struct InviteCodeRefusalTests {
             }
             let text = try InviteCode(
                 endpoint: EndpointKey(random.identity().publicKey), seed: random.secret(), expiry: nil,
-                portals: portals).text
+                portals: portals
+            ).text
             #expect(try InviteCode(text).portals == portals)
         }
     }

@@ -19,7 +19,9 @@ final class BuiltCway: Sendable {
         try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
         process.executableURL = built.appendingPathComponent("cway")
         process.arguments = arguments + flags
-        process.environment = ["TMPDIR": scratch, "CWAY_LOG_LEVEL": "nonsense", "PATH": "/usr/bin"]
+        process.environment = ["TMPDIR": scratch, "PATH": "/usr/bin"]
+        // The demo is the same whatever the user has set; every other command refuses this.
+        if arguments.first == "demo" { process.environment?["CWAY_LOG_LEVEL"] = "nonsense" }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = try standardOutput ?? Self.file(at: "\(folder.path)/output")
         process.standardError = try Self.file(at: "\(folder.path)/complaints")

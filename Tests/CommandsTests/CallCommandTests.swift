@@ -46,7 +46,8 @@ struct CallCommandTests {
         try await TestedNetwork.run { network in
             let own = network.caller.id
             let identity = try SecretFile(in: Home(path: network.home, environment: [:])).load()
-            let pseudonym = try Pseudonym.identity(of: identity, at: PortalKey(network.portal.key)).publicKey.id
+            let pseudonym = try Pseudonym.identity(of: identity, at: PortalKey(network.portal.key)).publicKey
+                .id
             let first = try await Self.seenKey(on: network)
             let second = try await Self.seenKey(on: network)
             #expect(Set([own, pseudonym, first, second]).count == 4)

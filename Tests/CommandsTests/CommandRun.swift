@@ -17,17 +17,22 @@ struct CommandRun: Sendable {
         await self.init(arguments, environment: environment)
     }
 
-    /// Runs it; `input` is what there is to read, and a terminal where it is `isInteractive`.
+    /// Runs it; `input` is what there is to read, and a terminal where it is `isInteractive`; `answer` is what is typed
+    /// when something secret is asked for.
     init(
         _ arguments: [String], environment: [String: String] = environment, input lines: [String] = [],
-        isInteractive: Bool = false
+        isInteractive: Bool = false, isOutputTerminal: Bool = false, answer: String? = nil
     ) async {
         let output = Transcript()
         let complaints = Transcript()
         let input = Mutex(lines[...])
+        let hiddenInput: (@Sendable (String) throws -> String)? = answer.map { answer in
+            { @Sendable _ in answer }
+        }
         let surroundings = Surroundings(
             environment: environment, output: { output.append($0) }, complaints: { complaints.append($0) },
-            input: { input.withLock { $0.popFirst() } }, isInteractive: isInteractive)
+            input: { input.withLock { $0.popFirst() } }, isInteractive: isInteractive,
+            isOutputTerminal: isOutputTerminal, hiddenInput: hiddenInput)
         code = await Surroundings.$current.withValue(surroundings) { await CwayCommand.execute(arguments) }
         self.output = output.text
         self.complaints = complaints.text

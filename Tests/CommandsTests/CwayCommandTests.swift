@@ -54,7 +54,7 @@ struct CwayCommandTests {
     @Test("shows no control characters of a peer")
     func controlCharacters() {
         let failure = CommandFailure(.methodFailed, "a\u{1B}[2Jb\u{9B}c\r\nd é")
-        #expect(failure.message == "a\u{FFFD}[2Jb\u{FFFD}c\u{FFFD}\nd é")
+        #expect(failure.message == "a\\u{1b}[2Jb\\u{9b}c\\u{d}\nd é")
     }
 
     @Test("has a code of its own for every cause")

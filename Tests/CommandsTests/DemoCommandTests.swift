@@ -33,6 +33,8 @@ struct DemoCommandTests {
         let strangerResolvedNothing: Bool
         let strangerRefused: Bool
         let removalSeconds: Double
+        let freshKeyRefused: Bool
+        let besideFloodMicroseconds: RoundTrip
         let steps: [Step]
         let totalSeconds: Double
         let folder: String?
@@ -48,10 +50,11 @@ struct DemoCommandTests {
         #expect(summary.megabytesPerSecond > 0 && summary.seconds > 0)
         #expect(summary.roundTripMicroseconds.p50 > 0)
         #expect(summary.roundTripMicroseconds.p50 <= summary.roundTripMicroseconds.p99)
+        #expect(summary.besideFloodMicroseconds.p50 > 0)
         #expect(summary.portalSaw.frames > 4 && summary.portalSaw.bytes > 500)
         #expect(summary.portalSaw.readable.isEmpty && summary.strangerRefused)
         #expect(summary.friendResolved && summary.strangerResolvedNothing && summary.removalSeconds > 0)
-        #expect(summary.steps.count == 12 && summary.folder == nil)
+        #expect(summary.steps.count == 13 && summary.freshKeyRefused && summary.folder == nil)
         #expect(demo.leftovers.isEmpty && demo.descendants.isEmpty)
     }
 
@@ -62,7 +65,7 @@ struct DemoCommandTests {
         try #require(code == 0, "\(code) \(demo.complaints)")
         let controls = (demo.output + demo.complaints).unicodeScalars.filter { $0.value < 32 && $0 != "\n" }
         #expect(controls.isEmpty)
-        #expect(demo.output.split(separator: "✓").count == 13 && demo.output.contains("MB/s"))
+        #expect(demo.output.split(separator: "✓").count == 14 && demo.output.contains("MB/s"))
         let folder = try #require(demo.leftovers.first)
         #expect(demo.complaints.contains(folder) && demo.descendants.isEmpty)
     }

@@ -1,7 +1,10 @@
+import Blinding
 import Commands
 import Foundation
-import Sodium
+import Keyring
 import Multiserver
+import Node
+import Sodium
 import Testing
 
 @Suite("cway friend")
@@ -30,7 +33,7 @@ struct FriendCommandTests {
         let anna = try #require(friends.first)
         #expect(Set(anna.keys) == ["name", "id", "admission", "reach", "lastSeen"])
         let admission = try #require(anna["admission"] as? [String: Any])
-        #expect(Set(admission.keys) == ["services", "invite", "since"])
+        #expect(Set(admission.keys) == ["services", "invite", "since", "invites", "invitesComplete"])
         #expect(admission["services"] as? [String] == ["ssh", "web"] && anna["reach"] is NSNull)
         let shown = await home.run("friend", "show", id, "--json")
         #expect(try shown.object["name"] as? String == "anna")
@@ -69,6 +72,38 @@ struct FriendCommandTests {
         #expect(await home.run("friend", "rename", "anna", "anne").ended(.success))
         #expect(await home.run("friend", "show", "anne").ended(.success))
         #expect(await home.run("friend", "show", "anna").ended(.notFound))
+    }
+
+    @Test("removes with every invite that they came by, says who else did, and makes new ones")
+    func invites() async throws {
+        _ = await home.run("portals", "add", TestedHome.portal)
+        let made = await home.run("invite", "create", "--label", "office", "--uses", "5")
+        let code = try InviteCode(made.lines.joined())
+        let (invite, portals) = (InviteKey(try code.identity().publicKey), code.portals)
+        do {
+            let identity = try SecretFile(in: Home(path: home.path, environment: [:])).load()
+            let keyring = try Keyring(
+                folder: home.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds())
+            for _ in 0..<3 {
+                let friend = FriendKey(try Identity.random().publicKey)
+                _ = try keyring.redeem(invite, by: friend, now: WallClock.seconds())
+            }
+        }
+        let run = await home.run("friend", "remove", "office", "--renew", "--json")
+        #expect(run.ended(.success), "\(run)")
+        let list = try #require(try run.object["invites"] as? [[String: Any]])
+        let found = try #require(list.first)
+        #expect(list.count == 1 && found["usesLeft"] as? Int == 2 && found["recorded"] as? Bool == true)
+        #expect((found["others"] as? [String])?.sorted() == ["office-2", "office-3"])
+        let renewed = try InviteCode(found["renewed"] as? String ?? "").portals
+        #expect(renewed == portals)
+        let open = try await home.run("invite", "list", "--json").list.filter {
+            $0["state"] as? String == "open"
+        }
+        #expect(open.count == 1 && open.first?["usesLeft"] as? Int == 2)
+        let second = await home.run("friend", "remove", "office-2")
+        #expect(second.output == "removed office-2\n")
+        #expect(second.complaints.contains("was revoked already; also came by it: office-3."))
     }
 
     @Test("removes, and says what becomes of the others")

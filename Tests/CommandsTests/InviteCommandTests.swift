@@ -23,6 +23,38 @@ struct InviteCommandTests {
         #expect(!run.complaints.contains(run.lines[0].dropFirst(20)))
     }
 
+    @Test(
+        "names the key that each portal sees, the same for all hosts of one portal, and none where it is open"
+    )
+    func shownKeys() async throws {
+        _ = await home.run("portals", "add", TestedHome.portal)
+        let open = TestedHome.portal.replacing("portal.example", with: "open.example")
+            .replacing("shs:51", with: "shs:52")
+        _ = await home.run("portals", "add", open, "--open")
+        let seen = try await home.run("portals", "list", "--json").list.map { $0["seenAs"] as? String }
+        #expect(Set(seen).count == 2)
+        let known = try InviteCode(await home.invite())
+        #expect(known.portals.map(\.isOpen) == [false, true])
+        #expect(known.portals.map { $0.shownKey?.id } == [seen[0], nil])
+
+        let second = TestedHome.portal.replacing("portal.example.org", with: "192.0.2.1")
+        let several = try InviteCode(
+            await home.invite("--portal", TestedHome.portal, "--portal", second, "--portal", open))
+        #expect(several.portals.map(\.host) == ["portal.example.org", "192.0.2.1", "open.example.org"])
+        #expect(several.portals.map { $0.shownKey?.id } == [seen[0], seen[0], nil])
+    }
+
+    @Test("says of a portal on this machine that its reader has to be there too")
+    func local() async throws {
+        for (host, isSaid) in [
+            ("127.0.0.1", true), ("localhost", true), ("::1", true), ("192.168.0.1", false),
+        ] {
+            let portal = TestedHome.portal.replacing("portal.example.org", with: host)
+            let run = await home.run("invite", "create", "--portal", portal)
+            #expect(run.ended(.success) && run.complaints.contains("--allow-local") == isSaid, "\(run)")
+        }
+    }
+
     @Test("prints JSON with the id that the list shows")
     func json() async throws {
         let run = await home.run(

@@ -1,5 +1,6 @@
 import Commands
 import Foundation
+import Keyring
 import Multiserver
 import Testing
 
@@ -8,6 +9,17 @@ struct PortalPolicyCommandTests {
     private static let id = "@\(Data(repeating: 9, count: 32).base64EncodedString()).ed25519"
 
     private let home = TestedHome()
+
+    @Test("a second portal of one home is refused with a sentence, and what only looks is not")
+    func second() async throws {
+        #expect(await home.run("portal", "policy").ended(.success))
+        let lock = try ServingLock(folder: home.path)
+        let run = await home.run("portal", "--listen", "127.0.0.1:0")
+        #expect(run.ended(.keyringUnusable), "\(run)")
+        #expect(run.complaints.contains("serves from this keyring already"))
+        #expect(await home.run("portal", "members").ended(.success))
+        _ = consume lock
+    }
 
     @Test("the policy is printed, and changed by what is named")
     func policy() async throws {

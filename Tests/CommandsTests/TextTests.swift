@@ -49,9 +49,9 @@ struct TextTests {
         table.add("é", "\u{1B}[2Jb\n\u{202E}", "")
         #expect(
             table.text == """
-                A     BEE      C
-                long  -        x
-                é     \u{FFFD}[2Jb\u{FFFD}\u{FFFD}  -
+                A     BEE                      C
+                long  -                        x
+                é     \\u{1b}[2Jb\\u{a}\\u{202e}  -
                 """)
     }
 }

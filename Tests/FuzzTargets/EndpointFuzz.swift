@@ -165,6 +165,10 @@ private final class EndpointFuzzWorld {
             case .connectService(let key, _, _, _):
                 streams.append(key)
                 node.serviceConnected(key)
+            case .prove(let work):
+                work.look()
+                node.proved(work, at: now)
+            case .giveWay(let place): node.accounts.tell(place)
             case .asked(let question): node.answer(question.id, with: .failure("no"))
             case .service(let key, .closed): streams.removeAll { $0 == key }
             default: break

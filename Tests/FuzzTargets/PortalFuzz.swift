@@ -86,10 +86,12 @@ private final class Seat {
     var isReading = true
     private let mailbox = Mailbox()
     private let connection: PortalConnection
+    private let portal: Portal
     private var unread: [ByteBuffer] = []
     private var hasEnded = false
 
     init(_ portal: Portal, as identity: Identity, number: Int, at now: NIODeadline) {
+        self.portal = portal
         peer = FuzzPeer(dialling: portal.identity.publicKey, as: identity)
         connection = PortalConnection(
             portal: portal, mailbox: mailbox, source: "4.127.0.0.\(number)", at: now)
@@ -137,6 +139,7 @@ private final class Seat {
             case .post(let message, let mailbox): mailbox.post(message)
             case .redeem(let question):
                 mailbox.post(.redeemed(question.call, .refused("invite used up")))
+            case .work: while portal.work() {}
             case .happened: break
             }
         }

@@ -136,7 +136,7 @@ final class RawNode: ChannelInboundHandler {
                 answered?.fail(ChannelError.inputClosed)
                 answered = nil
             }
-        case .client, .session, .ended: break
+        case .client, .proof, .session, .ended: break
         }
     }
 

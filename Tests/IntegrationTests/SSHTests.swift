@@ -17,6 +17,9 @@ extension Integration {
                 let login = try server.client("ssh", options + ["home", "echo here; exit 7"])
                 #expect(try await login.end() == .exit(7), "\(login.log)")
                 #expect(login.outputText == "here\n")
+                // ssh ends its ProxyCommand with SIGHUP, which is no end in the middle.
+                let closed = try await network.endpoint.logLine(with: "service closed")
+                #expect(closed.contains("end=complete"), "\(closed)")
                 try await Self.copy(Pattern.mebibytes(16, seed: 22), with: options, to: "home", server)
             }
         }

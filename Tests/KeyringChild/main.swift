@@ -42,6 +42,7 @@ struct Task {
     var opening: Keyring.Opening {
         var opening = Keyring.Opening(folder: folder, owner: EndpointKey(owner.publicKey))
         opening.ifMissing = .fail
+        opening.purpose = .serving
         opening.observe = { point in
             if deadline.withLock({ $0 == point.rawValue }) { kill(getpid(), SIGKILL) }
         }
@@ -60,6 +61,14 @@ struct Task {
             let friends = try keyring.friends().map(\.name).joined(separator: ",")
             _ = try keyring.grant(name: "home", now: now)
             return "holds \(try keyring.sequence()) \(try keyring.generation()) \(friends)"
+        case "look":
+            var looking = opening
+            looking.purpose = .reading
+            let keyring = try Keyring(looking, now: now)
+            let entries = Entries(identity: owner)
+            _ = try entries.update(from: keyring)
+            return "sees \(try keyring.friends().count) friends, \(entries.count) tokens, "
+                + "\(try keyring.portals().count) portals"
         case "make":
             arm()
             var making = opening

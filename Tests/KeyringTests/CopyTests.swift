@@ -59,6 +59,30 @@ struct CopyTests {
         #expect(try tested.names == ["backup", "keyring.mdb", "keyring.mdb-lock", "keyring.vault"])
     }
 
+    @Test("neither a backup nor the keyring has a ghost's pair that can be read, nor what was removed")
+    func sealed() throws {
+        let entries = Entries(identity: tested.owner)
+        _ = try entries.update(from: tested.open())
+        let store = try tested.openStore().read { (transaction) throws(LMDBError) in
+            try transaction.entries(in: Table("ghosts"))
+        }
+        #expect(
+            store.count >= 10 && store.allSatisfy { $0.value.version == 2 && $0.value.payload.count == 72 })
+        try tested.open().remove(person(3).publicKey, now: now)
+        let path = tested.folder + "/later"
+        try tested.open().backup(to: path, now: now + 8)
+        // The name of somebody who is gone: LMDB's own pages keep it until they are used again.
+        #expect(try !contains(tested.read(path), Array("berta".utf8)))
+        #expect(try contains(tested.read(path), Array("anna".utf8)))
+        for entry in store { #expect(try !contains(tested.read(path), entry.value.payload)) }
+    }
+
+    private func contains(_ bytes: [UInt8], _ needle: [UInt8]) -> Bool {
+        bytes.indices.dropLast(max(0, needle.count - 1)).contains { start in
+            bytes[start] == needle[0] && bytes[start..<start + needle.count].elementsEqual(needle)
+        }
+    }
+
     @Test("a copy can be looked at, and nothing in it changed")
     func readOnly() throws {
         try copyByHand()

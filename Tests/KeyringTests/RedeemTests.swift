@@ -67,15 +67,21 @@ struct RedeemTests {
         #expect(try !keyring.revokeInvite(inviteKey(100), now: now))
     }
 
-    @Test("who is a friend already gains the invite's services, at no use")
+    @Test("who is a friend already gains the invite's services, costs one use, and is recorded with it")
     func gains() throws {
         try keyring.admit(person(2).publicKey, name: "anna", services: .only(["web"]), now: now)
-        try keyring.invite(100, InviteDraft(label: "x", services: .only(["ssh"])))
-        #expect(try keyring.redeem(100, by: 2) == .admitted(isFresh: false))
-        #expect(try keyring.friend(named: "anna")?.admission?.services == .only(["ssh", "web"]))
-        #expect(try keyring.friend(named: "anna")?.admission?.invite == nil)
-        #expect(try keyring.invites()[0].usesLeft == 1)
+        try keyring.invite(100, InviteDraft(label: "x", services: .only(["ssh"]), uses: 2))
+        for _ in 0..<2 {
+            #expect(try keyring.redeem(100, by: 2, now: now + 7) == .admitted(isFresh: false))
+            #expect(try keyring.invites()[0].usesLeft == 1)
+        }
+        let admission = try #require(try keyring.friend(named: "anna")?.admission)
+        #expect(admission.services == .only(["ssh", "web"]))
+        #expect(admission.invite == nil && admission.uses.isComplete)
+        #expect(try admission.uses.list == [InviteUse(invite: inviteKey(100), at: now + 7)])
         #expect(try keyring.redeem(100, by: 3) == .admitted(isFresh: true))
+        #expect(try keyring.redeem(100, by: 4) == .refused(.usedUp))
+        #expect(try keyring.redeem(100, by: 2) == .admitted(isFresh: false))
     }
 
     @Test("who can only be reached becomes a friend, under the name that it has")
@@ -114,7 +120,7 @@ struct RedeemTests {
         for number in [100, 101] { try keyring.invite(number, InviteDraft(label: "x", uses: 3)) }
         _ = try keyring.redeem(100, by: 2)
         let removed = try keyring.remove(person(2).publicKey, now: now + 5)
-        #expect(removed.admission != nil)
+        #expect(removed.friend.admission != nil)
         #expect(try keyring.friends().isEmpty)
         // The invite that it came by is revoked for everybody; the other one for this friend alone.
         #expect(try keyring.redeem(100, by: 2) == .refused(.removed))

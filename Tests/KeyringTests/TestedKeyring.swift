@@ -3,6 +3,7 @@ import Foundation
 import Keyring
 import LMDB
 import Sodium
+import TestSupport
 
 /// A folder of a test's own with a keyring in it, removed with the value.
 final class TestedKeyring {
@@ -22,6 +23,12 @@ final class TestedKeyring {
             atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     }
 
+    /// A copy of a home as an earlier version of the program wrote it; its owner is the first person.
+    convenience init(ofSchema schema: Int) throws {
+        try self.init()
+        try FormerHome.copy(schema: schema, to: folder)
+    }
+
     /// A copy of its files, in a folder of its own.
     init(copying other: TestedKeyring) throws {
         number = other.number
@@ -36,10 +43,12 @@ final class TestedKeyring {
     var vaultPath: String { folder + "/keyring.vault" }
 
     func open(
-        now: UInt64 = TestedKeyring.now, trustsClock: Bool = false, ifMissing: Keyring.Absence = .create
+        now: UInt64 = TestedKeyring.now, for purpose: Keyring.Purpose = .serving,
+        trustsClock: Bool = false, ifMissing: Keyring.Absence = .create
     ) throws(KeyringError) -> Keyring {
         try Keyring(
-            folder: folder, owner: endpoint, now: now, trustsClock: trustsClock, ifMissing: ifMissing)
+            folder: folder, owner: endpoint, for: purpose, now: now, trustsClock: trustsClock,
+            ifMissing: ifMissing)
     }
 
     /// Its store, to be read and changed without a keyring; nobody has one open.
@@ -49,7 +58,7 @@ final class TestedKeyring {
             "tombstones", "members", "denied", "memberInvites",
         ].map { Table($0) }
         return try Environment(
-            path: storePath, schema: Schema(identity: "companionway keyring", version: 1, tables: tables),
+            path: storePath, schema: Schema(identity: "companionway keyring", version: 2, tables: tables),
             absence: .fails)
     }
 

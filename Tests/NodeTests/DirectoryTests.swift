@@ -103,7 +103,9 @@ struct DirectoryTests {
         try keyring.addReach(
             to: EndpointKey(target), name: "home", portals: [try known(shownKey: shownKey), other])
         #expect(
-            try ways(directory(keyring).route(to: .friend(target, at: nil))).map(\.shownKey) == [shownKey, nil])
+            try ways(directory(keyring).route(to: .friend(target, at: nil))).map(\.shownKey) == [
+                shownKey, nil,
+            ])
         try keyring.addReach(to: EndpointKey(target), portals: [known(host: "c")])
         let kept = try ways(directory(keyring).route(to: .friend(target, at: nil)))
         #expect(kept.map(\.shownKey) == [shownKey], "it does not change with the host")

@@ -2,6 +2,7 @@ import Blinding
 import Keyring
 import Logging
 import Multiserver
+import NIOPosix
 import Node
 import SecretHandshake
 import Sodium
@@ -46,11 +47,32 @@ struct DoctorTests: Sendable {
                 let said = Mutex(0)
                 await #expect(throws: NoMorePaper.self) {
                     try await doctor { _ in
-                        if said.withLock({ $0 += 1; return $0 }) == last { throw NoMorePaper() }
+                        if said.withLock({
+                            $0 += 1; return $0
+                        }) == last {
+                            throw NoMorePaper()
+                        }
                     }.examineNode(on: eventLoop)
                 }
                 #expect(try await portal.has(0), "after finding \(last)")
             }
+        }
+    }
+
+    @Test(
+        "says of a busy portal that it may be at a limit, not that it is the wrong one",
+        .timeLimit(.minutes(1)))
+    func busy() async throws {
+        let portal = try ScriptedPortal { _, _ in "busy: too many connections from your address" }
+        try await portal.run { address in
+            let place = try InvitePortal(
+                key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false)
+            try keyring.addPortal(place, now: WallClock.seconds())
+            let findings = Mutex([Finding]())
+            try await doctor { finding in findings.withLock { $0.append(finding) } }
+                .examineNode(on: MultiThreadedEventLoopGroup.singleton.next())
+            let bad = findings.withLock(\.self).filter { $0.verdict == .bad }
+            #expect(!bad.isEmpty && bad.allSatisfy { $0.words.contains("which may be a limit") }, "\(bad)")
         }
     }
 

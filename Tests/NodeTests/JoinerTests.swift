@@ -36,7 +36,7 @@ struct JoinerTests {
     @Test("waits for the keyring where nobody else has to wait for that", .timeLimit(.minutes(1)))
     func blocking() async throws {
         var random = SeededRandom(seed: 91)
-        let others = try (0..<4_000).map { _ in PublicKey(try FixedBytes(random.bytes(32))) }
+        let others = try (0..<10_000).map { _ in PublicKey(try FixedBytes(random.bytes(32))) }
         let (beginnings, begins) = AsyncStream.makeStream(of: Void.self)
         let (ends, writerEnds) = AsyncStream.makeStream(of: Bool.self)
         let isOver = Mutex(false)

@@ -92,7 +92,7 @@ private final class ScriptedConnection: ChannelInboundHandler {
     ) {
         session = SecureSession(
             answeringAs: identity, network: .scuttlebutt,
-            manifest: ["tunnel.connect": .duplex, "whoami": .async])
+            manifest: ["tunnel.connect": .duplex, "room.metadata": .async, "tunnel.ping": .async])
         self.meet = meet
         self.answer = answer
     }

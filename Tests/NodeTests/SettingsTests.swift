@@ -4,6 +4,7 @@ import Node
 import SecretHandshake
 import Sodium
 import Testing
+import Transport
 
 @Suite("Settings")
 struct SettingsTests {
@@ -29,8 +30,7 @@ struct SettingsTests {
         let settings = try await load()
         #expect(settings == Settings())
         #expect(settings.network == .scuttlebutt)
-        #expect(settings.limits.connectionsPerAddress == 64)
-        #expect(settings.limits.handshakesPerSecondPerAddress == 20)
+        #expect(settings.limits == Settings.Limits() && settings.limits.connectionsPerAddress == nil)
         #expect(!settings.allowLocal)
         #expect(!settings.allowAnyone && settings.listen.isEmpty && settings.logLevel == .info)
         #expect(try await load("{}") == Settings())
@@ -44,7 +44,8 @@ struct SettingsTests {
             {"logLevel": "debug", "listen": ["*:8008", "[::1]:9"], "portals": ["host:8008:\(id)"],
              "services": ["ssh=localhost:22"], "allow": ["\(id)"], "allowAnyone": true, "allowLocal": true,
              "network": "\(network)",
-             "limits": {"connectionsPerAddress": 3, "handshakesPerSecondPerAddress": 4}}
+             "limits": {"connectionsPerAddress": 3, "handshakesPerSecondPerAddress": 4, "memory": "1GiB",
+                        "trustedProxies": ["10.0.0.0/8", "::1"]}}
             """)
         #expect(settings.logLevel == .debug)
         #expect(settings.listen.map(\.description) == ["*:8008", "[::1]:9"])
@@ -55,6 +56,8 @@ struct SettingsTests {
         #expect(settings.network.bytes.array == [UInt8](repeating: 15, count: 32))
         #expect(
             settings.limits.connectionsPerAddress == 3 && settings.limits.handshakesPerSecondPerAddress == 4)
+        #expect(settings.limits.memory?.byteCount == 1 << 30)
+        #expect(settings.limits.trustedProxies == [try AddressRange("10.0.0.0/8"), try AddressRange("::1")])
         #expect(settings.unknownKeys.isEmpty)
     }
 
@@ -63,9 +66,11 @@ struct SettingsTests {
         let environment = [
             "CWAY_LOG_LEVEL": "trace", "CWAY_LISTEN": ":1, [::1]:2", "CWAY_PORTALS": "",
             "CWAY_ALLOW": "\(id),\(id)",
-            "CWAY_ALLOW_ANYONE": "true", "CWAY_ALLOW_LOCAL": "true", "CWAY_NETWORK": NetworkIdentifier.scuttlebutt.text,
+            "CWAY_ALLOW_ANYONE": "true", "CWAY_ALLOW_LOCAL": "true",
+            "CWAY_NETWORK": NetworkIdentifier.scuttlebutt.text,
             "CWAY_SERVICES": "a=b:1", "CWAY_LIMITS_CONNECTIONS_PER_ADDRESS": "5",
             "CWAY_LIMITS_HANDSHAKES_PER_SECOND_PER_ADDRESS": "6", "CWAY_HOME": "/x", "OTHER": "y",
+            "CWAY_LIMITS_MEMORY": "64MiB", "CWAY_LIMITS_TRUSTED_PROXIES": "10.0.0.0/8,::1",
         ]
         let settings = try await load(
             """
@@ -79,6 +84,7 @@ struct SettingsTests {
         #expect(settings.allowLocal)
         #expect(
             settings.limits.connectionsPerAddress == 5 && settings.limits.handshakesPerSecondPerAddress == 6)
+        #expect(settings.limits.memory == MemorySize("64MiB") && settings.limits.trustedProxies.count == 2)
         #expect(settings.unknownKeys.isEmpty)
     }
 
@@ -93,8 +99,10 @@ struct SettingsTests {
         flags.allowAnyone = false
         flags.allowLocal = true
         flags.network = NetworkIdentifier(FixedBytes())
-        flags.connectionsPerAddress = 1
-        flags.handshakesPerSecondPerAddress = 2
+        flags.limits.connectionsPerAddress = 1
+        flags.limits.handshakesPerSecondPerAddress = 2
+        flags.limits.memory = MemorySize("32MiB")
+        flags.limits.trustedProxies = [try AddressRange("2001:db8::/32")]
         let settings = try await load(
             "{\"logLevel\": \"debug\"}", flags: flags,
             environment: ["CWAY_LOG_LEVEL": "trace", "CWAY_ALLOW_ANYONE": "true", "CWAY_LISTEN": "*:1"])
@@ -102,8 +110,7 @@ struct SettingsTests {
         #expect(settings.portals == flags.portals && settings.services == flags.services)
         #expect(settings.allow == flags.allow && !settings.allowAnyone && settings.allowLocal)
         #expect(settings.network == flags.network)
-        #expect(
-            settings.limits.connectionsPerAddress == 1 && settings.limits.handshakesPerSecondPerAddress == 2)
+        #expect(settings.limits == flags.limits)
     }
 
     @Test("refuse a name that no grant carries", arguments: ["", "two\\nlines", "\\u200d", "\\ufeffhome"])
@@ -174,10 +181,24 @@ struct SettingsTests {
         }
     }
 
+    @Test("take an amount of memory with its unit", arguments: ["16MiB", "1GiB", "64GiB", "100MiB"])
+    func memory(text: String) async throws {
+        #expect(try await load(#"{"limits": {"memory": "\#(text)"}}"#).limits.memory?.description == text)
+    }
+
+    @Test(
+        "refuse other amounts",
+        arguments: ["", "128", "128M", "1 GiB", "15MiB", "65GiB", "-1MiB", "01GiB", "9223372036854775807GiB"])
+    func badMemory(text: String) async throws {
+        await expectBadValue("limits.memory", origin: folder.path + "/config.json") {
+            try await load(#"{"limits": {"memory": "\#(text)"}}"#)
+        }
+    }
+
     @Test("name the command line as origin too")
     func badFlag() async throws {
         var flags = Settings.Flags()
-        flags.connectionsPerAddress = 0
+        flags.limits.connectionsPerAddress = 0
         await expectBadValue("limits.connectionsPerAddress", origin: "the command line") {
             try await load(flags: flags)
         }

@@ -78,6 +78,7 @@ final class Party {
             told.append(.client(key))
             if accepts { try session.accept() }
         case .established(let key): told.append(.established(key))
+        case .proof: break
         case .packet(let stream, let byteCount): take(stream, byteCount)
         case .session(let event): told.append(.session(event))
         case .ended: told.append(.ended)

@@ -83,6 +83,7 @@ final class Victim {
             try session.accept()
             callEverything()
         case .established: callEverything()
+        case .proof: break
         case .packet(innerStream, _):
             var body = ByteBuffer()
             session.openPacket(into: &body)

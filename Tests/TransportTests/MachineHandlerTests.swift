@@ -63,6 +63,7 @@ struct MachineHandlerTests {
         func nextOutput() -> Never? { nil }
         var wantsInput: Bool { true }
         var phase: ConnectionPhase { .running }
+        var isWithinFrame: Bool { false }
     }
 
     /// Stands for a socket, and takes what is written one by one when it is slow.

@@ -41,7 +41,8 @@ struct AddressCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let opened = try options.open()
+        // Looked at alone where there is one; else it is made, for it has the key of the addresses.
+        let opened = try options.openIfPresent(for: .reading) ?? options.open()
         let portals = try await OwnPortals.find(named: [], opened, options.common)
         guard !portals.isEmpty else {
             throw CommandFailure(
@@ -52,7 +53,7 @@ struct AddressCommand: AsyncParsableCommand {
         let addresses = try AddressWriter(opened).addresses(at: shown, in: form)
         if json {
             let list = zip(addresses, shown).map { Self.json($0, form, $1) }
-            return try Surroundings.current.print(JSONValue.array(list).description)
+            return try Surroundings.current.print(json: JSONValue.array(list).description)
         }
         for address in addresses { try Surroundings.current.print(address.text) }
         if let day = addresses.first?.day {

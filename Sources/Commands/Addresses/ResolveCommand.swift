@@ -40,7 +40,7 @@ struct ResolveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (home, identity) = try options.owner()
-        let keyring = try options.keyringIfPresent(of: identity, in: home)
+        let keyring = try options.keyringIfPresent(of: identity, in: home, for: .reading)
         let common = options.common
         let settings = try await common.settings(in: home, flags: common.flags).settings
         var status = ExitStatus.success
@@ -70,7 +70,7 @@ struct ResolveCommand: AsyncParsableCommand {
         case .malformed: status = .malformedAddress
         case .unresolved: if status == .success { status = .notForThisKeyring }
         }
-        if json { return try Surroundings.current.print(answer.json(of: text).description) }
+        if json { return try Surroundings.current.print(json: answer.json(of: text).description) }
         switch answer {
         case .resolved(let found): try Surroundings.current.print(found.words)
         case .unresolved(let reason), .malformed(let reason):

@@ -62,7 +62,7 @@ public struct DemoCommand: AsyncParsableCommand {
         var summary = try await play(narrator)
         summary.totalSeconds = (.now - start) / .seconds(1)
         summary.steps = narrator.finished.map { .init(title: $0.title, seconds: $0.duration / .seconds(1)) }
-        guard !json else { return try Surroundings.current.print(try summary.json()) }
+        guard !json else { return try Surroundings.current.print(json: try summary.json()) }
         try narrator.say("\nAll of it held.\n\n\(summary.table)")
         try narrator.say(
             "\nYour turn: 'cway portals add', 'cway invite create', 'cway serve'; see 'cway --help'.")

@@ -23,6 +23,9 @@ struct DemoFriendship: Sendable {
                 throw CommandFailure(.unexpected, "the owner's keyring does not name the friend")
             }
             _ = try await stage.run(.stranger, ["join", code], ending: .inviteRefused)
+            // One for five, which the friend has presented too: it will be closed with the friend.
+            let wide = try stage.handedOver(to: .flooder)
+            _ = try await stage.run(.friend, ["join", wide, "--name", "home"])
             return "redeemed once; the stranger who found it later is told that it is used up"
         }
     }
@@ -97,6 +100,10 @@ struct DemoFriendship: Sendable {
             summary.removalSeconds = time / .seconds(1)
             try narrator.detail("cut after", DemoNarrator.seconds(time))
             try await stage.run(.friend, ["call", "home", "whoami"], untilEnding: .targetAbsent)
+            _ = try await stage.run(
+                .disguised, ["join", try stage.handedOver(to: .flooder)], ending: .inviteRefused)
+            summary.freshKeyRefused = true
+            try narrator.detail("fresh key", "refused: all invites that the friend ever presented are closed")
             return "the friend is out: the portal knows its token no more; exit code 12"
         }
     }

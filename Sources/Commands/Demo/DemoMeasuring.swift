@@ -82,18 +82,21 @@ package struct DemoMeasuring: Sendable {
             "Round trips", "\(Self.requestCount) small requests, one after the other, on one connection.",
             watching: .friend
         ) {
-            let times = try await DemoVisitor.visit(port: port, on: group) { visitor in
-                var times: [Duration] = []
-                for _ in 0..<Self.requestCount + Self.uncounted {
-                    let start = ContinuousClock.now
-                    _ = try await visitor.fetch("/ping") { _ in }
-                    times.append(.now - start)
-                }
-                return Array(times.dropFirst(Self.uncounted))
+            summary.roundTripMicroseconds = .init(try await roundTrips())
+            return summary.roundTripMicroseconds.words
+        }
+    }
+
+    /// How long small requests take, one after the other on one connection.
+    func roundTrips() async throws -> [Duration] {
+        try await DemoVisitor.visit(port: port, on: group) { visitor in
+            var times: [Duration] = []
+            for _ in 0..<Self.requestCount + Self.uncounted {
+                let start = ContinuousClock.now
+                _ = try await visitor.fetch("/ping") { _ in }
+                times.append(.now - start)
             }
-            summary.roundTripMicroseconds = .init(times)
-            let trip = summary.roundTripMicroseconds
-            return "\(Int(trip.p50)) µs in the middle, \(Int(trip.p99)) µs at the 99th percentile"
+            return Array(times.dropFirst(Self.uncounted))
         }
     }
 }

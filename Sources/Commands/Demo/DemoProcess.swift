@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import Node
 internal import Synchronization
 
 /// One of the demo's processes: a `cway` command with a home of its own.
@@ -10,6 +11,10 @@ final class DemoProcess: Sendable {
     /// What it is in the demo.
     enum Role: String, CaseIterable {
         case portal, owner, friend, stranger
+        /// A friend who wants everything and reads nothing.
+        case flooder
+        /// The removed friend, under a key that nobody has seen.
+        case disguised
     }
 
     /// How it ended.
@@ -45,9 +50,12 @@ final class DemoProcess: Sendable {
         process.executableURL = executable
         process.arguments = arguments
         // The demo is the same wherever it runs: settings of the user's own nodes are none of its business.
+        var environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CWAY_") }
         // All of it is on this machine, so the invite leads there: every role says for itself that it may.
-        process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CWAY_") }
-            .merging(["CWAY_ALLOW_LOCAL": "true"]) { $1 }
+        environment["CWAY_ALLOW_LOCAL"] = "true"
+        // The system is asked for its sockets, which it tells of no process that is closed to others.
+        environment[ProcessSetup.debuggingVariable] = "yes"
+        process.environment = environment
         process.standardInput = input
         process.standardOutput = try Self.file(at: outputPath)
         process.standardError = try Self.file(at: logPath)

@@ -15,7 +15,7 @@ struct DemoRun: Sendable {
     ///
     /// - Throws: ``CommandFailure`` with the step that did not hold, `CancellationError` when cancelled.
     func perform() async throws -> DemoSummary {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        let group = try EventLoops.make(2)
         let data = DemoBytes(byteCount: byteCount)
         let site = try await DemoSite.open(serving: data, on: group)
         let script = DemoScript(stage: stage, narrator: narrator, site: site, data: data, group: group)

@@ -33,6 +33,8 @@ struct DemoScript: Sendable {
         let measuring = DemoMeasuring(narrator: narrator, data: data, port: findings.port, group: group)
         try await measuring.transfer(&summary)
         try await measuring.measureRoundTrips(&summary)
+        try await DemoFlood(stage: stage, narrator: narrator, group: group).play(
+            measuring, &findings, &summary)
         try await friendship.removeFriend(findings, &summary)
         try await endInOrder(findings)
         return summary
@@ -47,7 +49,7 @@ struct DemoScript: Sendable {
                 findings.ids[role] = id
                 try narrator.detail("\(role)", id.id)
             }
-            return "four key pairs in a temporary folder of their own"
+            return "\(DemoProcess.Role.allCases.count) key pairs in a temporary folder of their own"
         }
     }
 
@@ -83,8 +85,13 @@ struct DemoScript: Sendable {
             _ = try await stage.run(.owner, ["portals", "add", findings.portalAddress])
             let code = try await stage.run(
                 .owner, ["invite", "create", "--service", "web", "--label", "friend"])
-            guard let code = code.first else { throw CommandFailure(.unexpected, "no invite was printed") }
+            let wide = try await stage.run(
+                .owner, ["invite", "create", "--service", "web", "--label", "flooder", "--uses", "5"])
+            guard let code = code.first, let wide = wide.first else {
+                throw CommandFailure(.unexpected, "no invite was printed")
+            }
             stage.handOver(String(code), to: .friend)
+            stage.handOver(String(wide), to: .flooder)
             let owner = try stage.launch(.owner, ["serve", "--service", "web=127.0.0.1:\(site.port)"])
             findings.processes.append(owner)
             _ = try await owner.firstLine()

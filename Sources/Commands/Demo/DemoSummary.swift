@@ -17,6 +17,9 @@ struct DemoSummary: Encodable {
             p50 = microseconds(0.5)
             p99 = microseconds(0.99)
         }
+
+        /// For people.
+        var words: String { "\(Int(p50)) µs in the middle, \(Int(p99)) µs at the 99th percentile" }
     }
 
     struct Step: Encodable {
@@ -36,6 +39,8 @@ struct DemoSummary: Encodable {
     var seconds = 0.0
     var megabytesPerSecond = 0.0
     var roundTripMicroseconds = RoundTrip([])
+    /// The same beside a friend who asks for everything and reads nothing.
+    var besideFloodMicroseconds = RoundTrip([])
     var sha256 = ""
     var verified = false
     var portalSaw = Seen(frames: 0, bytes: 0, readable: [])
@@ -45,6 +50,8 @@ struct DemoSummary: Encodable {
     var strangerResolvedNothing = false
     /// Whether the stranger was turned away though it knew portal and owner.
     var strangerRefused = false
+    /// Whether the removed friend's fresh key was turned away with an invite that had uses left.
+    var freshKeyRefused = false
     /// From the command that removes the friend to the end of its last connection.
     var removalSeconds = 0.0
     var steps: [Step] = []
@@ -68,12 +75,15 @@ struct DemoSummary: Encodable {
             ),
             ("round trip", String(format: "%.0f µs", roundTripMicroseconds.p50), "median of small requests"),
             ("", String(format: "%.0f µs", roundTripMicroseconds.p99), "99th percentile"),
+            ("beside a flood", String(format: "%.0f µs", besideFloodMicroseconds.p50), "the same, median"),
+            ("", String(format: "%.0f µs", besideFloodMicroseconds.p99), "99th percentile"),
             ("portal saw", "\(portalSaw.bytes) bytes", "of the page, not a word of it readable"),
             ("stranger", "refused", "the address told it nothing, and the portal neither"),
             (
                 "friend out", String(format: "%.2f s", removalSeconds),
                 "from the command to the end of its last connection"
             ),
+            ("its fresh key", "refused", "with an invite that had uses left"),
             (
                 "all of it", String(format: "%.1f s", totalSeconds),
                 folder == nil ? "and nothing left behind" : "and the folder kept"
@@ -81,7 +91,7 @@ struct DemoSummary: Encodable {
         ]
         return rows.map { name, value, remark in
             let gap = String(repeating: " ", count: max(0, 12 - value.count))
-            return "   " + name.padding(toLength: 12, withPad: " ", startingAt: 0) + gap + value + "   "
+            return "   " + name.padding(toLength: 14, withPad: " ", startingAt: 0) + gap + value + "   "
                 + remark
         }.joined(separator: "\n")
     }

@@ -15,7 +15,8 @@ struct DoctorCommand: AsyncParsableCommand {
             Looks at the keyring, dials each portal of this node, compares clocks, and asks each portal for this node \
             itself, to see that its announcement stands. With a friend's name, goes the way to that friend through \
             every portal that is known, up to the services and the grant. Each hop is printed with what was found \
-            and, where something is wrong, with what to do about it. Nothing is changed but a friend's newer grant; \
+            and, where something is wrong, with what to do about it. Nothing is changed but a friend's newer grant, and \
+            keys that are of a later day than today, once a portal has confirmed this machine's clock; \
             in a new home the identity and an empty keyring are made, as by any other command.
 
             With --json, one object per line: {"hop", "verdict", "words", "remedy"}; the verdict is good, odd or bad. \
@@ -45,7 +46,7 @@ struct DoctorCommand: AsyncParsableCommand {
         } catch let failure as CommandFailure {
             if json, let hop = hop(of: failure.status) {
                 // The failure that is told already counts, even where this cannot be written.
-                try? Surroundings.current.print(Finding(hop, failure: failure.message).json.description)
+                try? Surroundings.current.print(json: Finding(hop, failure: failure.message).json.description)
             }
             throw failure
         }
@@ -69,10 +70,10 @@ struct DoctorCommand: AsyncParsableCommand {
             servingProcess: try servingProcess(opened), logger: logger
         ) { finding in
             if finding.verdict == .bad { isSick.withLock { $0 = true } }
-            try surroundings.print(json ? finding.json.description : finding.line)
+            try surroundings.print(json ? finding.json.description : finding.line, isJSON: json)
         }
         try await Interruption.run {
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let group = try EventLoops.make(1)
             let result: Result<Void, any Error>
             do {
                 if let friend {
@@ -123,7 +124,7 @@ extension Finding {
             case .bad: "✗"
             }
         let words = "\(mark) \(hop): \(words)".printableLine
-        return remedy.map { "\(words)\n    → \($0)" } ?? words
+        return remedy.map { "\(words)\n    → \($0.printableLine)" } ?? words
     }
 
     /// For scripts.

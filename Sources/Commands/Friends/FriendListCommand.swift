@@ -10,7 +10,8 @@ struct FriendListCommand: AsyncParsableCommand {
         abstract: "List everybody in the keyring.",
         discussion: """
             JSON is an array of {"name", "id", "admission", "reach", "lastSeen"}. The admission is null for those who \
-            may not reach this node, else {"services", "invite", "since"}; services are null for all. The reach is \
+            may not reach this node, else {"services", "invite", "since", "invites", "invitesComplete"}; services are null \
+            for all, the invites are all that admitted them, or those known where the list is not complete. The reach is \
             null for those whom this node cannot reach, else {"name", "pending", "resolves", "portals"}, each portal \
             {"address", "hidden"}.
 
@@ -23,10 +24,10 @@ struct FriendListCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent())
+        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent(for: .reading))
         let friends = try opened?.perform { (keyring) throws(KeyringError) in try keyring.friends() } ?? []
         if json {
-            return try surroundings.print(JSONValue.array(friends.map(\.json)).description)
+            return try surroundings.print(json: JSONValue.array(friends.map(\.json)).description)
         }
         guard !friends.isEmpty else {
             return surroundings.note(
@@ -59,7 +60,7 @@ struct FriendShowCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let friend = try FriendReference.friend(argument.name, in: options.openIfPresent())
-        try Surroundings.current.print(json ? friend.json.description : friend.facts)
+        let friend = try FriendReference.friend(argument.name, in: options.openIfPresent(for: .reading))
+        try Surroundings.current.print(json ? friend.json.description : friend.facts, isJSON: json)
     }
 }

@@ -1,5 +1,6 @@
 internal import Keyring
 internal import Multiserver
+internal import Node
 internal import Sodium
 
 /// How people name a friend: by the name they gave them, or by id.

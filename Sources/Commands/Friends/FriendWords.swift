@@ -2,6 +2,7 @@ internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
+internal import Node
 
 extension Friend {
     /// How this node reaches the friend, in a word or two.
@@ -18,6 +19,12 @@ extension Friend {
             let way = admission.invite.map { "by invite \($0.publicKey.id)" } ?? "by id"
             lines.append(
                 "may open   \(admission.services.words), since \(TimeText.text(admission.since)), \(way)")
+            lines += admission.uses.list.filter { $0.invite != admission.invite }.map {
+                "also by    \($0.invite.publicKey.id), at \(TimeText.text($0.at))"
+            }
+            if !admission.uses.isComplete {
+                lines.append("also by    maybe others, from before every invite was recorded")
+            }
         } else {
             lines.append("may open   nothing: they may not reach this node")
         }
@@ -45,6 +52,8 @@ extension Admission {
     fileprivate var json: JSONValue {
         [
             "services": services.json, "invite": .text(invite?.publicKey.id), "since": .time(since),
+            "invites": .array(uses.list.map { .string($0.invite.publicKey.id) }),
+            "invitesComplete": .bool(uses.isComplete),
         ]
     }
 }

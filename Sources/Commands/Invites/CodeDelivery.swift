@@ -6,12 +6,17 @@ enum CodeDelivery {
     ///
     /// - Throws: ``CommandFailure`` with the status of ``Surroundings/print(_:)``.
     static func print(
-        _ lines: String, orElse withdraw: () throws(CommandFailure) -> Void
+        _ lines: String, isJSON: Bool, orElse withdraw: () throws(CommandFailure) -> Void
     ) throws(CommandFailure) {
         // A reader that is gone is an error of write, not the end of this process before it could withdraw anything.
         _ = signal(SIGPIPE, SIG_IGN)
         do throws(CommandFailure) {
-            try Surroundings.current.print(lines)
+            if isJSON {
+                try Surroundings.current.print(json: lines)
+            } else {
+                // As they are: the drawing of a code has colours.
+                try Surroundings.current.print(exactly: lines)
+            }
         } catch let failure {
             do throws(CommandFailure) {
                 try withdraw()

@@ -86,7 +86,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
         }
         let symbol = qr ? Self.symbol(of: text) : nil
         let lines = json ? Self.json(text, key, draft, portals).description : Self.lines(text, symbol)
-        try CodeDelivery.print(lines) { () throws(CommandFailure) in
+        try CodeDelivery.print(lines, isJSON: json) { () throws(CommandFailure) in
             _ = try opened.perform { (keyring) throws(KeyringError) in
                 try keyring.revokeInvite(key, now: WallClock.seconds())
             }
@@ -117,7 +117,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
         Surroundings.current.note(
             """
             An invite\(whom): may be redeemed \(uses), \(end); services: \(draft.services.words); at \(places).
-            Hand it over where nobody else reads. Its reader runs: cway join CODE
+            Hand it over where nobody else reads. Its reader runs `cway join` and pastes it when asked.
             This node has to be online for that: cway serve
             """)
         for portal in portals where Self.isLocal(portal.host) {
@@ -147,8 +147,9 @@ struct InviteCreateCommand: AsyncParsableCommand {
 
 /// The portals of this node, for what it publishes.
 enum OwnPortals {
-    /// Those that are named, else those of the keyring, else those of the settings; how the node is announced at each
-    /// is the keyring's to say, and hidden where it says nothing. With each comes the key that is shown there.
+    /// Those that are named, else those of the keyring, else those of the settings; each with the key shown there.
+    ///
+    /// How the node is announced at each is the keyring's to say, and hidden where it says nothing.
     ///
     /// - Throws: ``CommandFailure``.
     static func find(

@@ -3,6 +3,7 @@ internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
+internal import Node
 
 /// `cway invite list`.
 struct InviteListCommand: AsyncParsableCommand {
@@ -22,10 +23,12 @@ struct InviteListCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent())
+        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent(for: .reading))
         let invites = try opened?.perform { (keyring) throws(KeyringError) in try keyring.invites() } ?? []
+        let now = WallClock.seconds()
         if json {
-            return try surroundings.print(JSONValue.array(invites.map(Self.json)).description)
+            return try surroundings.print(
+                json: JSONValue.array(invites.map { Self.json($0, now) }).description)
         }
         guard !invites.isEmpty else {
             return surroundings.note("no invites: make one with `cway invite create`")
@@ -35,18 +38,18 @@ struct InviteListCommand: AsyncParsableCommand {
             table.add(
                 invite.label, String(invite.key.publicKey.id.prefix(InviteReference.shownCharacterCount)),
                 "\(invite.usesLeft)/\(invite.uses)", invite.services.words,
-                invite.expiry.map(TimeText.text) ?? "never", invite.closing.words)
+                invite.expiry.map(TimeText.text) ?? "never", invite.closing(at: now).words)
         }
         try surroundings.print(table.text)
     }
 
-    private static func json(_ invite: InviteRecord) -> JSONValue {
+    private static func json(_ invite: InviteRecord, _ now: UInt64) -> JSONValue {
         [
             "id": .string(invite.key.publicKey.id), "label": .string(invite.label),
-            "state": .string(invite.closing.words), "uses": .count(invite.uses),
+            "state": .string(invite.closing(at: now).words), "uses": .count(invite.uses),
             "usesLeft": .count(invite.usesLeft), "services": invite.services.json,
             "created": .time(invite.createdAt), "expires": .time(invite.expiry),
-            "closed": .time(invite.closing?.at),
+            "closed": .time(invite.closing(at: now)?.at),
         ]
     }
 }

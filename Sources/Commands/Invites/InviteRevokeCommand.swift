@@ -21,7 +21,7 @@ struct InviteRevokeCommand: AsyncParsableCommand {
     private var invite: String
 
     func run() async throws {
-        let opened = try options.openIfPresent()
+        let opened = try options.openIfPresent(for: .changing)
         let invites = try opened?.perform { (keyring) throws(KeyringError) in try keyring.invites() } ?? []
         let found = try InviteReference.one(
             of: invites.map { ($0.key, $0.label, $0.closing) }, named: invite, list: "cway invite list")

@@ -12,11 +12,15 @@ struct JoinCommand: AsyncParsableCommand {
         abstract: "Redeem a friend's invite.",
         discussion: """
             Afterwards the friend's name can be used wherever an address can. Whatever breaks on the way, the same \
-            command goes on from there. The code holds a secret: pass it as - to be read from standard input.
+            command goes on from there.
+
+            The code holds a secret. At a terminal it is asked for, and not shown; else it is read from standard input, \
+            with whatever words are around it. Given as an argument it works as well, but then it stands in the \
+            shell's history, and for a moment in the list of processes, where it is overwritten as soon as it is read.
 
             EXAMPLES
-              cway join cway-invite-1.…
-              cway join - --name anna < invite.txt
+              cway join --name anna
+              cway join --name anna < invite.txt
 
             EXIT CODES
               10, 11  the portal cannot be reached; 12  the friend is offline: run it again later
@@ -28,8 +32,10 @@ struct JoinCommand: AsyncParsableCommand {
     @OptionGroup private var showing: ShownKeyOptions
     @OptionGroup private var local: LocalOptions
 
-    @Argument(help: ArgumentHelp("The code, or - for standard input.", valueName: "code"))
-    private var code: String
+    @Argument(
+        help: ArgumentHelp(
+            "The code, or - as without it: to be asked, or read from standard input.", valueName: "code"))
+    private var code: String?
 
     @Option(
         name: .long,
@@ -37,7 +43,10 @@ struct JoinCommand: AsyncParsableCommand {
     private var name: String?
 
     func run() async throws {
-        let text = try Surroundings.current.argument(code)
+        let pasted = try Surroundings.current.secret(code, asking: "Invite code (not shown): ") {
+            CodeText.invite(in: $0) != nil
+        }
+        let text = CodeText.invite(in: pasted) ?? pasted.trimmed
         try Self.check(text)
         let opened = try options.open()
         let common = options.common
@@ -49,7 +58,7 @@ struct JoinCommand: AsyncParsableCommand {
             outerKey: showing.outerKey, logger: logger)
         let name = name
         let friend = try await Interruption.run {
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let group = try EventLoops.make(1)
             let result: Result<Friend, any Error>
             do {
                 result = .success(try await joiner.join(try InviteCode(text), name: name, on: group.next()))

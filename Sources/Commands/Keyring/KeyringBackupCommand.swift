@@ -20,7 +20,7 @@ struct KeyringBackupCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The file to make.", valueName: "file")) private var file: String
 
     func run() async throws {
-        guard let opened = try options.openIfPresent() else {
+        guard let opened = try options.openIfPresent(for: .reading) else {
             throw CommandFailure.noKeyringYet("back up")
         }
         try opened.perform { (keyring) throws(KeyringError) in

@@ -45,7 +45,8 @@ struct KeyringCheckCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(error)
         }
-        try Surroundings.current.print(json ? Self.json(report).description : Self.words(report))
+        try Surroundings.current.print(
+            json ? Self.json(report).description : Self.words(report), isJSON: json)
         guard report.vault == .matching || report.copiedAt != nil else {
             throw CommandFailure(
                 .keyringUnusable,

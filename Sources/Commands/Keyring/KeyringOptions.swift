@@ -19,27 +19,33 @@ struct KeyringOptions: ParsableArguments, Sendable {
     /// Opens the keyring of the home folder; where there is none, one is made.
     ///
     /// - Throws: ``CommandFailure``.
-    func open() throws(CommandFailure) -> OpenedKeyring {
+    func open(for purpose: Keyring.Purpose = .changing) throws(CommandFailure) -> OpenedKeyring {
         let (home, identity) = try owner()
-        let keyring = try keyring(of: identity, in: home, ifMissing: .create)
-        return OpenedKeyring(home: home, identity: identity, keyring: keyring)
+        do throws(KeyringError) {
+            let keyring = try opened(of: identity, in: home, for: purpose, ifMissing: .create)
+            return OpenedKeyring(home: home, identity: identity, keyring: keyring)
+        } catch {
+            throw CommandFailure(error)
+        }
     }
 
     /// Opens the keyring of the home folder, or returns `nil` where there is none.
     ///
     /// - Throws: ``CommandFailure``.
-    func openIfPresent() throws(CommandFailure) -> OpenedKeyring? {
+    func openIfPresent(for purpose: Keyring.Purpose) throws(CommandFailure) -> OpenedKeyring? {
         let (home, identity) = try owner()
-        guard let keyring = try keyringIfPresent(of: identity, in: home) else { return nil }
+        guard let keyring = try keyringIfPresent(of: identity, in: home, for: purpose) else { return nil }
         return OpenedKeyring(home: home, identity: identity, keyring: keyring)
     }
 
     /// Opens the keyring of an identity in a home folder, or returns `nil` where there is none.
     ///
     /// - Throws: ``CommandFailure``.
-    func keyringIfPresent(of identity: Identity, in home: Home) throws(CommandFailure) -> Keyring? {
+    func keyringIfPresent(
+        of identity: Identity, in home: Home, for purpose: Keyring.Purpose
+    ) throws(CommandFailure) -> Keyring? {
         do throws(KeyringError) {
-            return try opened(of: identity, in: home, ifMissing: .fail)
+            return try opened(of: identity, in: home, for: purpose, ifMissing: .fail)
         } catch {
             guard case .missing = error else { throw CommandFailure(error) }
             return nil
@@ -54,22 +60,13 @@ struct KeyringOptions: ParsableArguments, Sendable {
         return (home, try common.identity(in: home).identity)
     }
 
-    private func keyring(
-        of identity: Identity, in home: Home, ifMissing absence: Keyring.Absence
-    ) throws(CommandFailure) -> Keyring {
-        do throws(KeyringError) {
-            return try opened(of: identity, in: home, ifMissing: absence)
-        } catch {
-            throw CommandFailure(error)
-        }
-    }
-
     private func opened(
-        of identity: Identity, in home: Home, ifMissing absence: Keyring.Absence
+        of identity: Identity, in home: Home, for purpose: Keyring.Purpose,
+        ifMissing absence: Keyring.Absence
     ) throws(KeyringError) -> Keyring {
         try Keyring(
-            folder: home.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds(),
-            trustsClock: trustClock, ifMissing: absence)
+            folder: home.path, owner: EndpointKey(identity.publicKey), for: purpose,
+            now: WallClock.seconds(), trustsClock: trustClock, ifMissing: absence)
     }
 }
 
@@ -94,6 +91,20 @@ struct OpenedKeyring: Sendable {
     ) throws(CommandFailure) -> Result {
         do throws(KeyringError) {
             return try body(keyring)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
+}
+
+extension OpenedKeyring {
+    /// The right to serve from the keyring, to be kept while a node or a portal runs.
+    ///
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/keyringUnusable`` when another process has it, or for a copy.
+    func servingLock() throws(CommandFailure) -> ServingLock {
+        do throws(KeyringError) {
+            if keyring.isCopy { throw KeyringError.isCopy }
+            return try ServingLock(folder: home.path)
         } catch {
             throw CommandFailure(error)
         }

@@ -89,7 +89,7 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
         guard keep.isEmpty else { return keep.contains(friend.name) || keep.contains(friend.key.id) }
         let seen = friend.lastSeen.map { "last seen \(TimeText.text($0))" } ?? "never seen"
         Surroundings.current.complaints(
-            "Is \(friend.name) (\(friend.key.id), \(seen)) still a friend? [y/N] ")
+            "Is \(friend.name.printableLine) (\(friend.key.id), \(seen)) still a friend? [y/N] ")
         return ["y", "yes"].contains(Surroundings.current.input()?.trimmed.lowercased())
     }
 

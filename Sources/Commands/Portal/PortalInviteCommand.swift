@@ -12,7 +12,7 @@ struct PortalInviteCommand: AsyncParsableCommand {
         commandName: "invite",
         abstract: "Make an invite that makes its reader a member of this portal, and print its code once.",
         discussion: """
-            `cway portals add` and any ssb client take the code. It cannot be shown again. It names where others \
+            `cway portals add` asks for the code; any ssb client takes it too. It cannot be shown again. It names where others \
             reach this portal: --public-host, or else where the settings say that it listens. JSON is {"id", "code", "label", \
             "uses", "expires", "portal"}; expires is null for never.
 
@@ -50,14 +50,18 @@ struct PortalInviteCommand: AsyncParsableCommand {
         }
         let code = PortalInvite(portal: address, seed: seed).encoded()
         let line = json ? Self.json(code, made, address).description : code
-        try CodeDelivery.print(line) { () throws(CommandFailure) in
+        try CodeDelivery.print(line, isJSON: json) { () throws(CommandFailure) in
             _ = try opened.perform { (keyring) throws(KeyringError) in
                 try keyring.revokeMemberInvite(made.key, now: WallClock.seconds())
             }
         }
         guard !json else { return }
         let words = end.map { "until \(TimeText.text($0))" } ?? "for ever"
-        Surroundings.current.note("May be redeemed \(uses == 1 ? "once" : "\(uses) times"), \(words).")
+        Surroundings.current.note(
+            """
+            May be redeemed \(uses == 1 ? "once" : "\(uses) times"), \(words). Its reader runs `cway portals add` and \
+            pastes it when asked.
+            """)
     }
 
     private static func json(_ code: String, _ invite: MemberInvite, _ portal: PeerAddress) -> JSONValue {

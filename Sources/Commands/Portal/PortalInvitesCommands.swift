@@ -22,11 +22,13 @@ struct PortalInvitesListCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let opened = try options.openIfPresent()
+        let opened = try options.openIfPresent(for: .reading)
         let invites =
             try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
+        let now = WallClock.seconds()
         if json {
-            return try Surroundings.current.print(JSONValue.array(invites.map(Self.json)).description)
+            return try Surroundings.current.print(
+                json: JSONValue.array(invites.map { Self.json($0, now) }).description)
         }
         guard !invites.isEmpty else {
             return Surroundings.current.note("no invites: make one with `cway portal invite`")
@@ -36,17 +38,17 @@ struct PortalInvitesListCommand: AsyncParsableCommand {
             table.add(
                 invite.label, String(invite.key.publicKey.id.prefix(InviteReference.shownCharacterCount)),
                 "\(invite.usesLeft)/\(invite.uses)", invite.expiry.map(TimeText.text) ?? "never",
-                invite.closing.words)
+                invite.closing(at: now).words)
         }
         try Surroundings.current.print(table.text)
     }
 
-    private static func json(_ invite: MemberInvite) -> JSONValue {
+    private static func json(_ invite: MemberInvite, _ now: UInt64) -> JSONValue {
         [
             "id": .string(invite.key.publicKey.id), "label": .string(invite.label),
-            "state": .string(invite.closing.words), "uses": .count(invite.uses),
+            "state": .string(invite.closing(at: now).words), "uses": .count(invite.uses),
             "usesLeft": .count(invite.usesLeft), "created": .time(invite.createdAt),
-            "expires": .time(invite.expiry), "closed": .time(invite.closing?.at),
+            "expires": .time(invite.expiry), "closed": .time(invite.closing(at: now)?.at),
         ]
     }
 }
@@ -67,7 +69,7 @@ struct PortalInvitesRevokeCommand: AsyncParsableCommand {
     private var invite: String
 
     func run() async throws {
-        let opened = try options.openIfPresent()
+        let opened = try options.openIfPresent(for: .changing)
         let invites =
             try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
         let found = try InviteReference.one(

@@ -39,7 +39,7 @@ struct PortalMembersListCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let opened = try options.openIfPresent()
+        let opened = try options.openIfPresent(for: .reading)
         let members = try opened?.perform { (keyring) throws(KeyringError) in try keyring.members() } ?? []
         if json {
             let list = members.map { member -> JSONValue in
@@ -49,7 +49,7 @@ struct PortalMembersListCommand: AsyncParsableCommand {
                     "invite": .text(member.invite?.publicKey.id),
                 ]
             }
-            return try Surroundings.current.print(JSONValue.array(list).description)
+            return try Surroundings.current.print(json: JSONValue.array(list).description)
         }
         guard !members.isEmpty else {
             return Surroundings.current.note("no members: make an invite with `cway portal invite`")
@@ -91,8 +91,11 @@ struct PortalMembersAddCommand: AsyncParsableCommand {
 struct PortalMembersRemoveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove",
-        abstract: "End somebody's membership; the invite they came by is revoked.",
+        abstract: "End somebody's membership; every invite that admitted them is revoked.",
         discussion: """
+            Invites made before do not admit that key again; those that admitted it are revoked, so that nobody comes \
+            back by them under another.
+
             EXAMPLES
               cway portal members remove @ID.ed25519
             """)
@@ -101,12 +104,19 @@ struct PortalMembersRemoveCommand: AsyncParsableCommand {
     @OptionGroup private var argument: IDArgument
 
     func run() async throws {
-        let wasMember = try options.open().perform { (keyring) throws(KeyringError) in
+        let removal = try options.open().perform { (keyring) throws(KeyringError) in
             try keyring.removeMember(argument.id, now: WallClock.seconds())
         }
-        guard wasMember else {
+        guard let removal else {
             throw CommandFailure(.notFound, "\(argument.id.id) is no member: see `cway portal members`")
         }
         try Surroundings.current.print("removed \(argument.id.id)")
+        for closed in removal.invites {
+            let others = closed.others.map { $0.label.isEmpty ? $0.key.id : $0.label }
+            Surroundings.current.note(
+                RemovedWords.closed(
+                    InviteReference.name(closed.invite.key, closed.invite.label), closed.invite.usesLeft,
+                    of: closed.invite.uses, others: others))
+        }
     }
 }

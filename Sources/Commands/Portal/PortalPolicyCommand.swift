@@ -36,7 +36,9 @@ struct PortalPolicyCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let opened = try options.open()
+        let isAsked = announce == nil && call == nil
+        let opened =
+            try isAsked ? options.openIfPresent(for: .reading) ?? options.open() : options.open()
         let (policy, memberCount, denied) = try opened.perform { (keyring) throws(KeyringError) in
             if let announce { try keyring.setAnnouncers(announce.audience) }
             if let call { try keyring.setCallers(call.audience) }
@@ -48,7 +50,7 @@ struct PortalPolicyCommand: AsyncParsableCommand {
                 "announce": .string(announcers), "call": .string(callers), "members": .count(memberCount),
                 "denied": .array(denied.map { .string($0) }),
             ]
-            return try Surroundings.current.print(document.description)
+            return try Surroundings.current.print(json: document.description)
         }
         var lines = ["announce  \(announcers)", "call      \(callers)", "members   \(memberCount)"]
         lines += denied.map { "denied    \($0)" }

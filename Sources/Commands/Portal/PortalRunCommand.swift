@@ -1,7 +1,9 @@
 internal import ArgumentParser
+internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import Node
+internal import Transport
 
 /// `cway portal run`, or `cway portal` with its options.
 struct PortalRunCommand: AsyncParsableCommand {
@@ -38,13 +40,28 @@ struct PortalRunCommand: AsyncParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Connections that one source address may have. Default: 64.", valueName: "n"))
+        help: ArgumentHelp(
+            "Connections that one source address may have at most.",
+            discussion: "Default: its share, which is all that others leave.", valueName: "n"))
     private var connectionsPerAddress: Int?
 
     @Option(
         name: .long,
-        help: ArgumentHelp("New handshakes of one source address per second. Default: 20.", valueName: "n"))
+        help: ArgumentHelp(
+            "Handshakes that one source address may begin in a second at most.",
+            discussion: "Default: its share of the time that there is for them.", valueName: "n"))
     private var handshakesPerSecond: Int?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Addresses of proxies whose connections are not limited as those of one source; may be given several times.",
+            discussion: "Without it this machine's own addresses are a source like others.", valueName: "cidr"
+        ),
+        transform: Parsing.addressRange)
+    private var trustedProxy: [AddressRange] = []
+
+    @OptionGroup private var memory: MemoryOptions
 
     @Option(
         name: .long,
@@ -55,11 +72,16 @@ struct PortalRunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let common = options.common
-        let opened = try options.open()
+        let opened = try options.open(for: .serving)
+        // One process serves from a home at a time, until the end of this: two that redeem the same invites and tidy the
+        // same keys would each think itself the portal.
+        let lock = try opened.servingLock()
         var flags = common.flags
         flags.listen = listen
-        flags.connectionsPerAddress = connectionsPerAddress
-        flags.handshakesPerSecondPerAddress = handshakesPerSecond
+        flags.limits = memory.limits
+        flags.limits.connectionsPerAddress = connectionsPerAddress
+        flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
+        flags.limits.trustedProxies = trustedProxy
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         guard !settings.listen.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
@@ -79,5 +101,6 @@ struct PortalRunCommand: AsyncParsableCommand {
                 }
             ]
         }
+        _ = consume lock
     }
 }

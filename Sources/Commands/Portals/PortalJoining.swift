@@ -27,12 +27,16 @@ struct PortalJoining: Sendable {
         let shown = try ShownKey.key(of: opened.identity, at: InvitePortal(portal, isOpen: showsRealID))
         let caller = Caller(identity: key, outerKey: .real, network: settings.network)
         try await Interruption.run {
-            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let group = try EventLoops.make(1)
             let result: Result<Void, any Error>
             do {
-                let link = try await caller.connect(toPortal: portal, on: group.next())
-                result = await Self.answer(to: shown, over: link)
-                await link.close()
+                try await BusyTime.run { _ in
+                    let link = try await caller.connect(toPortal: portal, on: group.next())
+                    let answer = await Self.answer(to: shown, over: link)
+                    await link.close()
+                    try answer.get()
+                }
+                result = .success(())
             } catch {
                 result = .failure((error as? HopFailure).map { CommandFailure($0) } ?? error)
             }
@@ -47,6 +51,7 @@ struct PortalJoining: Sendable {
                 case .failure(let error) = try await link.call(
                     ["invite", "use"], [["feed": .string(shown.id)]])
             else { return .success(()) }
+            if let busy = HopFailure(busy: error) { return .failure(busy) }
             return .failure(
                 CommandFailure(
                     .inviteRefused,

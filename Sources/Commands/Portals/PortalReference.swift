@@ -1,6 +1,7 @@
 internal import Blinding
 internal import Keyring
 internal import Multiserver
+internal import Node
 internal import Sodium
 
 /// How people name one of their portals: its id, `host:port`, or the whole address.

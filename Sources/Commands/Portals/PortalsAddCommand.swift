@@ -13,26 +13,32 @@ struct PortalsAddCommand: AsyncParsableCommand {
         discussion: """
             An address is stored, and nothing is dialled. An invite, which portals make that let members only \
             announce (host:port:@KEY.ed25519~SEED), is redeemed first, for the key that this node will show there. \
-            It holds a secret: pass it as - to be read from standard input.
+            It holds a secret: without an argument it is asked for, and not shown, or read from standard input. As an \
+            argument it stands in the shell's history, and for a moment in the list of processes, where it is \
+            overwritten as soon as it is read.
 
             EXAMPLES
               cway portals add net:portal.example.org:8008~shs:KEY=
               cway portals add net:room.example.org:8008~shs:KEY= --open
-              cway portals add - < invite.txt
+              cway portals add < invite.txt
             """)
 
     @OptionGroup private var options: KeyringOptions
 
     @Argument(
         help: ArgumentHelp(
-            "The portal's address, or an invite to it, or - for standard input.", valueName: "address"))
-    private var address: String
+            "The portal's address, or an invite to it; - as without it: to be asked, or read from standard input.",
+            valueName: "address"))
+    private var address: String?
 
     @Flag(name: .customLong("open"), help: "Announce under this node's real id there, not hidden.")
     private var isOpen = false
 
     func run() async throws {
-        let text = try Surroundings.current.argument(address)
+        let pasted = try Surroundings.current.secret(address, asking: "Address or invite (not shown): ") {
+            CodeText.portal(in: $0) != nil || CodeText.invite(in: $0) != nil
+        }
+        let text = CodeText.portal(in: pasted) ?? CodeText.invite(in: pasted) ?? pasted.trimmed
         guard !text.hasPrefix(InviteCode.prefix) else {
             throw CommandFailure(
                 .usage, "this is an invite of a friend, not of a portal: run `cway join` with it")

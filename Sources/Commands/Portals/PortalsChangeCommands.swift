@@ -20,7 +20,7 @@ struct PortalsRemoveCommand: AsyncParsableCommand {
     @OptionGroup private var argument: PortalArgument
 
     func run() async throws {
-        let opened = try options.openIfPresent()
+        let opened = try options.openIfPresent(for: .changing)
         let portal = try PortalReference.portal(argument.portal, in: opened)
         _ = try opened?.perform { (keyring) throws(KeyringError) in try keyring.removePortal(portal.key) }
         try Surroundings.current.print("removed \(portal.hostAndPort)")
@@ -73,7 +73,7 @@ struct PortalArgument: ParsableArguments, Sendable {
 
     /// Opens or hides this node there.
     func set(isOpen: Bool, _ options: KeyringOptions) throws(CommandFailure) {
-        let opened = try options.openIfPresent()
+        let opened = try options.openIfPresent(for: .changing)
         let known = try PortalReference.portal(portal, in: opened)
         guard let opened else { return }
         _ = try opened.perform { (keyring) throws(KeyringError) in

@@ -22,7 +22,7 @@ struct PortalsListCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent())
+        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent(for: .reading))
         let portals = try opened?.perform { (keyring) throws(KeyringError) in try keyring.portals() } ?? []
         var (table, list) = (TextTable("PORTAL", "ANNOUNCED", "SEEN AS", "ADDRESS"), [JSONValue]())
         for record in portals {
@@ -37,7 +37,7 @@ struct PortalsListCommand: AsyncParsableCommand {
                 "seenAs": .string(shown.id), "added": .time(record.addedAt),
             ])
         }
-        if json { return try surroundings.print(JSONValue.array(list).description) }
+        if json { return try surroundings.print(json: JSONValue.array(list).description) }
         guard !portals.isEmpty else {
             return surroundings.note("no portals yet: add one with `cway portals add ADDRESS`")
         }

@@ -1,3 +1,5 @@
+internal import Node
+
 /// Rows under a heading, in columns that are as wide as their widest entry: for people, who may paste it anywhere.
 package struct TextTable {
     private static let gap = "  "

@@ -26,18 +26,38 @@ extension ClockVerdict {
 
 /// What a process knows about its clock.
 struct ClockState: Sendable {
+    let purpose: Keyring.Purpose
     let trustsClock: Bool
     var verdict = ClockVerdict.confirmed
+    /// Whether somebody else's word stands behind it: a portal's, or the owner's.
+    var isVouchedFor: Bool
 
-    init(trustsClock: Bool) { self.trustsClock = trustsClock }
+    init(purpose: Keyring.Purpose, trustsClock: Bool) {
+        self.purpose = purpose
+        self.trustsClock = trustsClock
+        isVouchedFor = trustsClock
+    }
 }
 
 extension Keyring {
     /// How much later than noted the keyring may have been open the last time.
     private static let openedPrecisionSeconds: UInt64 = 3_600
 
-    /// Whether the clock was believed when the keyring was last tidied.
+    /// Whether the clock is believed: at the last tidying, or else at the opening.
     public var clock: ClockVerdict { clockState.withLock { $0.verdict } }
+
+    /// Whether a portal's word on the clock is wanted: where it is in doubt, and where something waits for it that a
+    /// node which serves does by itself.
+    public func wantsPortalsClock(now: UInt64) throws(KeyringError) -> Bool {
+        let state = clockState.withLock { $0 }
+        guard !isCopy, state.purpose != .reading else { return false }
+        if case .unconfirmed = state.verdict { return true }
+        guard state.purpose != .serving else { return false }
+        return try store.read { (transaction) throws(KeyringError) in
+            let lastOpened = try transaction.number(.opened) ?? 0
+            return Epoch(unixSeconds: lastOpened) != Epoch(unixSeconds: now)
+        }
+    }
 
     /// Takes a portal's word on the clock: where it agrees within a day, the clock is confirmed and the keyring
     /// tidied.
@@ -47,7 +67,9 @@ extension Keyring {
         portalUnixSeconds: UInt64, now: UInt64
     ) throws(KeyringError) -> ClockVerdict {
         let distance = max(portalUnixSeconds, now) - min(portalUnixSeconds, now)
-        if clock != .confirmed, distance <= ClockVerdict.agreementSeconds { try trustClock(now: now) }
+        guard distance <= ClockVerdict.agreementSeconds else { return clock }
+        clockState.withLock { $0.isVouchedFor = true }
+        if try wantsPortalsClock(now: now) { try trustClock(now: now) }
         return clock
     }
 
@@ -58,10 +80,25 @@ extension Keyring {
     /// invites that have expired, lets those go that were closed long ago, and wipes chain keys of days before
     /// yesterday.
     ///
-    /// Opening does this; a running node does it at the beginning of each day and hourly.
+    /// Opening to serve does this; a running node does it at the beginning of each day and hourly.
     public func tidy(now: UInt64) throws(KeyringError) {
         let isTrusted = clockState.withLock { $0.trustsClock }
         try tidy(now: now, isTrusted: isTrusted)
+    }
+
+    /// Looks at the clock without doing anything.
+    func judgeClock(now: UInt64) throws(KeyringError) {
+        let isTrusted = clockState.withLock { $0.trustsClock }
+        let verdict = try store.read { (transaction) throws(KeyringError) in
+            Self.verdict(now: now, lastOpened: try transaction.number(.opened) ?? now, isTrusted: isTrusted)
+        }
+        clockState.withLock { $0.verdict = verdict }
+    }
+
+    private static func verdict(now: UInt64, lastOpened: UInt64, isTrusted: Bool) -> ClockVerdict {
+        let jump = max(now, lastOpened) - min(now, lastOpened)
+        return isTrusted || jump <= ClockVerdict.jumpLimitSeconds
+            ? .confirmed : .unconfirmed(lastOpened: lastOpened)
     }
 
     private func tidy(now: UInt64, isTrusted: Bool) throws(KeyringError) {
@@ -70,10 +107,8 @@ extension Keyring {
             guard let current = try transaction.number(.vault) else { throw .vaultLost(path: vault.path) }
             try vault.erase(allBut: current)
             let lastOpened = try transaction.number(.opened) ?? now
-            let jump = max(now, lastOpened) - min(now, lastOpened)
-            guard isTrusted || jump <= ClockVerdict.jumpLimitSeconds else {
-                return ClockVerdict.unconfirmed(lastOpened: lastOpened)
-            }
+            let verdict = Self.verdict(now: now, lastOpened: lastOpened, isTrusted: isTrusted)
+            guard verdict == .confirmed else { return verdict }
             try Tidying.tidyInvites(&transaction, &change, now: now)
             try Tidying.tidyMemberInvites(&transaction, &change, now: now)
             let today = Epoch(unixSeconds: now)
@@ -85,6 +120,7 @@ extension Keyring {
                 try Tidying.tidyCircles(&transaction, &change, owner: owner, now: now)
             }
             // Not at every opening, which would write to the disk each time.
+            let jump = max(now, lastOpened) - min(now, lastOpened)
             if isFirstOfDay || jump >= Self.openedPrecisionSeconds { try transaction.set(.opened, to: now) }
             return .confirmed
         }

@@ -35,7 +35,8 @@ extension Keyring {
         }
     }
 
-    /// Takes what an endpoint granted: a later generation at once, an earlier one never.
+    /// Takes what an endpoint granted: a later generation at once, an earlier one never, and of the same one the key of
+    /// an earlier day where the known one does not tell today.
     ///
     /// Whatever the generation's, name and portals of a grant that is not older replace those known before, unless
     /// it names no portal; and an invite of the endpoint's that was pending is done.
@@ -66,7 +67,10 @@ extension Keyring {
                 try transaction.put(record, key)
                 change.mark()
             }
-            if let known, known.generation == generation { return .kept }
+            // The key of a later day, moved on under a clock that was ahead, tells less than what is granted.
+            if let known, known.generation == generation, known.epoch <= today || epoch >= known.epoch {
+                return .kept
+            }
             let circle = CircleRecord(
                 generation: generation, epoch: epoch, sealed: try change.seal(secret))
             try transaction.put(circle, key)

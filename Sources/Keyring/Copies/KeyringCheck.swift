@@ -39,7 +39,7 @@ extension Keyring {
         _ = try KeyringError.storing { () throws(LMDBError) in
             try EnvironmentCheck.walk("\(folder)/\(KeyringStore.fileName)")
         }
-        let store = try KeyringStore(folder: folder, absence: .fails)
+        let store = try KeyringStore(folder: folder, absence: .fails, access: .readOnly)
         return try store.read { (transaction) throws(KeyringError) in
             try KeyringCheck.report(transaction, store.vault)
         }
@@ -60,6 +60,7 @@ enum KeyringCheck {
             throw .inconsistent("it has \(entryCount) entries, and not the \(written) that it says")
         }
         try checkNames(transaction)
+        try checkUses(transaction)
         try checkBelonging(transaction, owner: owner)
         try checkPolicy(transaction)
         return KeyringReport(
@@ -71,9 +72,7 @@ enum KeyringCheck {
     }
 
     private static func countEntries(_ transaction: borrowing ReadTransaction) throws(KeyringError) -> Int {
-        var count = try transaction.entryCountWithoutGhosts()
-        try Ghost.forEach(transaction) { (_, _) throws(KeyringError) in count += 1 }
-        return count
+        try transaction.entryCountWithoutGhosts() + Ghost.count(transaction)
     }
 
     /// Everybody has a name, and every name is somebody's.
@@ -87,6 +86,32 @@ enum KeyringCheck {
             guard named?.key == key else { throw .inconsistent("somebody's name is another's") }
             guard friend.admission != nil || friend.reach != nil else {
                 throw .inconsistent("somebody is there for nothing")
+            }
+            return .next
+        }
+    }
+
+    /// Every invite has counted down a use for each whom it admitted.
+    private static func checkUses(_ transaction: borrowing ReadTransaction) throws(KeyringError) {
+        var counts: [PublicKey: Int] = [:]
+        try transaction.forEach(FriendRecord.self) { (_, friend) throws(KeyringError) in
+            for use in friend.admission?.uses.list ?? [] { counts[use.invite.publicKey, default: 0] += 1 }
+            return .next
+        }
+        try transaction.forEach(StoredInvite.self) { (key, invite) throws(KeyringError) in
+            guard counts[key, default: 0] <= Int(invite.uses) - Int(invite.usesLeft) else {
+                throw .inconsistent("an invite admitted more than it has counted")
+            }
+            return .next
+        }
+        counts = [:]
+        try transaction.forEach(StoredMember.self) { (_, member) throws(KeyringError) in
+            for use in member.membership?.uses.list ?? [] { counts[use.invite.publicKey, default: 0] += 1 }
+            return .next
+        }
+        try transaction.forEach(StoredMemberInvite.self) { (key, invite) throws(KeyringError) in
+            guard counts[key, default: 0] <= Int(invite.uses) - Int(invite.usesLeft) else {
+                throw .inconsistent("an invite to the portal admitted more than it has counted")
             }
             return .next
         }
@@ -126,9 +151,7 @@ enum KeyringCheck {
         _ = try transaction.number(.opened)
         _ = try transaction.policy()
         _ = try transaction.portals()
-        try transaction.forEach(StoredMember.self) { (_, _) throws(KeyringError) in .next }
         try transaction.forEach(StoredDenial.self) { (_, _) throws(KeyringError) in .next }
-        try transaction.forEach(StoredMemberInvite.self) { (_, _) throws(KeyringError) in .next }
     }
 
     private static func opensEverything(
@@ -147,6 +170,7 @@ enum KeyringCheck {
             isOpen = pending.sealed.opened(under: slot.key) != nil
             return isOpen ? .next : .stop
         }
-        return isOpen
+        guard isOpen else { return false }
+        return try Ghost.areOpened(by: slot.key, transaction)
     }
 }

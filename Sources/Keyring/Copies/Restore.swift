@@ -59,7 +59,9 @@ extension Keyring {
                 folder: opening.folder, absence: .fails, observe: opening.observe)
             return try store.change(copies: true) { (transaction, change) throws(KeyringError) in
                 try transaction.confirmFriends(named: names)
-                return try Restore.run(&transaction, &change, owner: opening.owner, keeping: keep, now: now)
+                return try Restore.run(
+                    &transaction, &change, owner: opening.owner, version: try transaction.version(),
+                    keeping: keep, now: now)
             }
         }
         // The backup itself is only read: it may stand where nothing can be written.
@@ -76,7 +78,8 @@ extension Keyring {
             change.goOn(after: try transaction.number(.sequence) ?? 0)
             if let recorded = try transaction.number(.vault) { try change.takeKey(of: recorded) }
             return try Restore.run(
-                &transaction, &change, owner: opening.owner, after: replaced ?? 0, keeping: keep, now: now)
+                &transaction, &change, owner: opening.owner, version: try source.version(),
+                after: replaced ?? 0, keeping: keep, now: now)
         }
     }
 }
@@ -111,6 +114,11 @@ private struct BackupSource: ~Copyable {
             guard found == owner.publicKey else { throw .otherOwner(found, expected: owner.publicKey) }
             try transaction.confirmFriends(named: names)
         }
+    }
+
+    /// The version of the backup, whose records are in its formats.
+    borrowing func version() throws(KeyringError) -> UInt32 {
+        try environment.read { (transaction) throws(KeyringError) in try transaction.version() }
     }
 
     /// Puts the backup's records in the place of all others.

@@ -6,11 +6,13 @@ internal import Sodium
 enum Restore {
     static func run(
         _ transaction: inout WriteTransaction, _ change: inout Change, owner: EndpointKey,
-        after generation: UInt64 = 0, keeping keep: (Friend) -> Bool, now: UInt64
+        version: UInt32, after generation: UInt64 = 0, keeping keep: (Friend) -> Bool, now: UInt64
     ) throws(KeyringError) -> RestoreReport {
         guard let found = try transaction.owner() else { throw .inconsistent("it has no owner") }
         guard found == owner.publicKey else { throw .otherOwner(found, expected: owner.publicKey) }
         change.goOnWithoutVault()
+        // With the ghosts whose pairs are lost: nobody else has them, so others do as well.
+        try Migration.run(&transaction, change, from: version)
         var report = RestoreReport()
         try dropLostKeys(&transaction, change, owner: owner, &report)
         try dropLostJoins(&transaction, change, &report)
@@ -50,7 +52,7 @@ enum Restore {
     ) throws(KeyringError) {
         for (key, pending) in try transaction.records(PendingRecord.self)
         where !change.opens(pending.sealed) {
-            guard let friend = try transaction.abandonJoin(key) else { continue }
+            guard let friend = try transaction.abandonJoin(key, change) else { continue }
             report.lostJoins.append(friend)
         }
     }
@@ -73,7 +75,7 @@ enum Restore {
         _ friend: Friend, _ transaction: inout WriteTransaction, _ change: borrowing Change
     ) throws(KeyringError) {
         guard let record = try transaction.record(FriendRecord.self, friend.key) else { return }
-        _ = try transaction.forget(friend.key, record)
+        _ = try transaction.forget(friend.key, record, change)
         try transaction.put(TombstoneRecord(sequence: change.sequence), friend.key)
     }
 }

@@ -43,11 +43,12 @@ public final class Entries: Sendable {
             keyring.owner.publicKey == identity.publicKey, "entries are those of the keyring's owner")
         return try state.withLock { (state) throws(KeyringError) in
             let former = state
-            let updated = try keyring.store.read { (transaction) throws(KeyringError) -> State? in
+            let updated = try keyring.store.readSecrets {
+                (transaction, vaultKey) throws(KeyringError) -> State? in
                 let sequence = try transaction.number(.sequence)
                 guard sequence != former.sequence else { return nil }
                 var next = State(sequence: sequence)
-                try collect(transaction, from: former, &next)
+                try collect(transaction, vaultKey, keyring.store.vault, from: former, &next)
                 return next
             }
             guard let updated else { return false }
@@ -86,7 +87,8 @@ public final class Entries: Sendable {
     }
 
     private func collect(
-        _ transaction: borrowing ReadTransaction, from former: State, _ next: inout State
+        _ transaction: borrowing ReadTransaction, _ vaultKey: borrowing SecretKey, _ vault: VaultFile,
+        from former: State, _ next: inout State
     ) throws(KeyringError) {
         var wanted: [PublicKey] = []
         try transaction.forEach(FriendRecord.self) { (key, friend) throws(KeyringError) in
@@ -106,7 +108,7 @@ public final class Entries: Sendable {
                 next.friends[key] = try pair(with: key)
             }
         }
-        try Ghost.forEach(transaction) { (number, secret) throws(KeyringError) in
+        try Ghost.forEach(transaction, vaultKey, vault: vault) { (number, secret) throws(KeyringError) in
             if let known = former.ghosts[number] {
                 next.ghosts[number] = known
             } else {

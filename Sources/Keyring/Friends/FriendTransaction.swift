@@ -79,11 +79,13 @@ extension Transaction where Access == Writing {
     /// Removes everything that is stored about a friend but its tombstone.
     ///
     /// - Returns: whether a secret was among it.
-    mutating func forget(_ key: PublicKey, _ record: FriendRecord) throws(KeyringError) -> Bool {
+    mutating func forget(
+        _ key: PublicKey, _ record: FriendRecord, _ change: borrowing Change
+    ) throws(KeyringError) -> Bool {
         try drop(FriendRecord.self, key)
         try drop(NameRecord.self, Array(record.name.utf8))
         try drop(SeenRecord.self, key)
-        if record.admission != nil { try Ghost.add(1, &self) }
+        if record.admission != nil { try Ghost.add(1, &self, change) }
         let hadCircle = try drop(CircleRecord.self, key)
         let hadSeed = try drop(PendingRecord.self, key)
         return hadCircle || hadSeed
@@ -102,5 +104,27 @@ extension Transaction where Access == Writing {
         invite.closing = Closing(reason: reason, at: now)
         try put(invite, key.publicKey)
         return true
+    }
+
+    /// Closes every open invite that admitted somebody, or may have.
+    ///
+    /// - Returns: what became of each that still is remembered, the newest first.
+    mutating func closeInvites(of uses: InviteUses, now: UInt64) throws(KeyringError) -> [InviteOfRemoved] {
+        let unrecorded = uses.isComplete ? nil : try number(.unrecorded) ?? 0
+        let friends = try friends()
+        var found: [InviteOfRemoved] = []
+        for (key, invite) in try records(StoredInvite.self) {
+            let key = InviteKey(key)
+            let isRecorded = uses.contains(key)
+            // Of one that was closed before and may not even have been theirs there is nothing to say.
+            let isSuspect = invite.closing == nil && unrecorded.map { invite.sequence <= $0 } == true
+            guard isRecorded || isSuspect else { continue }
+            try close(key, .revoked, now: now)
+            found.append(
+                InviteOfRemoved(
+                    invite: invite.invite(key), isRecorded: isRecorded,
+                    others: friends.filter { $0.admission?.uses.contains(key) == true }))
+        }
+        return found.sorted { $0.invite.sequence > $1.invite.sequence }
     }
 }

@@ -43,8 +43,9 @@ extension Keyring {
             var record = try transaction.obtain(key, name: name)
             if record.admission == nil {
                 record.admission = Admission(
-                    services: services, invite: nil, since: now, sequence: change.sequence)
-                try Ghost.giveWay(&transaction)
+                    services: services, invite: nil, since: now, sequence: change.sequence, uses: InviteUses()
+                )
+                try Ghost.giveWay(&transaction, change)
             }
             record.admission?.services = services
             try transaction.put(record, key)
@@ -107,35 +108,59 @@ extension Keyring {
         }
     }
 
-    /// Notes that a friend was seen; not a change with a number of its own.
-    public func markSeen(_ key: PublicKey, now: UInt64) throws(KeyringError) {
-        try store.change { (transaction, _) throws(KeyringError) in
-            guard try transaction.record(FriendRecord.self, key) != nil else { return }
+    /// The least time between two visits of a friend that are written down, in seconds.
+    private static let visitSeconds: UInt64 = 3_600
+
+    /// Notes that a friend was seen, once an hour, so that one who calls again and again costs the disk nothing.
+    ///
+    /// It is not a change with a number of its own.
+    ///
+    /// - Returns: whether it was written.
+    @discardableResult
+    public func markSeen(_ key: PublicKey, now: UInt64) throws(KeyringError) -> Bool {
+        let isKnown = try store.read { (transaction) throws(KeyringError) in
+            try Self.isSeen(key, transaction, now: now)
+        }
+        guard !isKnown else { return false }
+        return try store.change { (transaction, _) throws(KeyringError) in
+            guard try !Self.isSeen(key, transaction, now: now) else { return false }
             try transaction.put(SeenRecord(at: now), key)
+            return true
         }
     }
 
-    /// Removes somebody, in one transaction: the relation both ways, the invite that it came by, and the circle's
-    /// key, which it knows; a tombstone stays, so that no invite made before admits it again.
+    /// Whether a visit need not be written down: there was one within the hour, or it is nobody's.
+    private static func isSeen<Access>(
+        _ key: PublicKey, _ transaction: borrowing Transaction<Access>, now: UInt64
+    ) throws(KeyringError) -> Bool {
+        guard try transaction.record(FriendRecord.self, key) != nil else { return true }
+        guard let seen = try transaction.record(SeenRecord.self, key) else { return false }
+        return max(seen.at, now) - min(seen.at, now) < visitSeconds
+    }
+
+    /// Removes somebody, in one transaction: the relation both ways, and the circle's key, which it knows.
     ///
-    /// The caller then drops its tokens at every portal, and closes its sessions.
+    /// A tombstone stays, so that no invite made before admits that key again; and every invite that ever admitted it
+    /// is closed, so that the same person does not come back under another. The caller then drops its tokens at
+    /// every portal, and closes its sessions.
     ///
-    /// - Returns: what was known about it.
+    /// - Returns: what was known about it, and what became of its invites.
     /// - Throws: ``KeyringError/noSuchFriend`` among others.
     @discardableResult
-    public func remove(_ key: PublicKey, now: UInt64) throws(KeyringError) -> Friend {
+    public func remove(_ key: PublicKey, now: UInt64) throws(KeyringError) -> Removal {
         try store.change { (transaction, change) throws(KeyringError) in
             guard let record = try transaction.record(FriendRecord.self, key) else { throw .noSuchFriend }
             let friend = try transaction.friend(key, record)
-            if try transaction.forget(key, record) { change.dropSecret() }
+            if try transaction.forget(key, record, change) { change.dropSecret() }
             try transaction.put(TombstoneRecord(sequence: change.sequence), key)
-            if let invite = record.admission?.invite { try transaction.close(invite, .revoked, now: now) }
-            // Who was never let in was never given the circle's key.
-            if record.admission != nil {
+            var invites: [InviteOfRemoved] = []
+            if let admission = record.admission {
+                invites = try transaction.closeInvites(of: admission.uses, now: now)
+                // Who was never let in was never given the circle's key.
                 try OwnCircle.startGeneration(&transaction, &change, owner: owner, now: now)
             }
             change.mark()
-            return friend
+            return Removal(friend: friend, invites: invites)
         }
     }
 

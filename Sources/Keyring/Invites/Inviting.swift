@@ -33,7 +33,7 @@ extension Keyring {
             guard try transaction.record(StoredInvite.self, key.publicKey) == nil else { throw .seedUsed }
             let invite = try StoredInvite(draft, now: now, sequence: change.sequence)
             try transaction.put(invite, key.publicKey)
-            try Ghost.giveWay(&transaction)
+            try Ghost.giveWay(&transaction, change)
             change.mark()
         }
         return code

@@ -73,7 +73,7 @@ extension Keyring {
     public func abandonJoin(of endpoint: EndpointKey) throws(KeyringError) -> Bool {
         let key = endpoint.publicKey
         return try store.change { (transaction, change) throws(KeyringError) in
-            guard try transaction.abandonJoin(key) != nil else { return false }
+            guard try transaction.abandonJoin(key, change) != nil else { return false }
             change.dropSecret()
             return true
         }
@@ -84,7 +84,7 @@ extension Transaction where Access == Writing {
     /// Gives up a pending invite, and what was stored for it alone.
     ///
     /// - Returns: the friend as it was; `nil` when nothing was pending.
-    mutating func abandonJoin(_ key: PublicKey) throws(KeyringError) -> Friend? {
+    mutating func abandonJoin(_ key: PublicKey, _ change: borrowing Change) throws(KeyringError) -> Friend? {
         guard var record = try record(FriendRecord.self, key), record.reach?.isPending == true else {
             return nil
         }
@@ -97,7 +97,7 @@ extension Transaction where Access == Writing {
             record.reach = nil
         }
         if record.reach == nil, record.admission == nil {
-            _ = try forget(key, record)
+            _ = try forget(key, record, change)
         } else {
             try put(record, key)
         }

@@ -34,57 +34,105 @@ public enum RedeemRefusal: String, Hashable, Sendable {
     }
 }
 
+/// Somebody who redeems an invite.
+public struct RedeemRequest: Hashable, Sendable {
+    /// The invite, whose key pair was shown.
+    public let invite: InviteKey
+    /// Who becomes a friend; the caller has checked the signature.
+    public let friend: FriendKey
+
+    /// Puts the two together.
+    public init(invite: InviteKey, friend: FriendKey) {
+        self.invite = invite
+        self.friend = friend
+    }
+}
+
 extension Keyring {
-    /// Admits a friend by an invite, in one transaction; the caller has checked the signature.
-    ///
-    /// Of any number that redeem at once, exactly as many win as the invite has uses. Who came by it already, and
-    /// who is a friend already, costs none; the latter gains its services.
+    /// Admits a friend by an invite, in one transaction; see ``redeem(_:now:)``.
     ///
     /// - Throws: ``KeyringError/ownKey`` or ``KeyringError/unusableKey`` for a key that can be nobody's, besides
     ///   what the store throws.
     public func redeem(
         _ invite: InviteKey, by friend: FriendKey, now: UInt64
     ) throws(KeyringError) -> Redemption {
-        guard friend.publicKey != invite.publicKey else { throw .unusableKey }
-        try checkUsable(friend.publicKey)
+        try redeem([RedeemRequest(invite: invite, friend: friend)], now: now)[0].get()
+    }
+
+    /// Admits friends by their invites, all who redeem at once in one transaction, which is one wait for the disk.
+    ///
+    /// Of any number that redeem at once, exactly as many win as the invite has uses. Who came by the very same invite
+    /// before costs none, so that an answer that was lost can be asked for again. Who is a friend already and comes by
+    /// another one gains its services, costs a use, and is recorded with it. Who is refused leaves no trace.
+    ///
+    /// - Returns: what became of each, in their order; an error where it concerns one of them alone.
+    /// - Throws: ``KeyringError``, when nothing became of any.
+    public func redeem(
+        _ requests: [RedeemRequest], now: UInt64
+    ) throws(KeyringError) -> [Result<Redemption, KeyringError>] {
+        let faults = requests.map(fault)
         return try store.change { (transaction, change) throws(KeyringError) in
-            let known = try transaction.record(FriendRecord.self, friend.publicKey)
-            if let admission = known?.admission, admission.invite == invite {
-                return .admitted(isFresh: false)
+            var outcomes: [Result<Redemption, KeyringError>] = []
+            for (request, fault) in zip(requests, faults) {
+                if let fault {
+                    outcomes.append(.failure(fault))
+                    continue
+                }
+                do throws(KeyringError) {
+                    outcomes.append(.success(try transaction.redeem(request, &change, now: now)))
+                } catch {
+                    // That there is no room shows before anything is written.
+                    guard case .tooManyEntries = error else { throw error }
+                    outcomes.append(.failure(error))
+                }
             }
-            guard var stored = try transaction.record(StoredInvite.self, invite.publicKey) else {
-                return .refused(.revoked)
-            }
-            if let refusal = try transaction.refusal(of: stored, to: friend, now: now) {
-                return .refused(refusal)
-            }
-            change.mark()
-            if var record = known, let admission = record.admission {
-                record.admission?.services = admission.services.union(stored.services)
-                try transaction.put(record, friend.publicKey)
-                return .admitted(isFresh: false)
-            }
-            stored.usesLeft -= 1
-            if stored.usesLeft == 0 { stored.closing = Closing(reason: .usedUp, at: now) }
-            try transaction.put(stored, invite.publicKey)
-            var record: FriendRecord
-            if let known {
-                record = known
-            } else {
-                record = try transaction.obtain(friend, calledAsIn: stored.label)
-            }
-            record.admission = Admission(
-                services: stored.services, invite: invite, since: now, sequence: change.sequence)
-            try transaction.put(record, friend.publicKey)
-            try Ghost.giveWay(&transaction)
-            return .admitted(isFresh: true)
+            return outcomes
         }
+    }
+
+    /// What is wrong with the keys of a request alone.
+    private func fault(of request: RedeemRequest) -> KeyringError? {
+        guard request.friend.publicKey != request.invite.publicKey else { return .unusableKey }
+        do throws(KeyringError) { try checkUsable(request.friend.publicKey) } catch { return error }
+        return nil
     }
 }
 
 extension Transaction where Access == Writing {
+    fileprivate mutating func redeem(
+        _ request: RedeemRequest, _ change: inout Change, now: UInt64
+    ) throws(KeyringError) -> Redemption {
+        let (invite, friend) = (request.invite, request.friend)
+        let known = try record(FriendRecord.self, friend.publicKey)
+        if let uses = known?.admission?.uses, uses.contains(invite) { return .admitted(isFresh: false) }
+        guard var stored = try record(StoredInvite.self, invite.publicKey) else { return .refused(.revoked) }
+        if let refusal = try refusal(of: stored, to: friend, now: now) { return .refused(refusal) }
+
+        let isFresh = known?.admission == nil
+        // First of all: where there is no room, nothing is written.
+        if isFresh { try Ghost.giveWay(&self, change) }
+        var record: FriendRecord
+        if let known { record = known } else { record = try obtain(friend, calledAsIn: stored.label) }
+        var admission =
+            record.admission
+            ?? Admission(
+                services: stored.services, invite: invite, since: now, sequence: change.sequence,
+                uses: InviteUses())
+        admission.services = admission.services.union(stored.services)
+        try admission.uses.add(invite, at: now) { (invite) throws(KeyringError) in
+            try self.record(StoredInvite.self, invite.publicKey) != nil
+        }
+        record.admission = admission
+        stored.usesLeft -= 1
+        if stored.usesLeft == 0 { stored.closing = Closing(reason: .usedUp, at: now) }
+        try put(stored, invite.publicKey)
+        try put(record, friend.publicKey)
+        change.mark()
+        return .admitted(isFresh: isFresh)
+    }
+
     /// Why an invite does not admit somebody; `nil` when it does.
-    fileprivate borrowing func refusal(
+    private borrowing func refusal(
         of invite: StoredInvite, to friend: FriendKey, now: UInt64
     ) throws(KeyringError) -> RedeemRefusal? {
         let tombstone = try record(TombstoneRecord.self, friend.publicKey)
@@ -95,7 +143,7 @@ extension Transaction where Access == Writing {
     }
 
     /// The record of somebody who is not there yet, under a name made from an invite's label.
-    fileprivate mutating func obtain(
+    private mutating func obtain(
         _ friend: FriendKey, calledAsIn label: String
     ) throws(KeyringError) -> FriendRecord {
         let wanted = Petname.inside(label) ?? Petname.fallback(friend.publicKey)

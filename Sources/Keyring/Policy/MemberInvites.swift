@@ -23,15 +23,16 @@ extension Keyring {
         } catch {
             throw .outOfGuardedMemory
         }
-        let invite = StoredMemberInvite(label: label, uses: uses, expiry: expiry, now: now)
-        try store.change { (transaction, change) throws(KeyringError) in
+        return try store.change { (transaction, change) throws(KeyringError) in
             guard try transaction.record(StoredMemberInvite.self, key.publicKey) == nil else {
                 throw .seedUsed
             }
+            let invite = StoredMemberInvite(
+                label: label, uses: uses, expiry: expiry, now: now, sequence: change.sequence)
             try transaction.put(invite, key.publicKey)
             change.mark()
+            return invite.invite(key)
         }
-        return invite.invite(key)
     }
 
     /// Every invite to this portal that is open, or was within the last 30 days, the newest first.
@@ -54,29 +55,92 @@ extension Keyring {
         }
     }
 
-    /// Makes somebody a member by an invite, in one transaction; who is one already costs no use.
+    /// Makes somebody a member by an invite, in one transaction; see ``redeemMembers(_:now:)``.
     public func redeemMember(
         _ invite: InviteKey, by feed: PublicKey, now: UInt64
     ) throws(KeyringError) -> MemberRedemption {
+        try redeemMembers([MemberRequest(invite: invite, feed: feed)], now: now)[0]
+    }
+
+    /// Makes those members who redeem invites at once, all in one transaction.
+    ///
+    /// Who came by the very same invite before costs no use; who is a member already and comes by another costs one, and
+    /// is recorded with it.
+    ///
+    /// - Returns: what became of each, in their order.
+    public func redeemMembers(
+        _ requests: [MemberRequest], now: UInt64
+    ) throws(KeyringError) -> [MemberRedemption] {
         try store.change { (transaction, change) throws(KeyringError) in
-            guard try transaction.record(StoredDenial.self, feed) == nil else { return .refused(.removed) }
-            if try transaction.record(StoredMember.self, feed) != nil { return .admitted(isFresh: false) }
-            guard var stored = try transaction.record(StoredMemberInvite.self, invite.publicKey) else {
-                return .refused(.revoked)
+            var outcomes: [MemberRedemption] = []
+            for request in requests {
+                outcomes.append(try transaction.redeemMember(request, &change, now: now))
             }
-            if let closing = stored.closing { return .refused(RedeemRefusal(closing.reason)) }
-            if let expiry = stored.expiry, now >= expiry { return .refused(.expired) }
-            stored.usesLeft -= 1
-            if stored.usesLeft == 0 { stored.closing = Closing(reason: .usedUp, at: now) }
-            try transaction.put(stored, invite.publicKey)
-            try transaction.put(StoredMember(label: stored.label, since: now, invite: invite), feed)
-            change.mark()
-            return .admitted(isFresh: true)
+            return outcomes
         }
     }
 }
 
+/// Somebody who redeems an invite to a portal.
+public struct MemberRequest: Hashable, Sendable {
+    /// The invite, whose key pair was shown.
+    public let invite: InviteKey
+    /// Who becomes a member.
+    public let feed: PublicKey
+
+    /// Puts the two together.
+    public init(invite: InviteKey, feed: PublicKey) {
+        self.invite = invite
+        self.feed = feed
+    }
+}
+
+/// A member who was removed, and what became of the invites that admitted it.
+public struct MemberRemoval: Hashable, Sendable {
+    /// What was known about it.
+    public let member: Member
+    /// The invites that were open, as they were before, each with the other members who came by it.
+    public let invites: [ClosedMemberInvite]
+}
+
+/// An invite to a portal that was closed because of somebody who came by it, or may have.
+public struct ClosedMemberInvite: Hashable, Sendable {
+    /// As it was before.
+    public let invite: MemberInvite
+    /// The other members who came by it, as far as that was recorded.
+    public let others: [Member]
+}
+
 extension Transaction where Access == Writing {
+    fileprivate mutating func redeemMember(
+        _ request: MemberRequest, _ change: inout Change, now: UInt64
+    ) throws(KeyringError) -> MemberRedemption {
+        let (key, feed) = (request.invite.publicKey, request.feed)
+        guard try record(StoredDenial.self, feed) == nil else { return .refused(.removed) }
+        var record = try record(StoredMember.self, feed) ?? StoredMember(nil, removedAt: nil)
+        if let known = record.membership, known.uses.contains(request.invite) {
+            return .admitted(isFresh: false)
+        }
+        guard var stored = try self.record(StoredMemberInvite.self, key) else { return .refused(.revoked) }
+        if let removedAt = record.removedAt, removedAt > stored.sequence { return .refused(.removed) }
+        if let closing = stored.closing { return .refused(RedeemRefusal(closing.reason)) }
+        if let expiry = stored.expiry, now >= expiry { return .refused(.expired) }
+        let isFresh = record.membership == nil
+        var membership =
+            record.membership
+            ?? .init(label: stored.label, since: now, invite: request.invite, uses: InviteUses())
+        try membership.uses.add(request.invite, at: now) { (invite) throws(KeyringError) in
+            try self.record(StoredMemberInvite.self, invite.publicKey) != nil
+        }
+        record.membership = membership
+        stored.usesLeft -= 1
+        if stored.usesLeft == 0 { stored.closing = Closing(reason: .usedUp, at: now) }
+        try put(stored, key)
+        try put(record, feed)
+        change.mark()
+        return .admitted(isFresh: isFresh)
+    }
+
     /// Closes a member invite that is open.
     ///
     /// - Returns: whether it was.
@@ -88,5 +152,23 @@ extension Transaction where Access == Writing {
         invite.closing = Closing(reason: .revoked, at: now)
         try put(invite, key.publicKey)
         return true
+    }
+
+    /// Closes every open invite that admitted somebody, or may have.
+    mutating func closeMemberInvites(
+        of uses: InviteUses, now: UInt64
+    ) throws(KeyringError) -> [ClosedMemberInvite] {
+        let unrecorded = uses.isComplete ? nil : try number(.unrecorded) ?? 0
+        let members = try records(StoredMember.self).compactMap { $0.record.member($0.key) }
+        var closed: [ClosedMemberInvite] = []
+        for (key, invite) in try records(StoredMemberInvite.self) {
+            let key = InviteKey(key)
+            guard uses.contains(key) || unrecorded.map({ invite.sequence <= $0 }) == true else { continue }
+            let former = invite.invite(key)
+            guard try closeMemberInvite(key, now: now) else { continue }
+            closed.append(
+                ClosedMemberInvite(invite: former, others: members.filter { $0.uses.contains(key) }))
+        }
+        return closed
     }
 }

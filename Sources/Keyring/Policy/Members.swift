@@ -23,40 +23,51 @@ extension Keyring {
         let members = try store.read { (transaction) throws(KeyringError) in
             try transaction.records(StoredMember.self)
         }
-        return members.map { $0.record.member($0.key) }.sorted { $0.label < $1.label }
+        return members.compactMap { $0.record.member($0.key) }.sorted { $0.label < $1.label }
     }
 
     /// Adds a member by id, or gives one that is there another label.
     public func addMember(_ key: PublicKey, label: String, now: UInt64) throws(KeyringError) {
         try checkLabel(label)
         try store.change { (transaction, change) throws(KeyringError) in
-            let known = try transaction.record(StoredMember.self, key)
-            guard known?.label != label else { return }
-            let member = StoredMember(label: label, since: known?.since ?? now, invite: known?.invite)
-            try transaction.put(member, key)
+            var record = try transaction.record(StoredMember.self, key) ?? StoredMember(nil, removedAt: nil)
+            guard record.membership?.label != label else { return }
+            if record.membership == nil {
+                record.membership = .init(label: label, since: now, invite: nil, uses: InviteUses())
+            }
+            record.membership?.label = label
+            try transaction.put(record, key)
             change.mark()
         }
     }
 
-    /// Removes a member, and takes back the invite that it came by.
+    /// Removes a member, and takes back every invite that admitted it; a tombstone stays, so that none made before
+    /// admits it again.
     ///
-    /// - Returns: whether it was one.
+    /// - Returns: what became of its invites; `nil` when it was no member.
     @discardableResult
-    public func removeMember(_ key: PublicKey, now: UInt64) throws(KeyringError) -> Bool {
+    public func removeMember(_ key: PublicKey, now: UInt64) throws(KeyringError) -> MemberRemoval? {
         try store.change { (transaction, change) throws(KeyringError) in
-            guard let member = try transaction.record(StoredMember.self, key) else { return false }
-            try transaction.drop(StoredMember.self, key)
-            if let invite = member.invite { try transaction.closeMemberInvite(invite, now: now) }
+            guard let record = try transaction.record(StoredMember.self, key),
+                let member = record.member(key)
+            else { return nil }
+            // The label tells who it was, and nobody needs that any more.
+            try transaction.put(StoredMember(nil, removedAt: change.sequence), key)
             change.mark()
-            return true
+            return MemberRemoval(
+                member: member, invites: try transaction.closeMemberInvites(of: member.uses, now: now))
         }
     }
 
-    /// Serves somebody in nothing any more, member or not.
+    /// Serves somebody in nothing any more, member or not; the invites that admitted it are taken back, or it would
+    /// come back under another key.
     public func deny(_ key: PublicKey, now: UInt64) throws(KeyringError) {
         try store.change { (transaction, change) throws(KeyringError) in
             guard try transaction.record(StoredDenial.self, key) == nil else { return }
             try transaction.put(StoredDenial(since: now), key)
+            if let membership = try transaction.record(StoredMember.self, key)?.membership {
+                _ = try transaction.closeMemberInvites(of: membership.uses, now: now)
+            }
             change.mark()
         }
     }

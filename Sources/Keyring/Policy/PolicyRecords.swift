@@ -26,8 +26,10 @@ public struct Member: Hashable, Sendable {
     public let label: String
     /// Since when, in Unix seconds.
     public let since: UInt64
-    /// The invite that it came by; `nil` for one that was added by its id.
+    /// The invite that it came by first; `nil` for one that was added by its id.
     public let invite: InviteKey?
+    /// Every invite that admitted it, the first among them, as far as they were recorded.
+    public let uses: InviteUses
 }
 
 /// Somebody whom a portal serves in nothing.
@@ -62,11 +64,16 @@ public struct MemberInvite: Hashable, Sendable {
     public let closing: Closing?
 }
 
+extension MemberInvite {
+    /// Why and since when it admits nobody at a time in Unix seconds; see ``InviteRecord/closing(at:)``.
+    public func closing(at now: UInt64) -> Closing? { Closing.closing(closing, expiry, now) }
+}
+
 /// What became of somebody who redeems an invite to a portal.
 public enum MemberRedemption: Hashable, Sendable {
     /// A member from now on, or already; fresh where it was not one before.
     case admitted(isFresh: Bool)
-    /// No member by this invite; ``RedeemRefusal/removed`` for somebody who is denied.
+    /// No member by this invite; ``RedeemRefusal/removed`` for somebody who is denied, or was removed since it was made.
     case refused(RedeemRefusal)
 }
 
@@ -92,33 +99,64 @@ struct StoredPolicy: StoredRecord {
     }
 }
 
-/// A member as it is stored under its key.
+/// A member, or somebody who was one, as it is stored under its key.
+///
+/// Invariants: who is no member any more was removed; no invite made before the removal admits that key again.
 struct StoredMember: StoredRecord {
     static let table = Table("members")
+    static let format: UInt8 = 2
 
-    let label: String
-    let since: UInt64
-    let invite: InviteKey?
+    /// What is known of a member.
+    struct Membership {
+        var label: String
+        let since: UInt64
+        let invite: InviteKey?
+        var uses: InviteUses
+    }
 
-    init(label: String, since: UInt64, invite: InviteKey?) {
-        self.label = label
-        self.since = since
-        self.invite = invite
+    /// `nil` for somebody who was removed.
+    var membership: Membership?
+    /// The sequence number at which it was last removed; `nil` for somebody who never was.
+    var removedAt: UInt64?
+
+    init(_ membership: Membership?, removedAt: UInt64?) {
+        self.membership = membership
+        self.removedAt = removedAt
     }
 
     init(_ reader: inout RecordReader) throws(RecordFault) {
-        label = try reader.text()
-        since = try reader.number()
-        invite = try reader.optional { (reader) throws(RecordFault) in InviteKey(try reader.key()) }
+        guard reader.version >= 2 else {
+            let (label, since) = (try reader.text(), try reader.number())
+            let invite = try reader.optional { (reader) throws(RecordFault) in InviteKey(try reader.key()) }
+            membership = Membership(
+                label: label, since: since, invite: invite, uses: InviteUses(firstOnly: invite, at: since))
+            return
+        }
+        membership = try reader.optional { (reader) throws(RecordFault) in
+            Membership(
+                label: try reader.text(), since: try reader.number(),
+                invite: try reader.optional { (reader) throws(RecordFault) in InviteKey(try reader.key()) },
+                uses: try reader.inviteUses())
+        }
+        removedAt = try reader.optional { (reader) throws(RecordFault) in try reader.number() }
+        guard membership != nil || removedAt != nil else { throw RecordFault() }
     }
 
     func write(to writer: inout RecordWriter) {
-        writer.add(label)
-        writer.add(since)
-        writer.add(optional: invite) { $0.add($1.publicKey) }
+        writer.add(optional: membership) { writer, membership in
+            writer.add(membership.label)
+            writer.add(membership.since)
+            writer.add(optional: membership.invite) { $0.add($1.publicKey) }
+            writer.add(membership.uses)
+        }
+        writer.add(optional: removedAt) { $0.add($1) }
     }
 
-    func member(_ key: PublicKey) -> Member { Member(key: key, label: label, since: since, invite: invite) }
+    func member(_ key: PublicKey) -> Member? {
+        membership.map {
+            Member(key: key, label: $0.label, since: $0.since, invite: $0.invite, uses: $0.uses)
+        }
+    }
 }
 
 /// A denial as it is stored under the key.
@@ -137,6 +175,7 @@ struct StoredDenial: StoredRecord {
 /// A member invite as it is stored under its key.
 struct StoredMemberInvite: StoredRecord {
     static let table = Table("memberInvites")
+    static let format: UInt8 = 2
 
     let label: String
     let uses: UInt16
@@ -144,8 +183,11 @@ struct StoredMemberInvite: StoredRecord {
     let createdAt: UInt64
     let expiry: UInt64?
     var closing: Closing?
+    /// The sequence number of the keyring at which it was made; 0 where it was not noted.
+    let sequence: UInt64
 
-    init(label: String, uses: Int, expiry: UInt64?, now: UInt64) {
+    init(label: String, uses: Int, expiry: UInt64?, now: UInt64, sequence: UInt64) {
+        self.sequence = sequence
         self.label = label
         self.uses = UInt16(uses)
         usesLeft = UInt16(uses)
@@ -160,6 +202,7 @@ struct StoredMemberInvite: StoredRecord {
         createdAt = try reader.number()
         expiry = try reader.optional { (reader) throws(RecordFault) in try reader.number() }
         closing = try reader.optional { (reader) throws(RecordFault) in try reader.closing() }
+        sequence = reader.version < 2 ? 0 : try reader.number()
         guard usesLeft <= uses, usesLeft > 0 || closing != nil else { throw RecordFault() }
     }
 
@@ -170,6 +213,7 @@ struct StoredMemberInvite: StoredRecord {
         writer.add(createdAt)
         writer.add(optional: expiry) { $0.add($1) }
         writer.add(optional: closing) { $0.add($1) }
+        writer.add(sequence)
     }
 
     func invite(_ key: InviteKey) -> MemberInvite {

@@ -20,12 +20,14 @@ public struct Friend: Hashable, Sendable {
 public struct Admission: Hashable, Sendable {
     /// What the friend may open.
     public internal(set) var services: ServiceGrant
-    /// The invite that it came by; `nil` for one that was admitted by its id.
+    /// The invite that it came by first; `nil` for one that was admitted by its id.
     public internal(set) var invite: InviteKey?
     /// Since when, in Unix seconds.
     public internal(set) var since: UInt64
     /// The sequence number of the keyring at which it was admitted.
     public internal(set) var sequence: UInt64
+    /// Every invite that admitted it, the first among them, as far as they were recorded.
+    public internal(set) var uses: InviteUses
 }
 
 /// That the owner of the keyring can reach a friend.
@@ -60,10 +62,15 @@ struct FriendRecord: StoredRecord {
     init(_ reader: inout RecordReader) throws(RecordFault) {
         name = try reader.text()
         admission = try reader.optional { (reader) throws(RecordFault) in
-            Admission(
-                services: try reader.services(),
-                invite: try reader.optional { (reader) throws(RecordFault) in InviteKey(try reader.key()) },
-                since: try reader.number(), sequence: try reader.number())
+            let services = try reader.services()
+            let invite = try reader.optional { (reader) throws(RecordFault) in InviteKey(try reader.key()) }
+            let (since, sequence) = (try reader.number(), try reader.number())
+            // The first format knew no others.
+            let uses =
+                reader.version < 2
+                ? InviteUses(firstOnly: invite, at: since) : try reader.inviteUses()
+            return Admission(
+                services: services, invite: invite, since: since, sequence: sequence, uses: uses)
         }
         reach = try reader.optional { (reader) throws(RecordFault) in
             Reach(
@@ -79,6 +86,7 @@ struct FriendRecord: StoredRecord {
             writer.add(optional: admission.invite) { $0.add($1.publicKey) }
             writer.add(admission.since)
             writer.add(admission.sequence)
+            writer.add(admission.uses)
         }
         writer.add(optional: reach) { writer, reach in
             writer.add(optional: reach.nodeName) { $0.add($1) }

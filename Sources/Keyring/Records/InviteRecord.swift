@@ -25,6 +25,12 @@ public struct InviteRecord: Hashable, Sendable {
     public internal(set) var isEntry: Bool
 }
 
+extension InviteRecord {
+    /// Why and since when it admits nobody at a time in Unix seconds; one whose time has passed is closed in the
+    /// keyring only when a node serves.
+    public func closing(at now: UInt64) -> Closing? { Closing.closing(closing, expiry, now) }
+}
+
 /// That an invite admits nobody any more.
 public struct Closing: Hashable, Sendable {
     /// Why.
@@ -46,6 +52,11 @@ public struct Closing: Hashable, Sendable {
     public init(reason: Reason, at: UInt64) {
         self.reason = reason
         self.at = at
+    }
+
+    /// The closing of an invite, whose time may have passed meanwhile.
+    static func closing(_ closing: Closing?, _ expiry: UInt64?, _ now: UInt64) -> Closing? {
+        closing ?? expiry.flatMap { $0 <= now ? Closing(reason: .expired, at: $0) : nil }
     }
 }
 

@@ -97,6 +97,7 @@ struct Change: ~Copyable {
             pending.sealed = SealedKey(try open(pending.sealed), under: freshKey)
             try transaction.put(pending, endpoint)
         }
+        try Ghost.reseal(&transaction, self, under: freshKey)
         try transaction.set(.vault, to: fresh)
         observe?(.sealedAgain)
     }

@@ -49,7 +49,7 @@ enum KeyringBirth {
         try transaction.setOwner(owner.publicKey)
         try transaction.set(.opened, to: now)
         try OwnCircle.startGeneration(&transaction, &change, owner: owner, now: now)
-        try Ghost.add(Ghost.step, &transaction)
+        try Ghost.add(Ghost.step, &transaction, change)
         try transaction.set(.entries, to: UInt64(Ghost.step))
     }
 

@@ -21,6 +21,9 @@ struct KeyringFile: ~Copyable {
     /// Opens a file that is there.
     init(opening path: String) throws(KeyringError) { try self.init(path, O_RDWR | O_NOFOLLOW) }
 
+    /// Opens a file that is there, and may stand where nothing can be written, to read it.
+    init(lookingAt path: String) throws(KeyringError) { try self.init(path, O_RDONLY | O_NOFOLLOW) }
+
     /// Makes a file of mode 0600.
     init(creating path: String) throws(KeyringError) {
         try self.init(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW)

@@ -10,7 +10,7 @@ internal import Sodium
 struct KeyringStore: Sendable {
     static let fileName = "keyring.mdb"
     static let schema = Schema(
-        identity: "companionway keyring", version: 1,
+        identity: "companionway keyring", version: 2, oldestUsable: 1,
         tables: [
             StateNumber.table, PortalRecord.table, FriendRecord.table, NameRecord.table, SeenRecord.table,
             CircleRecord.table, PendingRecord.table, Ghost.table, StoredInvite.table, TombstoneRecord.table,
@@ -25,10 +25,12 @@ struct KeyringStore: Sendable {
     let observe: (@Sendable (CommitPoint) -> Void)?
 
     init(
-        folder: String, absence: Environment.Absence, observe: (@Sendable (CommitPoint) -> Void)? = nil
+        folder: String, absence: Environment.Absence, access: Environment.Access = .readWrite,
+        observe: (@Sendable (CommitPoint) -> Void)? = nil
     ) throws(KeyringError) {
         environment = try KeyringError.storing { () throws(LMDBError) in
-            try Environment(path: "\(folder)/\(Self.fileName)", schema: Self.schema, absence: absence)
+            try Environment(
+                path: "\(folder)/\(Self.fileName)", schema: Self.schema, absence: absence, access: access)
         }
         vault = VaultFile(folder: folder)
         self.observe = observe
@@ -90,6 +92,26 @@ struct KeyringStore: Sendable {
             observe?(.erased)
         }
         return result
+    }
+
+    /// Brings a keyring of an earlier version up to date; nothing is done to one that is not.
+    ///
+    /// - Parameter folder: the home folder, from which no node of that version may serve meanwhile: it would not
+    ///   understand what it reads from then on.
+    /// - Throws: ``KeyringError/alreadyServing(pid:)`` among others; then everything is as it was.
+    func migrate(folder: String) throws(KeyringError) {
+        let isOld = try read { (transaction) throws(KeyringError) in
+            try transaction.version() < Self.schema.version
+        }
+        guard isOld else { return }
+        try change { (transaction, change) throws(KeyringError) in
+            let version = try transaction.version()
+            // Another process may have been faster.
+            guard version < Self.schema.version else { return }
+            let lock = try ServingLock(folder: folder)
+            try Migration.run(&transaction, change, from: version)
+            _ = consume lock
+        }
     }
 
     /// Overwrites the vault's slot that is not current.

@@ -15,6 +15,9 @@ enum StateKey: String {
     case copy
     /// The sequence number of the vault's current slot.
     case vault
+    /// The sequence number of the last change before every redemption was recorded with its invite; 0, or not there,
+    /// for a keyring in which all ever were.
+    case unrecorded
     /// What the portal's policy asks of those who announce, and of those who call.
     case policy
 }

@@ -23,7 +23,7 @@ enum Tidying {
             if invite.isEntry, isOver(closing, announcedSeconds, now) {
                 invite.isEntry = false
                 try transaction.put(invite, key)
-                try Ghost.add(1, &transaction)
+                try Ghost.add(1, &transaction, change)
                 change.mark()
             }
             if isOver(closing, rememberedSeconds, now) {

@@ -35,7 +35,7 @@ struct VaultFile: Sendable {
     /// Whether there is a file with anything in it.
     func isInUse() throws(KeyringError) -> Bool {
         guard try KeyringFile.exists(path) else { return false }
-        let file = try open()
+        let file = try open(toWrite: false)
         for index in 0..<2 where try !isBlank(index, in: file) { return true }
         return false
     }
@@ -43,7 +43,7 @@ struct VaultFile: Sendable {
     /// The slot with a sequence number; `nil` when there is none, or no file.
     func slot(_ sequence: UInt64) throws(KeyringError) -> Slot? {
         guard try KeyringFile.exists(path) else { return nil }
-        let file = try open()
+        let file = try open(toWrite: false)
         for index in 0..<2 {
             if let slot = try slot(at: index, in: file), slot.sequence == sequence { return slot }
         }
@@ -53,7 +53,7 @@ struct VaultFile: Sendable {
     /// The largest sequence number of any slot, 0 without any.
     func largestSequence() throws(KeyringError) -> UInt64 {
         guard try KeyringFile.exists(path) else { return 0 }
-        let file = try open()
+        let file = try open(toWrite: false)
         var largest: UInt64 = 0
         for index in 0..<2 { largest = max(largest, try slot(at: index, in: file)?.sequence ?? 0) }
         return largest
@@ -72,7 +72,7 @@ struct VaultFile: Sendable {
         bytes.append(contentsOf: Self.checksum(of: bytes.span))
 
         let isFresh = try !KeyringFile.exists(path)
-        let file = isFresh ? try KeyringFile(creating: path) : try open()
+        let file = isFresh ? try KeyringFile(creating: path) : try open(toWrite: true)
         if isFresh {
             try file.write([UInt8](repeating: 0, count: 2 * Self.slotByteCount), at: 0)
         }
@@ -87,14 +87,14 @@ struct VaultFile: Sendable {
     func erase(allBut sequence: UInt64) throws(KeyringError) {
         guard let current = try slot(sequence) else { throw .vaultLost(path: path) }
         let other = 1 - current.index
-        let file = try open()
+        let file = try open(toWrite: true)
         guard try !isBlank(other, in: file) else { return }
         try file.write([UInt8](repeating: 0, count: Self.slotByteCount), at: other * Self.slotByteCount)
         try file.synchronize()
     }
 
-    private func open() throws(KeyringError) -> KeyringFile {
-        let file = try KeyringFile(opening: path)
+    private func open(toWrite: Bool) throws(KeyringError) -> KeyringFile {
+        let file = toWrite ? try KeyringFile(opening: path) : try KeyringFile(lookingAt: path)
         guard try file.isPrivate else { throw .exposed(path: path, permissions: try file.permissions) }
         return file
     }

@@ -8,17 +8,19 @@ internal import Tunnel
 package enum BusyTime {
     /// How long to ask again.
     package static let limit = Duration.seconds(5)
-    /// How long to wait in between: a random part of it, lest those who were refused together come back together.
+    /// How long to wait in between: a random part of it, lest all who were refused come back together.
     private static let pause = Duration.milliseconds(400)
     private static let shortestPart = 0.1
 
     /// Whether an error of a peer says that it is at a limit.
     package static func isBusy(_ words: String) -> Bool { words == "busy" || words.hasPrefix("busy:") }
 
-    /// Whether it is the portal that is, which answers every call of the connection so, and then closes it.
+    /// Whether it is the portal, which then answers every call of the connection so, and closes it.
     ///
-    /// Source: docs/protocol.md, "Limits".
-    private static func isPortalBusy(_ words: String) -> Bool { words.hasPrefix("busy: too many connections") }
+    /// Source: docs/protocol.md, "Busy".
+    private static func isPortalBusy(_ words: String) -> Bool {
+        words.hasPrefix("busy: too many connections")
+    }
 
     /// Does something, again and again while it comes to ``HopFailure/busy(_:)``; `body` is told until when.
     package static func run<Value>(

@@ -121,7 +121,9 @@ public struct Caller: Sendable {
                     try await link.openTunnel(to: target, token: token, by: way.shownKey)
                 }
             } catch let failure as SessionFailure {
-                guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words) else { throw failure }
+                guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words) else {
+                    throw failure
+                }
                 missing = failure
             }
         }

@@ -53,7 +53,7 @@ extension DestinationError: CustomStringConvertible {
                 + "give its address with --portal"
         case .noKeyring:
             "a blinded address is resolved by a keyring, and there is none here: ask the owner for an invite "
-                + "and run `cway join CODE`"
+                + "and run `cway join`"
         case .unresolved:
             "the address is not for this keyring: it is somebody's who is no friend here, or it is out of date "
                 + "(a circle1 address holds for three days): ask its owner for the one of today"
@@ -62,7 +62,7 @@ extension DestinationError: CustomStringConvertible {
             "\(text.debugDescription) is no friend's name (see `cway friend list`), and no address: \(error)"
         case .unreachableFriend(let name):
             "\(name) may reach this node, but has not invited it back: ask them for an invite and run "
-                + "`cway join CODE`"
+                + "`cway join`"
         case .ownNode: "the address is this node's own, and nobody calls oneself: run the command elsewhere"
         }
     }

@@ -17,7 +17,7 @@ struct FriendVisit: Sendable {
     func run(over connection: PeerConnection) async {
         let (keyring, friend) = (keyring, friend)
         do {
-            try await Blocking.run { try keyring.markSeen(friend, now: WallClock.seconds()) }
+            _ = try await Blocking.run { try keyring.markSeen(friend, now: WallClock.seconds()) }
             await ClockCheck(keyring: keyring, logger: logger).run(over: connection.link)
             try await fetchGrant(over: connection)
         } catch {
@@ -57,17 +57,19 @@ struct FriendVisit: Sendable {
     }
 }
 
-/// Asks a portal for the time where the keyring doubts this machine's.
+/// Asks a portal for the time where the keyring doubts this machine's, or waits for a word on it to move its keys on.
 struct ClockCheck: Sendable {
     let keyring: Keyring
     let logger: Logger
 
-    /// Asks where there is a doubt; a portal that does not answer leaves it standing.
+    /// Asks where that is so; a portal that does not answer leaves it as it is.
     func run(over link: NodeLink) async {
-        guard case .unconfirmed = keyring.clock else { return }
-        guard let seconds = await Self.unixSeconds(of: link) else { return }
         let keyring = keyring
         do {
+            let isWanted = try await Blocking.run {
+                try keyring.wantsPortalsClock(now: WallClock.seconds())
+            }
+            guard isWanted, let seconds = await Self.unixSeconds(of: link) else { return }
             let verdict = try await Blocking.run {
                 try keyring.confirmClock(portalUnixSeconds: seconds, now: WallClock.seconds())
             }

@@ -59,6 +59,13 @@ public struct Doctor: Sendable {
             try report(Finding("portals", .odd, "there is none", remedy: "run `cway portals add ADDRESS`"))
         }
         for portal in portals { try await examine(portal, on: eventLoop) }
+        try examineClock()
+        // Last, for a portal's word on the clock is needed where there is anything to mend.
+        guard !keyring.isCopy else { return }
+        let check = AddressCheck(keyring: keyring, portals: portals)
+        for finding in try await Blocking.run({ try check.findings(now: WallClock.seconds()) }) {
+            try report(finding)
+        }
     }
 
     private func examineKeyring() throws {
@@ -68,10 +75,14 @@ public struct Doctor: Sendable {
                     "keyring", .bad, "it is a copy, from which no node serves",
                     remedy: "run `cway keyring restore`"))
         }
+    }
+
+    /// After the portals, because one that agrees settles it.
+    private func examineClock() throws {
         if case .unconfirmed = keyring.clock {
             try report(
                 Finding(
-                    "clock", .odd, "it has jumped by more than two days since the keyring was last open",
+                    "clock", .odd, "it is more than two days from when it was last known to be right",
                     remedy: "set the clock; a portal that agrees settles it, or --trust-clock"))
         }
     }
@@ -87,6 +98,9 @@ public struct Doctor: Sendable {
 
     private func examineFeatures(of link: NodeLink, hop: String) async throws {
         let reply = try? await link.call(["room", "metadata"])
+        if case .failure(let error)? = reply, let busy = HopFailure(busy: error) {
+            return try report(Finding(hop, busy))
+        }
         var knowsTokens = false
         if case .value(let json)? = reply, let features = json["features"]?.array {
             knowsTokens = features.contains(.string(PortalCall.hidingFeature))
@@ -115,6 +129,8 @@ public struct Doctor: Sendable {
             let session = try await link.openTunnel(to: identity.publicKey, token: token, by: shownKey)
             link.closeTunnel(session)
             try report(Finding(hop, .good, "this node is announced, and lets itself in"))
+        } catch SessionFailure.targetNotThere(let words) where BusyTime.isBusy(words) {
+            try report(Finding(hop, .busy(words)))
         } catch SessionFailure.targetNotThere(let words) {
             try report(
                 Finding(
@@ -141,14 +157,14 @@ public struct Doctor: Sendable {
             try report(
                 Finding(
                     "friend \(friend.name)", .odd, "they may reach this node, and have not invited it back",
-                    remedy: "ask them for an invite, and run `cway join CODE`"))
+                    remedy: "ask them for an invite, and run `cway join`"))
             return
         }
         if reach.isPending {
             try report(
                 Finding(
                     "friend \(friend.name)", .odd, "their invite is not redeemed yet",
-                    remedy: "run `cway join CODE` again when their node is online"))
+                    remedy: "run `cway join` again when their node is online"))
         }
         for portal in reach.portals {
             try await examine(friend, at: portal, on: eventLoop)
@@ -279,6 +295,10 @@ public struct Doctor: Sendable {
         if let theirs = await ClockCheck.unixSeconds(of: link) {
             let ours = WallClock.seconds()
             let difference = max(theirs, ours) - min(theirs, ours)
+            let keyring = keyring
+            if !keyring.isCopy {
+                _ = try await Blocking.run { try keyring.confirmClock(portalUnixSeconds: theirs, now: ours) }
+            }
             if difference >= Self.smallClockDifference {
                 try report(
                     Finding(

@@ -49,7 +49,7 @@ public struct Finding: Equatable, Sendable {
         case .outerHandshakeRefused(let address, answered: false):
             self.init(
                 hop, .bad, "\(address.hostAndPort) ended the handshake at once, which may be a limit",
-                remedy: "run `cway doctor` again; look whether it is a portal, and on the same network (see --network)")
+                remedy: "look whether it is a portal, and on the same network (see --network), or try again")
         default:
             self.init(hop, failure: "\(failure)")
         }

@@ -39,19 +39,22 @@ struct EndpointAnswers: Sendable {
             logger.error("a question could not be answered", metadata: ["reason": "\(error)"])
             link.answer(question.id, with: .failure(Self.failed))
         }
+        // An invite opens nothing else: whoever was refused has heard why, and whoever is a friend comes as one.
+        if case .inviteUse = question.kind { link.closeTunnel(question.session) }
     }
 
     /// Counts the use, lets the portals know, then says yes: whoever hears it can dial at once.
     private func redeem(_ question: Question, for friend: PublicKey) async throws {
-        let keyring = keyring
-        let (redemption, view) = try await Blocking.run {
-            (try keyring.redeem(question.peer, for: friend), try keyring.view())
-        }
-        switch redemption {
+        let redeemed = try await keyring.redeem(
+            RedeemRequest(invite: InviteKey(question.peer), friend: FriendKey(friend)))
+        let view = redeemed.view
+        switch try redeemed.outcome.get() {
         case .admitted(let isFresh):
             await board.publish(view)
             if isFresh {
-                logger.info("an invite was redeemed", metadata: ["friend": "\(friend.id)"])
+                let name = view.petnames[friend] ?? friend.id
+                logger.info(
+                    "an invite was redeemed", metadata: ["friend": "\(name)", "id": "\(friend.id)"])
                 await board.waitUntilAnnounced(view.sequence)
             }
             link.answer(question.id, with: .value(true))

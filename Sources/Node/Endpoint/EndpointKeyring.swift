@@ -25,6 +25,7 @@ final class EndpointKeyring: Sendable {
     private let surroundings: Surroundings
     private let entries: Entries
     private let visitCount = Mutex(0)
+    private let redemptions = GroupCommit<RedeemRequest, Redeemed>()
     private let shownKeys = Mutex([PortalKey: PublicKey]())
 
     init(_ keyring: Keyring?, _ surroundings: Surroundings) {
@@ -63,7 +64,9 @@ final class EndpointKeyring: Sendable {
             access: surroundings.settings.allowAnyone ? .anyone : .only(access), invites: Set(invites),
             grantsCircle: true)
         policy.invitedBy = invitedBy
-        return EndpointView(sequence: sequence, policy: policy, places: try places(keyring))
+        let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
+        return EndpointView(
+            sequence: sequence, policy: policy, places: try places(keyring), petnames: petnames)
     }
 
     /// Without a keyring nothing ever changes, and everything is open.
@@ -116,10 +119,23 @@ final class EndpointKeyring: Sendable {
 
     // MARK: Questions
 
-    /// Redeems an invite for somebody whose signature is good.
-    func redeem(_ invite: PublicKey, for friend: PublicKey) throws -> Redemption {
-        guard let keyring else { return .refused(.revoked) }
-        return try keyring.redeem(InviteKey(invite), by: FriendKey(friend), now: WallClock.seconds())
+    /// What became of somebody who redeems an invite, and the view from then on.
+    struct Redeemed: Sendable {
+        let outcome: Result<Redemption, KeyringError>
+        let view: EndpointView
+    }
+
+    /// Redeems an invite for somebody whose signature is good, together with all who ask at the same time.
+    func redeem(_ request: RedeemRequest) async throws -> Redeemed {
+        try await redemptions.answer(to: request, from: redeem)
+    }
+
+    @Sendable private func redeem(_ requests: [RedeemRequest]) throws -> [Redeemed] {
+        let outcomes: [Result<Redemption, KeyringError>] =
+            try keyring.map { try $0.redeem(requests, now: WallClock.seconds()) }
+            ?? requests.map { _ in .success(.refused(.revoked)) }
+        let view = try view()
+        return outcomes.map { Redeemed(outcome: $0, view: view) }
     }
 
     /// The friend's grant, with the portals where this endpoint is announced.
@@ -157,6 +173,6 @@ final class EndpointKeyring: Sendable {
     /// Notes a visit that was begun.
     func note(visitOf friend: PublicKey) throws {
         defer { visitCount.withLock { $0 -= 1 } }
-        try keyring?.markSeen(friend, now: WallClock.seconds())
+        _ = try keyring?.markSeen(friend, now: WallClock.seconds())
     }
 }

@@ -1,11 +1,14 @@
 internal import Logging
 internal import Multiserver
+internal import Sodium
 internal import Transport
 internal import Tunnel
 
 /// What an endpoint's owner reads about its friends' visits.
 struct EndpointLog: Sendable {
     let logger: Logger
+    /// What the owner calls the friends.
+    let petnames: [PublicKey: String]
 
     /// Writes an event down.
     func note(_ event: NodeLinkEvent) {
@@ -13,31 +16,44 @@ struct EndpointLog: Sendable {
         case .announced, .announcementEnded, .asked:
             break  // whoever acts on it says so
         case .happened(.accepted(let friend)):
-            logger.info("friend connected", metadata: ["friend": "\(friend.id)"])
+            logger.info("friend connected", metadata: naming(friend))
         case .happened(.invited(let invite)):
             logger.info("an invite's holder connected", metadata: ["invite": "\(invite.id)"])
         case .happened(.dismissed(let peer)):
-            logger.info("dismissed: not allowed any more", metadata: ["peer": "\(peer.id)"])
+            logger.info("dismissed: not allowed any more", metadata: naming(peer))
         case .happened(.refused(let peer)):
-            logger.warning("refused: not allowed", metadata: ["peer": "\(peer.id)"])
+            logger.warning("refused: not allowed", metadata: naming(peer))
+        case .happened(.turnedAway(let peer)):
+            logger.info("turned away: too many sessions", metadata: naming(peer))
+        case .happened(.gaveWay(let peer)):
+            logger.info("an idle session gave way to another", metadata: naming(peer))
         case .happened(.handshakeFailed(let failure)):
             logger.info("a call without a handshake", metadata: ["reason": "\(failure)"])
         case .happened(.unknownService(let name, let friend)):
-            logger.info("no such service", metadata: ["service": "\(name)", "friend": "\(friend.id)"])
+            logger.info("no such service", metadata: naming(friend, ["service": "\(name)"]))
         case .serviceOpened(let name, let friend):
-            logger.info("service opened", metadata: ["service": "\(name)", "friend": "\(friend.id)"])
+            logger.info("service opened", metadata: naming(friend, ["service": "\(name)"]))
         case .serviceNotListening(let name, let friend, let reason):
             logger.warning(
                 "service not listening",
-                metadata: ["service": "\(name)", "friend": "\(friend.id)", "reason": "\(reason)"])
+                metadata: naming(friend, ["service": "\(name)", "reason": "\(reason)"]))
         case .serviceClosed(let name, let friend, let sent, let received, let failure):
             logger.info(
                 "service closed",
-                metadata: [
-                    "service": "\(name)", "friend": "\(friend.id)", "sent": "\(sent)",
-                    "received": "\(received)",
-                    "end": "\(failure.map { "\($0)" } ?? "complete")",
-                ])
+                metadata: naming(
+                    friend,
+                    [
+                        "service": "\(name)", "sent": "\(sent)", "received": "\(received)",
+                        "end": "\(failure.map { "\($0)" } ?? "complete")",
+                    ]))
         }
+    }
+
+    /// Says who it was: by name, where the owner has one for the key, and by id, which no name can stand for.
+    private func naming(_ key: PublicKey, _ others: Logger.Metadata = [:]) -> Logger.Metadata {
+        var metadata = others
+        metadata["id"] = "\(key.id)"
+        if let name = petnames[key] { metadata["friend"] = "\(name)" }
+        return metadata
     }
 }

@@ -19,6 +19,8 @@ struct EndpointView: Sendable {
     let policy: EndpointPolicy
     /// Where to be announced.
     let places: Set<Place>
+    /// What the owner calls the friends, for the log.
+    var petnames: [PublicKey: String] = [:]
 }
 
 extension EndpointPolicy.Rights {

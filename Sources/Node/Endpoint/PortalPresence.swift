@@ -117,6 +117,14 @@ struct PortalPresence: Sendable {
         {
             return true
         }
+        if case .failure(let error) = reply, BusyTime.isBusy(error.message) {
+            // It has not said what it can do: the connection ends here, and is dialled again soon.
+            logger.warning(
+                "the portal is busy, which may be a limit: dialling again",
+                metadata: ["reason": "\(error.message)"])
+            await link.close()
+            return true
+        }
         logger.error(
             "the portal cannot keep this node hidden: announce elsewhere, or openly with `cway portals open`")
         return false
@@ -157,7 +165,7 @@ struct PortalPresence: Sendable {
             case .asked(let question):
                 Task { await questions.answer(question) }
             default:
-                EndpointLog(logger: logger).note(event)
+                EndpointLog(logger: logger, petnames: await board.view.petnames).note(event)
                 questions.noteVisit(event)
             }
         }

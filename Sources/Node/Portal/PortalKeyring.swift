@@ -18,6 +18,12 @@ struct PortalKeyring: Sendable {
     let keyring: Keyring
     let logger: Logger
     private let order = PolicyOrder()
+    private let redemptions = GroupCommit<MemberRequest, Redeemed>()
+
+    private struct Redeemed: Sendable {
+        let redemption: MemberRedemption
+        let read: Read
+    }
 
     init(keyring: Keyring, logger: Logger) {
         self.keyring = keyring
@@ -42,16 +48,17 @@ struct PortalKeyring: Sendable {
             invites: Set(try keyring.memberInvites().map(\.key.publicKey)))
     }
 
-    /// Counts a use of an invite and makes its user a member.
+    /// Counts a use of an invite and makes its user a member, together with all who ask at the same time.
     func redeem(_ invite: PublicKey, for feed: PublicKey, in portal: Portal?) async -> RedeemOutcome {
         do {
-            let (redemption, read) = try await Blocking.run {
-                let redemption = try keyring.redeemMember(
-                    InviteKey(invite), by: feed, now: WallClock.seconds())
-                return (redemption, try self.read())
+            let request = MemberRequest(invite: InviteKey(invite), feed: feed)
+            let redeemed = try await redemptions.answer(to: request) { requests in
+                let redemptions = try keyring.redeemMembers(requests, now: WallClock.seconds())
+                let read = try self.read()
+                return redemptions.map { Redeemed(redemption: $0, read: read) }
             }
-            if let portal { put(read, inForceAt: portal) }
-            return RedeemOutcome(redemption)
+            if let portal { put(redeemed.read, inForceAt: portal) }
+            return RedeemOutcome(redeemed.redemption)
         } catch {
             logger.error("an invite could not be redeemed", metadata: ["reason": "\(error)"])
             return .refused("the portal cannot do that now")

@@ -57,12 +57,19 @@ public struct PortalService: Service {
     public func run() async throws {
         let settings = configuration.settings
         let keyring = configuration.keyring.map { PortalKeyring(keyring: $0, logger: logger) }
-        let portal = try await makePortal(keyring)
+        let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
+        logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
+        let portal = try await makePortal(keyring, sizes)
         let watch = Task { await keyring?.watch(for: portal) }
         defer { watch.cancel() }
-        let limits = SourceLimiter.Limits(
-            connections: settings.limits.connectionsPerAddress,
-            handshakesPerSecond: settings.limits.handshakesPerSecondPerAddress)
+        let limits = ConnectionLimits(
+            ConnectionLimits.Settings(
+                connectionCount: sizes.connectionCount,
+                ceilings: ConnectionLimits.Ceilings(
+                    connectionsPerSource: settings.limits.connectionsPerAddress,
+                    handshakesPerSecond: settings.limits.handshakesPerSecondPerAddress),
+                trustedProxies: settings.limits.trustedProxies),
+            group: group)
         var servers: [PortalServer] = []
         do {
             var addresses: [PeerAddress] = []
@@ -84,8 +91,9 @@ public struct PortalService: Service {
         logger.debug("the portal is closed")
     }
 
-    private func makePortal(_ keyring: PortalKeyring?) async throws -> Portal {
+    private func makePortal(_ keyring: PortalKeyring?, _ sizes: ProcessSizes) async throws -> Portal {
         var settings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
+        settings.memoryByteCount = sizes.poolByteCount
         if let inspector = configuration.inspector {
             settings.inspector = { inspector($0.sender, $0.body) }
         }

@@ -27,18 +27,33 @@ package struct ClientAuthenticate: Sendable {
 
     /// The client's proof to `server`, which is us.
     ///
+    /// A signature is verified in every case, a decoy's where there is none: the time says nothing of the cause.
     /// - Throws: ``HandshakeError/forged``, also for keys and signatures that libsodium holds to be ambiguous.
     package init(
         opening message: Span<UInt8>, with key: borrowing AuthenticateKey,
         server: PublicKey, network: NetworkIdentifier, ephemeral: borrowing EphemeralSecret
     ) throws(HandshakeError) {
         try HandshakeError.check(message, is: Self.byteCount)
-        let plain = try key.open(message)
-        signature = Signature(FixedBytes(plain.span, at: 0))
-        client = PublicKey(FixedBytes(plain.span, at: 64))
         var statement = Self.statement(server: server, network: network, ephemeral: ephemeral)
         defer { wipe(&statement) }
-        guard client.verifies(signature, of: statement.span) else { throw .forged }
+        let plain: [UInt8]
+        do throws(HandshakeError) {
+            plain = try key.open(message)
+        } catch {
+            Decoy.shared.verify()
+            throw error
+        }
+        signature = Signature(FixedBytes(plain.span, at: 0))
+        client = PublicKey(FixedBytes(plain.span, at: 64))
+        // At what is nobody's, libsodium looks no further.
+        guard signature.isCanonical else {
+            Decoy.shared.verify()
+            throw .forged
+        }
+        guard client.verifies(signature, of: statement.span) else {
+            if (try? client.usableAgreementKey()) == nil { Decoy.shared.verify() }
+            throw .forged
+        }
     }
 
     package func sealed(with key: borrowing AuthenticateKey) -> [UInt8] {

@@ -19,6 +19,8 @@ public struct ServerHandshake: ~Copyable {
     private enum State: ~Copyable {
         case awaitingHello(AwaitingClientHello)
         case awaitingAuthenticate(AwaitingClientAuthenticate)
+        /// The proof was given away to be looked at.
+        case awaitingVerdict
         case awaitingDecision(AwaitingDecision)
         case finished
     }
@@ -39,8 +41,20 @@ public struct ServerHandshake: ~Copyable {
         switch state {
         case .awaitingHello: ClientHello.byteCount
         case .awaitingAuthenticate: ClientAuthenticate.byteCount
+        case .awaitingVerdict: nil
         case .awaitingDecision: nil
         case .finished: nil
+        }
+    }
+
+    /// Whether the next message is the client's proof.
+    public var awaitsProof: Bool {
+        switch state {
+        case .awaitingAuthenticate: true
+        case .awaitingHello: false
+        case .awaitingVerdict: false
+        case .awaitingDecision: false
+        case .finished: false
         }
     }
 
@@ -64,8 +78,51 @@ public struct ServerHandshake: ~Copyable {
             return .decide(client: client)
         case .awaitingDecision:
             throw .outOfTurn
+        case .awaitingVerdict:
+            throw .outOfTurn
         case .finished:
             throw .alreadyFinished
+        }
+    }
+
+    // MARK: A proof that is looked at elsewhere
+
+    /// Takes the client's proof of exactly ``expectedByteCount`` bytes, and gives it out to be looked at.
+    ///
+    /// ``resume(with:)`` goes on with what ``ClientProof/verify()`` returns; where that throws, there is nothing to do
+    /// but ``refuse()``.
+    /// - Throws: ``HandshakeError/outOfTurn`` where no proof is due, ``HandshakeError/alreadyFinished`` or
+    ///   ``HandshakeError/wrongByteCount(_:expected:)``; the machine has finished then.
+    public mutating func take(proof message: [UInt8]) throws(HandshakeError) -> ClientProof {
+        var current = State.finished
+        swap(&current, &state)
+
+        switch consume current {
+        case .awaitingAuthenticate(let step):
+            try HandshakeError.check(message.span, is: ClientAuthenticate.byteCount)
+            state = .awaitingVerdict
+            return ClientProof(step, message: message)
+        case .awaitingHello: throw .outOfTurn
+        case .awaitingVerdict: throw .outOfTurn
+        case .awaitingDecision: throw .outOfTurn
+        case .finished: throw .alreadyFinished
+        }
+    }
+
+    /// Goes on with the client whose proof this machine has given out, and asks for a decision about it.
+    ///
+    /// - Throws: ``HandshakeError/outOfTurn`` where no proof was given out, ``HandshakeError/alreadyFinished``; the
+    ///   machine has finished then.
+    public mutating func resume(with proved: consuming ProvedClient) throws(HandshakeError) {
+        var current = State.finished
+        swap(&current, &state)
+
+        switch consume current {
+        case .awaitingVerdict: state = .awaitingDecision(proved.takeStep())
+        case .awaitingHello: throw .outOfTurn
+        case .awaitingAuthenticate: throw .outOfTurn
+        case .awaitingDecision: throw .outOfTurn
+        case .finished: throw .alreadyFinished
         }
     }
 
@@ -81,6 +138,7 @@ public struct ServerHandshake: ~Copyable {
         case .awaitingDecision(let step): return step.accept()
         case .awaitingHello: throw .outOfTurn
         case .awaitingAuthenticate: throw .outOfTurn
+        case .awaitingVerdict: throw .outOfTurn
         case .finished: throw .alreadyFinished
         }
     }

@@ -30,18 +30,17 @@ public final class NodeLink: Sendable {
 
     /// Dials a portal or peer, and returns once the handshake is over.
     ///
-    /// `identity` is the key to show there, which need not be the one that friends know; of an address that `author` has
-    /// named who is not the owner, local ones are not dialled; `services` says where the services of the configuration's
-    /// policy are to be had; `report` is told, on the event loop, what happens.
+    /// `identity` is the key to show there, which need not be the one that friends know; where not the owner but somebody
+    /// else is the `author` of the address, it is not dialled at this machine or its links; `services` says where the
+    /// services of the configuration's policy are to be had; `report` is told, on the event loop, what happens.
     /// - Throws: ``DialFailure``.
     public static func dial(
         _ peer: PeerAddress, namedBy author: AddressAuthor = .owner, showing identity: Identity,
-        configuration: NodeConnection.Configuration, services: [String: ServiceTarget] = [:], on eventLoop: any EventLoop,
+        configuration: NodeConnection.Configuration, services: [String: ServiceTarget] = [:],
+        on eventLoop: any EventLoop,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {
-        var configuration = configuration
-        configuration.proofPace = ThreadPace()
-        let link: EventLoopFuture<NodeLink> = eventLoop.flatSubmit { [configuration] in
+        let link: EventLoopFuture<NodeLink> = eventLoop.flatSubmit {
             let core = NodeLinkCore(eventLoop: eventLoop, services: services, report: report)
             let bound = NIOLoopBound(core, eventLoop: eventLoop)
             let ended = core.ended.futureResult
@@ -174,9 +173,12 @@ public final class NodeLink: Sendable {
     /// Makes a new channel ready for ``join(_:to:on:)``: to be called from its initialiser, before it can be read.
     ///
     /// Until it is joined nothing is read of it, and what it brings when it is closed meanwhile is kept.
-    public static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> {
+    public static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> { prepare(channel, at: nil) }
+
+    /// The same for a channel to a service, which takes a place for as long as it stands.
+    static func prepare(_ channel: any Channel, at place: ServicePlace?) -> EventLoopFuture<Void> {
         channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(ChannelEnd())
+            try channel.pipeline.syncOperations.addHandler(ChannelEnd(place: place))
         }
     }
 

@@ -29,6 +29,9 @@ final class NodeLinkCore {
     private var openTunnels: Set<SessionID> = []
     private var tunnelEnds: [SessionID: EventLoopPromise<SessionFailure?>] = [:]
     private var failure: SessionFailure??
+    /// What this connection shares with the others of its endpoint, and which of them it is.
+    private var accounts: EndpointAccounts?
+    private var number: ConnectionNumber?
 
     /// The session with the portal or peer.
     let established: EventLoopPromise<PublicKey>
@@ -51,6 +54,12 @@ final class NodeLinkCore {
             machine, perform: { [unowned self] in perform($0) },
             settled: { [unowned self] in resumeEnds() }, ended: { self.channelEnded() })
         self.handler = handler
+        accounts = machine.accounts
+        number = machine.number
+        let core = NIOLoopBound(self, eventLoop: eventLoop)
+        machine.accounts.listen(on: machine.number) { [eventLoop] session in
+            eventLoop.execute { core.value.act { $0.giveWay(session, at: .now()) } }
+        }
         return handler
     }
 
@@ -205,8 +214,22 @@ final class NodeLinkCore {
             connect(key, name: name, friend: friend, place: place)
         case .service(let key, let event):
             perform(event, on: key)
+        case .prove(let work):
+            prove(work)
+        case .wrongProof(let causer):
+            ProofThread.shared.noteWrong(causer)
+        case .giveWay(let place):
+            accounts?.tell(place)
         case .happened(let happening):
             report(.happened(happening))
+        }
+    }
+
+    /// Has a proof looked at, while everything else of the connection goes on.
+    private func prove(_ work: ProofWork) {
+        let core = NIOLoopBound(self, eventLoop: eventLoop)
+        ProofThread.shared.look(at: work) { [eventLoop] in
+            eventLoop.execute { core.value.act { $0.proved(work, at: .now()) } }
         }
     }
 
@@ -234,11 +257,15 @@ final class NodeLinkCore {
             act { $0.refuseService(key, message: NodeErrorText.unknownService) }
             return
         }
-        let end = ChannelEnd(place: place)
         uses[key] = ServiceUse(name: name, friend: friend)
-        target.connect(on: eventLoop, end: end).assumeIsolated().whenComplete { [self] result in
+        target.connect(on: eventLoop, place: place).flatMapThrowing { channel in
+            // The handler is gone where the service has closed already.
+            let end = try channel.pipeline.syncOperations.handler(type: ChannelEnd.self)
+            return NIOLoopBound((channel, end), eventLoop: channel.eventLoop)
+        }.assumeIsolated().whenComplete { [self] result in
             switch result {
-            case .success(let channel):
+            case .success(let connected):
+                let (channel, end) = connected.value
                 guard uses[key] != nil else { return channel.close(promise: nil) }
                 ends[key] = end
                 report(.serviceOpened(name: name, friend: friend))
@@ -271,6 +298,7 @@ final class NodeLinkCore {
     }
 
     private func channelEnded() {
+        if let number { accounts?.forget(number) }
         for promise in tunnels.values { promise.fail(SessionFailure.lost) }
         for promise in tunnelEnds.values { promise.succeed(.lost) }
         for promise in replies.values { promise.fail(SessionFailure.lost) }
@@ -283,21 +311,20 @@ final class NodeLinkCore {
 extension NodeLinkCore: Sendable {}
 
 extension ServiceTarget {
-    /// Connects, on the loop of the tunnel's connection, and reads nothing yet.
-    func connect(on eventLoop: any EventLoop, end: ChannelEnd) -> EventLoopFuture<any Channel> {
-        let bound = NIOLoopBound(end, eventLoop: eventLoop)
+    /// Connects, on the loop of the tunnel's connection, and reads nothing yet; the channel has a ``ChannelEnd``.
+    ///
+    /// A name may have several addresses, and each that is tried gets a channel of its own, with an end of its own.
+    func connect(
+        on eventLoop: any EventLoop, place: ServicePlace? = nil, resolver: (any Resolver & Sendable)? = nil
+    ) -> EventLoopFuture<any Channel> {
         let bootstrap = ClientBootstrap(group: eventLoop)
+            .resolver(resolver)
             .companionwayOptions()
             .connectTimeout(.seconds(10))
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(bound.value)
-                }
-            }
+            .channelInitializer { NodeLink.prepare($0, at: place) }
         switch self {
         case .tcp(let host, let port):
-            return bootstrap.channelOption(.tcpOption(.tcp_nodelay), value: 1).connect(
-                host: host, port: Int(port))
+            return bootstrap.serviceOptions().connect(host: host, port: Int(port))
         case .unix(let path):
             return bootstrap.connect(unixDomainSocketPath: path)
         }

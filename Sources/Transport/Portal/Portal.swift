@@ -27,14 +27,18 @@ public final class Portal: Sendable {
 
     /// What an announcement or its end asks to be posted.
     struct Notices {
-        var isDone: Bool
+        var outcome: PortalDirectory.Outcome
         var replaced: (any RelayMailbox)?
         var awakened: [any RelayMailbox]
+        /// Whether somebody has to be called to ``work()``.
+        var callsForWork: Bool
     }
 
+    /// What the lock guards.
     struct Tables {
         var policy: PortalPolicy
         var directory: PortalDirectory
+        var desk = AnnouncementDesk()
         var members: [ConnectionID: Member] = [:]
         /// Tunnels by the id of their account.
         var byAccount: [Int: PortalTunnel] = [:]
@@ -136,71 +140,16 @@ public final class Portal: Sendable {
             let outcome = tables.directory.connectionClosed(connection, of: peer)
             let tunnels = member?.tunnels.values.sorted { $0.id < $1.id } ?? []
             for tunnel in tunnels { tables.forgetAccount(of: tunnel, goneFrom: connection) }
-            return (tunnels, Self.notices(outcome, in: tables))
+            return (tunnels, notices(outcome, in: &tables))
         }
     }
 
-    // MARK: Announcements
-
-    func announce(
-        _ peer: PublicKey, on connection: ConnectionID, _ manner: PortalDirectory.Manner
-    ) throws(AnnounceRefusal) -> Notices {
-        try tables.withLock { tables throws(AnnounceRefusal) in
-            guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
-            return Self.notices(tables.directory.announce(peer, on: connection, manner), in: tables)
-        }
-    }
-
-    func announce(
-        _ announcement: HiddenAnnouncement, of peer: PublicKey, on connection: ConnectionID,
-        from source: String
-    ) throws(AnnounceRefusal) -> Notices {
-        try tables.withLock { tables throws(AnnounceRefusal) in
-            guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
-            let outcome = try tables.directory.announce(
-                announcement, of: peer, on: connection, from: source)
-            return Self.notices(outcome, in: tables)
-        }
-    }
-
-    func isHidden(_ connection: ConnectionID) -> Bool {
-        tables.withLock { $0.directory.hidden.isHidden(connection) }
-    }
-
-    /// Takes back what a peer has announced and may not announce any more; the reason, where there is one.
-    func endUnpermitted(
-        _ peer: PublicKey, on connection: ConnectionID
-    ) -> (AnnounceRefusal, Notices)? {
+    /// Whether a connection is no end of a tunnel and has announced nothing.
+    func isIdle(_ connection: ConnectionID) -> Bool {
         tables.withLock { tables in
-            let limit = settings.tokenLimits.count(for: tables.policy.standing(of: peer))
-            let hasTooMany = tables.directory.hidden.tokenCount(of: connection) > limit
-            guard hasTooMany || !tables.policy.letsAnnounce(peer) else { return nil }
-            let outcome = tables.directory.leave(peer, on: connection)
-            guard outcome.isDone else { return nil }
-            return (hasTooMany ? .tooManyTokens : .membersOnly, Self.notices(outcome, in: tables))
+            guard let member = tables.members[connection] else { return true }
+            let isAnnounced = member.peer.map { tables.directory.isAnnounced($0, on: connection) } ?? false
+            return member.tunnels.isEmpty && !isAnnounced && !tables.directory.hidden.isHidden(connection)
         }
-    }
-
-    func leave(_ peer: PublicKey, on connection: ConnectionID) -> Notices {
-        tables.withLock { tables in
-            Self.notices(tables.directory.leave(peer, on: connection), in: tables)
-        }
-    }
-
-    /// What a subscriber has missed, and the version that it knows then.
-    func update(
-        for subscriber: ConnectionID, since version: Int?
-    ) -> (PortalDirectory.Update, version: Int) {
-        tables.withLock { tables in
-            let update = tables.directory.update(for: subscriber, since: version)
-            return (update, tables.directory.attendance.version)
-        }
-    }
-
-    private static func notices(_ outcome: PortalDirectory.Outcome, in tables: borrowing Tables) -> Notices {
-        Notices(
-            isDone: outcome.isDone,
-            replaced: outcome.replaced.flatMap { tables.members[$0]?.mailbox },
-            awakened: outcome.awakened.compactMap { tables.members[$0]?.mailbox })
     }
 }

@@ -1,3 +1,4 @@
+internal import Account
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
@@ -8,52 +9,114 @@ internal import Tunnel
 extension PortalConnection {
     // MARK: Announcements
 
+    /// What a token that is not read yet takes, as JSON, in bytes.
+    private static let unreadTokenByteCount = 128
+
     /// The peer announces itself by `tunnel.announce`, openly or hidden.
     func announce(_ request: Request, _ call: PortalCall, as peer: PublicKey) {
         do throws(AnnounceRefusal) {
             switch call {
-            case .announceHidden(let tokens): try announceHidden(tokens, as: peer)
-            case .announce: try announce(peer, .explicit)
+            case .announceHidden(let tokens):
+                try announce(.read(tokens), tokens.count * Self.unreadTokenByteCount, request, as: peer)
+            case .announceUnread(let body):
+                // In memory, then as JSON, which is read one at a time.
+                try announce(.unread(body), 2 * body.storageCapacity, request, as: peer)
+            case .announce:
+                guard portal.policy.letsAnnounce(peer) else { throw .membersOnly }
+                announceCall = request.number
+                change(to: .announced(.explicit), as: peer)
+                reply(true, to: request)
             default: throw .invalidArguments
             }
-            announceCall = request.number
-            reply(true, to: request)
         } catch {
             refuse(request, error.message)
         }
     }
 
-    /// The peer announces itself openly, by whichever means.
-    func announce(_ peer: PublicKey, _ manner: PortalDirectory.Manner) throws(AnnounceRefusal) {
-        let notices = try portal.announce(peer, on: id, manner)
-        if notices.isDone { happened(.announced(peer, manner)) }
-        post(notices)
+    /// Has the tokens read, off the event loop; ``announced(_:_:)`` answers.
+    private func announce(
+        _ tokens: AnnouncementJob.Tokens, _ byteCount: Int, _ request: Request, as peer: PublicKey
+    ) throws(AnnounceRefusal) {
+        let policy = portal.policy
+        guard policy.letsAnnounce(peer) else { throw .membersOnly }
+        guard announcing.mayChange(at: now) else { throw .tooOften }
+        // In front of the work: what is refused for its tokens has been read as well.
+        announcing.changes(at: now)
+        guard let charge = account.charge(byteCount) else { throw .tooManyTokens }
+        announcing.isBusy = true
+        let job = AnnouncementJob(
+            connection: id, call: request.number, tokens: tokens, source: source, charge: charge)
+        if portal.announceLater(job) { callToWork() }
     }
 
-    private func announceHidden(_ tokens: [JSONValue], as peer: PublicKey) throws(AnnounceRefusal) {
-        let limits = portal.settings.tokenLimits
-        if let last = hiddenAnnouncedAt, now < last + limits.interval { throw .tooOften }
-        // In front of the work: what is refused for its tokens has been read as well.
-        hiddenAnnouncedAt = now
-        let limit = limits.count(for: portal.policy.standing(of: peer))
-        let announcement = try HiddenAnnouncement(tokens, limit: limit)
-        post(try portal.announce(announcement, of: peer, on: id, from: source))
-        happened(.announcedHidden(id))
+    /// A hidden announcement was carried out, or not.
+    func announced(_ call: RequestNumber, _ outcome: AnnouncementOutcome) {
+        announcing.isBusy = false
+        switch outcome {
+        case .done, .unchanged:
+            announceCall = call
+            if outcome == .done { happened(.announcedHidden(id)) }
+            try? session.muxrpc.reply(to: call, with: true)
+        case .refused(let refusal):
+            session.muxrpc.fail(call, message: refusal.message)
+        }
+    }
+
+    /// The peer's tokens had to give way to somebody who had fewer.
+    func tokensDropped() {
+        guard portal.isHidden(id) else { return }
+        endAnnounceCall(AnnounceRefusal.tooManyTokens.message)
+        happened(.leftHidden(id))
     }
 
     /// The peer takes its announcement back.
     func leave(_ request: Request, as peer: PublicKey) {
-        let wasHidden = portal.isHidden(id)
-        let notices = portal.leave(peer, on: id)
-        if notices.isDone { happened(wasHidden ? .leftHidden(id) : .left(peer)) }
-        post(notices)
+        change(to: .left, as: peer)
         reply(true, to: request)
+    }
+
+    /// Does what the peer wants of its announcement in the open, now or at the end of the interval.
+    func change(to wish: AnnouncementPace.Wish, as peer: PublicKey) {
+        // What changes nothing for others may be asked for at any time.
+        let isThere = wish != .left && announcing.wish == nil && portal.isAnnounced(peer, on: id)
+        guard isThere || announcing.mayChange(at: now) else { return announcing.wait(for: wish) }
+        follow(wish, as: peer)
+    }
+
+    /// Does what has waited for the end of the interval.
+    func changeAnnouncement(at now: NIODeadline) {
+        guard let wish = announcing.takeDue(at: now), let peer = session.peer else { return }
+        follow(wish, as: peer)
+    }
+
+    private func follow(_ wish: AnnouncementPace.Wish, as peer: PublicKey) {
+        let happening: PortalHappening
+        let notices: Portal.Notices
+        switch wish {
+        case .announced(let manner):
+            // Who may look and not announce has only asked for the list.
+            guard let announced = try? portal.announce(peer, on: id, manner) else { return }
+            (happening, notices) = (.announced(peer, manner), announced)
+        case .left:
+            happening = portal.isHidden(id) ? .leftHidden(id) : .left(peer)
+            notices = portal.leave(peer, on: id)
+        }
+        if notices.outcome.hasChanged {
+            announcing.changes(at: now)
+            happened(happening)
+        }
+        post(notices)
+    }
+
+    private func endAnnounceCall(_ message: String) {
+        if let announceCall { session.muxrpc.failAnswered(announceCall, message: message) }
+        announceCall = nil
     }
 
     /// Says why, in answer to the call by which the peer announced itself, and ends.
     func endReplaced(at now: NIODeadline) {
         let message = PortalMessage.announcedElsewhere
-        if let announceCall { session.muxrpc.failAnswered(announceCall, message: message) }
+        endAnnounceCall(message)
         for subscription in subscriptions.all { session.muxrpc.fail(subscription.stream, message: message) }
         close(.replaced, message: PortalMessage.otherSideIsGone, at: now)
     }
@@ -92,8 +155,7 @@ extension PortalConnection {
             close(.refused, message: PortalMessage.notAdmitted, at: now)
             return
         }
-        account = portal.accounts.account(
-            of: peer, standing: policy.standing(of: peer), from: source, on: id)
+        adopt(policy.standing(of: peer), of: peer)
         endAnnouncement(of: peer)
         guard !policy.letsCall(peer) else { return }
         for subscription in subscriptions.all {
@@ -111,8 +173,7 @@ extension PortalConnection {
     private func endAnnouncement(of peer: PublicKey) {
         let wasHidden = portal.isHidden(id)
         guard let (refusal, notices) = portal.endUnpermitted(peer, on: id) else { return }
-        if let announceCall { session.muxrpc.failAnswered(announceCall, message: refusal.message) }
-        announceCall = nil
+        endAnnounceCall(refusal.message)
         happened(wasHidden ? .leftHidden(id) : .left(peer))
         post(notices)
     }

@@ -16,7 +16,8 @@ extension PortalConnection {
             return
         }
         switch call {
-        case .announce, .announceHidden, .malformedAnnounce: announce(request, call, as: peer)
+        case .announce, .announceHidden, .announceUnread, .malformedAnnounce:
+            announce(request, call, as: peer)
         case .leave: leave(request, as: peer)
         case .connect: connect(request, from: peer)
         case .endpoints: subscribe(request, to: .endpoints, as: peer)
@@ -26,6 +27,8 @@ extension PortalConnection {
             let isMember = policy.standing(of: peer) == .member
             reply(PortalCall.metadata(name: portal.settings.name, isMember: isMember), to: request)
         case .ping: reply(.integer(portal.settings.wallClock()), to: request)
+        case .gossipPing:
+            if !pings.open(request.stream) { refuse(request, "too many pings") }
         case .whoAmI:
             reply(["id": .string(portal.identity.publicKey.id), "caller": .string(peer.id)], to: request)
         case .useInvite(let feed): useInvite(request, for: feed, as: peer)
@@ -43,6 +46,19 @@ extension PortalConnection {
         } else {
             session.muxrpc.fail(request.stream, message: message)
         }
+    }
+
+    // MARK: Pings
+
+    /// Something has come on a stream of `gossip.ping`; numbers are answered, and cost as much as calls.
+    func pinged(on stream: StreamID, _ type: BodyType, _ body: ByteBuffer) {
+        guard type == .json, case .number? = try? JSONValue(parsing: body) else { return }
+        allowance.countCall(at: now)
+        pings.asked(on: stream, at: now)
+    }
+
+    func answerPings(at now: NIODeadline) {
+        while let stream = pings.popDue(at: now) { send(.integer(portal.settings.wallClock()), on: stream) }
     }
 
     // MARK: Lists
@@ -64,12 +80,13 @@ extension PortalConnection {
             refuse(request, "too many subscriptions")
             return
         }
-        // Where the peer may look and not announce, it has only asked for the list.
-        try? announce(peer, .subscription)
+        change(to: .announced(.subscription), as: peer)
         var subscription = PortalSubscriptions.Subscription(
             stream: request.stream, kind: kind, version: nil)
-        _ = update(&subscription)
+        let isListedNow = subscriptions.takesListAtOnce()
+        if isListedNow { subscriptions.listed(update(&subscription), at: now) }
         subscriptions.all.append(subscription)
+        if !isListedNow { subscriptions.becameStale() }
     }
 
     func updateSubscribers(at now: NIODeadline) {

@@ -17,9 +17,11 @@ public import Tunnel
 /// - Every tunnel that the portal has registered here is told about the end of the connection, once.
 /// - The flow towards this connection is closed when the tunnel is forgotten here, and its bytes are given back.
 public final class PortalConnection: ConnectionMachine {
-    private enum Stage {
-        case handshake(until: NIODeadline)
+    enum Stage {
+        case handshake(PortalHandshake)
         case open
+        /// There is no place for the peer's address: it is told so whatever it calls, and closed then.
+        case turnedAway(until: NIODeadline)
         /// Our goodbye is said, the peer's is awaited.
         case closing(until: NIODeadline)
         /// Everything is said, and the peer's end is awaited.
@@ -36,8 +38,9 @@ public final class PortalConnection: ConnectionMachine {
     var legs: PortalLegs
     /// The latest `tunnel.announce`, to which a replacement is reported.
     var announceCall: RequestNumber?
-    /// When the peer last announced tokens.
-    var hiddenAnnouncedAt: NIODeadline?
+    /// When the peer's announcement may change, and what is to become of it.
+    var announcing: AnnouncementPace
+    var pings = PortalPings()
     /// The `invite.use` that waits for the portal's owner.
     var redeemCall: RequestNumber?
 
@@ -46,22 +49,31 @@ public final class PortalConnection: ConnectionMachine {
     /// What the peer makes us hold is charged here; another one once it has proved to be a member.
     var account: Account
 
-    private var stage: Stage
+    /// What the connection has of the portal's limits, where there are any.
+    let seat: ConnectionSeat?
+
+    var stage: Stage
+    /// What the handshake needs before it goes on.
+    var wish: PortalHandshake.Wish?
     private var liveness: Liveness
     private var read: PortalLegs.Read
-    private var sessionCharge = RunningCharge()
     private var isHoldingInput = false
     private var hasInputEnded = false
     private var hasDeparted = false
+    /// What the peer may make us do and hold.
+    var allowance: PortalAllowance
     var outputs = CircularBuffer<PortalOutput>()
 
     /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
     ///
-    /// Connections whose source is not known share one source's limits.
+    /// Connections whose source is not known share one source's limits. With a `seat` the handshake goes on when its turn
+    /// has come: the owner looks at ``takeWish()`` after each call.
     public init(
-        portal: Portal, mailbox: any RelayMailbox, source: String = "unknown", at now: NIODeadline
+        portal: Portal, mailbox: any RelayMailbox, source: String = "unknown", seat: ConnectionSeat? = nil,
+        at now: NIODeadline
     ) {
         let settings = portal.settings
+        self.seat = seat
         self.source = source
         self.portal = portal
         id = portal.register(mailbox, from: source)
@@ -69,8 +81,11 @@ public final class PortalConnection: ConnectionMachine {
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
         subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
+        announcing = AnnouncementPace(interval: settings.tokenLimits.interval)
+        allowance = PortalAllowance(settings, at: now)
         legs = PortalLegs(on: id, of: portal)
-        stage = .handshake(until: now + settings.handshakeTime)
+        let admission = seat.map { $0.isOnTrial ? PortalHandshake.Admission.onTrial : .inTurn } ?? .open
+        stage = .handshake(PortalHandshake(admission, time: settings.handshakeTime, at: now))
         liveness = Liveness(heardAt: now)
         read = PortalLegs.Read(time: now)
     }
@@ -83,7 +98,7 @@ public final class PortalConnection: ConnectionMachine {
     /// What is to become of the connection.
     public var phase: ConnectionPhase {
         switch stage {
-        case .handshake, .open, .closing: .running
+        case .handshake, .open, .turnedAway, .closing: .running
         case .finished: .finished
         case .broken: .broken
         }
@@ -92,14 +107,19 @@ public final class PortalConnection: ConnectionMachine {
     /// Whether the socket should be read.
     public var wantsInput: Bool { phase != .broken && !isBlocked }
 
+    /// Whether a frame of the peer has begun to arrive, and not arrived whole.
+    public var isWithinFrame: Bool { session.isWithinFrame }
+
     /// When ``timeReached(_:)`` is due next.
     public var deadline: NIODeadline? {
         switch stage {
-        case .handshake(let until), .closing(let until), .finished(let until): until
+        case .handshake(let handshake): handshake.deadline
+        case .turnedAway(let until), .closing(let until), .finished(let until): until
         case .open:
             [
                 liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
-                legs.calls.deadline,
+                legs.calls.deadline, legs.attempts.deadline, announcing.deadline, pings.deadline,
+                isCalling ? allowance.callsReadyAt : nil,
             ].compactMap(\.self).min()
         case .broken: nil
         }
@@ -118,9 +138,30 @@ public final class PortalConnection: ConnectionMachine {
     ///
     /// Not any more when nothing follows them: the channel is about to go, and little is left.
     private var isBlocked: Bool {
-        guard isOpen, !hasInputEnded else { return false }
-        return legs.isPaused || session.outboundByteCount > portal.settings.controlByteCount
+        if case .handshake(let handshake) = stage {
+            return session.hasHandshakeMessage && !handshake.mayGoOn
+        }
+        guard isServed, !hasInputEnded else { return false }
+        return legs.isPaused || isCalling || hasUnreadAnswers
     }
+
+    /// Whether calls are answered, if only by a refusal.
+    private var isServed: Bool {
+        switch stage {
+        case .open, .turnedAway: true
+        case .handshake, .closing, .finished, .broken: false
+        }
+    }
+
+    /// Whether the peer has asked for more than it has read, or more than there is room for.
+    private var hasUnreadAnswers: Bool {
+        let byteCount = session.outboundByteCount
+        return byteCount > portal.settings.controlByteCount
+            || (allowance.isOverdrawn && byteCount > PortalAllowance.freeByteCount)
+    }
+
+    /// Whether the peer has called so much that its next packets have to wait.
+    private var isCalling: Bool { allowance.callsReadyAt > now }
 
     // MARK: Bytes in
 
@@ -146,20 +187,27 @@ public final class PortalConnection: ConnectionMachine {
 
     /// Goes on where the peer's packets had to wait.
     func goOn(at now: NIODeadline) {
+        if allowance.isOverdrawn { try? allowance.pay(for: session, at: account) }
         guard isHoldingInput, !isBlocked else { return }
         liveness.heard(at: now)
         process(at: now)
     }
 
-    private func process(at now: NIODeadline) {
+    func process(at now: NIODeadline) {
         guard phase != .broken else { return }
         begin(at: now)
         read.unpromisedByteCount = session.inboundByteCount
-        do throws(SecureSessionError) {
-            while !isBlocked, let event = try session.next() { try handle(event) }
+        do {
+            while !isBlocked {
+                let event = try session.next()
+                allowance.countCalls(session.muxrpc.peerCallCount, at: now)
+                guard let event else { break }
+                try handle(event)
+            }
             legs.flush(at: now, into: &outputs)
+            if isServed { try allowance.pay(for: session, at: account) }
             isHoldingInput = isBlocked
-            guard payForSession() else { throw SecureSessionError.overAllowance }
+            if isHoldingInput { wishIfNeeded() }
             if hasInputEnded { try session.inputEnded() }
         } catch {
             breakOff(.failed(error))
@@ -168,23 +216,17 @@ public final class PortalConnection: ConnectionMachine {
         openWaiting()
     }
 
-    /// Has whoever causes it pay for what the session holds: what has not come whole, and answers that are not read.
-    private func payForSession() -> Bool {
-        // What came whole and waits for tunnels is paid for with them. In steps, so that little changes cost nothing.
-        let step = 4 << 10
-        let held = session.pendingByteCount + session.outboundByteCount
-        return sessionCharge.pay(for: (held + step - 1) / step * step, at: account)
-    }
-
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
         switch event {
         case .client(let peer): try admit(peer)
-        case .established: break  // is for clients: a server has decided when the handshake is over
+        case .established, .proof: break  // is for clients: a server has decided when the handshake is over
         case .packet(let stream, let byteCount):
             legs.open(byteCount, on: stream, of: session, read: &read, into: &outputs)
         case .session(.data(let stream, let type, let body)):
+            if pings.streams.contains(stream) { return pinged(on: stream, type, body) }
             legs.append(body, type: type, on: stream, read: &read, into: &outputs)
-        case .session(.request(let request)): answer(request)
+        case .session(.request(let request)):
+            if isOpen { answer(request) } else { refuse(request, PortalMessage.tooManyConnections) }
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
         case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
         case .session(.goodbye), .ended: finish(.goodbye)
@@ -197,15 +239,23 @@ public final class PortalConnection: ConnectionMachine {
             breakOff(.refused)
             return
         }
-        account = portal.accounts.account(
-            of: peer, standing: portal.policy.standing(of: peer), from: source, on: id)
+        adopt(portal.policy.standing(of: peer), of: peer)
         try session.accept()
-        stage = .open
         happened(.connected(peer))
+        stage = hasPlace(peer) ? .open : .turnedAway(until: now + portal.settings.refusalTime)
+    }
+
+    /// Has the peer pay, and lets it send, according to its standing.
+    func adopt(_ standing: PortalPolicy.Standing, of peer: PublicKey) {
+        allowance.giveBack()
+        account = portal.accounts.account(of: peer, standing: standing, from: source, on: id)
+        session.muxrpc.manifest = PortalCall.manifest(
+            tokenLimit: portal.settings.tokenLimits.count(for: standing))
     }
 
     private func streamEnded(_ stream: StreamID, message: String?) {
         subscriptions.remove(stream)
+        pings.close(stream)
         guard let leg = legs[stream] else { return }
         legs.handOver(leg, at: read.time, into: &outputs)
         post(.ended(leg.tunnel.id, message: message), to: leg.far.mailbox)
@@ -223,7 +273,8 @@ public final class PortalConnection: ConnectionMachine {
             }
             if subscriptions.isWaiting { updateSubscribers(at: now) }
         } while session.outboundByteCount > 0 || takeTurn(at: now)
-        _ = payForSession()
+        // What has been written is paid for no longer; where there is no room for the rest, the next input says so.
+        if isServed { try? allowance.pay(for: session, at: account) }
         return nil
     }
 
@@ -263,7 +314,11 @@ public final class PortalConnection: ConnectionMachine {
     func post(_ notices: Portal.Notices) {
         if let replaced = notices.replaced { post(.replaced, to: replaced) }
         for mailbox in notices.awakened { post(.attendanceChanged, to: mailbox) }
+        if notices.callsForWork { callToWork() }
     }
+
+    /// Has the portal's work done, off the event loops.
+    func callToWork() { outputs.append(.work) }
 
     func ask(_ question: RedeemQuestion) { outputs.append(.redeem(question)) }
 
@@ -275,7 +330,9 @@ public final class PortalConnection: ConnectionMachine {
     public func timeReached(_ now: NIODeadline) {
         begin(at: now)
         switch stage {
-        case .handshake(let until) where now >= until: breakOff(.handshakeTimedOut)
+        case .handshake(let handshake) where now >= handshake.deadline: breakOff(.handshakeTimedOut)
+        case .turnedAway(let until) where now >= until:
+            close(.tooManyConnections, message: PortalMessage.tooManyConnections, at: now)
         case .closing(let until) where now >= until:
             session.finish()
             stage = .finished(until: now + portal.settings.closingTime)
@@ -284,6 +341,9 @@ public final class PortalConnection: ConnectionMachine {
             cutStuck(at: now)
             judgePauses()
             refuseExpired(at: now)
+            leaveSilent(at: now)
+            changeAnnouncement(at: now)
+            answerPings(at: now)
             if let due = subscriptions.deadline, due <= now { updateSubscribers(at: now) }
             checkLiveness(at: now)
         default: break
@@ -292,8 +352,8 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     private func checkLiveness(at now: NIODeadline) {
-        // While we do not read for another's sake the peer's silence means nothing.
-        if legs.isPaused { liveness.heard(at: now) }
+        // While we do not read the peer its silence means nothing.
+        if legs.isPaused || isCalling { liveness.heard(at: now) }
         switch liveness.timeReached(now) {
         // Where too much is open the ping cannot be sent; the silence is measured all the same.
         case .ask: _ = try? session.muxrpc.call(["tunnel", "ping"], [])
@@ -313,9 +373,10 @@ public final class PortalConnection: ConnectionMachine {
     func close(_ departure: PortalDeparture, message: String, at now: NIODeadline) {
         switch stage {
         case .handshake: breakOff(departure)
-        case .open:
+        case .open, .turnedAway:
             for stream in legs.streams { session.muxrpc.fail(stream, message: message) }
             for subscription in subscriptions.all { session.muxrpc.end(subscription.stream) }
+            for stream in pings.streams { session.muxrpc.end(stream) }
             depart(departure)
             session.close()
             stage = .closing(until: now + portal.settings.closingTime)
@@ -327,13 +388,13 @@ public final class PortalConnection: ConnectionMachine {
     private func finish(_ departure: PortalDeparture) {
         depart(departure)
         switch stage {
-        case .handshake, .open, .closing:
+        case .handshake, .open, .turnedAway, .closing:
             stage = .finished(until: read.time + portal.settings.closingTime)
         case .finished, .broken: break
         }
     }
 
-    private func breakOff(_ departure: PortalDeparture) {
+    func breakOff(_ departure: PortalDeparture) {
         depart(departure)
         stage = .broken
     }
@@ -350,9 +411,10 @@ public final class PortalConnection: ConnectionMachine {
                 .ended(tunnel.id, message: PortalMessage.otherSideIsGone),
                 to: tunnel.end(acrossFrom: id).mailbox)
         }
+        allowance.giveBack()
         legs.removeAll()
         subscriptions.removeAll()
-        sessionCharge = RunningCharge()
+        pings.removeAll()
         post(notices)
         happened(.disconnected(session.peer, departure))
     }

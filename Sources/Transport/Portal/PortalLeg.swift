@@ -2,6 +2,7 @@ internal import Account
 internal import MuxRPC
 internal import NIOCore
 internal import Relay
+internal import SecureSession
 internal import Tunnel
 
 /// A tunnel as one of the two connections sees it that it joins.
@@ -31,8 +32,8 @@ final class PortalLeg {
     /// What this read has brought so far.
     var batch = RelayedBatch(capacity: 0)
     var isFilling = false
-    /// How much this read has brought, in bytes.
-    var readByteCount = 0
+    /// How much this read has brought in batches that were handed over, in bytes.
+    private var readByteCount = 0
     private var lastReadByteCount = 0
 
     /// When it last carried something, either way.
@@ -76,6 +77,7 @@ final class PortalLeg {
     func takeBatch() -> RelayedBatch {
         var taken = RelayedBatch(capacity: 0)
         swap(&taken, &batch)
+        readByteCount += taken.packets.byteCount
         return taken
     }
 }

@@ -31,6 +31,8 @@ struct PortalLegs: ~Copyable {
     /// A tunnel that was found to be active.
     private var witness: PortalLeg?
 
+    /// The calls of the peer for which somebody else may be asked.
+    var attempts = ConnectAttempts()
     /// The calls that the peer has not answered, and those that wait for them.
     var calls = UnansweredCalls()
 
@@ -75,9 +77,11 @@ struct PortalLegs: ~Copyable {
         queues.remove(tunnel)
         calls.settled(tunnel)
         resume(tunnel, at: now)
+        attempts.remove(tunnel)
         guard let leg = byTunnel.removeValue(forKey: tunnel) else { return nil }
         byStream[leg.stream] = nil
         leg.isDeaf = true
+        if witness === leg { witness = nil }
         return leg
     }
 
@@ -86,6 +90,7 @@ struct PortalLegs: ~Copyable {
         calls = UnansweredCalls()
         pauses = PauseLedger()
         filling.removeAll()
+        attempts.removeAll()
         byTunnel.removeAll()
         byStream.removeAll()
         witness = nil
@@ -108,8 +113,7 @@ struct PortalLegs: ~Copyable {
     ) {
         guard let leg = byStream[stream], !leg.isDeaf else { return }
         makeRoom(for: byteCount, of: leg, read: &read, into: &outputs)
-        session.openPacket(into: &leg.batch.packets)
-        leg.batch.hasGrown()
+        leg.batch.open(from: session)
     }
 
     /// Copies what came otherwise than as one packet of bytes into the batch of its tunnel, if that still takes any.
@@ -119,15 +123,14 @@ struct PortalLegs: ~Copyable {
     ) {
         guard let leg = byStream[stream], !leg.isDeaf else { return }
         makeRoom(for: body.readableBytes, of: leg, read: &read, into: &outputs)
-        leg.batch.packets.append(body, type: type)
-        leg.batch.hasGrown()
+        leg.batch.append(body, type: type)
     }
 
     /// Hands over what the read has brought.
     mutating func flush(at now: NIODeadline, into outputs: inout CircularBuffer<PortalOutput>) {
         for leg in filling {
-            leg.finishRead()
             handOver(leg, at: now, into: &outputs)
+            leg.finishRead()
         }
         filling.removeAll(keepingCapacity: true)
     }
@@ -139,10 +142,27 @@ struct PortalLegs: ~Copyable {
         guard !leg.batch.packets.isEmpty else { return }
         var batch = leg.takeBatch()
         guard !leg.isDeaf else { return }
+        if !attempts.isEmpty { attempts.note(batch, on: leg.tunnel.id) }
         inspect(batch, of: leg)
         noteCarried(leg, at: now)
         noteAnswered(leg, batch.packetCount)
         batch.shrinkIfWorth()
+        send(batch, on: leg, at: now, into: &outputs)
+    }
+
+    /// Sends what the peer has sent before once more, on a tunnel in the place of another.
+    mutating func resend(
+        _ batches: [RelayedBatch], on tunnel: TunnelID, at now: NIODeadline,
+        into outputs: inout CircularBuffer<PortalOutput>
+    ) {
+        guard let leg = byTunnel[tunnel] else { return }
+        for batch in batches { send(batch, on: leg, at: now, into: &outputs) }
+    }
+
+    private mutating func send(
+        _ batch: consuming RelayedBatch, on leg: PortalLeg, at now: NIODeadline,
+        into outputs: inout CircularBuffer<PortalOutput>
+    ) {
         guard let (charge, isFull) = charge(batch.costByteCount, of: leg, into: &outputs) else { return }
         batch.charge = charge
         if isFull { pause(leg, at: now) }
@@ -207,7 +227,6 @@ struct PortalLegs: ~Copyable {
             leg.batch = RelayedBatch(capacity: capacity)
             read.unpromisedByteCount -= capacity
         }
-        leg.readByteCount += needed
         guard !leg.isFilling else { return }
         leg.isFilling = true
         filling.append(leg)

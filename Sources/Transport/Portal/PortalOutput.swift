@@ -9,6 +9,8 @@ public enum PortalOutput: Sendable {
     case post(RelayMessage, to: any RelayMailbox)
     /// Ask the portal's owner, and give the answer to this connection as ``RelayMessage/redeemed(_:_:)``.
     case redeem(RedeemQuestion)
+    /// Call ``Portal/work()`` off the event loops until it says that nothing is left.
+    case work
     /// Something worth a line in the log.
     case happened(PortalHappening)
 }
@@ -52,6 +54,10 @@ public enum PortalDeparture: Equatable, Sendable {
     case refused
     /// The handshake took too long.
     case handshakeTimedOut
+    /// The peer's address has as many connections as it may.
+    case tooManyConnections
+    /// It did nothing, and had to make room for another.
+    case displaced
     /// Nothing came for too long.
     case silent
     /// A protocol was violated, or the connection broke.

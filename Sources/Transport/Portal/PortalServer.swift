@@ -18,34 +18,75 @@ public final class PortalServer: Sendable {
         self.connections = connections
     }
 
-    /// Listens, and serves whoever connects.
+    /// Listens, and serves whoever connects, or whom the `limits` let in where there are any.
     ///
     /// - Throws: the system's error when an address cannot be bound.
     public static func start(
-        _ portal: Portal, at address: ListenAddress, group: any EventLoopGroup, limits: SourceLimiter.Limits?,
+        _ portal: Portal, at address: ListenAddress, group: any EventLoopGroup, limits: ConnectionLimits?,
         logger: Logger
     ) async throws -> PortalServer {
         let connections = ConnectionRegister()
-        let listener = try await Listener.bind(address, group: group, limits: limits, logger: logger) {
+        let listener = try await Listener.bind(address, for: .peers, group: group, logger: logger) {
             channel in
             channel.eventLoop.makeCompletedFuture {
-                let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
-                let machine = PortalConnection(
-                    portal: portal, mailbox: mailbox, source: channel.remoteAddress?.sourceName ?? "unknown",
-                    at: .now())
-                let number = connections.add(mailbox, channel)
-                let handler = MachineHandler(
-                    machine,
-                    perform: { perform($0, for: mailbox, of: portal, logger: logger) },
-                    ended: {
-                        mailbox.close()
-                        connections.remove(number)
-                    })
-                mailbox.open(handler)
-                try channel.pipeline.syncOperations.addHandler(handler)
+                let seat = try limits.map { try enter(channel, $0, logger: logger) }
+                try serve(channel, seat, portal, limits, connections, logger: logger)
             }
         }
         return PortalServer(portal: portal, listener: listener, connections: connections)
+    }
+
+    /// Takes a place for an accepted channel, until it is closed.
+    private static func enter(
+        _ channel: any Channel, _ limits: ConnectionLimits, logger: Logger
+    ) throws -> ConnectionSeat {
+        do throws(ConnectionLimits.Refusal) {
+            let seat = try limits.enter(from: channel.remoteAddress, on: channel.eventLoop)
+            channel.closeFuture.whenComplete { _ in seat.leave() }
+            if let refusal = seat.refusal {
+                logger.debug("connection on trial", metadata: ["reason": "\(refusal)"])
+            }
+            return seat
+        } catch {
+            logger.debug("connection refused", metadata: ["reason": "\(error)"])
+            throw error
+        }
+    }
+
+    /// Gives an accepted channel its machine.
+    private static func serve(
+        _ channel: any Channel, _ seat: ConnectionSeat?, _ portal: Portal, _ limits: ConnectionLimits?,
+        _ connections: ConnectionRegister, logger: Logger
+    ) throws {
+        let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
+        let source = seat?.source ?? SourceAddress(channel.remoteAddress)
+        let machine = PortalConnection(
+            portal: portal, mailbox: mailbox, source: "\(source)", seat: seat, at: .now())
+        let number = connections.add(mailbox, channel)
+        let handler = MachineHandler(
+            machine,
+            perform: { [weak channel] output in
+                if case .happened(.connected(let peer)) = output, let channel {
+                    ChannelSettings.boundStranger(
+                        channel, unless: portal.policy.standing(of: peer) == .member)
+                }
+                perform(output, for: mailbox, of: portal, logger: logger)
+            },
+            settled: {
+                guard let seat, let wish = machine.takeWish() else { return }
+                limits?.grant(wish, to: mailbox, seat)
+            },
+            ended: {
+                mailbox.close()
+                connections.remove(number)
+            })
+        mailbox.open(handler)
+        let id = machine.id
+        seat?.attach(
+            ConnectionSeat.Calls(
+                isIdle: { portal.isIdle(id) }, drawn: { mailbox.act { $0.drawn(at: .now()) } },
+                giveWay: { mailbox.act { $0.giveWay(at: .now()) } }))
+        try channel.pipeline.syncOperations.addHandler(handler)
     }
 
     /// Where it listens.
@@ -70,6 +111,8 @@ public final class PortalServer: Sendable {
             // The connection asks only where there is somebody to be asked.
             guard let redeem = portal.settings.redeem else { return }
             Task { own.post(.redeemed(question.call, await redeem(question.invite, question.feed))) }
+        case .work:
+            Task { while portal.work() { await Task.yield() } }
         case .happened(let happening):
             log(happening, to: logger)
         }
@@ -110,8 +153,8 @@ public final class PortalServer: Sendable {
 ///
 /// Whatever is posted until the loop gets to it makes one hop, and what comes of it is written with one flush.
 private final class ChannelMailbox: RelayMailbox {
-    private let eventLoop: any EventLoop
-    private let handler: NIOLoopBoundBox<MachineHandler<PortalConnection>?>
+    fileprivate let eventLoop: any EventLoop
+    fileprivate let handler: NIOLoopBoundBox<MachineHandler<PortalConnection>?>
     private let waiting = Mutex<[RelayMessage]>([])
 
     init(eventLoop: any EventLoop) {
@@ -142,10 +185,24 @@ private final class ChannelMailbox: RelayMailbox {
         }
     }
 
+    /// Uses the connection, on its loop; nothing comes of it where that is over.
+    func act(_ body: @escaping @Sendable (PortalConnection) -> Void) {
+        eventLoop.execute { [handler] in handler.value?.act(body) }
+    }
+
     /// Says goodbye.
-    func finish() {
-        eventLoop.execute { [handler] in
-            handler.value?.act { $0.close(at: .now()) }
+    func finish() { act { $0.close(at: .now()) } }
+}
+
+extension ConnectionLimits {
+    /// Sees to what the handshake of a connection needs, on its loop.
+    fileprivate func grant(_ wish: PortalHandshake.Wish, to mailbox: ChannelMailbox, _ seat: ConnectionSeat) {
+        switch wish {
+        case .draw: awaitDraw(seat)
+        case .turn:
+            awaitTurn(seat, on: mailbox.eventLoop) { isGranted in
+                mailbox.handler.value?.act { isGranted ? $0.takeTurn(at: .now()) : $0.giveWay(at: .now()) }
+            }
         }
     }
 }

@@ -47,11 +47,20 @@ public struct PortalSettings: Sendable {
     /// What a subscriber may leave unread before its next update waits, in bytes.
     public var subscriberByteCount = Limits.default.outboxByteCount
 
-    /// How often a subscriber is told of changes at most.
-    public var attendanceInterval = TimeAmount.milliseconds(100)
+    /// How often a subscriber is told of changes at most; longer the more there is to tell.
+    public var attendanceInterval = TimeAmount.milliseconds(250)
+
+    /// How many calls a connection may make in a second; above that the peer is read no faster.
+    public var callsPerSecond = 50.0
+
+    /// How many calls a connection may make at once.
+    public var callBurst = 200.0
 
     /// How long the handshake may take.
     public var handshakeTime = TimeAmount.seconds(10)
+
+    /// How long a peer for whose address there is no place hears why, before the connection is closed.
+    public var refusalTime = TimeAmount.seconds(2)
 
     /// How long the peer's goodbye, and then the end of its bytes, is awaited.
     public var closingTime = TimeAmount.seconds(2)

@@ -29,18 +29,23 @@ struct PortalSubscriptions {
         case waiting
     }
 
-    /// How much longer the next update waits for every id that the last one told beyond a few, and how long at most.
+    /// How much longer the next update waits for every id that the last one told, and how long at most.
     ///
-    /// A whole list goes to every subscriber at every change: a thousand that come in one after another would else
-    /// make the portal send half a gigabyte a second.
+    /// A whole list goes to every subscriber at every change: a thousand that come in one after another would
+    /// otherwise make the portal send half a gigabyte a second.
     private static let pause = TimeAmount.milliseconds(10)
-    private static let fewIDs = 16
-    private static let longestPause = TimeAmount.seconds(10)
+    private static let longestInterval = TimeAmount.seconds(10)
+
+    /// How many lists a connection is given at once; who subscribes over and over waits for the next update.
+    ///
+    /// JavaScript clients open one or two, and use nothing before the first list.
+    private static let immediateListLimit = 2
 
     private let shortestInterval: TimeAmount
     private var interval: TimeAmount
     private var state = State.current
     private var lastUpdate = NIODeadline.uptimeNanoseconds(0)
+    private var immediateListCount = 0
     var all: [Subscription] = []
 
     init(interval: TimeAmount) {
@@ -68,8 +73,20 @@ struct PortalSubscriptions {
 
     mutating func updated(at now: NIODeadline, listing count: Int) {
         state = .current
+        listed(count, at: now)
+    }
+
+    /// So many ids were told.
+    mutating func listed(_ count: Int, at now: NIODeadline) {
         lastUpdate = now
-        interval = shortestInterval + min(Self.pause * max(0, count - Self.fewIDs), Self.longestPause)
+        interval = min(shortestInterval + Self.pause * count, max(shortestInterval, Self.longestInterval))
+    }
+
+    /// Whether a new subscription is given its list at once; it counts where it is.
+    mutating func takesListAtOnce() -> Bool {
+        guard immediateListCount < Self.immediateListLimit else { return false }
+        immediateListCount += 1
+        return true
     }
 
     mutating func remove(_ stream: StreamID) { all.removeAll { $0.stream == stream } }

@@ -19,15 +19,20 @@ extension PortalConnection {
         switch consume message {
         case .open(let tunnel, let argument, let request): open(tunnel, argument: argument, request: request)
         case .packets(let tunnel, let batch):
+            if !legs.attempts.isEmpty { legs.attempts.remove(tunnel) }
             if !legs.calls.append(batch, to: tunnel) { legs.queues.append(batch, to: tunnel, at: now) }
         case .ended(let tunnel, let message):
             if let call = legs.calls.removeWaiting(tunnel) { drop(call.tunnel) }
-            legs.farSideEnded(tunnel, message: message, at: now)
+            if !askNext(insteadOf: tunnel, at: now) {
+                legs.farSideEnded(tunnel, message: message, at: now)
+            }
         case .resume(let tunnel): legs.resume(tunnel, at: now)
         case .cut(let tunnel, let reason): cut(tunnel, reason)
         case .replaced: endReplaced(at: now)
         case .attendanceChanged: subscriptions.becameStale()
         case .policyChanged: followPolicy(at: now)
+        case .announced(let call, let outcome): announced(call, outcome)
+        case .tokensDropped: tokensDropped()
         case .redeemed(let call, let outcome): redeemed(call, outcome, at: now)
         }
         openWaiting()
@@ -81,6 +86,7 @@ extension PortalConnection {
             let tunnel = opened.tunnel
             if let displaced = opened.displaced { legs.cut(displaced, .places, into: &outputs) }
             legs.insert(PortalLeg(tunnel, stream: request.stream, on: id, at: now))
+            legs.attempts.begin(connect, over: tunnel.id, others: opened.others, account: account, at: now)
             post(
                 .open(tunnel, argument: connect.forwarded, request: connect.targetText),
                 to: tunnel.endpoint.mailbox)

@@ -12,48 +12,73 @@ extension Portal {
         let tunnel: PortalTunnel
         /// The tunnel that has to go for it.
         var displaced: PortalTunnel?
+        /// The connections that can be asked next, where this one refuses.
+        var others: [ConnectionID] = []
     }
 
-    /// Joins a client's connection to the one on which its target is announced.
+    /// Joins a client's connection to the first on which its target is announced, or to the first of `candidates`.
     ///
     /// `argumentByteCount` is how long the argument is that goes to the endpoint, which may wait for that.
     ///
     /// - Throws: ``ConnectRefusal``.
     func openTunnel(
-        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey, argumentByteCount: Int
+        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey, argumentByteCount: Int,
+        among candidates: [ConnectionID]? = nil
     ) throws(ConnectRefusal) -> OpenedTunnel {
         try tables.withLock { tables throws(ConnectRefusal) in
             guard tables.policy.letsCall(caller) else { throw .membersOnly }
-            // Absent, hidden, unknown: whatever is not to be found ends here.
-            guard let endpoint = tables.directory.connection(of: request.target),
-                let near = tables.members[client], let far = tables.members[endpoint],
-                let target = far.peer, tables.policy.letsAnnounce(target)
-            else { throw .unreachable(request.targetText) }
+            let found =
+                candidates
+                ?? tables.directory.connections(of: request.target, provedBy: request.announcer)
+            var others = found.filter { $0 != client }[...]
             // By one of its own tokens, which no key in the request shows.
-            guard endpoint != client else { throw .toSelf }
-            guard near.tunnels.count < settings.tunnelLimit else { throw .tooManyTunnels }
-            let causer = PortalAccounts.Causer(
-                of: caller, standing: tables.policy.standing(of: caller), calling: request.target,
-                from: near.source)
-            let account = accounts.account(of: causer, on: client).open()
-            guard let charge = account.charge(PortalTunnel.costByteCount(argumentByteCount)) else {
-                throw .busy
+            guard found.isEmpty || !others.isEmpty else { throw .toSelf }
+            // Absent, hidden, unknown: whatever is not to be found ends here.
+            var refusal = ConnectRefusal.unreachable(request.targetText)
+            while let endpoint = others.popFirst() {
+                do throws(ConnectRefusal) {
+                    var opened = try openTunnel(
+                        request, from: client, of: caller, argumentByteCount: argumentByteCount,
+                        to: endpoint, in: &tables)
+                    opened.others = Array(others)
+                    return opened
+                } catch {
+                    refusal = error
+                }
             }
-            let displaced = try tables.takePlace(at: endpoint, for: causer, limit: settings.tunnelLimit)
-            let cause = PortalTunnel.Cause(
-                causer: causer, source: near.source, account: account, charge: charge, load: far.load)
-            tables.tunnelCount += 1
-            let id = TunnelID(tables.tunnelCount)
-            let tunnel = PortalTunnel(
-                id: id,
-                client: PortalTunnel.End(
-                    connection: client, peer: caller, mailbox: near.mailbox, flow: makeFlow(id, cause)),
-                endpoint: PortalTunnel.End(
-                    connection: endpoint, peer: target, mailbox: far.mailbox, flow: makeFlow(id, cause)),
-                cause: cause)
-            tables.insert(tunnel)
-            return OpenedTunnel(tunnel: tunnel, displaced: displaced)
+            throw refusal
         }
+    }
+
+    private func openTunnel(
+        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey, argumentByteCount: Int,
+        to endpoint: ConnectionID, in tables: inout Tables
+    ) throws(ConnectRefusal) -> OpenedTunnel {
+        guard let near = tables.members[client], let far = tables.members[endpoint], let target = far.peer,
+            tables.policy.letsAnnounce(target)
+        else { throw .unreachable(request.targetText) }
+        guard near.tunnels.count < settings.tunnelLimit else { throw .tooManyTunnels }
+        let causer = PortalAccounts.Causer(
+            of: caller, standing: tables.policy.standing(of: caller), calling: request.target,
+            from: near.source)
+        let account = accounts.account(of: causer, on: client).open()
+        guard let charge = account.charge(PortalTunnel.costByteCount(argumentByteCount)) else {
+            throw .busy
+        }
+        let displaced = try tables.takePlace(at: endpoint, for: causer, limit: settings.tunnelLimit)
+        let cause = PortalTunnel.Cause(
+            causer: causer, source: near.source, account: account, charge: charge, load: far.load)
+        tables.tunnelCount += 1
+        let id = TunnelID(tables.tunnelCount)
+        let tunnel = PortalTunnel(
+            id: id,
+            client: PortalTunnel.End(
+                connection: client, peer: caller, mailbox: near.mailbox, flow: makeFlow(id, cause)),
+            endpoint: PortalTunnel.End(
+                connection: endpoint, peer: target, mailbox: far.mailbox, flow: makeFlow(id, cause)),
+            cause: cause)
+        tables.insert(tunnel)
+        return OpenedTunnel(tunnel: tunnel, displaced: displaced)
     }
 
     private func makeFlow(_ tunnel: TunnelID, _ cause: PortalTunnel.Cause) -> TunnelFlow {

@@ -1,6 +1,7 @@
 public import MuxRPC
 public import Relay
 public import Sodium
+public import Tunnel
 
 /// What one connection of a portal is told by another, or by the portal's owner.
 public enum RelayMessage: Sendable {
@@ -21,8 +22,22 @@ public enum RelayMessage: Sendable {
     case attendanceChanged
     /// The portal has another policy.
     case policyChanged
+    /// The hidden announcement that your peer made by this call was carried out, or not.
+    case announced(RequestNumber, AnnouncementOutcome)
+    /// The tokens of your peer had to give way to somebody who had fewer.
+    case tokensDropped
     /// The portal's owner has decided about the invite that your peer uses.
     case redeemed(RequestNumber, RedeemOutcome)
+}
+
+/// What became of a hidden announcement.
+public enum AnnouncementOutcome: Equatable, Sendable {
+    /// It has replaced the one before.
+    case done
+    /// It is the one before.
+    case unchanged
+    /// It was not followed.
+    case refused(AnnounceRefusal)
 }
 
 /// What a portal's owner is asked when the holder of an invite uses it.

@@ -1,4 +1,6 @@
 internal import Account
+internal import MuxRPC
+internal import NIOCore
 public import Relay
 internal import SecureSession
 
@@ -24,8 +26,17 @@ public struct RelayedBatch: QueuedBatch, Sendable {
     /// An empty batch with room for that many bytes.
     init(capacity: Int) { packets = PacketBatch(capacity: capacity) }
 
-    /// Takes note of a packet that was laid out in ``packets``.
-    mutating func hasGrown() { packetCount += 1 }
+    /// Opens the packet that a session has just announced.
+    mutating func open(from session: SecureSession) {
+        session.openPacket(into: &packets)
+        packetCount += 1
+    }
+
+    /// Copies a packet.
+    mutating func append(_ body: ByteBuffer, type: BodyType) {
+        packets.append(body, type: type)
+        packetCount += 1
+    }
 
     /// What is charged for it, in bytes.
     public var heldByteCount: Int { charge?.count ?? costByteCount }
@@ -64,6 +75,14 @@ public struct RelayedBatch: QueuedBatch, Sendable {
     /// Gives back what it does not use where that is much more than what it does.
     mutating func shrinkIfWorth() {
         if packets.capacity > 1024, packets.capacity >= 4 * packets.byteCount { packets.shrink() }
+    }
+
+    /// The same packets in memory of their own, not charged yet: for sending them once more.
+    func copied() -> RelayedBatch {
+        var copy = RelayedBatch(capacity: packets.byteCount)
+        copy.packets.append(contentsOf: packets)
+        copy.packetCount = packetCount
+        return copy
     }
 
     /// Takes the packets out, so that their buffer has one owner and can be sealed in place.

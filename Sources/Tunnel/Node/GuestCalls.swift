@@ -53,10 +53,12 @@ extension PeerSession {
         guard hasRoomForQuestion(request) else { return true }
         guard let use = InviteUse(request.arguments) else {
             secure.muxrpc.fail(request.number, message: NodeErrorText.invalidInviteUse)
+            finishInvite()
             return true
         }
         guard use.isSigned(for: house.own, invite: invite) else {
             secure.muxrpc.fail(request.number, message: NodeErrorText.badSignature)
+            finishInvite()
             return true
         }
         ask(.inviteUse(feed: use.feed, signature: use.signature), for: request, of: invite)

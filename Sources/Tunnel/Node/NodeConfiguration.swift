@@ -32,8 +32,6 @@ extension NodeConnection {
         public var wallClock: @Sendable () -> Int64
         /// Who pays for what is held; shared by the connections of one endpoint to all its portals.
         package var accounts = EndpointAccounts()
-        /// What hides how long it takes to look at a proof; `nil` where nobody could measure it.
-        public var proofPace: (any ProofPace)?
 
         /// A configuration.
         public init(

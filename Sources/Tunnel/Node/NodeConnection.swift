@@ -9,18 +9,22 @@ public import Sodium
 /// and no clock: bytes and time come in; bytes, and what the owner has to do, come out. Outputs can come from every
 /// call, ``nextWrite(at:)`` included.
 public final class NodeConnection {
-    /// How long a handshake may take, outer or inner.
+    /// How long a handshake may take that we have begun, outer or inner.
     public static let handshakeTime = TimeAmount.seconds(10)
     /// How long the peer's goodbye is awaited before the connection is ended without it.
     public static let goodbyeTime = TimeAmount.seconds(2)
     /// How long after its proof a peer that came by a token is refused, whatever was wrong: longer than any cause takes.
     public static let refusalTime = TimeAmount.milliseconds(500)
-    /// How long a proof is looked at that is turned down: longer than looking takes, see ``ProofPace``.
-    public static let proofTime = TimeAmount.milliseconds(2)
-    /// How many inner handshakes may be unfinished at a time; each costs us two key agreements.
-    public static let unfinishedHandshakeLimit = 64
-    /// How many of them one token may have.
-    public static let tokenHandshakeLimit = 4
+    /// How long a caller may take to say hello in its tunnel.
+    public static let helloTime = TimeAmount.seconds(2)
+    /// How long it may take to prove who it is, from the answer to its hello.
+    public static let proofTime = TimeAmount.seconds(4)
+    /// How long a session of an invite's holder stands at the most, whatever it calls.
+    public static let inviteTime = TimeAmount.seconds(10)
+    /// How long somebody is told for whom there is no place, until its first call is answered.
+    public static let turningAwayTime = TimeAmount.seconds(2)
+    /// How much is kept of what a caller sends before its handshake is over, in bytes; the messages have 176.
+    static let earlyByteCount = 4096
     /// How much may wait for the socket before local ends, and then the peer, are read no more; in bytes.
     ///
     /// 128 KiB: what waits here is in its order, so on a slow line every stream waits for all of it.
@@ -85,6 +89,9 @@ public final class NodeConnection {
 
     /// Whether local ends should be read.
     public var wantsLocalInput: Bool { outer.secure.outboundByteCount < Self.localBacklogByteCount }
+
+    /// Whether a frame of the peer has begun to arrive, and not arrived whole.
+    public var isWithinFrame: Bool { outer.secure.isWithinFrame }
 
     /// Whether everything is said, so that the socket is to be closed behind the last write.
     public var isFinished: Bool { outer.secure.isFinished }
@@ -174,10 +181,32 @@ public final class NodeConnection {
         case .ended:
             tunnels.feed(whileBelow: .max, at: now)
             end(nil)
-        case .client:
+        case .client, .proof:
             outer.secure.refuse()  // we dialled: nobody proves anything to us here
         }
     }
+
+    // MARK: Proofs and places
+
+    /// A proof that ``NodeOutput/prove(_:)`` has brought was looked at, or turned away.
+    public func proved(_ work: ProofWork, at now: NIODeadline) {
+        guard !isEnded else { return }
+        tunnels.proved(work, at: now)
+        settle()
+    }
+
+    /// A session of this connection has lost its place to a newcomer on another.
+    public func giveWay(_ session: SessionID, at now: NIODeadline) {
+        guard !isEnded else { return }
+        tunnels.giveWay(session)
+        settle()
+    }
+
+    /// Who pays for what this connection holds.
+    package var accounts: EndpointAccounts { configuration.accounts }
+
+    /// Which of the connections this is that share an endpoint's accounts.
+    package var number: ConnectionNumber { tunnels.number }
 
     // MARK: Time
 

@@ -56,6 +56,12 @@ public enum NodeOutput: Sendable {
     case connectService(StreamKey, name: String, friend: PublicKey, place: ServicePlace)
     /// Something happened on a stream with credit.
     case service(StreamKey, ServiceEvent)
+    /// A caller's proof is to be looked at, elsewhere: then it goes back with ``NodeConnection/proved(_:at:)``.
+    case prove(ProofWork)
+    /// A proof was wrong, or that of somebody who is not let in: the causer's next ones come later.
+    case wrongProof(HandshakeCauser)
+    /// A session on another connection of this endpoint has lost its place: its connection is to be told.
+    case giveWay(SessionPlace)
     /// Something for the log.
     case happened(NodeHappening)
 }
@@ -114,6 +120,10 @@ public enum NodeHappening: Equatable, Sendable {
     case dismissed(PublicKey)
     /// A peer proved its key and is none of those who are allowed.
     case refused(PublicKey)
+    /// A peer proved its key, and was told that there is no place for another session of it.
+    case turnedAway(PublicKey)
+    /// An idle session of this peer was closed, because another one needed its place.
+    case gaveWay(PublicKey)
     /// A tunnel was opened for us and no session came of it.
     case handshakeFailed(SessionFailure)
     /// A friend asked for a service that is not offered.
@@ -153,6 +163,9 @@ public enum NodeErrorText {
 
     /// Too many inner handshakes are unfinished; the next try may find a place.
     public static let busy = "busy: too many handshakes at once"
+
+    /// What a peer hears inside, to every call, whose proof is right and for which there is no place.
+    public static let tooManySessions = "busy: too many sessions at once"
 
     /// A tunnel is not opened; the same words whatever the reason.
     public static func couldNotConnect(to target: String) -> String {

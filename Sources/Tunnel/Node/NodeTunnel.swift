@@ -7,12 +7,26 @@ internal import SecureSession
 final class NodeTunnel {
     /// How far it has come.
     enum Phase {
-        /// The inner handshake is given up at that time.
-        case handshake(until: NIODeadline)
-        /// There will be no session, of which the caller learns at that time and not before; `nil` for our decision.
-        case refusing(at: NIODeadline, because: SessionFailure?)
+        /// The next message of the inner handshake is awaited.
+        case handshake
+        /// The peer's proof, which came then, is being looked at, or waits for that.
+        case proving(since: NIODeadline)
+        /// There will be no session, of which the caller learns at a time that says nothing of the cause.
+        case refusing(Refusal)
+        /// The peer is let in, to be told in words that there is no place for it.
+        case turnedAway
         /// The session stands, or has.
         case open
+    }
+
+    /// What the caller is told, and when.
+    struct Refusal {
+        let at: NIODeadline
+        /// `nil` for our own decision.
+        let because: SessionFailure?
+        let words: String
+        /// Whether the peer has shown a proof.
+        let hasProof: Bool
     }
 
     let session: PeerSession
@@ -20,30 +34,31 @@ final class NodeTunnel {
     let target: String
     /// The entry by which the call came to a hidden endpoint.
     let entry: TokenEntry?
-    var phase: Phase
+    /// Who has caused it, and the place that it has among the unfinished; `nil` for tunnels of ours.
+    let causer: HandshakeCauser?
+    var place: HandshakePlace?
+    /// The place among the sessions, once the peer has proved who it is.
+    var seat: SessionSeat?
+    var phase = Phase.handshake
+    /// Whether the peer's hello was answered.
+    var isAnswered = false
     /// What the outer session has opened for it in this round.
     var arrived = ByteBuffer()
 
-    init(session: PeerSession, target: String, entry: TokenEntry?, handshakeDeadline: NIODeadline) {
+    init(
+        session: PeerSession, target: String, entry: TokenEntry? = nil, causer: HandshakeCauser? = nil,
+        place: HandshakePlace? = nil
+    ) {
         self.session = session
         self.target = target
         self.entry = entry
-        phase = .handshake(until: handshakeDeadline)
+        self.causer = causer
+        self.place = place
     }
 
-    /// Whether what comes next is the proof of somebody who has named a token.
-    var awaitsProof: Bool {
-        guard entry != nil, case .handshake = phase else { return false }
-        return session.secure.handshakeMessageCount == 1
-    }
-
-    /// When the tunnel is given up, and why; `nil` where a session stands.
-    var release: (at: NIODeadline, because: SessionFailure?)? {
-        switch phase {
-        case .handshake(let deadline): (deadline, .timedOut)
-        case .refusing(let deadline, let failure): (deadline, failure)
-        case .open: nil
-        }
+    /// When a refusal of a proof that came then is due: a caller by a token waits however soon we know.
+    func refusalTime(ofProofAt arrival: NIODeadline, now: NIODeadline) -> NIODeadline {
+        entry == nil ? now : max(now, arrival + NodeConnection.refusalTime)
     }
 }
 

@@ -122,13 +122,9 @@ final class OuterCalls {
     private func admit(
         _ request: Request, _ connect: TunnelRequest, by entry: TokenEntry?, at now: NIODeadline
     ) {
-        guard tunnels.hasRoomForHandshake(by: entry?.token) else {
+        guard tunnels.answer(on: request.stream, target: connect.targetText, entry: entry, at: now) else {
             secure.muxrpc.fail(request.stream, message: NodeErrorText.busy)
             return
         }
-        let inner = SecureSession(
-            answeringAs: configuration.identity, network: configuration.network,
-            manifest: NodeManifest.client, framing: .tunnelled)
-        tunnels.add(inner, on: request.stream, target: connect.targetText, entry: entry, at: now)
     }
 }

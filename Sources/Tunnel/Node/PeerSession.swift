@@ -11,6 +11,7 @@ final class PeerSession {
     /// What the connection has to see to.
     enum Concern {
         case client(PublicKey)
+        case proof
         case established(PublicKey)
         /// A call that only the connection can answer.
         case request(Request)
@@ -38,9 +39,15 @@ final class PeerSession {
     private var inputCharge = RunningCharge()
     /// How many bytes of answers are counted as sent.
     private var answeredByteCount = 0
+    /// Whether there is no place for this peer, of which it is told in answer to every call.
+    var isTurnedAway = false
+    /// Whether the session has done what it was for: goodbye follows what is being said.
+    private(set) var endsNext = false
     private let wallClock: @Sendable () -> Int64
     /// What the owner was asked and has not answered.
     private var questions: [UInt64: RequestNumber] = [:]
+    /// Those whose answer ends the session.
+    private var inviteQuestions: Set<UInt64> = []
     private var lastQuestion: UInt64 = 0
 
     /// A session; `house` says what to offer to the peer, where it came through a tunnel.
@@ -67,6 +74,7 @@ final class PeerSession {
         while secure.outboundByteCount < limit, let event = try secure.next() {
             switch event {
             case .client(let key): return .client(key)
+            case .proof: return .proof
             case .established(let key): return .established(key)
             case .ended: return .ended
             case .packet(let stream, let byteCount):
@@ -142,6 +150,11 @@ final class PeerSession {
 
     /// Answers a call that any session answers, or that this peer may make; `false` for all others.
     private func serve(_ request: Request) -> Bool {
+        guard !isTurnedAway else {
+            refuse(request, NodeErrorText.tooManySessions)
+            endsNext = true
+            return true
+        }
         switch request.name {
         case ["whoami"]:
             reply(to: request, ["id": .string(secure.peer?.id ?? "")])
@@ -161,7 +174,10 @@ final class PeerSession {
 
     /// Ends a call or a stream that is not offered to this peer, in the words of a manifest without it.
     func refuse(_ request: Request) {
-        let message = NodeErrorText.noSuchMethod(request.name)
+        refuse(request, NodeErrorText.noSuchMethod(request.name))
+    }
+
+    private func refuse(_ request: Request, _ message: String) {
         if request.kind == .async {
             secure.muxrpc.fail(request.number, message: message)
         } else {
@@ -185,6 +201,7 @@ final class PeerSession {
     func ask(_ kind: Question.Kind, for request: Request, of peer: PublicKey) {
         lastQuestion += 1
         questions[lastQuestion] = request.number
+        if request.name == ["invite", "use"] { inviteQuestions.insert(lastQuestion) }
         let id = QuestionID(session: self.id, ordinal: lastQuestion)
         outputs.append(.asked(Question(id: id, peer: peer, kind: kind)))
     }
@@ -196,9 +213,14 @@ final class PeerSession {
         return false
     }
 
+    /// An invite's holder was answered: it has nothing else to do here.
+    func finishInvite() { endsNext = true }
+
     /// Answers a question; does nothing where it was answered, or its session says goodbye.
     func answer(_ question: QuestionID, with answer: Answer) {
         guard let call = questions.removeValue(forKey: question.ordinal) else { return }
+        // The holder of an invite asks one thing.
+        if inviteQuestions.remove(question.ordinal) != nil { finishInvite() }
         switch answer {
         case .value(let value):
             reply(to: call, value)

@@ -12,12 +12,15 @@ final class TunnelTable {
     let house: CurrentPolicy?
     let outputs: NodeOutputs
     let outer: SecureSession
-    private let portal: PublicKey
+    let portal: PublicKey
+    /// Which of the connections this is that share the accounts.
+    let number: ConnectionNumber
     private let waits: StreamWaits
     private var tunnels: [StreamID: NodeTunnel] = [:]
     private var streams: [SessionID: StreamID] = [:]
-    /// Those that have no session yet, refusals that are held back included.
-    var unfinished: Set<StreamID> = []
+    /// When handshakes are given up, refusals told, and sessions ended that may not stay.
+    var due = DueTimes<StreamID>()
+    var left = LeftPlaces()
     private var touched: Set<StreamID> = []
     /// Those that have input which waits until the peer takes more.
     var holding: Set<StreamID> = []
@@ -28,6 +31,7 @@ final class TunnelTable {
         waits: StreamWaits, outputs: NodeOutputs
     ) {
         self.configuration = configuration
+        number = configuration.accounts.makeConnectionNumber()
         house = configuration.reception.policy.map {
             CurrentPolicy($0, own: configuration.identity.publicKey)
         }
@@ -43,15 +47,13 @@ final class TunnelTable {
     /// Whether input waits until the peer takes more.
     var isHoldingInput: Bool { !holding.isEmpty }
 
-    /// When the first handshake is given up, or the first refusal is due.
-    var deadline: NIODeadline? { unfinished.compactMap { tunnels[$0]?.release?.at }.min() }
+    /// Who pays for what is held.
+    var accounts: EndpointAccounts { configuration.accounts }
 
-    /// Whether another handshake may begin, for a token where the caller named one.
-    func hasRoomForHandshake(by token: PairToken?) -> Bool {
-        guard unfinished.count < NodeConnection.unfinishedHandshakeLimit else { return false }
-        guard let token else { return true }
-        let count = unfinished.count { tunnels[$0]?.entry?.token == token }
-        return count < NodeConnection.tokenHandshakeLimit
+    /// When the first handshake is given up, the first refusal is due, or the first session has to end.
+    var deadline: NIODeadline? {
+        guard let first = due.first else { return left.deadline }
+        return left.deadline.map { min($0, first) } ?? first
     }
 
     /// The session, which the caller is about to use: what it has to say is laid out by ``settle()``.
@@ -61,24 +63,44 @@ final class TunnelTable {
         return tunnel.session
     }
 
-    /// Adds a tunnel of ours to `called`, or one that the portal opened, by the token's entry where it named one.
-    @discardableResult
-    func add(
-        _ secure: SecureSession, on stream: StreamID, target: String, called: PublicKey? = nil,
-        entry: TokenEntry? = nil, at now: NIODeadline
-    ) -> SessionID {
+    /// The tunnel of a session.
+    func tunnel(of session: SessionID) -> (StreamID, NodeTunnel)? {
+        guard let stream = streams[session], let tunnel = tunnels[stream] else { return nil }
+        return (stream, tunnel)
+    }
+
+    /// What the tunnel's session has to say is to be laid out by ``settle()``.
+    func touch(_ stream: StreamID) { touched.insert(stream) }
+
+    func makeSessionID() -> SessionID {
         lastSession += 1
-        let payer = configuration.accounts.payer(for: called.map { .called($0) } ?? .portal(portal))
-        let session = PeerSession(
-            id: SessionID(rawValue: lastSession), secure: secure, house: stream.isOurs ? nil : house,
-            payer: payer.open(), waits: waits, outputs: outputs, wallClock: configuration.wallClock)
-        tunnels[stream] = NodeTunnel(
-            session: session, target: target, entry: entry,
-            handshakeDeadline: now + NodeConnection.handshakeTime)
-        streams[session.id] = stream
-        unfinished.insert(stream)
-        touched.insert(stream)
+        return SessionID(rawValue: lastSession)
+    }
+
+    func makeSession(
+        _ id: SessionID, _ secure: SecureSession, house: CurrentPolicy?, payer: EndpointAccounts.Party
+    ) -> PeerSession {
+        PeerSession(
+            id: id, secure: secure, house: house, payer: accounts.payer(for: payer).open(), waits: waits,
+            outputs: outputs, wallClock: configuration.wallClock)
+    }
+
+    /// Adds a tunnel of ours.
+    func add(
+        _ secure: SecureSession, on stream: StreamID, target: String, called: PublicKey, at now: NIODeadline
+    ) -> SessionID {
+        let session = makeSession(makeSessionID(), secure, house: nil, payer: .called(called))
+        insert(
+            NodeTunnel(session: session, target: target), on: stream,
+            due: now + NodeConnection.handshakeTime)
         return session.id
+    }
+
+    func insert(_ tunnel: NodeTunnel, on stream: StreamID, due time: NIODeadline) {
+        tunnels[stream] = tunnel
+        streams[tunnel.session.id] = stream
+        due[stream] = time
+        touched.insert(stream)
     }
 
     /// Follows a change of the policy: whoever is not allowed any more goes at once, without being waited for.
@@ -88,8 +110,7 @@ final class TunnelTable {
             touched.insert(stream)
             guard !tunnel.session.followPolicy() else { continue }
             if let peer = tunnel.session.secure.peer { outputs.append(.happened(.dismissed(peer))) }
-            tunnel.session.secure.finish()
-            sayGoodbye(tunnel, on: stream)
+            bidFarewell(tunnel, on: stream)
         }
     }
 
@@ -115,27 +136,45 @@ final class TunnelTable {
     func feed(whileBelow limit: Int, at now: NIODeadline) {
         for stream in touched.union(holding) {
             guard let tunnel = tunnels[stream] else { continue }
-            let pace = tunnel.awaitsProof ? configuration.proofPace : nil
-            let start = pace?.now()
             if tunnel.arrived.readableBytes > 0 {
-                tunnel.session.secure.receive(tunnel.arrived)
-                tunnel.arrived = ByteBuffer()
+                take(tunnel, at: now)
             } else if !holding.contains(stream) {
                 continue
             }
             touched.insert(stream)
             advance(tunnel, on: stream, whileBelow: limit, at: now)
-            if let pace, let start, case .refusing = tunnel.phase {
-                pace.hold(until: start + NodeConnection.proofTime)
-            }
         }
+    }
+
+    /// Gives a session what has arrived for it.
+    ///
+    /// Before its handshake is over an honest caller sends the messages and nothing else: what comes behind them is not
+    /// kept.
+    private func take(_ tunnel: NodeTunnel, at now: NIODeadline) {
+        let arrived = tunnel.arrived
+        tunnel.arrived = ByteBuffer()
+        let secure = tunnel.session.secure
+        if tunnel.causer != nil, !secure.isOpen,
+            secure.inboundByteCount + arrived.readableBytes > NodeConnection.earlyByteCount
+        {
+            if let first = arrived.getSlice(
+                at: arrived.readerIndex, length: min(arrived.readableBytes, NodeConnection.earlyByteCount)),
+                secure.inboundByteCount == 0
+            {
+                secure.receive(first)
+            }
+            return
+        }
+        tunnel.seat?.activity.heard(at: now)
+        secure.receive(arrived)
     }
 
     /// The portal says that a tunnel has ended.
     func end(_ stream: StreamID, _ remoteError: RemoteError?, at now: NIODeadline) {
         feed(whileBelow: .max, at: now)
         guard let tunnel = tunnels[stream] else { return }
-        if case .refusing(_, let failure) = tunnel.phase { return drop(stream, failure) }
+        keepPlace(of: tunnel)
+        if case .refusing(let refusal) = tunnel.phase { return drop(stream, refusal.because) }
         do throws(SecureSessionError) {
             try tunnel.session.secure.inputEnded()
             drop(stream, nil)
@@ -148,17 +187,22 @@ final class TunnelTable {
         }
     }
 
-    /// Gives up handshakes that take too long, and tells callers of refusals that are due.
+    /// Gives up handshakes that take too long, tells callers of refusals that are due, ends what may not stay.
     func timeReached(_ now: NIODeadline) {
-        for stream in unfinished {
-            guard let tunnel = tunnels[stream], let release = tunnel.release, now >= release.at else {
-                continue
-            }
-            fail(tunnel, on: stream, release.because)
+        for stream in due.due(at: now) {
+            due[stream] = nil
+            if let tunnel = tunnels[stream] { timeReached(in: tunnel, on: stream) }
         }
+        left.timeReached(now)
     }
 
     // MARK: The sessions inside
+
+    /// Goes on with what waits in a session that has just been let in.
+    func resume(_ stream: StreamID, at now: NIODeadline) {
+        guard let tunnel = tunnels[stream] else { return }
+        advance(tunnel, on: stream, whileBelow: NodeConnection.backlogByteCount, at: now)
+    }
 
     private func advance(
         _ tunnel: NodeTunnel, on stream: StreamID, whileBelow limit: Int, at now: NIODeadline
@@ -166,7 +210,7 @@ final class TunnelTable {
         let session = tunnel.session
         do throws(SecureSessionError) {
             while let concern = try session.next(whileBelow: limit - outer.outboundByteCount, at: now) {
-                guard try see(to: concern, in: tunnel, on: stream, at: now) else { return }
+                guard see(to: concern, in: tunnel, on: stream, at: now) else { return }
             }
         } catch {
             return refuse(tunnel, on: stream, SessionFailure(error), at: now)
@@ -176,17 +220,20 @@ final class TunnelTable {
         } else {
             holding.remove(stream)
         }
+        noteAnswer(in: tunnel, on: stream, at: now)
         flush(tunnel, on: stream)
     }
 
     /// Whether the tunnel goes on.
     private func see(
         to concern: PeerSession.Concern, in tunnel: NodeTunnel, on stream: StreamID, at now: NIODeadline
-    ) throws(SecureSessionError) -> Bool {
+    ) -> Bool {
         let session = tunnel.session
         switch concern {
-        case .client(let peer):
-            return try decide(about: peer, in: tunnel, on: stream, at: now)
+        case .proof:
+            takeProof(in: tunnel, on: stream, at: now)
+        case .client:
+            break  // whoever calls us is looked at elsewhere
         case .established(let peer):
             established(tunnel, on: stream, with: peer)
         case .request(let request):
@@ -215,6 +262,13 @@ final class TunnelTable {
     /// The connection is gone, and every tunnel with it.
     func abandon(_ failure: SessionFailure) {
         for stream in Array(tunnels.keys) { drop(stream, failure) }
+        left.removeAll()
+    }
+
+    /// Ends a session in order, without being asked to and without waiting for its peer.
+    func bidFarewell(_ tunnel: NodeTunnel, on stream: StreamID) {
+        tunnel.session.secure.finish()
+        sayGoodbye(tunnel, on: stream)
     }
 
     private func sayGoodbye(_ tunnel: NodeTunnel, on stream: StreamID) {
@@ -226,7 +280,7 @@ final class TunnelTable {
     func drop(_ stream: StreamID, _ failure: SessionFailure?) {
         guard let tunnel = tunnels.removeValue(forKey: stream) else { return }
         streams[tunnel.session.id] = nil
-        unfinished.remove(stream)
+        due[stream] = nil
         holding.remove(stream)
         tunnel.session.streams.abandon()
         outputs.append(.ended(tunnel.session.id, failure))
@@ -238,6 +292,8 @@ final class TunnelTable {
             guard let tunnel = tunnels[stream] else { continue }
             if case .refusing = tunnel.phase { continue }
             tunnel.session.streams.settle()
+            tunnel.seat?.activity.note(streamCount: tunnel.session.streams.count)
+            if tunnel.session.endsNext { tunnel.session.secure.close() }
             if tunnel.session.secure.isFinished {
                 sayGoodbye(tunnel, on: stream)
             } else {

@@ -14,13 +14,15 @@ public struct ConnectRequest: Equatable, Sendable {
     public let targetText: String
     /// Whether the client gave a token, or something like one, and so no name.
     public let isByToken: Bool
+    /// The key that the announcer of the token must have proved, where the client says so.
+    public let announcer: PublicKey?
     /// The argument of the call to the endpoint (hop 2).
     public let forwarded: JSONValue
 
     /// Reads the arguments of a call and builds those of the other.
     ///
     /// `origin` is overwritten with the caller, who has proved to be that; `portal` and `instance` are filled in
-    /// where they are missing or `null`.
+    /// where they are missing or `null`. `by` beside a token is for the portal, and left out.
     ///
     /// - Throws: ``ConnectRefusal``.
     public init(
@@ -37,6 +39,17 @@ public struct ConnectRequest: Equatable, Sendable {
         fields["origin"] = .string(caller.id)
         target = ConnectTarget(text)
         isByToken = PairToken.isToken(target: text)
+        var announcer: PublicKey?
+        if isByToken, let named = fields["by"] {
+            fields["by"] = nil
+            if named != .null {
+                guard let name = named.string, let key = try? PublicKey(id: name) else {
+                    throw .invalidArguments
+                }
+                announcer = key
+            }
+        }
+        self.announcer = announcer
         targetText = ConnectRefusal.cut(text)
         forwarded = .object(fields)
         if target == .id(caller) { throw .toSelf }

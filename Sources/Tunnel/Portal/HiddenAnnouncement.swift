@@ -3,11 +3,21 @@ public import MuxRPC
 
 /// The tokens of one hidden announcement: each well-formed, each there once.
 ///
-/// Reading 12,288 of them takes a few milliseconds, so that is done on the connection's own event loop and under
-/// no lock; ``HiddenDirectory`` takes them as they are.
+/// Reading 12,288 of them takes some milliseconds, so that is done off the event loops and under no lock;
+/// ``HiddenDirectory`` takes them as they are.
 public struct HiddenAnnouncement: Equatable, Sendable {
     /// The tokens, in the order they came.
-    public let tokens: [PairToken]
+    public var tokens: [PairToken] { hashed.map(\.token) }
+
+    /// How many tokens there are.
+    public var count: Int { hashed.count }
+
+    let hashed: [HashedToken]
+
+    /// What tells this set from others, in whatever order its tokens come.
+    ///
+    /// Made with the process's own key: only by chance, one in 2⁶⁴, does another set have it.
+    let fingerprint: UInt64
 
     /// Reads the `tokens` of a call.
     ///
@@ -15,16 +25,20 @@ public struct HiddenAnnouncement: Equatable, Sendable {
     /// - Throws: ``AnnounceRefusal``.
     public init(_ values: [JSONValue], limit: Int) throws(AnnounceRefusal) {
         guard values.count <= limit else { throw .tooManyTokens }
-        var tokens: [PairToken] = []
-        tokens.reserveCapacity(values.count)
+        var tokens = Set<PairToken>(minimumCapacity: values.count)
+        var hashed: [HashedToken] = []
+        hashed.reserveCapacity(values.count)
+        var fingerprint = UInt64(values.count)
         for value in values {
             guard let text = value.string, let token = try? PairToken(base64: text) else {
                 throw .malformedToken
             }
-            tokens.append(token)
+            guard tokens.insert(token).inserted else { throw .repeatedToken }
+            hashed.append(HashedToken(token))
+            fingerprint &+= UInt64(truncatingIfNeeded: token.hashValue)
         }
-        guard Set(tokens).count == tokens.count else { throw .repeatedToken }
-        self.tokens = tokens
+        self.hashed = hashed
+        self.fingerprint = fingerprint
     }
 }
 
@@ -38,7 +52,7 @@ public enum AnnounceRefusal: Error, Equatable, Sendable {
     case repeatedToken
     /// More tokens than the connection, its source address, or the portal may have.
     case tooManyTokens
-    /// The connection has announced less than a second ago.
+    /// The connection has changed its announcement less than a second ago.
     case tooOften
     /// The portal lets members announce, and the peer is none.
     case membersOnly

@@ -1,5 +1,6 @@
 public import MuxRPC
 internal import Multiserver
+public import NIOCore
 public import Sodium
 
 /// What a peer asks of a portal.
@@ -8,6 +9,8 @@ public enum PortalCall: Equatable, Sendable {
     case announce
     /// `tunnel.announce` that asks to be hidden: call me when somebody names one of these tokens, not yet read.
     case announceHidden([JSONValue])
+    /// `tunnel.announce` that is too long to be read on an event loop: ``tokens(unread:)`` reads it.
+    case announceUnread(ByteBuffer)
     /// `tunnel.announce` with arguments that nobody should follow: announcing openly could betray the peer.
     case malformedAnnounce
     /// `tunnel.leave`.
@@ -24,6 +27,8 @@ public enum PortalCall: Equatable, Sendable {
     case metadata
     /// `tunnel.ping`.
     case ping
+    /// `gossip.ping`: numbers both ways, for peers that end a connection without a measured round trip.
+    case gossipPing
     /// `whoami`.
     case whoAmI
     /// `invite.use`: let this key in; `nil` where the arguments name none.
@@ -54,13 +59,32 @@ public enum PortalCall: Equatable, Sendable {
         "room.attendants": .source,
         "room.members": .source,
         "room.connect": .duplex,
+        "gossip.ping": .duplex,
         "invite.use": .async,
     ]
+
+    /// ``manifest``, for a peer that may announce so many tokens: no call may be longer than its method needs.
+    ///
+    /// A token takes 47 bytes, or up to 50 where somebody escapes its slashes. Arguments of `tunnel.connect` that
+    /// nobody knows are passed on.
+    public static func manifest(tokenLimit: Int) -> Manifest {
+        let connectByteCount = 16 << 10
+        return manifest.limitingBodies(
+            to: shortBodyByteCount,
+            [
+                "tunnel.announce": shortBodyByteCount + 50 * tokenLimit,
+                "tunnel.connect": connectByteCount, "room.connect": connectByteCount,
+            ]
+        ).leavingUnread(["tunnel.announce"])
+    }
+
+    private static let shortBodyByteCount = 4 << 10
 
     /// Reads a request; `nil` for a name that is not in ``manifest``.
     public init?(_ request: Request) {
         switch request.name.joined(separator: ".") {
-        case "tunnel.announce": self = Self.announcement(request.arguments)
+        case "tunnel.announce":
+            self = request.unreadBody.map { .announceUnread($0) } ?? Self.announcement(request.arguments)
         case "tunnel.leave": self = .leave
         case "tunnel.connect", "room.connect": self = .connect
         case "tunnel.endpoints": self = .endpoints
@@ -68,6 +92,7 @@ public enum PortalCall: Equatable, Sendable {
         case "room.members": self = .members
         case "room.metadata", "tunnel.isRoom": self = .metadata
         case "tunnel.ping": self = .ping
+        case "gossip.ping": self = .gossipPing
         case "whoami": self = .whoAmI
         case "invite.use":
             let feed = request.arguments.first?["feed"]?.string
@@ -100,6 +125,17 @@ public enum PortalCall: Equatable, Sendable {
     }
 
     private static let listCount = 1000
+
+    /// The tokens of an announcement that was left unread.
+    ///
+    /// - Throws: ``AnnounceRefusal/invalidArguments`` where it is no call, or does not ask to be hidden: nobody needs so
+    ///   many bytes to be open.
+    package static func tokens(unread body: ByteBuffer) throws(AnnounceRefusal) -> [JSONValue] {
+        guard let arguments = Request.arguments(of: body),
+            case .announceHidden(let tokens) = announcement(arguments)
+        else { throw .invalidArguments }
+        return tokens
+    }
 
     /// Only what is plainly open, or plainly hidden, is followed.
     private static func announcement(_ arguments: [JSONValue]) -> PortalCall {

@@ -1,3 +1,4 @@
+package import Account
 internal import Blinding
 internal import Multiserver
 public import Sodium
@@ -25,8 +26,10 @@ public struct PortalDirectory: Sendable {
 
     /// What followed from a call.
     public struct Outcome: Equatable, Sendable {
-        /// Whether the call did what it asked for.
+        /// Whether the call did what it asked for, or that was so before.
         public var isDone: Bool
+        /// Whether anything is not as it was, which others may see.
+        public var hasChanged = false
         /// The connection that is to be ended, because it announced the same identity before.
         public var replaced: ConnectionID?
         /// Who is to be told that attendance has changed, each once until it asks for the changes.
@@ -59,13 +62,20 @@ public struct PortalDirectory: Sendable {
     /// Nobody is there.
     public init(limits: TokenLimits = TokenLimits()) { hidden = HiddenDirectory(limits: limits) }
 
-    /// The connection on which a target can be reached.
-    public func connection(of target: ConnectTarget) -> ConnectionID? {
+    /// The connections on which a target can be reached, the one to be asked first in front.
+    ///
+    /// With a key, which is for tokens only, those alone that have proved it.
+    public func connections(of target: ConnectTarget, provedBy key: PublicKey? = nil) -> [ConnectionID] {
         switch target {
-        case .id(let peer): announcements[peer]?.connection
-        case .token(let token): hidden.connection(of: token)
-        case .nobody: nil
+        case .id(let peer): announcements[peer].map { [$0.connection] } ?? []
+        case .token(let token): hidden.connections(of: token, provedBy: key)
+        case .nobody: []
         }
+    }
+
+    /// Whether a peer is announced openly, and on this connection.
+    public func isAnnounced(_ peer: PublicKey, on connection: ConnectionID) -> Bool {
+        announcements[peer]?.connection == connection
     }
 
     /// A connection announces the identity that it has proved to own.
@@ -86,27 +96,45 @@ public struct PortalDirectory: Sendable {
         }
         guard manner == .explicit || present.manner == .subscription else { return Outcome(isDone: false) }
         announcements[peer] = Announcement(connection: connection, manner: manner)
-        return Outcome(isDone: true, replaced: present.connection)
+        return Outcome(isDone: true, hasChanged: true, replaced: present.connection)
     }
 
-    /// A connection replaces its tokens, and takes back what it has announced openly.
+    /// A connection begins to replace its tokens.
     ///
     /// - Throws: ``AnnounceRefusal/tooManyTokens``, and nothing has changed.
-    public mutating func announce(
-        _ announcement: HiddenAnnouncement, of peer: PublicKey, on connection: ConnectionID,
-        from source: String
-    ) throws(AnnounceRefusal) -> Outcome {
-        try hidden.announce(announcement, on: connection, from: source)
+    package mutating func begin(
+        _ announcement: HiddenAnnouncement, by announcer: HiddenDirectory.Announcer, charge: Charge? = nil
+    ) throws(AnnounceRefusal) -> HiddenDirectory.Beginning {
+        try hidden.begin(announcement, by: announcer, charge: charge)
+    }
+
+    /// Inserts up to so many of the tokens that come; whether some are left.
+    public mutating func insertTokens(_ limit: Int, on connection: ConnectionID) -> Bool {
+        hidden.insert(limit, on: connection)
+    }
+
+    /// The tokens that came are in force, and what the peer has announced openly is taken back; not done where the
+    /// connection has ended meanwhile, or may not announce any more.
+    public mutating func finishTokens(of peer: PublicKey, on connection: ConnectionID) -> Outcome {
+        guard hidden.finish(connection) else { return Outcome(isDone: false) }
         var outcome = leaveOpenly(peer, on: connection)
         outcome.isDone = true
+        outcome.hasChanged = true
         return outcome
     }
+
+    /// Forgets up to so many tokens that are not announced any more.
+    public mutating func forgetTokens(_ limit: Int) { hidden.forget(limit) }
 
     /// A connection takes its announcement back; what another one has announced since stays.
     ///
     /// One that was hidden stays so, with no token: its subscriptions announce nothing.
     public mutating func leave(_ peer: PublicKey, on connection: ConnectionID) -> Outcome {
-        guard !hidden.isHidden(connection) else { return Outcome(isDone: hidden.clear(connection)) }
+        guard !hidden.isHidden(connection) else {
+            let hadTokens = hidden.clear(connection)
+            return Outcome(isDone: hadTokens, hasChanged: hadTokens)
+        }
+        hidden.clear(connection)  // what comes, and is not in force yet
         return leaveOpenly(peer, on: connection)
     }
 
@@ -139,6 +167,6 @@ public struct PortalDirectory: Sendable {
     private mutating func changed(_ hasChanged: Bool) -> Outcome {
         guard hasChanged else { return Outcome(isDone: true) }
         defer { contented.removeAll() }
-        return Outcome(isDone: true, awakened: contented.sorted())
+        return Outcome(isDone: true, hasChanged: true, awakened: contented.sorted())
     }
 }

@@ -13,6 +13,9 @@ public enum PortalMessage {
     /// To everything that is open on a connection which the portal's owner does not want any more.
     public static let notAdmitted = "this portal does not admit this key"
 
+    /// To every call on a connection for which there is no place, because its address has as many as it may.
+    public static let tooManyConnections = "busy: too many connections from your address"
+
     /// To one end of a tunnel when the connection of the other one is over.
     public static let otherSideIsGone = "the other side of the tunnel is gone"
 

@@ -73,7 +73,7 @@ public struct PortalPolicy: Equatable, Sendable {
     public func allows(_ call: PortalCall, to peer: PublicKey) -> Bool {
         switch (call, standing(of: peer)) {
         case (_, .denied): false
-        case (.whoAmI, _), (.ping, _), (.metadata, _): true
+        case (.whoAmI, _), (.ping, _), (.gossipPing, _), (.metadata, _): true
         case (.useInvite, let standing): standing == .invited
         case (_, let standing): standing != .invited
         }

@@ -1,124 +1,184 @@
 internal import Blinding
 
-/// Tokens and the number of who announced each: a hash table of some fifty bytes per token.
+/// Tokens and the numbers of those who announced each, the newest first: a hash table of some fifty bytes a token.
 ///
-/// Entries stand in pages that never move, so an owner can keep their places instead of the tokens. The index is
+/// Entries stand in pages that never move, so an owner can keep their places instead of the tokens. Buckets are split
+/// one by one as the table grows (linear hashing), so nothing is ever rehashed at once while others wait. Tokens are
 /// hashed with the standard library's key of the process: nobody can choose tokens that meet in one bucket.
 struct TokenTable: Sendable {
     private struct Entry {
         var token: PairToken
         var hash: UInt32
-        var owner: UInt32
+        var owner: Owner
+        /// The next entry of the bucket, or of the free ones, plus one; 0 where there is none.
+        var next: UInt32
     }
 
     /// Where an entry stands.
     typealias Place = UInt32
+    /// Who announced a token.
+    typealias Owner = UInt32
 
-    private static let pageShift = 10
-    private static let pageSize = 1 << pageShift
-    private static let fewestBuckets = 64
+    /// What a newcomer to a token gets.
+    enum Admission: Equatable {
+        /// A place of its own.
+        case added
+        /// The place of a former announcer: its index among the owners, the newest of whom has 0.
+        case inPlace(of: Int)
+        /// None.
+        case refused
+    }
 
-    private var pages: [[Entry]] = []
-    private var free: [Place] = []
-    /// Places plus one, or 0 where a bucket is empty; their count is a power of two.
-    private var buckets: [UInt32] = []
-    /// How many tokens there are.
+    private static let nobody = Owner.max
+
+    private var entries = Pages<Entry>()
+    /// The first entry of each bucket plus one, or 0.
+    private var buckets = Pages<UInt32>()
+    /// The greatest power of two that is not greater than the number of buckets.
+    private var roundSize = 1
+    private var firstFree: UInt32 = 0
+    /// How many entries there are.
     private(set) var count = 0
 
-    /// Who announced a token.
-    func owner(of token: PairToken) -> UInt32? {
-        guard count > 0 else { return nil }
-        let place = buckets[bucket(of: token, hash: Self.hash(token))]
-        return place == 0 ? nil : self[place - 1].owner
-    }
+    init() { buckets.append(0) }
 
-    /// Who announced the token at a place that is taken.
-    func owner(at place: Place) -> UInt32 { self[place].owner }
+    /// The numbers of those who announced a token, the newest first.
+    func owners(of token: HashedToken) -> [Owner] { places(of: token).map { entries[Int($0)].owner } }
 
-    /// Gives a token to an owner, whoever had it; where it stands.
-    mutating func give(_ token: PairToken, to owner: UInt32) -> Place {
-        if (count + 1) * 4 > buckets.count * 3 { grow() }
-        let hash = Self.hash(token)
-        let bucket = bucket(of: token, hash: hash)
-        if buckets[bucket] != 0 {
-            let place = buckets[bucket] - 1
-            self[place].owner = owner
+    /// Whose entry stands at a place; what nobody owns is free.
+    func owns(_ owner: Owner, _ place: Place) -> Bool { entries[Int(place)].owner == owner }
+
+    /// Gives a token to an owner, in front of the others; where it stands, if it found a place.
+    ///
+    /// Where others have announced the token too it is decided whether, and in whose place.
+    mutating func give(
+        _ token: HashedToken, to owner: Owner, admission: ([Owner]) -> Admission
+    ) -> Place? {
+        let present = places(of: token)
+        switch present.isEmpty ? .added : admission(present.map { entries[Int($0)].owner }) {
+        case .refused: return nil
+        case .added: return add(token, of: owner)
+        case .inPlace(let index):
+            let place = present[index]
+            unlink(place)
+            entries[Int(place)].owner = owner
+            link(place)
             return place
         }
-        let place = takePlace(for: Entry(token: token, hash: hash, owner: owner))
-        buckets[bucket] = place + 1
-        count += 1
-        return place
     }
 
-    /// Forgets the token at a place that is taken.
+    /// Forgets the entry at a place that is taken.
     mutating func remove(at place: Place) {
-        clear(bucket(of: self[place].token, hash: self[place].hash))
-        free.append(place)
+        unlink(place)
+        entries[Int(place)].owner = Self.nobody
+        entries[Int(place)].next = firstFree
+        firstFree = place + 1
         count -= 1
     }
 
     // MARK: Entries
 
-    private subscript(place: Place) -> Entry {
-        get { pages[Int(place) >> Self.pageShift][Int(place) & (Self.pageSize - 1)] }
-        set { pages[Int(place) >> Self.pageShift][Int(place) & (Self.pageSize - 1)] = newValue }
+    private func places(of token: HashedToken) -> [Place] {
+        var places: [Place] = []
+        var next = buckets[bucket(of: token.hash)]
+        while next != 0 {
+            let entry = entries[Int(next - 1)]
+            if entry.hash == token.hash, entry.token == token.token { places.append(next - 1) }
+            next = entry.next
+        }
+        return places
     }
 
-    private mutating func takePlace(for entry: Entry) -> Place {
-        if let place = free.popLast() {
-            self[place] = entry
-            return place
+    private mutating func add(_ token: HashedToken, of owner: Owner) -> Place {
+        let entry = Entry(token: token.token, hash: token.hash, owner: owner, next: 0)
+        let place: Place
+        if firstFree != 0 {
+            place = firstFree - 1
+            firstFree = entries[Int(place)].next
+            entries[Int(place)] = entry
+        } else {
+            place = Place(entries.count)
+            entries.append(entry)
         }
-        if pages.last?.count ?? Self.pageSize == Self.pageSize {
-            pages.append([])
-            pages[pages.count - 1].reserveCapacity(Self.pageSize)
-        }
-        let page = pages.count - 1
-        pages[page].append(entry)
-        return Place(page << Self.pageShift + pages[page].count - 1)
+        count += 1
+        if count > buckets.count { split() }
+        link(place)
+        return place
     }
 
     // MARK: Buckets
 
-    private static func hash(_ token: PairToken) -> UInt32 { UInt32(truncatingIfNeeded: token.hashValue) }
-
-    /// The bucket where a token stands, or the empty one where it would.
-    private func bucket(of token: PairToken, hash: UInt32) -> Int {
-        let mask = buckets.count - 1
-        var bucket = Int(hash) & mask
-        while buckets[bucket] != 0 {
-            let entry = self[buckets[bucket] - 1]
-            if entry.hash == hash, entry.token == token { break }
-            bucket = (bucket + 1) & mask
-        }
-        return bucket
+    private func bucket(of hash: UInt32) -> Int {
+        let bucket = Int(hash) & (2 * roundSize - 1)
+        return bucket < buckets.count ? bucket : bucket - roundSize
     }
 
-    /// Empties a bucket and moves up what stood behind it only because it was taken.
-    private mutating func clear(_ bucket: Int) {
-        let mask = buckets.count - 1
-        var hole = bucket
-        var next = (hole + 1) & mask
-        while buckets[next] != 0 {
-            let home = Int(self[buckets[next] - 1].hash) & mask
-            if (next - home) & mask >= (next - hole) & mask {
-                buckets[hole] = buckets[next]
-                hole = next
-            }
-            next = (next + 1) & mask
-        }
-        buckets[hole] = 0
+    private mutating func link(_ place: Place) {
+        let bucket = bucket(of: entries[Int(place)].hash)
+        entries[Int(place)].next = buckets[bucket]
+        buckets[bucket] = place + 1
     }
 
-    private mutating func grow() {
-        let places = buckets.filter { $0 != 0 }
-        buckets = Array(repeating: 0, count: max(Self.fewestBuckets, buckets.count * 2))
-        let mask = buckets.count - 1
-        for place in places {
-            var bucket = Int(self[place - 1].hash) & mask
-            while buckets[bucket] != 0 { bucket = (bucket + 1) & mask }
-            buckets[bucket] = place
+    private mutating func unlink(_ place: Place) {
+        let bucket = bucket(of: entries[Int(place)].hash)
+        let next = entries[Int(place)].next
+        guard buckets[bucket] != place + 1 else {
+            buckets[bucket] = next
+            return
         }
+        var before = buckets[bucket]
+        while before != 0, entries[Int(before - 1)].next != place + 1 {
+            before = entries[Int(before - 1)].next
+        }
+        if before != 0 { entries[Int(before - 1)].next = next }
+    }
+
+    /// Adds a bucket, and moves there what belongs there of the one that it halves; the order stays.
+    private mutating func split() {
+        let halved = buckets.count - roundSize
+        buckets.append(0)
+        if buckets.count == 2 * roundSize { roundSize *= 2 }
+        var moved: [Place] = []
+        var next = buckets[halved]
+        while next != 0 {
+            moved.append(next - 1)
+            next = entries[Int(next - 1)].next
+        }
+        buckets[halved] = 0
+        for place in moved.reversed() { link(place) }
+    }
+}
+
+/// A token with its hash, which takes longer to compute than to look up.
+struct HashedToken: Equatable, Sendable {
+    let token: PairToken
+    let hash: UInt32
+
+    init(_ token: PairToken) {
+        self.token = token
+        hash = UInt32(truncatingIfNeeded: token.hashValue)
+    }
+}
+
+/// An array in pages: it grows without being copied.
+private struct Pages<Element: Sendable>: Sendable {
+    private static var shift: Int { 10 }
+    private static var size: Int { 1 << shift }
+
+    private var pages: [[Element]] = []
+    private(set) var count = 0
+
+    subscript(index: Int) -> Element {
+        get { pages[index >> Self.shift][index & (Self.size - 1)] }
+        set { pages[index >> Self.shift][index & (Self.size - 1)] = newValue }
+    }
+
+    mutating func append(_ element: Element) {
+        if count & (Self.size - 1) == 0 {
+            pages.append([])
+            pages[pages.count - 1].reserveCapacity(Self.size)
+        }
+        pages[pages.count - 1].append(element)
+        count += 1
     }
 }

@@ -40,7 +40,7 @@ extension Integration {
                 try await Self.expectPortals([true, true], ofFriendOn: stage)
 
                 try await stage.run(home: FriendNetwork.owner, ["portals", "remove", name])
-                try await second.process.logLines(2, with: departure, within: Self.limit)
+                try await Self.expectNoConnection(to: second.port)
                 try await Self.expectPortals([true], ofFriendOn: stage)
                 try await kept.expectEcho("still here", after: "hello from friend")
             }
@@ -54,6 +54,24 @@ extension Integration {
             let portals = try #require(friends.first).reach.portals
             #expect(portals.count == areHidden.count)
             #expect(portals.count(where: \.hidden) == areHidden.count { $0 })
+        }
+
+        /// Sees that nobody is connected to a portal any more: it says a second departure within a second of nobody.
+        private static func expectNoConnection(to port: Int) async throws {
+            let place = "0100007F:" + String(port, radix: 16, uppercase: true)
+            let deadline = ContinuousClock.now + limit
+            while true {
+                let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/net/tcp"))
+                let table = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
+                // Source: proc_pid_net(5); the third field is the far end, the fourth the state, 01 ESTABLISHED.
+                let isConnected = table.split(separator: "\n").contains { line in
+                    let fields = line.split(separator: " ")
+                    return fields.count > 3 && fields[2] == place && fields[3] == "01"
+                }
+                if !isConnected { return }
+                try #require(ContinuousClock.now < deadline, "somebody still is at the portal")
+                try await Task.sleep(for: .milliseconds(20))
+            }
         }
 
         /// Whom a portal lists.

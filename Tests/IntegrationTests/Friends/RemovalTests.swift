@@ -11,8 +11,12 @@ extension Integration {
         func removed() async throws {
             try await Stage.run { stage in
                 let network = try await FriendNetwork.start(on: stage, friends: ["anna", "bert"])
-                _ = try await network.serve(["echo": stage.service(.echo).port])
+                let server = try await network.serve(["echo": stage.service(.echo).port])
                 for home in ["anna", "bert"] { try await network.befriend(home) }
+                for words in ["an invite was redeemed", "friend connected"] {
+                    let line = try await server.logLine(with: words)
+                    #expect(line.contains("friend=anna id=@"), "\(line)")
+                }
                 let annas = try await network.openEcho(as: "anna")
                 let berts = try await network.openEcho(as: "bert")
                 let before = try await network.addresses()[0]

@@ -22,10 +22,11 @@ final class CwayProcess: Sendable {
 
     /// Starts a program that reads `input`, by default nothing.
     ///
-    /// Standard output goes to `outputFile` where there is one, and not to ``outputText``.
+    /// Standard output goes to `outputFile` where there is one, and not to ``outputText``; so does standard error to
+    /// `errorFile`.
     init(
         _ program: URL, _ arguments: [String], environment: [String: String] = [:],
-        input: FileHandle? = nil, outputFile: FileHandle? = nil
+        input: FileHandle? = nil, outputFile: FileHandle? = nil, errorFile: FileHandle? = nil
     ) throws {
         command = ([program.lastPathComponent] + arguments).joined(separator: " ")
         let ending = Watched<Ending?>(nil)
@@ -34,10 +35,11 @@ final class CwayProcess: Sendable {
         complaints = CapturedStream()
         let inputEnd = try input ?? FileHandle(forReadingFrom: URL(fileURLWithPath: "/dev/null"))
         let outputEnd = outputFile ?? output.pipe.fileHandleForWriting
+        let errorEnd = errorFile ?? complaints.pipe.fileHandleForWriting
         child = try ChildProcess(
             program.path, arguments,
             environment: ProcessInfo.processInfo.environment.merging(environment) { $1 },
-            descriptors: [inputEnd, outputEnd, complaints.pipe.fileHandleForWriting].map(\.fileDescriptor)
+            descriptors: [inputEnd, outputEnd, errorEnd].map(\.fileDescriptor)
         ) { status in
             // See wait(2): the low seven bits are the signal, the next eight the code.
             let how = status & 0x7F == 0 ? Ending.exit(status >> 8 & 0xFF) : .signal(status & 0x7F)

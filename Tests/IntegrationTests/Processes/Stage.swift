@@ -38,20 +38,26 @@ final class Stage: Sendable {
 
     /// Starts `cway` in the home folder of that name.
     func cway(
-        home: String, _ arguments: [String], input: FileHandle? = nil, outputFile: FileHandle? = nil
+        home: String, _ arguments: [String], input: FileHandle? = nil, outputFile: FileHandle? = nil,
+        errorFile: FileHandle? = nil
     ) throws -> CwayProcess {
         try start(
-            Cway.program(), arguments, environment: ["CWAY_HOME": path(home), "CWAY_ALLOW_LOCAL": "true"],
-            input: input, outputFile: outputFile)
+            Cway.program(), arguments,
+            environment: [
+                "CWAY_HOME": path(home), "CWAY_ALLOW_LOCAL": "true",
+                // So that the tests may look into its memory, whoever runs them.
+                "CWAY_DEBUGGABLE": "yes",
+            ], input: input, outputFile: outputFile, errorFile: errorFile)
     }
 
     /// Starts any program.
     func start(
         _ program: URL, _ arguments: [String], environment: [String: String] = [:],
-        input: FileHandle? = nil, outputFile: FileHandle? = nil
+        input: FileHandle? = nil, outputFile: FileHandle? = nil, errorFile: FileHandle? = nil
     ) throws -> CwayProcess {
         let process = try CwayProcess(
-            program, arguments, environment: environment, input: input, outputFile: outputFile)
+            program, arguments, environment: environment, input: input, outputFile: outputFile,
+            errorFile: errorFile)
         processes.update { $0.append(process) }
         return process
     }

@@ -49,6 +49,14 @@ struct AdversaryPortalTests {
         link.readByteCount = 64 << 10
         link.unreadLimit = 256 << 10
         world.run()
+        // A flood of calls is read at its pace.
+        var secondCount = 0
+        while !peer.adversary.isDone || !peer.adversary.probeIsAnswered, !link.connection.wantsInput,
+            secondCount < 200
+        {
+            world.wait(.seconds(1))
+            secondCount += 1
+        }
         let report = "\(peer.adversary)"
         expectExchange(&pair, report)
         #expect(peer.adversary.complaints.isEmpty, "\(report)")

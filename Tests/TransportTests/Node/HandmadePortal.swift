@@ -16,6 +16,9 @@ final class HandmadePortal {
     private(set) var outputs: [NodeOutput] = []
     /// The sessions inside tunnels, and how many bytes of them the node's portal sends in one packet.
     private var inner: [StreamID: SessionPeer] = [:]
+    /// Whether proofs are looked at as they come; they wait in ``works`` otherwise.
+    var looksAtOnce = true
+    private(set) var works: [ProofWork] = []
     /// Whether what the node writes is taken.
     var isReading = true
     let network = NetworkIdentifier(FixedBytes<32>())
@@ -96,13 +99,37 @@ final class HandmadePortal {
                 node.receive(piece, at: now)
                 hasMoved = true
             }
-            while let output = node.nextOutput() { keep(output) }
+            while let output = node.nextOutput() {
+                keep(output)
+                perform(output)
+            }
             while isReading, let bytes = node.nextWrite(at: now) {
                 outer.receive(bytes)
                 hasMoved = true
             }
             deliver()
         }
+    }
+
+    private func perform(_ output: NodeOutput) {
+        switch output {
+        case .prove(let work) where looksAtOnce:
+            work.look()
+            node.proved(work, at: now)
+        case .prove(let work): works.append(work)
+        case .giveWay(let place): node.accounts.tell(place)
+        default: break
+        }
+    }
+
+    /// Looks at the proofs that wait.
+    func look() {
+        for work in works {
+            work.look()
+            node.proved(work, at: now)
+        }
+        works = []
+        run()
     }
 
     /// What the node was not given yet.

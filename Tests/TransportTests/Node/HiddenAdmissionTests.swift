@@ -25,44 +25,9 @@ struct HiddenAdmissionTests {
                 .accepted(stage.other.publicKey), .invited(stage.invite.publicKey),
             ])
         stage.portal.wait(.seconds(11))
-        #expect(stage.portal.node.tunnelCount == 4)
-    }
-
-    @Test("has 4 handshakes under way per token, ghosts too, and 64 in all; then it is busy")
-    func limits() throws {
-        let stage = try HiddenStage()
-        let ghosts = (0..<20).map { index in
-            TokenEntry(
-                token: PairToken(FixedBytes(Array(repeating: index, count: 32).span, at: 0)), owner: nil)
-        }
-        try stage.announce(HiddenStage.Entry.allCases.compactMap(stage.entry) + ghosts)
-        func open(_ target: String) throws -> String? {
-            let stream = try stage.portal.connect(stage.argument(target))
-            return stage.portal.outer.ends[stream]
-        }
-        for target in [stage.target(.friend), stage.target(.ghost)] {
-            for _ in 0..<3 { #expect(try open(target) == nil) }
-        }
-        // A refusal that is held back counts, and only as long.
-        _ = try stage.session(by: .friend, as: stage.stranger)
-        _ = try stage.session(by: .ghost, as: stage.stranger)
-        for target in [stage.target(.friend), stage.target(.ghost)] {
-            #expect(try open(target) == NodeErrorText.busy)
-        }
-        for ghost in ghosts.prefix(14) {
-            for _ in 0..<4 { #expect(try open(ghost.token.target) == nil) }
-        }
-        #expect(stage.portal.node.tunnelCount == 64)
-        #expect(try open(ghosts[15].token.target) == NodeErrorText.busy)
-        for target in [stage.unknownToken.target, stage.endpoint.publicKey.id] {
-            #expect(try open(target) == "could not connect to:\(target)")
-        }
-        stage.portal.wait(.milliseconds(500))
-        #expect(stage.portal.node.tunnelCount == 62)
-        let (friend, _) = try stage.session(by: .friend)
-        #expect(friend.session.isOpen)
-        stage.portal.wait(.seconds(10))
-        #expect(stage.portal.node.tunnelCount == 1)
+        #expect(stage.portal.node.tunnelCount == 3, "an invite is for redeeming, and that takes no 10 s")
+        stage.portal.wait(.seconds(3600))
+        #expect(stage.portal.node.tunnelCount == 3, "a friend is silent for as long as it likes")
     }
 
     @Test("announces its tokens in the order given, and nothing else of itself")

@@ -50,38 +50,38 @@ struct HiddenRefusalTests {
         #expect(stage.portal.node.tunnelCount == 0 && stage.portal.happenings.isEmpty)
     }
 
-    @Test("who says no hello, after 10 s, whatever they say", arguments: HandmadeCaller.Hello.allCases)
+    @Test("who says no hello, after 2 s, whatever they say", arguments: HandmadeCaller.Hello.allCases)
     func hello(_ hello: HandmadeCaller.Hello) throws {
         for entry in HiddenStage.Entry.allCases {
             let stage = try HiddenStage()
             let stream = try stage.portal.connect(stage.argument(stage.target(entry)))
             #expect(try stage.portal.exchange(caller(stage, by: entry).hello(hello), on: stream) == [])
-            stage.portal.wait(.seconds(3))
+            stage.portal.wait(.milliseconds(500))
             let noise = [UInt8](repeating: 9, count: hello == .cut ? 0 : 200)
             #expect(stage.portal.exchange(hello == .none ? [] : noise, on: stream) == [])
             let refusal = refusal(stage, on: stream)
-            #expect(refusal.after == 7000)
+            #expect(refusal.after == 1500)
             #expect(refusal.message == "could not connect to:\(stage.target(entry))")
             #expect(stage.portal.outer.takeBytes(on: stream) == nil)
             #expect(stage.portal.node.tunnelCount == 0)
         }
     }
 
-    @Test("who gives no proof, after 10 s")
+    @Test("who gives no proof, after 4 s")
     func silence() throws {
         for entry in HiddenStage.Entry.allCases {
             let stage = try HiddenStage()
             let stream = try stage.portal.connect(stage.argument(stage.target(entry)))
             #expect(try stage.portal.exchange(caller(stage, by: entry).hello(), on: stream).count == 64)
             let refusal = refusal(stage, on: stream)
-            #expect(refusal.after == 10_000)
+            #expect(refusal.after == 4000)
             #expect(refusal.message == "could not connect to:\(stage.target(entry))")
         }
     }
 
     @Test("every bad proof 500 ms after it came", arguments: HandmadeCaller.Proof.allCases)
     func proof(_ proof: HandmadeCaller.Proof) throws {
-        for (entry, delay) in zip(HiddenStage.Entry.allCases, [0, 1, 4000, 9499, 9999] as [Int64]) {
+        for (entry, delay) in zip(HiddenStage.Entry.allCases, [0, 1, 1000, 3499, 3999] as [Int64]) {
             let stage = try HiddenStage()
             let caller = caller(stage, by: entry)
             let stream = try stage.portal.connect(stage.argument(stage.target(entry)))
@@ -145,6 +145,66 @@ struct HiddenRefusalTests {
             #expect(refusal(stage, on: stream).after == (isAdded ? 20_000 : 500))
             #expect(stage.portal.node.tunnelCount == (isAdded ? 1 : 0))
         }
+    }
+
+    @Test(
+        "500 ms after the proof came, or when it was looked at, if that is later",
+        arguments: [3, 300, 499, 700, 4000])
+    func queued(lookAfter: Int64) throws {
+        for entry in HiddenStage.Entry.allCases {
+            let stage = try HiddenStage()
+            stage.portal.looksAtOnce = false
+            let stream = try session(stage, by: entry, as: stage.stranger)
+            stage.portal.wait(.milliseconds(lookAfter))
+            #expect(stage.portal.outer.ends[stream] == nil)
+            stage.portal.look()
+            #expect(refusal(stage, on: stream).after == max(0, 500 - lookAfter))
+            #expect(stage.portal.outer.ends[stream] == "could not connect to:\(stage.target(entry))")
+            #expect(stage.portal.node.accounts.handshakeCount == 0)
+        }
+    }
+
+    @Test("nobody behind a proof: other tunnels, pings and calls go on while it waits")
+    func nobodyWaits() throws {
+        let stage = try HiddenStage()
+        let (friend, _) = try stage.session(by: .friend)
+        stage.portal.looksAtOnce = false
+        _ = try session(stage, by: .other, as: stage.stranger)
+        let (outer, inner) = (try stage.portal.outer.call("tunnel.ping"), try friend.call("tunnel.ping"))
+        let miss = try stage.portal.connect(stage.argument("unknown"))
+        stage.portal.run()
+        #expect(stage.portal.outer.replies[outer] == .value(7) && friend.replies[inner] == .value(7))
+        #expect(stage.portal.outer.ends[miss] == "could not connect to:unknown")
+    }
+
+    @Test("with the place taken until then, also when the caller leaves", arguments: [true, false])
+    func leaving(isLookedAtFirst: Bool) throws {
+        let stage = try HiddenStage()
+        stage.portal.looksAtOnce = isLookedAtFirst
+        let accounts = stage.portal.node.accounts
+        let stream = try session(stage, by: .friend, as: stage.stranger)
+        stage.portal.wait(.milliseconds(100))
+        stage.portal.outer.session.muxrpc.end(stream)
+        stage.portal.run()
+        #expect(stage.portal.node.tunnelCount == 0 && accounts.handshakeCount == 1)
+        stage.portal.look()
+        stage.portal.wait(.milliseconds(399))
+        #expect(accounts.handshakeCount == 1)
+        stage.portal.wait(.milliseconds(1))
+        #expect(accounts.handshakeCount == 0)
+    }
+
+    @Test("whom nobody has the time to look at, in other words and at the same time")
+    func turnedAway() throws {
+        let stage = try HiddenStage()
+        stage.portal.looksAtOnce = false
+        let (_, stream) = try stage.session(by: .friend)
+        for work in stage.portal.works {
+            work.turnAway()
+            stage.portal.node.proved(work, at: stage.portal.now)
+        }
+        #expect(refusal(stage, on: stream).after == 500)
+        #expect(stage.portal.outer.ends[stream] == NodeErrorText.busy)
     }
 
     @Test("nothing twice: a tunnel that the portal ends first, or that goes with the connection")

@@ -21,7 +21,10 @@ struct HiddenStage {
     private(set) var tokens: [Entry: PairToken] = [:]
     let unknownToken: PairToken
 
-    init(seed: UInt64 = 1, change: (inout EndpointPolicy) -> Void = { _ in }) throws {
+    init(
+        seed: UInt64 = 1, accounts: EndpointAccounts = EndpointAccounts(),
+        change: (inout EndpointPolicy) -> Void = { _ in }
+    ) throws {
         var random = SeededRandom(seed: seed)
         endpoint = try random.identity()
         pseudonym = try random.identity()
@@ -36,7 +39,8 @@ struct HiddenStage {
             access: .only([friend.publicKey: .all, other.publicKey: .only(["web"])]),
             invites: [invite.publicKey], grantsCircle: true)
         change(&policy)
-        portal = try HandmadePortal(node: endpoint, showing: pseudonym, reception: .hidden(policy))
+        portal = try HandmadePortal(
+            node: endpoint, showing: pseudonym, reception: .hidden(policy), accounts: accounts)
         for entry in Entry.allCases { tokens[entry] = PairToken(try FixedBytes(random.bytes(32))) }
         try announce(Entry.allCases.compactMap(self.entry))
     }

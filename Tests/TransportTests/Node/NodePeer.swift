@@ -37,6 +37,7 @@ final class NodePeer: WirePeer {
     private(set) var tokenAnswers: [RemoteError?] = []
     private(set) var questions: [Question] = []
     private(set) var happenings: [NodeHappening] = []
+    private(set) var wrongProofs: [HandshakeCauser] = []
 
     convenience init(_ identity: Identity, policy: EndpointPolicy? = nil, in world: PortalWorld) throws {
         let reception = policy.map { NodeConnection.Reception.open($0) }
@@ -154,6 +155,11 @@ final class NodePeer: WirePeer {
             case .nothing: break
             }
         case .service(let key, let event): ends[key]?.perform(event)
+        case .prove(let work):
+            work.look()
+            node.proved(work, at: now())
+        case .wrongProof(let causer): wrongProofs.append(causer)
+        case .giveWay(let place): node.accounts.tell(place)
         case .happened(let happening): happenings.append(happening)
         }
     }

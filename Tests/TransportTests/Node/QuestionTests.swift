@@ -36,6 +36,7 @@ struct QuestionTests {
         let (peer, _) = try stage.session(by: .invite)
         let calls = try (0..<2).map { _ in try peer.call("invite.use", [use(stage)]) }
         stage.portal.run()
+        #expect(peer.session.isOpen)
         let questions = stage.portal.questions
         #expect(questions.count == 2 && Set(questions.map(\.id)).count == 2)
         for question in questions {
@@ -45,18 +46,25 @@ struct QuestionTests {
             }
             #expect(feed == stage.stranger.publicKey && question.peer == stage.invite.publicKey)
         }
-        stage.portal.node.answer(questions[1].id, with: .failure("invite used up"))
         stage.portal.node.answer(questions[0].id, with: .value(true))
         stage.portal.node.answer(questions[0].id, with: .failure("too late"))
+        stage.portal.node.answer(questions[1].id, with: .failure("invite used up"))
         stage.portal.run()
         #expect(peer.replies[calls[0]] == .value(true))
-        #expect(message(peer.replies[calls[1]]) == "invite used up")
+        #expect(peer.replies[calls[1]] == nil && peer.hasGoodbye, "the first answer is the last")
+        #expect(stage.portal.node.tunnelCount == 0)
     }
 
     @Test("is not put with the wrong arguments or another signature")
     func refusedUse() throws {
         let stage = try HiddenStage()
-        let (peer, _) = try stage.session(by: .invite)
+        func answer(_ arguments: [JSONValue]) throws -> String? {
+            let (peer, _) = try stage.session(by: .invite)
+            let call = try peer.call("invite.use", arguments)
+            stage.portal.run()
+            #expect(peer.hasGoodbye && stage.portal.node.tunnelCount == 0)
+            return message(peer.replies[call])
+        }
         var signature = use(stage)
         signature["signature"] = "AAAA"
         var feed = use(stage)
@@ -69,15 +77,9 @@ struct QuestionTests {
             use(stage, signedBy: stage.other), use(stage, for: stage.invite), use(stage, for: stage.endpoint),
         ]
         for arguments in malformed {
-            let call = try peer.call("invite.use", arguments)
-            stage.portal.run()
-            #expect(message(peer.replies[call]) == "invite.use: invalid arguments", "\(arguments)")
+            #expect(try answer(arguments) == "invite.use: invalid arguments", "\(arguments)")
         }
-        for argument in forged {
-            let call = try peer.call("invite.use", [argument])
-            stage.portal.run()
-            #expect(message(peer.replies[call]) == "bad signature")
-        }
+        for argument in forged { #expect(try answer([argument]) == "bad signature") }
         #expect(stage.portal.questions.isEmpty)
     }
 

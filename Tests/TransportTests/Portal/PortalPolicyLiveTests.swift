@@ -63,6 +63,7 @@ struct PortalPolicyLiveTests {
         let token = try random.tokens(1)[0]
         let calls = [try open.call("tunnel.announce"), try hidden.announce([token])]
         let list = try client.open(.source, "tunnel.endpoints")
+        world.run()
         let near = try client.connect(to: token.target)
         world.run()
         world.portal.update(PortalPolicy(announcers: .members))

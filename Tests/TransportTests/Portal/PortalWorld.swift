@@ -78,6 +78,9 @@ final class PortalWorld {
     /// What the portal's owner was asked and has not answered.
     private(set) var questions: [(question: RedeemQuestion, link: Link)] = []
     private var links: [Link] = []
+    /// Whether the portal's work off the loops is done as soon as it is called for; else ``work()`` does a piece.
+    var worksAtOnce = true
+    private(set) var isCalledToWork = false
 
     init(_ change: (inout PortalSettings) -> Void = { _ in }) throws {
         var settings = PortalSettings(name: "the portal") { 1_795_000_000_000 }
@@ -136,9 +139,16 @@ final class PortalWorld {
                 }
                 if carry(link) { hasMoved = true }
             }
+            if worksAtOnce, isCalledToWork {
+                work()
+                hasMoved = true
+            }
         }
         if hasMoved { Issue.record("the world does not come to rest") }
     }
+
+    /// Does a piece of the portal's work.
+    func work() { isCalledToWork = portal.work() }
 
     /// How much the portal would write to a peer that reads nothing, in bytes.
     func drain(_ link: Link) -> Int {
@@ -211,6 +221,7 @@ final class PortalWorld {
             hasMoved = true
             switch output {
             case .post(let message, let mailbox): mailbox.post(message)
+            case .work: isCalledToWork = true
             case .redeem(let question): questions.append((question, link))
             case .happened(let happening): happenings.append(happening)
             }

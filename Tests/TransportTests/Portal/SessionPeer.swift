@@ -60,7 +60,7 @@ final class SessionPeer: WirePeer {
 
     private func note(_ event: SecureSession.Event) {
         switch event {
-        case .client, .established: break
+        case .client, .established, .proof: break
         case .packet(let stream, _):
             var body = ByteBuffer()
             session.openPacket(into: &body)

@@ -20,15 +20,6 @@ struct EndpointAccountsTests {
         return EndpointAccounts(limits)
     }
 
-    @Test(
-        "the pool is a quarter of the memory, within bounds",
-        arguments: [
-            (1 << 28, 64 << 20), (512 << 20, 128 << 20), (64 << 30, 256 << 20),
-        ])
-    func sizes(memory: Int, pool: Int) {
-        #expect(EndpointAccounts.Limits.byteCount(ofMemory: memory) == pool)
-    }
-
     @Test("a key has one account over all portals, for as long as anybody holds it")
     func oneAccount() throws {
         let accounts = accounts()

@@ -80,7 +80,8 @@ struct PortalCallTests {
     @Test("is known for every method of the manifest")
     func manifest() throws {
         let expected: [(String, PortalCall)] = [
-            ("whoami", .whoAmI), ("tunnel.announce", .announce), ("tunnel.leave", .leave),
+            ("whoami", .whoAmI), ("gossip.ping", .gossipPing), ("tunnel.announce", .announce),
+            ("tunnel.leave", .leave),
             ("tunnel.connect", .connect), ("tunnel.endpoints", .endpoints), ("tunnel.isRoom", .metadata),
             ("tunnel.ping", .ping), ("room.metadata", .metadata), ("room.attendants", .attendants),
             ("room.members", .members), ("room.connect", .connect),

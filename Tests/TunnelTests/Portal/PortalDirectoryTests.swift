@@ -20,16 +20,16 @@ struct PortalDirectoryTests {
     @Test("finds who has announced itself, until it leaves")
     mutating func announceAndLeave() throws {
         let peer = try someone()
-        #expect(directory.connection(of: .id(peer)) == nil)
+        #expect(directory.connections(of: .id(peer)).first == nil)
         #expect(directory.announce(peer, on: first, .explicit).isDone)
-        #expect(directory.connection(of: .id(peer)) == first)
+        #expect(directory.connections(of: .id(peer)).first == first)
         let again = directory.announce(peer, on: first, .explicit)
         #expect(again.isDone && again.replaced == nil && again.awakened.isEmpty)
         #expect(directory.attendance.ids == [peer.id])
         #expect(!directory.leave(peer, on: second).isDone)
         #expect(directory.leave(peer, on: first).isDone)
         #expect(!directory.leave(peer, on: first).isDone)
-        #expect(directory.connection(of: .id(peer)) == nil && directory.attendance.ids.isEmpty)
+        #expect(directory.connections(of: .id(peer)).first == nil && directory.attendance.ids.isEmpty)
     }
 
     struct Succession: Sendable {
@@ -53,7 +53,7 @@ struct PortalDirectoryTests {
         let outcome = directory.announce(peer, on: second, `case`.new)
         #expect(outcome.isDone == `case`.newWins)
         #expect(outcome.replaced == (`case`.newWins ? first : nil))
-        #expect(directory.connection(of: .id(peer)) == (`case`.newWins ? second : first))
+        #expect(directory.connections(of: .id(peer)).first == (`case`.newWins ? second : first))
         #expect(directory.attendance.version == version, "the same peer is there")
     }
 
@@ -64,7 +64,7 @@ struct PortalDirectoryTests {
         _ = directory.announce(peer, on: first, .explicit)
         _ = directory.announce(peer, on: first, .subscription)
         #expect(!directory.announce(peer, on: second, .subscription).isDone)
-        #expect(directory.connection(of: .id(peer)) == first)
+        #expect(directory.connections(of: .id(peer)).first == first)
     }
 
     @Test("keeps the newer announcement when the older connection closes late")
@@ -73,9 +73,9 @@ struct PortalDirectoryTests {
         _ = directory.announce(peer, on: first, .explicit)
         _ = directory.announce(peer, on: second, .explicit)
         #expect(!directory.connectionClosed(first, of: peer).isDone)
-        #expect(directory.connection(of: .id(peer)) == second)
+        #expect(directory.connections(of: .id(peer)).first == second)
         #expect(directory.connectionClosed(second, of: peer).isDone)
-        #expect(directory.connection(of: .id(peer)) == nil)
+        #expect(directory.connections(of: .id(peer)).first == nil)
         #expect(!directory.connectionClosed(third, of: nil).isDone)
     }
 

@@ -25,11 +25,6 @@ package final class EndpointAccounts: Sendable {
 
         /// The pools of a small machine.
         package init() {}
-
-        /// The size of the memory pool on a machine with that much memory: a quarter, within 64 and 256 MiB.
-        package static func byteCount(ofMemory byteCount: Int) -> Int {
-            min(max(byteCount / 4, 64 << 20), 256 << 20)
-        }
     }
 
     /// Who somebody is in these books.
@@ -79,12 +74,17 @@ package final class EndpointAccounts: Sendable {
 
     /// How large the pools are.
     package let limits: Limits
+    let handshakes: HandshakePlaces
+    let sessions = SessionPlaces()
     private let process: Payer
     private let books = Mutex(Books())
+    private let lastConnection = Atomic<UInt64>(0)
+    private let listeners = Mutex<[ConnectionNumber: @Sendable (SessionID) -> Void]>([:])
 
     /// Empty books.
     package init(_ limits: Limits = Limits()) {
         self.limits = limits
+        handshakes = HandshakePlaces(limit: limits.handshakes)
         process = Payer(
             bytes: .bytes(limit: limits.bytes), sessions: .places(limit: limits.sessions),
             streams: .places(limit: limits.streams), descriptors: .places(limit: limits.descriptors))
@@ -92,6 +92,12 @@ package final class EndpointAccounts: Sendable {
 
     /// What is held by all together, in bytes.
     package var heldByteCount: Int { process.bytes.heldCount }
+
+    /// How many inner handshakes are not finished, and refusals not yet told.
+    package var handshakeCount: Int { handshakes.count }
+
+    /// How many sessions of others stand.
+    package var sessionCount: Int { sessions.count }
 
     /// Who pays for somebody; the same payer for as long as anybody holds it.
     package func payer(for party: Party) -> Payer {
@@ -108,6 +114,33 @@ package final class EndpointAccounts: Sendable {
             }
         }
     }
+
+    // MARK: Connections
+
+    func makeConnectionNumber() -> ConnectionNumber {
+        ConnectionNumber(rawValue: lastConnection.wrappingAdd(1, ordering: .relaxed).newValue)
+    }
+
+    /// Has a connection listen for sessions of its own that have to give way; called on any thread.
+    package func listen(
+        on connection: ConnectionNumber, giveWay: @escaping @Sendable (SessionID) -> Void
+    ) {
+        listeners.withLock { $0[connection] = giveWay }
+    }
+
+    /// A connection is over.
+    package func forget(_ connection: ConnectionNumber) {
+        let former = listeners.withLock { $0.removeValue(forKey: connection) }
+        withExtendedLifetime(former) {}  // what it holds is released behind the lock
+    }
+
+    /// Tells the connection whose session has to give way, as ``NodeOutput/giveWay(_:)`` asks for.
+    package func tell(_ place: SessionPlace) {
+        let listener = listeners.withLock { $0[place.connection] }
+        listener?(place.session)
+    }
+
+    // MARK: Payers
 
     private func group(_ group: Group, in books: inout Books) -> Payer {
         payer(at: .group(group), in: &books, sharedByMany: true) { books in

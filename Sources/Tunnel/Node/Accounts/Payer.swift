@@ -70,7 +70,8 @@ package final class Payer: Sendable {
         let above = pending === bytes ? ownBytes : pending
         return Payer(
             bytes: ownBytes,
-            pending: ceiling.pending < .max ? ownBytes.open(limit: ceiling.pending, keepsReserve: false) : above,
+            pending: ceiling.pending < .max
+                ? ownBytes.open(limit: ceiling.pending, keepsReserve: false) : above,
             sessions: sessions.open(limit: ceiling.sessions, keepsReserve: sharedByMany),
             streams: streams.open(limit: ceiling.streams, keepsReserve: sharedByMany),
             descriptors: descriptors.open(limit: ceiling.descriptors, keepsReserve: sharedByMany),

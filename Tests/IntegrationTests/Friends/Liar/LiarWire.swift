@@ -135,7 +135,7 @@ final class LiarWire: ChannelInboundHandler {
             streams.removeValue(forKey: stream)?(.ended(error?.message))
         case .ended:
             cut()
-        case .established, .session(.reply), .session(.lateFailure), .session(.goodbye):
+        case .established, .proof, .session(.reply), .session(.lateFailure), .session(.goodbye):
             break
         }
     }

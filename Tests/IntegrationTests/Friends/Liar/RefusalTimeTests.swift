@@ -64,7 +64,7 @@ extension Integration {
                     Lie("a friend's token, a wrong owner", friends, inside: (stranger, stranger.publicKey)),
                     Lie("a ghost's token, a wrong owner", ghosts, inside: (stranger, stranger.publicKey)),
                 ]
-                // Sixty at a time, and three of one token: fewer than what the endpoint allows.
+                // Sixty at a time; tokens that were wrong are looked at more slowly, whosever they are.
                 try await report(lies, Self.tries, workers: 10, in: world, on: announcement)
             }
         }
@@ -77,7 +77,7 @@ extension Integration {
                 let lies = [
                     Lie("a friend's token, silence", friends), Lie("a ghost's token, silence", ghosts),
                 ]
-                // Each takes 10 s: a tenth of the tries.
+                // Each takes 2 s: a tenth of the tries.
                 try await report(lies, max(1, Self.tries / 10), workers: 24, in: world, on: announcement)
             }
         }

@@ -7,9 +7,7 @@ public enum LogOutput {
 
     /// Once per process, which swift-log insists on; also for the loggers that libraries make themselves.
     private static let isReady: Void = LoggingSystem.bootstrap { label in
-        var handler = StreamLogHandler.standardError(label: label)
-        handler.logLevel = level.withLock { $0 }
-        return handler
+        QueuedLogHandler(label: label, sink: .standardError, logLevel: level.withLock { $0 })
     }
 
     /// The logger of a command; loggers made from now on have this level too.
@@ -20,4 +18,7 @@ public enum LogOutput {
         logger.logLevel = chosen
         return logger
     }
+
+    /// Waits a moment at the end of the process for what is queued, and no longer than that.
+    static func finish() { LogSink.standardError.finish() }
 }

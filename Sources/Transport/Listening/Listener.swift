@@ -1,13 +1,21 @@
+internal import Glibc
 public import Logging
 public import Multiserver
 public import NIOCore
 internal import NIOPosix
-internal import Synchronization
 
-/// A port, or one port on several addresses, that accepts connections within each source's limits.
+/// A port, or one port on several addresses, that accepts connections.
 ///
 /// Running out of file descriptors pauses accepting for a second at a time, and says so.
 public final class Listener: Sendable {
+    /// Who connects.
+    public enum Use: Sendable {
+        /// Programs that know nothing of us, so that only the system can notice that one is gone.
+        case programs
+        /// Peers, which are asked whether they are still there.
+        case peers
+    }
+
     private let channels: [any Channel]
 
     /// Where it listens; a port of 0 that was asked for has become the real one.
@@ -23,16 +31,14 @@ public final class Listener: Sendable {
 
     /// Binds every address that the text means, and accepts from then on.
     ///
-    /// No host means all of them, IPv6 and IPv4; `localhost` means both loopback addresses.
-    /// Each source address may have what `limits` say; none are needed where only this machine connects. `accept`
-    /// sets up an accepted channel, on its event loop; a failure closes it.
+    /// No host means all of them, IPv6 and IPv4; `localhost` means both loopback addresses. `accept` sets up an
+    /// accepted channel, on its event loop; a failure closes it.
     /// - Throws: the system's error when an address cannot be bound.
     public static func bind(
-        _ address: ListenAddress, group: any EventLoopGroup, limits: SourceLimiter.Limits?, logger: Logger,
+        _ address: ListenAddress, for use: Use, group: any EventLoopGroup, logger: Logger,
         accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws -> Listener {
-        let gate = limits.map { AcceptGate(limits: $0, logger: logger) }
-        let bootstrap = bootstrap(group: group, gate: gate, logger: logger, accept: accept)
+        let bootstrap = bootstrap(for: use, group: group, logger: logger, accept: accept)
         var attempts = address.port == 0 ? freePortAttempts : 1
         while true {
             attempts -= 1
@@ -99,67 +105,62 @@ public final class Listener: Sendable {
     }
 
     private static func bootstrap(
-        group: any EventLoopGroup, gate: AcceptGate?, logger: Logger,
+        for use: Use, group: any EventLoopGroup, logger: Logger,
         accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> ServerBootstrap {
-        ServerBootstrap(group: group)
+        let bootstrap = ServerBootstrap(group: group)
             .companionwayOptions()
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandlers([
-                        AcceptBackoffHandler(), AcceptErrorHandler(logger: logger),
-                    ])
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
                 }
             }
-            .childChannelInitializer { channel in
-                guard let gate else { return accept(channel) }
-                return gate.admit(channel).flatMap { accept(channel) }
-            }
+            .childChannelInitializer(accept)
+        switch use {
+        case .programs: return bootstrap.keepAliveOptions()
+        case .peers: return bootstrap
+        }
     }
 }
 
-/// Counts connections in and out for all addresses of a listener.
-private final class AcceptGate: Sendable {
-    private let limiter: Mutex<SourceLimiter>
-    private let logger: Logger
-
-    init(limits: SourceLimiter.Limits, logger: Logger) {
-        limiter = Mutex(SourceLimiter(limits: limits))
-        self.logger = logger
-    }
-
-    func admit(_ channel: any Channel) -> EventLoopFuture<Void> {
-        guard let source = channel.remoteAddress?.sourceName else {
-            return channel.eventLoop.makeSucceededVoidFuture()
-        }
-        do {
-            try limiter.withLock { limiter throws(SourceLimiter.Refusal) in
-                try limiter.open(source, at: .now())
-            }
-        } catch {
-            logger.debug("connection refused", metadata: ["reason": "\(error)"])
-            return channel.eventLoop.makeFailedFuture(error)
-        }
-        channel.closeFuture.whenComplete { [self] _ in
-            limiter.withLock { $0.close(source, at: .now()) }
-        }
-        return channel.eventLoop.makeSucceededVoidFuture()
-    }
-}
-
-/// Says why accepting is paused; the back-off itself is the handler's in front.
-private final class AcceptErrorHandler: ChannelInboundHandler {
+/// Stops accepting where the process is out of descriptors, and begins again after a while.
+///
+/// A round of NIO's whose first `accept` fails leaves the socket registered, and the loop would turn for nothing else:
+/// no read is asked for again, so nothing is asked that could say no. Hence the switch is what stops it.
+private final class AcceptPause: ChannelInboundHandler {
     typealias InboundIn = any Channel
 
+    /// How long a pause is.
+    private static let time = TimeAmount.seconds(1)
+
     private let logger: Logger
+    private var isPaused = false
 
     init(logger: Logger) { self.logger = logger }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if let error = error as? IOError, [EMFILE, ENFILE].contains(error.errnoCode) {
-            logger.warning("out of file descriptors: accepting is paused for a second (see `ulimit -n`)")
-        } else {
+        guard let error = error as? IOError, Self.isShortage(error.errnoCode) else {
             logger.debug("a connection could not be accepted", metadata: ["error": "\(error)"])
+            return
+        }
+        guard !isPaused else { return }
+        isPaused = true
+        let reason = [EMFILE, ENFILE].contains(error.errnoCode) ? "file descriptors" : "memory for sockets"
+        logger.warning("out of \(reason): accepting is paused for a second (see `ulimit -n`)")
+        setReading(false, context)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: Self.time) {
+            let (pause, context) = bound.value
+            pause.isPaused = false
+            pause.setReading(true, context)
         }
     }
+
+    private func setReading(_ isReading: Bool, _ context: ChannelHandlerContext) {
+        // It fails where the listener is closed, and then there is nothing to be stopped.
+        try? context.channel.syncOptions?.setOption(.autoRead, value: isReading)
+    }
+
+    /// What passes when others let something go.
+    private static func isShortage(_ code: CInt) -> Bool { [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code) }
 }

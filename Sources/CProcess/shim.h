@@ -1,0 +1,15 @@
+#ifndef COMPANIONWAY_CPROCESS_SHIM_H
+#define COMPANIONWAY_CPROCESS_SHIM_H
+
+#ifdef __linux__
+#include <sys/prctl.h>
+
+/* Swift cannot call prctl itself, which takes any number of arguments. */
+static inline int shim_process_set_dumpable(int is_dumpable) {
+    return prctl(PR_SET_DUMPABLE, (unsigned long)is_dumpable, 0UL, 0UL, 0UL);
+}
+#else
+static inline int shim_process_set_dumpable(int is_dumpable) { return -1; }
+#endif
+
+#endif

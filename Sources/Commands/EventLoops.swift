@@ -1,0 +1,25 @@
+internal import NIOPosix
+internal import Transport
+
+/// The event loops of a command; a process that has no descriptors for them is told so before NIO stops it.
+enum EventLoops {
+    /// What a loop takes: a selector, a timer and a way to wake it.
+    private static let countPerLoop = 3
+    /// What a command opens besides: standard streams, keyring, names of hosts, signals, and a few connections.
+    private static let otherCount = 12
+
+    /// That many loops.
+    ///
+    /// - Throws: ``CommandFailure`` where too few descriptors are left.
+    static func make(_ count: Int) throws(CommandFailure) -> MultiThreadedEventLoopGroup {
+        let needed = count * countPerLoop + otherCount
+        let free = ProcessDescriptors.freeCount(upTo: needed)
+        guard free == needed else {
+            throw CommandFailure(
+                .unexpected,
+                "\(free) files and sockets may still be opened, and \(needed) are needed to begin with: "
+                    + "raise the limit (ulimit -n, LimitNOFILE in a unit)")
+        }
+        return MultiThreadedEventLoopGroup(numberOfThreads: count)
+    }
+}

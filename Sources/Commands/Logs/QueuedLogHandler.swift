@@ -1,0 +1,56 @@
+internal import Logging
+internal import Node
+
+/// Formats a log line and queues it: the one place where values become text, in plain characters.
+struct QueuedLogHandler: LogHandler {
+    /// Whom a line is about, where it says so, in this order: a line about the same one is a repetition.
+    ///
+    /// Nothing else a peer can choose is among them, or it would get a line of its own for each.
+    static let subjectKeys = ["id", "friend", "invite", "peer", "from", "endpoint", "source"]
+    /// A subject is compared up to here, in characters.
+    private static let subjectLimit = 128
+
+    let label: String
+    let sink: LogSink
+    var logLevel: Logger.Level
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
+
+    init(label: String, sink: LogSink, logLevel: Logger.Level) {
+        self.label = label
+        self.sink = sink
+        self.logLevel = logLevel
+    }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        let kind = "\(event.message)"
+        var values = metadata
+        values.merge(metadataProvider?.get() ?? [:]) { $1 }
+        values.merge(event.metadata ?? [:]) { $1 }
+        if let error = event.error { values["error"] = "\(error)" }
+        let subject = Self.subjectKeys.lazy.compactMap { values[$0] }.first.map {
+            String("\($0)".prefix(Self.subjectLimit))
+        }
+        sink.log(kind, about: subject) { omittedCount in
+            let time = TimeText.text(WallClock.seconds())
+            let omitted = omittedCount == 0 ? "" : " (and \(omittedCount) more)"
+            return "\(time) \(event.level) \(label):\(Self.text(of: values)) [\(event.source)] "
+                + kind.printableLine + omitted + "\n"
+        }
+    }
+
+    private static func text(of values: Logger.Metadata) -> String {
+        values.sorted { $0.key < $1.key }
+            .map { " \($0.key.printableLine)=\(quoted("\($0.value)".printableLine))" }.joined()
+    }
+
+    /// In quotation marks where it has a space, so that no value looks like several.
+    private static func quoted(_ value: String) -> String {
+        value.contains(" ") ? "\"\(value.replacing("\"", with: "'"))\"" : value
+    }
+}

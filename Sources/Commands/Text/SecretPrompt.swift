@@ -1,0 +1,60 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Glibc
+
+/// Asks at the terminal for something that nobody is to read over a shoulder, or in the scroll-back.
+enum SecretPrompt {
+    /// A paste of several lines comes at once; so long after a line's end it is over.
+    private static let pasteTime: Int32 = 100
+    private static let byteCountLimit = 65_536
+
+    private enum Key {
+        static let (interrupt, end, backspace, delete): (UInt8, UInt8, UInt8, UInt8) = (
+            0x03, 0x04, 0x08, 0x7F
+        )
+        static let lineEnds: Set<UInt8> = [0x0A, 0x0D]
+    }
+
+    /// Asks, and reads what is typed or pasted, several lines where they come at once.
+    ///
+    /// - Throws: `ExitCode` 130 for Ctrl-C, as a shell has it.
+    @Sendable static func ask(_ question: String) throws -> String {
+        var usual = termios()
+        guard unsafe tcgetattr(STDIN_FILENO, &usual) == 0 else { return readLine() ?? "" }
+        var hidden = usual
+        // Without signals either: Ctrl-C has to put the terminal right first.
+        hidden.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
+        unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden)
+        defer {
+            // What is left of a paste is not for the shell.
+            unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &usual)
+            LogSink.standardError.write("\n")
+        }
+        LogSink.standardError.write(question)
+        return try read()
+    }
+
+    private static func read() throws -> String {
+        var bytes: [UInt8] = []
+        while bytes.count < byteCountLimit {
+            var byte: UInt8 = 0
+            let count = unsafe Glibc.read(STDIN_FILENO, &byte, 1)
+            if count < 0, errno == EINTR { continue }
+            guard count == 1, byte != Key.end else { break }
+            switch byte {
+            case Key.interrupt: throw ExitCode(128 + SIGINT)
+            case Key.backspace, Key.delete: _ = bytes.popLast()
+            case _ where Key.lineEnds.contains(byte):
+                bytes.append(UInt8(ascii: "\n"))
+                if !hasMore() { return String(decoding: bytes, as: UTF8.self) }
+            default: bytes.append(byte)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func hasMore() -> Bool {
+        var poll = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        return unsafe Glibc.poll(&poll, 1, pasteTime) > 0
+    }
+}

@@ -1,0 +1,50 @@
+internal import LMDB
+internal import Sodium
+
+/// Brings the records of a keyring of an earlier version up to date.
+///
+/// | version | what is new                                                                            |
+/// |---------|----------------------------------------------------------------------------------------|
+/// | 1       |                                                                                        |
+/// | 2       | every redemption is recorded with its invite; portals have a place for the key that is |
+/// |         | shown there; ghosts are sealed; members who were removed leave a tombstone             |
+///
+/// Records of an earlier format are read as what they mean today, so that a keyring that is only read needs none of
+/// this. All of it is one transaction: whoever is killed in it leaves the keyring as it was.
+enum Migration {
+    /// Writes every record in today's format, and seals what was not; what is so already stays.
+    static func run(
+        _ transaction: inout WriteTransaction, _ change: borrowing Change, from version: UInt32
+    ) throws(KeyringError) {
+        if version < KeyringStore.schema.version {
+            // Any invite that there is may have admitted any friend.
+            try transaction.set(.unrecorded, to: try transaction.number(.sequence) ?? 0)
+        }
+        try rewrite(FriendRecord.self, &transaction)
+        try rewrite(PortalRecord.self, &transaction)
+        try rewrite(PendingRecord.self, &transaction)
+        try rewrite(StoredMember.self, &transaction)
+        try rewrite(StoredMemberInvite.self, &transaction)
+        try Ghost.sealAll(&transaction, change)
+        do throws(LMDBError) {
+            try transaction.write(KeyringStore.schema)
+        } catch {
+            throw KeyringError(error)
+        }
+    }
+
+    private static func rewrite<Record: StoredRecord>(
+        _ type: Record.Type, _ transaction: inout WriteTransaction
+    ) throws(KeyringError) {
+        for (key, record) in try transaction.records(type) { try transaction.put(record, key) }
+    }
+}
+
+extension Transaction {
+    /// The version of the keyring that is seen.
+    borrowing func version() throws(KeyringError) -> UInt32 {
+        do throws(LMDBError) { return try version(of: KeyringStore.schema) } catch {
+            throw KeyringError(error)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+internal import Account
+internal import MuxRPC
+internal import NIOCore
+internal import SecureSession
+
+/// What one peer of a portal may make it do and hold: how often it calls, and what its calls and answers take in memory.
+struct PortalAllowance {
+    /// How much a connection may hold even where its account has no room, in bytes: what any handshake takes.
+    static let freeByteCount = 4 << 10
+
+    private var calls: Rate
+    private var countedCallCount = 0
+    private var charge: Charge?
+    /// Whether there is no room for them.
+    private(set) var isOverdrawn = false
+
+    init(_ settings: PortalSettings, at now: NIODeadline) {
+        calls = Rate(perSecond: settings.callsPerSecond, burst: settings.callBurst, at: now)
+    }
+
+    /// When the peer may call again; until then it is not read.
+    var callsReadyAt: NIODeadline { calls.ready() }
+
+    /// Counts what costs as much as a call.
+    mutating func countCall(at now: NIODeadline) { calls.spend(1, at: now) }
+
+    /// Counts what the peer has called in all, refused calls included.
+    mutating func countCalls(_ count: Int, at now: NIODeadline) {
+        if count > countedCallCount { calls.spend(Double(count - countedCallCount), at: now) }
+        countedCallCount = count
+    }
+
+    /// Charges the parts of packets that the session holds, and the answers that nobody reads, in steps.
+    ///
+    /// Where there is no room for it the peer is not read until it has read its answers; and one that sends the part
+    /// of a packet which nobody can keep has to go.
+    /// - Throws: `SecureSessionError.overAllowance`.
+    mutating func pay(for session: SecureSession, at account: Account) throws(SecureSessionError) {
+        let step = Self.freeByteCount
+        let heldByteCount = session.pendingByteCount + session.muxrpc.outboxCapacity
+        let byteCount = (heldByteCount + step - 1) / step * step
+        if byteCount == 0 { charge = nil }
+        if byteCount == charge?.count ?? 0 {
+            isOverdrawn = false
+        } else if let charge {
+            isOverdrawn = !charge.change(to: byteCount)
+        } else {
+            charge = account.charge(byteCount)
+            isOverdrawn = charge == nil
+        }
+        guard !isOverdrawn || session.pendingByteCount <= step else { throw .overAllowance }
+    }
+
+    /// Gives back what was charged: the session is over, or is charged to another account from now on.
+    mutating func giveBack() { charge = nil }
+}

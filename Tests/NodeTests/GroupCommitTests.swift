@@ -1,0 +1,48 @@
+import Dispatch
+import Node
+import Synchronization
+import Testing
+
+@Suite("Groups that share a transaction")
+struct GroupCommitTests {
+    private struct DiskIsFull: Error {}
+
+    @Test(
+        "whoever comes while one is under way shares the next, and each has its own answer",
+        .timeLimit(.minutes(1)))
+    func shares() async throws {
+        let commits = GroupCommit<Int, Int>()
+        let disk = DispatchSemaphore(value: 0)
+        let sizes = Mutex([Int]())
+        let perform: @Sendable ([Int]) -> [Int] = { requests in
+            let isFirst = sizes.withLock { sizes in
+                sizes.append(requests.count)
+                return sizes.count == 1
+            }
+            // However slow the disk is.
+            if isFirst { disk.wait() }
+            return requests.map { $0 * 10 }
+        }
+        try await withThrowingTaskGroup(of: Bool.self) { tasks in
+            tasks.addTask { try await commits.answer(to: 0, from: perform) == 0 }
+            while sizes.withLock(\.isEmpty) { await Task.yield() }
+            for number in 1...100 {
+                tasks.addTask { try await commits.answer(to: number, from: perform) == number * 10 }
+            }
+            while commits.waiterCount < 100 { await Task.yield() }
+            disk.signal()
+            for try await isRight in tasks { #expect(isRight) }
+        }
+        #expect(sizes.withLock(\.self) == [1, 100])
+        #expect(try await commits.answer(to: 7, from: perform) == 70)
+    }
+
+    @Test("what fails is told to everybody in the group, and the next one is served", .timeLimit(.minutes(1)))
+    func fails() async throws {
+        let commits = GroupCommit<Int, Int>()
+        await #expect(throws: DiskIsFull.self) {
+            try await commits.answer(to: 1) { _ in throw DiskIsFull() }
+        }
+        #expect(try await commits.answer(to: 1) { $0 } == 1)
+    }
+}
