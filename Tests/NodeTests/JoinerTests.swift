@@ -14,12 +14,14 @@ struct JoinerTests {
     private let folder: TemporaryFolder
     private let identity: Identity
     private let keyring: Keyring
+    private let gate = CommitGate()
 
     init() throws {
         folder = try TemporaryFolder()
         identity = try Identity.random()
-        keyring = try Keyring(
-            folder: folder.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds())
+        var opening = Keyring.Opening(folder: folder.path, owner: EndpointKey(identity.publicKey))
+        opening.observe = { [gate] point in gate.pass(point) }
+        keyring = try Keyring(opening, now: WallClock.seconds())
     }
 
     private func code() throws -> String {
@@ -35,8 +37,7 @@ struct JoinerTests {
     /// One transaction writes at a time, so one that is held up keeps all joiners waiting, and nobody else.
     @Test("waits for the keyring where nobody else has to wait for that", .timeLimit(.minutes(1)))
     func blocking() async throws {
-        let writer = HeldWriter(folder: folder.path, owner: identity.publicKey)
-        await writer.begin()
+        await gate.hold(keyring)
         let joiner = Joiner(
             identity: identity, keyring: keyring, settings: Settings(), logger: Logger(label: "test"))
         let joins = try (0..<2 * ProcessInfo.processInfo.activeProcessorCount).map { _ in
@@ -53,39 +54,36 @@ struct JoinerTests {
         await withTaskGroup(of: Void.self) { tasks in
             for _ in 0..<100 { tasks.addTask { await Task.yield() } }
         }
-        #expect(!writer.isOver, "this task was kept waiting for the keyring")
-        writer.release()
+        #expect(!gate.isOver, "this task was kept waiting for the keyring")
+        gate.release()
         for join in joins { await join.value }
     }
 }
 
-/// A thread that writes into a keyring and stops in the midst of its transaction until it is told to go on, or, where
-/// nobody can tell it, for ten seconds.
-private final class HeldWriter: Sendable {
-    private let folder: String
-    private let owner: PublicKey
+/// Stops a thread that writes into a keyring in the midst of its transaction until it is told to go on, or, where nobody
+/// can tell it, for ten seconds.
+private final class CommitGate: Sendable {
+    private enum State {
+        case open
+        case closing(AsyncStream<Void>.Continuation)
+        case held
+        case over
+    }
+
     private let released = DispatchSemaphore(value: 0)
-    private let isDone = Mutex(false)
+    private let state = Mutex(State.open)
 
-    init(folder: String, owner: PublicKey) { (self.folder, self.owner) = (folder, owner) }
+    /// Whether the transaction is not held any more.
+    var isOver: Bool { state.withLock { if case .over = $0 { true } else { false } } }
 
-    var isOver: Bool { isDone.withLock(\.self) }
-
-    /// Returns when the transaction holds the keyring.
-    func begin() async {
+    /// Has a thread begin a transaction, and returns when it holds the keyring.
+    func hold(_ keyring: Keyring) async {
         let (beginnings, begins) = AsyncStream.makeStream(of: Void.self)
+        state.withLock { $0 = .closing(begins) }
         Thread.detachNewThread { [self] in
-            var opening = Keyring.Opening(folder: folder, owner: EndpointKey(owner))
-            opening.observe = { [self] point in
-                guard point == .prepared else { return }
-                begins.finish()
-                _ = released.wait(timeout: .now() + 10)
-                isDone.withLock { $0 = true }
-            }
-            _ = try? Keyring(opening, now: WallClock.seconds()).admit(
-                try Self.somebody(), services: .all, now: WallClock.seconds())
+            _ = try? keyring.admit(Identity.random().publicKey, services: .all, now: WallClock.seconds())
             // Also where nothing came to be held: the test sees that it is over then.
-            isDone.withLock { $0 = true }
+            state.withLock { $0 = .over }
             begins.finish()
         }
         for await _ in beginnings {}
@@ -93,5 +91,16 @@ private final class HeldWriter: Sendable {
 
     func release() { released.signal() }
 
-    private static func somebody() throws -> PublicKey { try Identity.random().publicKey }
+    /// What the keyring calls at every point of a transaction.
+    func pass(_ point: CommitPoint) {
+        let begins = state.withLock { state -> AsyncStream<Void>.Continuation? in
+            guard point == .prepared, case .closing(let begins) = state else { return nil }
+            state = .held
+            return begins
+        }
+        guard let begins else { return }
+        begins.finish()
+        _ = released.wait(timeout: .now() + 10)
+        state.withLock { $0 = .over }
+    }
 }
