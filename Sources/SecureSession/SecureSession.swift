@@ -35,7 +35,7 @@ public final class SecureSession {
         case ended
     }
 
-    private enum Phase {
+    enum Phase {
         case handshake
         /// The proof was given out.
         case awaitingVerdict
@@ -48,16 +48,16 @@ public final class SecureSession {
         case failed
     }
 
-    private var phase = Phase.handshake
-    private var handshake: SessionHandshake?
+    private(set) var phase = Phase.handshake
+    var handshake: SessionHandshake?
     private let verification: Verification
     private var proof: ClientProof?
     /// How many messages of the handshake the peer has sent; a server has two of them with the client's proof.
     public private(set) var handshakeMessageCount = 0
     private var peerHasSaidGoodbye = false
-    private var inbound: InboundFrames?
-    private var arrived = InboundBuffer()
-    private var outbound: OutboundFrames
+    var inbound: InboundFrames?
+    private(set) var arrived = InboundBuffer()
+    private(set) var outbound: OutboundFrames
 
     /// The muxrpc machine; what its calls put into the outbox leaves with ``nextOutbound()``.
     public var muxrpc: Session
@@ -119,33 +119,6 @@ public final class SecureSession {
     ///
     /// No honest client sends anything meanwhile, so the owner need not read it.
     public var isAwaitingDecision: Bool { phase == .awaitingDecision }
-
-    /// Whether a frame, or a message of the handshake, has begun to arrive, and not arrived whole.
-    public var isWithinFrame: Bool { arrived.byteCount > 0 || inbound?.isAwaitingBody == true }
-
-    /// Whether a whole message of the handshake is here, which ``next()`` will answer; that takes several key agreements.
-    public var hasHandshakeMessage: Bool {
-        guard phase == .handshake, let expected = handshake?.expectedByteCount else { return false }
-        return arrived.byteCount >= expected
-    }
-
-    /// What arrived and was not taken by ``next()`` yet, in bytes; after a `nil`, less than one frame's header
-    /// or body, unless a decision is awaited.
-    public var inboundByteCount: Int { arrived.byteCount }
-
-    /// What waits to be sent, in bytes.
-    public var outboundByteCount: Int { outbound.byteCount + muxrpc.outboxByteCount }
-
-    /// What the session holds at this moment, in bytes of memory: frames and packets that have not come whole, what was
-    /// not taken by ``next()`` yet, and what waits to be sent.
-    ///
-    /// What it is charged with: buffers count with their capacity, however little there is in them.
-    public var heldByteCount: Int {
-        arrived.capacity + (inbound?.capacity ?? 0) + outbound.capacity + muxrpc.outboxCapacity
-    }
-
-    /// The part of ``heldByteCount`` that has not come whole: of a frame or a packet more is to come.
-    public var pendingByteCount: Int { arrived.partialCapacity + (inbound?.capacity ?? 0) }
 
     /// How much memory a packet may take that has not come whole, in bytes; the session fails when it takes more.
     ///
