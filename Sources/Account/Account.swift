@@ -27,7 +27,6 @@ package final class Account: Sendable {
     private struct Drawn {
         var used = 0
         var drawn = 0
-        var step: Int
     }
 
     private let pool: Pool
@@ -39,7 +38,7 @@ package final class Account: Sendable {
         self.pool = pool
         self.parent = parent
         self.place = place
-        own = Mutex(Drawn(step: pool.steps.lowerBound))
+        own = Mutex(Drawn())
     }
 
     /// A pool of bytes.
@@ -127,12 +126,11 @@ package final class Account: Sendable {
         own.withLock { own in
             precondition(count <= own.used, "only what was taken is released")
             own.used -= count
-            // What lies drawn and unused is missing to others; a busy account keeps a step of it.
-            let slack = own.used == 0 ? 0 : own.step - pool.steps.lowerBound
+            // What lies drawn and unused is missing to others; a busy account keeps as much as it uses, up to a step.
+            let slack = min(own.used, pool.steps.upperBound - pool.steps.lowerBound)
             guard own.drawn - own.used > 2 * slack else { return }
             pool.tree.withLock { $0.giveBack(own.drawn - own.used - slack, at: place) }
             own.drawn = own.used + slack
-            if own.used == 0 { own.step = pool.steps.lowerBound }
         }
     }
 

@@ -35,6 +35,17 @@ struct AccountTests {
         #expect(pool.childCount == 0)
     }
 
+    @Test("holds little ahead when it holds little, however busy it was")
+    func shrinks() {
+        let pool = Account.bytes(limit: 64 << 20, keepsReserve: false)
+        let account = pool.open()
+        for _ in 0..<40 { #expect(account.take(256 << 10)) }
+        account.release(40 * (256 << 10) - 4096)
+        #expect(pool.heldCount <= 3 * 4096)
+        account.release(4096)
+        #expect(pool.heldCount == 0)
+    }
+
     @Test("refuses the one who is above an equal share, and nobody else")
     func shares() {
         let pool = Account.places(limit: 64)

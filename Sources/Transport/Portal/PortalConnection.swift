@@ -186,12 +186,18 @@ public final class PortalConnection: ConnectionMachine {
         begin(at: now)
         read.unpromisedByteCount = session.inboundByteCount
         do {
-            while !isBlocked {
-                let event = try session.next()
-                allowance.countCalls(session.muxrpc.peerCallCount, at: now)
-                guard let event else { break }
+            var mayGoOn = !isBlocked
+            while mayGoOn, let event = try session.next() {
                 try handle(event)
+                if case .packet = event {
+                    // A packet of a tunnel changes nothing but what waits there, and is what most events are.
+                    mayGoOn = !legs.isPaused || hasInputEnded
+                } else {
+                    allowance.countCalls(session.muxrpc.peerCallCount, at: now)
+                    mayGoOn = !isBlocked
+                }
             }
+            allowance.countCalls(session.muxrpc.peerCallCount, at: now)
             legs.flush(at: now, into: &outputs)
             if isServed { try allowance.pay(for: session, at: account) }
             isHoldingInput = isBlocked
