@@ -15,26 +15,6 @@ public import Sodium
 ///
 /// A reference type, because a node holds many in one table; it stays on the thread that made it.
 public final class SecureSession {
-    /// What the owner is told.
-    public enum Event {
-        /// A client has proved to own this key: answer with ``accept()`` or ``refuse()``.
-        case client(PublicKey)
-        /// A client's proof has come, which is to be looked at elsewhere: take it with ``takeProof()``.
-        case proof
-        /// The handshake is over, and this is the peer.
-        case established(PublicKey)
-        /// A whole binary packet of an open stream stands verified and not yet decrypted.
-        ///
-        /// Call one of the `openPacket` methods to say where it goes; the next call of ``next()`` drops it else.
-        case packet(StreamID, byteCount: Int)
-        /// Everything else that muxrpc has to say.
-        ///
-        /// Indirect, because it is large and rare, and every packet's event would be as large.
-        indirect case session(SessionEvent)
-        /// The peer's box-stream goodbye: nothing follows, and nothing is lost.
-        case ended
-    }
-
     private enum Phase {
         case handshake
         /// The proof was given out.
@@ -64,14 +44,6 @@ public final class SecureSession {
 
     /// Who the peer has proved to be, once the handshake is over.
     public private(set) var peer: PublicKey?
-
-    /// Where a client's proof is looked at.
-    public enum Verification: Sendable {
-        /// As it comes, by ``next()``.
-        case atOnce
-        /// By whoever takes it, on any thread, while this session does nothing.
-        case elsewhere
-    }
 
     private init(manifest: Manifest, framing: Framing, verification: Verification = .atOnce) {
         self.verification = verification

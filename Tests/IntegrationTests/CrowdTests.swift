@@ -16,16 +16,18 @@ extension Integration {
         @Test("200 tunnels at once carry each its own bytes")
         func tunnels() async throws {
             try await Stage.run { stage in
-                // Strangers of one address have 64 places at an endpoint, members what is free.
-                let identity = try Identity.random()
-                try await stage.run(
-                    home: "portal", ["portal", "members", "add", identity.publicKey.id])
+                // Strangers of one address have 64 places at an endpoint, members what is free; a friend has 64 sessions.
+                let identities = try (0..<8).map { _ in try Identity.random() }
+                for identity in identities {
+                    try await stage.run(
+                        home: "portal", ["portal", "members", "add", identity.publicKey.id])
+                }
                 let network = try await TestNetwork.start(
                     on: stage, services: ["echo": stage.service(.echo).port],
                     portalFlags: ["--connections-per-address", "300", "--handshakes-per-second", "1000"])
                 let tunnel = try TunnelAddress(MultiserverAddress(network.target))
                 let route = Route.tunnel(target: tunnel.target, ways: [.init(portal: network.portal.peer)])
-                let connections = try await Self.connect(route, as: identity)
+                let connections = try await Self.connect(route, as: identities)
                 #expect(connections.count == Self.count)
                 let results = try await withThrowingTaskGroup(of: Bool.self) { tasks in
                     for (number, connection) in connections.enumerated() {
@@ -41,10 +43,13 @@ extension Integration {
         }
 
         /// Dials all at the same instant: an endpoint is called 16 times from one address, and the others wait.
-        private static func connect(_ route: Route, as identity: Identity) async throws -> [PeerConnection] {
-            let caller = Caller(identity: identity, outerKey: .real, network: .scuttlebutt)
+        private static func connect(_ route: Route, as identities: [Identity]) async throws
+            -> [PeerConnection]
+        {
+            let callers = identities.map { Caller(identity: $0, outerKey: .real, network: .scuttlebutt) }
             return try await withThrowingTaskGroup(of: PeerConnection.self) { tasks in
-                for _ in 0..<count {
+                for index in 0..<count {
+                    let caller = callers[index % callers.count]
                     tasks.addTask {
                         try await caller.connect(route, on: MultiThreadedEventLoopGroup.singleton.next())
                     }

@@ -40,7 +40,7 @@ extension Integration {
                 let welcome = try stage.cway(home: "caller", ["call", portal.address, "tunnel.ping"])
                 #expect(try await welcome.end() == .exit(0), "\(welcome.log)")
                 #expect(connections.allSatisfy { !$0.hasEnded })
-                try await portal.process.logLine(with: "sizes=pool")
+                try await portal.process.logLine(with: "sizes=\"pool")
                 for connection in connections { await connection.close() }
             }
         }

@@ -14,12 +14,14 @@ struct JoinerTests {
     private let folder: TemporaryFolder
     private let identity: Identity
     private let keyring: Keyring
+    private let gate = CommitGate()
 
     init() throws {
         folder = try TemporaryFolder()
         identity = try Identity.random()
-        keyring = try Keyring(
-            folder: folder.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds())
+        var opening = Keyring.Opening(folder: folder.path, owner: EndpointKey(identity.publicKey))
+        opening.observe = { [gate] point in gate.pass(point) }
+        keyring = try Keyring(opening, now: WallClock.seconds())
     }
 
     private func code() throws -> String {
@@ -32,24 +34,10 @@ struct JoinerTests {
         return String(decoding: try code.encoded(), as: UTF8.self)
     }
 
-    /// One transaction writes at a time, so a long one keeps all joiners waiting, and nobody else.
+    /// One transaction writes at a time, so one that is held up keeps all joiners waiting, and nobody else.
     @Test("waits for the keyring where nobody else has to wait for that", .timeLimit(.minutes(1)))
     func blocking() async throws {
-        var random = SeededRandom(seed: 91)
-        let others = try (0..<10_000).map { _ in PublicKey(try FixedBytes(random.bytes(32))) }
-        let (beginnings, begins) = AsyncStream.makeStream(of: Void.self)
-        let (ends, writerEnds) = AsyncStream.makeStream(of: Bool.self)
-        let isOver = Mutex(false)
-        let keyring = keyring
-        Thread.detachNewThread {
-            begins.finish()
-            let isWritten = (try? Self.fill(keyring, with: others)) != nil
-            isOver.withLock { $0 = true }
-            writerEnds.yield(isWritten)
-            writerEnds.finish()
-        }
-        for await _ in beginnings {}
-        try await Task.sleep(for: .milliseconds(50))
+        await gate.hold(keyring)
         let joiner = Joiner(
             identity: identity, keyring: keyring, settings: Settings(), logger: Logger(label: "test"))
         let joins = try (0..<2 * ProcessInfo.processInfo.activeProcessorCount).map { _ in
@@ -61,17 +49,58 @@ struct JoinerTests {
                 }
             }
         }
-        for _ in 0..<10 { try await Task.sleep(for: .milliseconds(5)) }
-        let wasOver = isOver.withLock(\.self)
-        #expect(!wasOver, "this task was kept waiting, or the machine wrote too fast")
-        for await isWritten in ends { #expect(isWritten) }
+        // More tasks than the pool has threads take their turns while the joiners wait.
+        for _ in 0..<100 { await Task.yield() }
+        await withTaskGroup(of: Void.self) { tasks in
+            for _ in 0..<100 { tasks.addTask { await Task.yield() } }
+        }
+        #expect(!gate.isOver, "this task was kept waiting for the keyring")
+        gate.release()
         for join in joins { await join.value }
     }
+}
 
-    private static func fill(_ keyring: Keyring, with others: [PublicKey]) throws {
-        let grant = try CircleGrant(
-            name: "x", generation: 1, epoch: Epoch(unixSeconds: WallClock.seconds()), key: .random(),
-            portals: [])
-        try keyring.populate(others, with: grant)
+/// Stops a thread that writes into a keyring in the midst of its transaction until it is told to go on, or, where nobody
+/// can tell it, for ten seconds.
+private final class CommitGate: Sendable {
+    private enum State {
+        case open
+        case closing(AsyncStream<Void>.Continuation)
+        case held
+        case over
+    }
+
+    private let released = DispatchSemaphore(value: 0)
+    private let state = Mutex(State.open)
+
+    /// Whether the transaction is not held any more.
+    var isOver: Bool { state.withLock { if case .over = $0 { true } else { false } } }
+
+    /// Has a thread begin a transaction, and returns when it holds the keyring.
+    func hold(_ keyring: Keyring) async {
+        let (beginnings, begins) = AsyncStream.makeStream(of: Void.self)
+        state.withLock { $0 = .closing(begins) }
+        Thread.detachNewThread { [self] in
+            _ = try? keyring.admit(Identity.random().publicKey, services: .all, now: WallClock.seconds())
+            // Also where nothing came to be held: the test sees that it is over then.
+            state.withLock { $0 = .over }
+            begins.finish()
+        }
+        for await _ in beginnings {}
+    }
+
+    func release() { released.signal() }
+
+    /// What the keyring calls at every point of a transaction.
+    func pass(_ point: CommitPoint) {
+        let begins = state.withLock { state -> AsyncStream<Void>.Continuation? in
+            guard point == .prepared, case .closing(let begins) = state else { return nil }
+            state = .held
+            return begins
+        }
+        guard let begins else { return }
+        begins.finish()
+        _ = released.wait(timeout: .now() + 10)
+        state.withLock { $0 = .over }
     }
 }

@@ -95,12 +95,16 @@ public struct Joiner: Sendable {
 
     // MARK: Redeeming
 
+    /// How long an endpoint that is busy with others of the invite is asked again.
+    private static let redeemingTime = Duration.seconds(60)
+
     private func redeem(
         with invite: Identity, of endpoint: EndpointKey, through portals: [InvitePortal],
         on eventLoop: any EventLoop
     ) async throws {
         do {
-            try await BusyTime.run { _ in
+            // An invite has few sessions at a time: who joins with two hundred others waits for its turn.
+            try await BusyTime.run(for: Self.redeemingTime) { _ in
                 try await redeemOnce(with: invite, of: endpoint, through: portals, on: eventLoop)
             }
         } catch let failure as HopFailure {

@@ -17,18 +17,6 @@ public import Tunnel
 /// - Every tunnel that the portal has registered here is told about the end of the connection, once.
 /// - The flow towards this connection is closed when the tunnel is forgotten here, and its bytes are given back.
 public final class PortalConnection: ConnectionMachine {
-    enum Stage {
-        case handshake(PortalHandshake)
-        case open
-        /// There is no place for the peer's address: it is told so whatever it calls, and closed then.
-        case turnedAway(until: NIODeadline)
-        /// Our goodbye is said, the peer's is awaited.
-        case closing(until: NIODeadline)
-        /// Everything is said, and the peer's end is awaited.
-        case finished(until: NIODeadline)
-        case broken
-    }
-
     /// Which of the portal's connections this is.
     public let id: ConnectionID
 
@@ -55,7 +43,7 @@ public final class PortalConnection: ConnectionMachine {
     var stage: Stage
     /// What the handshake needs before it goes on.
     var wish: PortalHandshake.Wish?
-    private var liveness: Liveness
+    var liveness: Liveness
     private var read: PortalLegs.Read
     private var isHoldingInput = false
     private var hasInputEnded = false
@@ -161,7 +149,7 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     /// Whether the peer has called so much that its next packets have to wait.
-    private var isCalling: Bool { allowance.callsReadyAt > now }
+    var isCalling: Bool { allowance.callsReadyAt > now }
 
     // MARK: Bytes in
 
@@ -349,17 +337,6 @@ public final class PortalConnection: ConnectionMachine {
         default: break
         }
         goOn(at: now)
-    }
-
-    private func checkLiveness(at now: NIODeadline) {
-        // While we do not read the peer its silence means nothing.
-        if legs.isPaused || isCalling { liveness.heard(at: now) }
-        switch liveness.timeReached(now) {
-        // Where too much is open the ping cannot be sent; the silence is measured all the same.
-        case .ask: _ = try? session.muxrpc.call(["tunnel", "ping"], [])
-        case .giveUp: breakOff(.silent)
-        case .wait: break
-        }
     }
 
     // MARK: The end

@@ -48,7 +48,9 @@ struct AdversarySocketTests {
     ) async throws -> [String] {
         let loop = group.next()
         let result = loop.makePromise(of: [String].self)
-        let connected = ClientBootstrap(group: loop).channelInitializer { channel in
+        // Each from an address of its own: a portal passes few unanswered calls of one source on at a time.
+        let source = try SocketAddress(ipAddress: "127.0.1.\(1 + plan.seed % 250)", port: 0)
+        let connected = ClientBootstrap(group: loop).bind(to: source).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(
                     HostileChannel(AdversarialPeer(plan, in: surroundings), complaints: result))
