@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Histogram
 internal import Multiserver
+internal import Synchronization
 internal import Transport
 
 /// How fast connections are made.
@@ -30,15 +31,17 @@ struct HandshakeSuite: Suite {
             "processes: a whole `cway call` or `ssh`, from its start to its end, as a user meets it")
 
         let dialler = Dialler(threadCount: 2)
+        let callers = try await Callers(plan.stage)
         for isNested in [false, true] {
-            findings.rows += try await measure(cway, ssh, dialler, isNested: isNested, plan)
+            findings.rows += try await measure(cway, ssh, dialler, callers, isNested: isNested, plan)
         }
         await dialler.end([])
         return findings
     }
 
     private func measure(
-        _ cway: CwayStage, _ ssh: SSHStage?, _ dialler: Dialler, isNested: Bool, _ plan: Plan
+        _ cway: CwayStage, _ ssh: SSHStage?, _ dialler: Dialler, _ callers: Callers, isNested: Bool,
+        _ plan: Plan
     ) async throws -> [Row] {
         let rounds = plan.rounds(or: 5)
         let turn = plan.turn(ofSeconds: 1, rounds: rounds)
@@ -49,7 +52,7 @@ struct HandshakeSuite: Suite {
         for _ in 0..<rounds {
             try await inProcess.addRate(of: cway, for: turn, atOnce: Self.atOnce, connect)
             try await inProcess.addTimes(for: turn, connect)
-            try await asProcess.addTimes(for: turn) { try await call(cway, isNested: isNested, plan.stage) }
+            try await asProcess.addTimes(for: turn) { try await callers.call(cway, isNested: isNested) }
             if let ssh {
                 try await ofSSH.addTimes(for: turn) { try await ssh.connectOnce(isNested: isNested) }
             }
@@ -78,12 +81,30 @@ struct HandshakeSuite: Suite {
             await link.close()
         }
     }
+}
 
-    private func call(_ cway: CwayStage, isNested: Bool, _ stage: Stage) async throws {
+/// People who call one after the other, by a process each time.
+///
+/// An endpoint lets nobody begin more than two sessions a second in the long run.
+private final class Callers: Sendable {
+    private static let count = 32
+
+    private let stage: Stage
+    private let homes: [String]
+    private let turn = Atomic(0)
+
+    /// Makes their homes, so that nobody's first call takes the time for that.
+    init(_ stage: Stage) async throws {
+        self.stage = stage
+        homes = try (0..<Self.count).map { _ in try stage.makeFolder("caller") }
+        for home in homes { try await stage.run(try stage.cway(), ["id", "--home", home]) }
+    }
+
+    func call(_ cway: CwayStage, isNested: Bool) async throws {
         let address = isNested ? [cway.tunnelAddress, "--portal", cway.portalAddress] : [cway.portalAddress]
+        let home = homes[turn.wrappingAdd(1, ordering: .relaxed).oldValue % homes.count]
         try await stage.run(
-            try stage.cway(),
-            ["call"] + address + ["tunnel.ping", "--async", "--home", stage.folder + "/caller"])
+            try stage.cway(), ["call"] + address + ["tunnel.ping", "--async", "--home", home])
     }
 }
 

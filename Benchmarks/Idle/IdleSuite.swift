@@ -7,10 +7,12 @@ internal import Transport
 struct IdleSuite: Suite {
     /// Where the line begins and ends whose slope is told.
     private static let counts = (few: 100, many: 5000)
-    /// How many are connected at once; an endpoint takes no more unfinished handshakes than 64.
+    /// How many are connected at once.
     private static let atOnce = 32
-    /// A connection is the end of so many tunnels at most; a portal allows 4096.
-    private static let tunnelsPerClient = 1000
+    /// An endpoint is the end of so many tunnels; a portal allows 4096.
+    private static let tunnelsPerEndpoint = 1000
+    /// A client opens so many tunnels, to one endpoint; a portal allows 64.
+    private static let tunnelsPerClient = 50
     /// How many idle connections of ssh are made: each is two processes.
     private static let sshCount = 12
 
@@ -36,7 +38,8 @@ struct IdleSuite: Suite {
     }
 
     private func endpoints(_ stage: Stage) async throws -> Row {
-        let cway = try await CwayStage(stage, servicePort: try LoopbackSocket.freePort())
+        let cway = try await CwayStage(
+            stage, servicePort: try LoopbackSocket.freePort(), sources: .connections)
         defer { cway.end() }
         let portal = try cway.portalPeer
         let dialler = Dialler()
@@ -54,28 +57,31 @@ struct IdleSuite: Suite {
     }
 
     private func tunnels(_ stage: Stage) async throws -> Row {
-        let cway = try await CwayStage(stage, servicePort: try LoopbackSocket.freePort())
+        let cway = try await CwayStage(
+            stage, servicePort: try LoopbackSocket.freePort(), sources: .connections)
         defer { cway.end() }
         let portal = try cway.portalPeer
         let dialler = Dialler()
-        // Every client has its endpoint. They stand before the first look at the memory.
-        var pairs: [(client: NodeLink, endpoint: NodeLink, key: PublicKey)] = []
-        for _ in 0..<(Self.counts.many / Self.tunnelsPerClient) {
-            let endpoint = try await dialler.announce(at: portal)
-            pairs.append((try await dialler.dial(portal).link, endpoint.link, endpoint.key))
-        }
-        let seats = pairs
+        // All connections stand before the first look at the memory, and each has a tunnel by then.
+        let endpoints = try await Dialler.repeating(
+            Self.counts.many / Self.tunnelsPerEndpoint, atOnce: Self.atOnce
+        ) { _ in try await dialler.announce(at: portal) }
+        let clients = try await Dialler.repeating(
+            Self.counts.many / Self.tunnelsPerClient, atOnce: Self.atOnce
+        ) { _ in try await dialler.dial(portal).link }
         func open(_ count: Int) async throws {
             _ = try await Dialler.repeating(count, atOnce: Self.atOnce) { index in
-                let pair = seats[index % seats.count]
-                return try await pair.client.openTunnel(to: pair.key)
+                let seat = index % clients.count
+                // Each by somebody else: nobody may begin so many sessions in a few seconds.
+                return try await clients[seat].openTunnel(
+                    to: endpoints[seat % endpoints.count].key, as: .random())
             }
         }
         try await open(Self.counts.few)
         let few = try await memory(of: cway.portal)
         try await open(Self.counts.many - Self.counts.few)
         let many = try await memory(of: cway.portal)
-        await dialler.end(seats.flatMap { [$0.client, $0.endpoint] })
+        await dialler.end(clients + endpoints.map(\.link))
         return row("tunnel", few: few, many: many)
     }
 

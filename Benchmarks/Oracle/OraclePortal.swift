@@ -125,10 +125,11 @@ final class OracleWire: ChannelInboundHandler {
             session.muxrpc.end(stream)
             return finish(stream, isAdmitted: true)
         }
+        let noise = current.attempt.isNoise ? ByteBuffer(bytes: Random.bytes(112)) : nil
         // Taken first: once it is written, the endpoint may get this very core.
         running[stream]?.spokeAt = .now()
-        if current.attempt.isNoise {
-            session.send(ByteBuffer(bytes: (0..<112).map { _ in UInt8.random(in: 0...255) }), on: stream)
+        if let noise {
+            session.send(noise, on: stream)
         } else {
             guard say(on: stream) else { return }
         }

@@ -15,7 +15,7 @@ struct ScaleSuite: Suite {
         let rounds = plan.rounds(or: 2)
         let turn = plan.turn(ofSeconds: 3, rounds: rounds, atLeast: .seconds(1))
         let sink = try await CountingSink()
-        let cway = try await CwayStage(plan.stage, servicePort: sink.port)
+        let cway = try await CwayStage(plan.stage, servicePort: sink.port, sources: .connections)
         defer { cway.end() }
         let (portal, tunnel) = (try cway.portalPeer, try cway.tunnel)
         let dialler = Dialler(threadCount: 2)

@@ -2,10 +2,17 @@ internal import Multiserver
 
 /// A portal, and an endpoint that is announced there, as processes.
 struct CwayStage {
-    /// What portal flags keep the benchmark's many connections, all of one address, from being turned away.
-    private static let limits = [
-        "--connections-per-address", "1000000", "--handshakes-per-second", "1000000",
-    ]
+    /// Whose share of the portal a connection takes.
+    enum Sources {
+        /// That of its address: all of the benchmark's own have one share.
+        case addresses
+        /// One of its own, as if each came from an address of its own.
+        case connections
+
+        fileprivate var flags: [String] {
+            self == .addresses ? [] : ["--trusted-proxy", "127.0.0.0/8"]
+        }
+    }
 
     /// The portal's process.
     let portal: Child
@@ -18,7 +25,7 @@ struct CwayStage {
     private let stage: Stage
 
     /// Starts both; the service `bytes` leads to that port.
-    init(_ stage: Stage, servicePort: UInt16) async throws {
+    init(_ stage: Stage, servicePort: UInt16, sources: Sources = .addresses) async throws {
         self.stage = stage
         let cway = try stage.cway()
         portal = try stage.launch(
@@ -27,7 +34,7 @@ struct CwayStage {
                 "portal", "--listen", "127.0.0.1:0", "--until-input-ends", "--home",
                 try stage.makeFolder("portal"),
             ]
-                + Self.limits)
+                + sources.flags)
         portalAddress = try await portal.firstLine()
         endpoint = try stage.launch(
             "endpoint", cway,
