@@ -195,7 +195,7 @@ let package = Package(
             name: "NodeTests",
             dependencies: [
                 "Blinding", "Keyring", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport",
-                "Transport",
+                "Transport", "Tunnel",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(

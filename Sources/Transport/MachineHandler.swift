@@ -16,6 +16,8 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     ///
     /// What it has not taken cannot be overtaken any more, so on a slow line little is given to it.
     private static var roundByteCounts: ClosedRange<Int> { (64 << 10)...(256 << 10) }
+    /// How long a timer waits at least: so long that the loop sees to its sockets first, and not longer.
+    static var leastTime: TimeAmount { .microseconds(5) }
     /// How long the peer's end is awaited once everything is said.
     static var closeTime: TimeAmount { .seconds(2) }
 
@@ -210,7 +212,9 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
         guard let due = [machine.deadline, writeDeadline].compactMap(\.self).min() else { return }
         if let timer, timer.at <= due { return }
         timer?.task.cancel()
-        let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: due) { [weak self] () -> Void in
+        // What is due at once would run before the loop has looked at its other sockets.
+        let time = max(due, .now() + Self.leastTime)
+        let task = context.eventLoop.assumeIsolated().scheduleTask(deadline: time) { [weak self] () -> Void in
             self?.timeReached()
         }
         timer = (due, task)

@@ -28,13 +28,17 @@ struct EndpointAnswers: Sendable {
                 try await redeem(question, for: feed)
             case .circleGrant:
                 let (keyring, friend) = (keyring, question.peer)
-                let grant = try await Blocking.run {
-                    try GrantMessage.text(of: try keyring.grant(to: friend), shownKey: keyring.shownKey)
+                let grant = try await keyring.questions.run(for: .friend(friend)) {
+                    try await Blocking.run {
+                        try GrantMessage.text(of: try keyring.grant(to: friend), shownKey: keyring.shownKey)
+                    }
                 }
                 link.answer(question.id, with: .secret(grant))
             }
         } catch KeyringError.noSuchFriend {
             link.answer(question.id, with: .failure(Self.noFriend))
+        } catch is QuestionTurns.TooMany {
+            link.answer(question.id, with: .failure(NodeErrorText.tooManyQuestions))
         } catch {
             logger.error("a question could not be answered", metadata: ["reason": "\(error)"])
             link.answer(question.id, with: .failure(Self.failed))
@@ -45,8 +49,11 @@ struct EndpointAnswers: Sendable {
 
     /// Counts the use, lets the portals know, then says yes: whoever hears it can dial at once.
     private func redeem(_ question: Question, for friend: PublicKey) async throws {
-        let redeemed = try await keyring.redeem(
-            RedeemRequest(invite: InviteKey(question.peer), friend: FriendKey(friend)))
+        let request = RedeemRequest(invite: InviteKey(question.peer), friend: FriendKey(friend))
+        // Only the keyring's part takes a turn: who waits for portals keeps nobody from the disk.
+        let redeemed = try await keyring.questions.run(for: .invite(question.peer)) { [keyring] in
+            try await keyring.redeem(request)
+        }
         let view = redeemed.view
         switch try redeemed.outcome.get() {
         case .admitted(let isFresh):

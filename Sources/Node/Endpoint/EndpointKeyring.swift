@@ -22,6 +22,8 @@ final class EndpointKeyring: Sendable {
     }
 
     let keyring: Keyring?
+    /// Whose question is next, over all portals.
+    let questions = QuestionTurns()
     private let surroundings: Surroundings
     private let entries: Entries
     private let visitCount = Mutex(0)

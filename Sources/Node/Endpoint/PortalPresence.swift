@@ -64,7 +64,7 @@ struct PortalPresence: Sendable {
 
     /// One connection, from dialling to its end.
     private func stayOnce() async -> Outcome {
-        let (events, continuation) = AsyncStream.makeStream(of: NodeLinkEvent.self)
+        let events = LinkEvents()
         let link: NodeLink
         do {
             let policy = await board.view.policy
@@ -73,13 +73,13 @@ struct PortalPresence: Sendable {
             link = try await NodeLink.dial(
                 portal, showing: shown, configuration: configuration(policy), services: targets,
                 on: group.next()
-            ) { continuation.yield($0) }
+            ) { events.post($0) }
         } catch {
             let reason = (error as? DialFailure).map { HopFailure($0, at: portal).description } ?? "\(error)"
             logger.warning("no connection to the portal", metadata: ["reason": "\(reason)"])
             return .ended(wasAnnounced: false)
         }
-        link.ended.whenComplete { _ in continuation.finish() }
+        link.ended.whenComplete { _ in events.finish() }
         return await withTaskCancellationHandler {
             let outcome = await stay(on: link, events)
             await board.left(portal.key)
@@ -90,7 +90,7 @@ struct PortalPresence: Sendable {
         }
     }
 
-    private func stay(on link: NodeLink, _ events: AsyncStream<NodeLinkEvent>) async -> Outcome {
+    private func stay(on link: NodeLink, _ events: LinkEvents) async -> Outcome {
         await withTaskGroup(of: Void.self) { tasks in
             // First of all: what the portal is asked below it may leave unanswered, and bring calls meanwhile.
             tasks.addTask { await followPolicy(on: link) }
@@ -145,12 +145,13 @@ struct PortalPresence: Sendable {
         }
     }
 
-    private func follow(
-        _ events: AsyncStream<NodeLinkEvent>, of link: NodeLink
-    ) async -> Outcome {
+    private func follow(_ events: LinkEvents, of link: NodeLink) async -> Outcome {
         let questions = EndpointAnswers(link: link, keyring: keyring, board: board, logger: logger)
         var wasReplaced = false
-        for await event in events {
+        await events.forEach { event, leftOutCount in
+            if leftOutCount > 0 {
+                logger.warning("events were left out of the log", metadata: ["count": "\(leftOutCount)"])
+            }
             switch event {
             case .announced:
                 await board.announced(board.view.sequence, at: portal.key)

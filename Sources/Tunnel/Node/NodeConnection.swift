@@ -34,6 +34,11 @@ public final class NodeConnection {
     /// What has arrived then waits too, because an answer can be ten times as long as its question.
     public static let backlogByteCount = 4 << 20
 
+    /// How much may wait for the next rounds of its tunnels before the peer is not read for that long, in bytes.
+    ///
+    /// One read, as what no round has fed is charged to nobody.
+    static let unfedByteCount = 256 << 10
+
     let configuration: Configuration
     let remote: PublicKey
     let outer: PeerSession
@@ -49,6 +54,8 @@ public final class NodeConnection {
     private var goodbyeDeadline: NIODeadline?
     private var isHoldingInput = false
     private var hasInputEnded = false
+    /// When the tunnels that have more than a round gives get more: at once, but after what else the loop has to do.
+    private var nextRound: NIODeadline?
 
     /// Whether the connection is to be cut, whatever waits.
     public private(set) var isBroken = false
@@ -85,7 +92,7 @@ public final class NodeConnection {
     // MARK: State
 
     /// Whether the socket should be read.
-    public var wantsInput: Bool { !isBlocked }
+    public var wantsInput: Bool { !isBlocked && tunnels.unfedByteCount < Self.unfedByteCount }
 
     /// Whether local ends should be read.
     public var wantsLocalInput: Bool { outer.secure.outboundByteCount < Self.localBacklogByteCount }
@@ -159,6 +166,7 @@ public final class NodeConnection {
         }
         settle()
         isHoldingInput = isBlocked || tunnels.isHoldingInput
+        nextRound = tunnels.needsAnotherRound && !isBlocked ? now : nil
     }
 
     private func see(to concern: PeerSession.Concern, at now: NIODeadline) {
@@ -213,8 +221,10 @@ public final class NodeConnection {
     /// When ``timeReached(_:)`` is due next.
     public var deadline: NIODeadline? {
         guard !isEnded else { return goodbyeDeadline }
-        return [handshakeDeadline ?? liveness.deadline, goodbyeDeadline, tunnels.deadline, waits.deadline]
-            .compactMap(\.self).min()
+        return [
+            handshakeDeadline ?? liveness.deadline, goodbyeDeadline, tunnels.deadline, waits.deadline,
+            nextRound,
+        ].compactMap(\.self).min()
     }
 
     /// The clock reached ``deadline``.
@@ -240,7 +250,7 @@ public final class NodeConnection {
         tunnels.timeReached(now)
         while let key = waits.next(at: now) { session(key.session)?.streams.waitIsOver(key, at: now) }
         settle()
-        goOn(at: now)
+        if nextRound != nil { process(at: now) } else { goOn(at: now) }
     }
 
     // MARK: The end

@@ -42,7 +42,7 @@ final class NodeTunnel {
     var phase = Phase.handshake
     /// Whether the peer's hello was answered.
     var isAnswered = false
-    /// What the outer session has opened for it in this round.
+    /// What the outer session has opened for it, and no round has given to its own session yet.
     var arrived = ByteBuffer()
 
     init(

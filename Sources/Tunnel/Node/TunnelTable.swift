@@ -7,6 +7,10 @@ internal import Sodium
 /// The tunnels of a node's connection: feeds their sessions, sees to what these have to say, lays their bytes
 /// into the outer session.
 final class TunnelTable {
+    /// How much a tunnel's session is given in a round, in bytes; one tunnel's burst is not to keep the others, and
+    /// whoever else is on the loop, waiting for as long as all of it takes.
+    static let roundByteCount = 64 << 10
+
     let configuration: NodeConnection.Configuration
     /// Who is let in; nobody at a node that only dials.
     let house: CurrentPolicy?
@@ -24,6 +28,9 @@ final class TunnelTable {
     private var touched: Set<StreamID> = []
     /// Those that have input which waits until the peer takes more.
     var holding: Set<StreamID> = []
+    /// Those that have more than a round gives, and how much more that is together, in bytes.
+    private var unfed: Set<StreamID> = []
+    private(set) var unfedByteCount = 0
     private var lastSession: UInt64 = 0
 
     init(
@@ -43,6 +50,9 @@ final class TunnelTable {
 
     /// How many tunnels there are.
     var count: Int { tunnels.count }
+
+    /// Whether there is more for a tunnel than a round gives.
+    var needsAnotherRound: Bool { !unfed.isEmpty }
 
     /// Whether input waits until the peer takes more.
     var isHoldingInput: Bool { !holding.isEmpty }
@@ -132,26 +142,36 @@ final class TunnelTable {
 
     /// Gives every tunnel what this round has opened for it, or an earlier one has left.
     ///
-    /// Answers are laid out at once, and stop where `limit` bytes wait: the rest stays until the peer takes more.
+    /// Each gets ``roundByteCount`` at most, unless this is the last round: the rest stays for the next one. Answers are
+    /// laid out at once, and stop where `limit` bytes wait: what is left then stays until the peer takes more.
     func feed(whileBelow limit: Int, at now: NIODeadline) {
-        for stream in touched.union(holding) {
+        let byteCount = limit == .max ? Int.max : Self.roundByteCount
+        unfedByteCount = 0
+        for stream in touched.union(holding).union(unfed) {
             guard let tunnel = tunnels[stream] else { continue }
-            if tunnel.arrived.readableBytes > 0 {
-                take(tunnel, at: now)
-            } else if !holding.contains(stream) {
-                continue
-            }
-            touched.insert(stream)
-            advance(tunnel, on: stream, whileBelow: limit, at: now)
+            feed(tunnel, on: stream, atMost: byteCount, whileBelow: limit, at: now)
+            unfedByteCount += tunnel.arrived.readableBytes
         }
+    }
+
+    private func feed(
+        _ tunnel: NodeTunnel, on stream: StreamID, atMost byteCount: Int, whileBelow limit: Int,
+        at now: NIODeadline
+    ) {
+        let hasArrived = tunnel.arrived.readableBytes > 0
+        guard hasArrived || holding.contains(stream) else { return }
+        if hasArrived { take(tunnel, atMost: byteCount, at: now) }
+        if tunnel.arrived.readableBytes > 0 { unfed.insert(stream) } else { unfed.remove(stream) }
+        touched.insert(stream)
+        advance(tunnel, on: stream, whileBelow: limit, at: now)
     }
 
     /// Gives a session what has arrived for it.
     ///
     /// Before its handshake is over an honest caller sends the messages and nothing else: what comes behind them is not
     /// kept.
-    private func take(_ tunnel: NodeTunnel, at now: NIODeadline) {
-        let arrived = tunnel.arrived
+    private func take(_ tunnel: NodeTunnel, atMost byteCount: Int, at now: NIODeadline) {
+        var arrived = tunnel.arrived
         tunnel.arrived = ByteBuffer()
         let secure = tunnel.session.secure
         if tunnel.causer != nil, !secure.isOpen,
@@ -166,12 +186,23 @@ final class TunnelTable {
             return
         }
         tunnel.seat?.activity.heard(at: now)
-        secure.receive(arrived)
+        guard arrived.readableBytes > byteCount else { return secure.receive(arrived) }
+        // A copy: with a slice each side would hold, and copy when it writes, the memory of both.
+        var part = ByteBuffer()
+        part.writeBytes(arrived.readableBytesView.prefix(byteCount))
+        arrived.moveReaderIndex(forwardBy: byteCount)
+        // What arrives meanwhile is put behind it: it would else grow by all that was fed.
+        if arrived.readerIndex >= arrived.readableBytes { arrived.discardReadBytes() }
+        tunnel.arrived = arrived
+        secure.receive(part)
     }
 
     /// The portal says that a tunnel has ended.
     func end(_ stream: StreamID, _ remoteError: RemoteError?, at now: NIODeadline) {
-        feed(whileBelow: .max, at: now)
+        // Everything that came before the end, and of this tunnel only: the others have their rounds.
+        if let tunnel = tunnels[stream] {
+            feed(tunnel, on: stream, atMost: .max, whileBelow: .max, at: now)
+        }
         guard let tunnel = tunnels[stream] else { return }
         keepPlace(of: tunnel)
         if case .refusing(let refusal) = tunnel.phase { return drop(stream, refusal.because) }
@@ -282,6 +313,8 @@ final class TunnelTable {
         streams[tunnel.session.id] = nil
         due[stream] = nil
         holding.remove(stream)
+        unfed.remove(stream)
+        tunnel.arrived = ByteBuffer()
         tunnel.session.streams.abandon()
         outputs.append(.ended(tunnel.session.id, failure))
     }

@@ -21,6 +21,8 @@ final class HandmadePortal {
     private(set) var works: [ProofWork] = []
     /// Whether what the node writes is taken.
     var isReading = true
+    /// How much of what the portal writes the node reads at a time, in bytes.
+    var readByteCount = 65_536
     let network = NetworkIdentifier(FixedBytes<32>())
 
     convenience init(node identity: Identity, policy: EndpointPolicy?) throws {
@@ -93,7 +95,8 @@ final class HandmadePortal {
                 while let batch = peer.session.nextBatch() { outer.session.send(batch, on: stream) }
             }
             while let bytes = outer.nextOutbound() { unread.writeImmutableBuffer(bytes) }
-            while node.wantsInput, let piece = unread.readSlice(length: min(65_536, unread.readableBytes)),
+            while node.wantsInput,
+                let piece = unread.readSlice(length: min(readByteCount, unread.readableBytes)),
                 piece.readableBytes > 0
             {
                 node.receive(piece, at: now)
