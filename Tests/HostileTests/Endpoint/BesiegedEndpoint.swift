@@ -19,6 +19,7 @@ final class BesiegedEndpoint: Sendable {
     let hostile: [Identity]
     let accounts: EndpointAccounts
     let attacked, quiet: PeerAddress
+    private let portals: [Portal]
     private let links: [NodeLink]
     private let servers: [PortalServer]
     private let groups: [MultiThreadedEventLoopGroup]
@@ -40,7 +41,8 @@ final class BesiegedEndpoint: Sendable {
                     services: ["stalled", "sink"], access: .only(friends), invites: [invite.publicKey])),
             wallClock: { 1_795_000_000_000 })
         configuration.accounts = accounts
-        var (addresses, servers, links): ([PeerAddress], [PortalServer], [NodeLink]) = ([], [], [])
+        var (addresses, portals): ([PeerAddress], [Portal]) = ([], [])
+        var (servers, links): ([PortalServer], [NodeLink]) = ([], [])
         for group in groups.prefix(2) {
             let portal = Portal(
                 identity: try .random(), network: Self.network,
@@ -63,10 +65,12 @@ final class BesiegedEndpoint: Sendable {
             link.announce()
             for await _ in announced {}
             addresses.append(address)
+            portals.append(portal)
             servers.append(server)
             links.append(link)
         }
-        (attacked, quiet, self.servers, self.links) = (addresses[0], addresses[1], servers, links)
+        (attacked, quiet) = (addresses[0], addresses[1])
+        (self.portals, self.servers, self.links) = (portals, servers, links)
     }
 
     /// Runs a test with one, and closes it.
@@ -88,10 +92,13 @@ final class BesiegedEndpoint: Sendable {
         for group in besieged.groups { try await group.shutdownGracefully() }
     }
 
+    /// What the accounts of the endpoint and of the portal hold that is attacked.
+    private var heldByteCount: Int { accounts.heldByteCount + portals[0].statistics.heldByteCount }
+
     /// A connection of somebody hostile, from 127.0.0.`host`.
-    func attacker(from host: Int = 66) async throws -> Attacker {
+    func attacker(from host: Int = 66, as identity: Identity? = nil) async throws -> Attacker {
         try await HostileCaller.connect(
-            to: attacked, network: Self.network, from: host, on: groups[4].next())
+            to: attacked, network: Self.network, from: host, as: identity, on: groups[4].next())
     }
 
     /// A connection of the honest friend, and a session.
@@ -114,12 +121,12 @@ final class BesiegedEndpoint: Sendable {
         let portal = isAtPortal ? attacked : quiet
         let pair = try await pair(at: portal)
         let before = try await pair.roundTrips(for: .milliseconds(700))
-        let (held, used) = (accounts.heldByteCount, Memory.usedByteCount)
+        let (held, used) = (heldByteCount, Memory.usedByteCount)
         let attackers = try await attack()
         let watch = Task {
             var peak = (held: 0, used: 0)
             while !Task.isCancelled {
-                peak = (max(peak.held, accounts.heldByteCount), max(peak.used, Memory.usedByteCount))
+                peak = (max(peak.held, heldByteCount), max(peak.used, Memory.usedByteCount))
                 try? await Task.sleep(for: .milliseconds(10))
             }
             return peak
@@ -144,12 +151,12 @@ final class BesiegedEndpoint: Sendable {
         for attacker in attackers { attacker.close() }
         // What an account has drawn ahead counts, a step of 256 KiB at most.
         let end = clock.now + .seconds(15)
-        while accounts.heldByteCount > held + 512 << 10 || Memory.usedByteCount > used + 8 << 20,
+        while heldByteCount > held + 512 << 10 || Memory.usedByteCount > used + 8 << 20,
             clock.now < end
         {
             try await Task.sleep(for: .milliseconds(20))
         }
-        #expect(accounts.heldByteCount <= held + 512 << 10)
+        #expect(heldByteCount <= held + 512 << 10)
         #expect(Memory.usedByteCount <= used + 8 << 20)
         _ = try await pair.client.call(["tunnel", "ping"], on: pair.session)
         await pair.client.close()

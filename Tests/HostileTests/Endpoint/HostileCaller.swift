@@ -20,6 +20,8 @@ final class HostileCaller: ChannelInboundHandler {
     private(set) var replyCount = 0
     /// Says more for as long as the socket takes it; `false` when there is nothing more to say.
     var feed: ((HostileCaller) throws -> Bool)?
+    /// How long it waits before it says more, so that an unoptimised victim is not just short of time.
+    var pause: TimeAmount?
 
     private let portal: PublicKey
     private let network: NetworkIdentifier
@@ -27,6 +29,7 @@ final class HostileCaller: ChannelInboundHandler {
     private let established: EventLoopPromise<Void>
     private var expected: [StreamID: EventLoopPromise<StreamID>] = [:]
     private var isPumping = false
+    private var isWaiting = false
 
     private init(
         _ outer: SecureSession, to portal: PublicKey, network: NetworkIdentifier,
@@ -40,12 +43,13 @@ final class HostileCaller: ChannelInboundHandler {
 
     /// Connects from 127.0.0.`host`; done when the handshake is.
     static func connect(
-        to portal: PeerAddress, network: NetworkIdentifier, from host: Int, on loop: any EventLoop
+        to portal: PeerAddress, network: NetworkIdentifier, from host: Int, as identity: Identity? = nil,
+        on loop: any EventLoop
     ) async throws -> Attacker {
         let established = loop.makePromise(of: Void.self)
         let session = try NIOLoopBoundBox.makeBoxSendingValue(
             SecureSession(
-                dialling: portal.key, as: .random(), network: network,
+                dialling: portal.key, as: identity ?? .random(), network: network,
                 manifest: ["tunnel.connect": .duplex, "tunnel.ping": .async]), eventLoop: loop)
         let caller = loop.makePromise(of: NIOLoopBound<HostileCaller>.self)
         do {
@@ -203,20 +207,30 @@ final class HostileCaller: ChannelInboundHandler {
         defer { isPumping = false }
         // A turn of the loop has an end, so that others on it have theirs.
         for _ in 0..<64 {
-            guard context.channel.isWritable else { break }
-            for (tunnel, session) in sessions {
-                while let batch = session.nextBatch() { outer.send(batch, on: tunnel) }
+            send(context)
+            guard let feed, outer.isOpen, !isWaiting, context.channel.isWritable else { return }
+            guard (try? feed(self)) ?? false else {
+                self.feed = nil
+                return send(context)
             }
-            var hasSent = false
-            while let bytes = outer.nextOutbound() {
-                context.write(wrapOutboundOut(bytes), promise: nil)
-                hasSent = true
+            guard let pause else { continue }
+            send(context)
+            isWaiting = true
+            context.eventLoop.assumeIsolated().scheduleTask(in: pause) { [weak self] in
+                self?.isWaiting = false
+                self?.pump()
             }
-            context.flush()
-            guard outer.isOpen, (try? feed?(self)) ?? false || hasSent else { return }
+            return
         }
-        guard feed != nil else { return }
         context.eventLoop.assumeIsolated().execute { [weak self] in self?.pump() }
+    }
+
+    private func send(_ context: ChannelHandlerContext) {
+        for (tunnel, session) in sessions {
+            while let batch = session.nextBatch() { outer.send(batch, on: tunnel) }
+        }
+        while let bytes = outer.nextOutbound() { context.write(wrapOutboundOut(bytes), promise: nil) }
+        context.flush()
     }
 }
 
