@@ -18,6 +18,8 @@ final class HostileCaller: ChannelInboundHandler {
     /// How many bytes have come on streams inside the sessions, and how many answers.
     private(set) var receivedByteCount = 0
     private(set) var replyCount = 0
+    /// How many bytes have come in tunnels in which there is no session.
+    private(set) var tunnelByteCount = 0
     /// Says more for as long as the socket takes it; `false` when there is nothing more to say.
     var feed: ((HostileCaller) throws -> Bool)?
     /// How long it waits before it says more, so that an unoptimised victim is not just short of time.
@@ -179,7 +181,10 @@ final class HostileCaller: ChannelInboundHandler {
     }
 
     private func receive(_ body: ByteBuffer, in tunnel: StreamID) {
-        guard let session = sessions[tunnel] else { return }
+        guard let session = sessions[tunnel] else {
+            tunnelByteCount += body.readableBytes
+            return
+        }
         session.receive(body)
         do {
             while let event = try session.next() {

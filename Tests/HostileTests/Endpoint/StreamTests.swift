@@ -144,6 +144,8 @@ extension Hostile {
                     let body = ByteBuffer(repeating: 9, count: 10_000)
                     for attacker in attackers {
                         try await attacker.act { caller in
+                            // More fill the queue in which the service's connections wait to be accepted.
+                            caller.pause = .milliseconds(5)
                             caller.feed = { caller in
                                 for (tunnel, session) in caller.sessions {
                                     let stream = try caller.open(

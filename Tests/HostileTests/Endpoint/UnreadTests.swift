@@ -29,6 +29,8 @@ extension Hostile {
                         } else {
                             caller.stopReading()
                         }
+                        // As much as an unoptimised endpoint echoes.
+                        if !ListeningPortal.isLong { caller.pause = .milliseconds(20) }
                         caller.feed = { caller in
                             for session in caller.sessions.values {
                                 session.send(body, on: StreamID(sentNumber: 1))
