@@ -222,7 +222,7 @@ let package = Package(
         .testTarget(
             name: "HostileTests",
             dependencies: [
-                "Account", "Blinding", "BoxStream", "Keyring", "Multiserver", "MuxRPC", "Node",
+                "Account", "Blinding", "BoxStream", "CMalloc", "Keyring", "Multiserver", "MuxRPC", "Node",
                 "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", "cway",
                 nioCore,
                 .product(name: "Logging", package: "swift-log"),

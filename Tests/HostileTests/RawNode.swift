@@ -83,6 +83,12 @@ final class RawNode: ChannelInboundHandler {
         pump()
     }
 
+    /// Ends a stream.
+    func end(_ stream: StreamID) {
+        session.muxrpc.end(stream)
+        pump()
+    }
+
     /// Reads no more.
     func stopReading() { _ = context?.channel.setOption(.autoRead, value: false) }
 

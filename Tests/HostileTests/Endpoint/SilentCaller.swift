@@ -22,9 +22,9 @@ final class SilentCaller: ChannelInboundHandler {
         self.opened = opened
     }
 
-    /// Opens so many tunnels with that argument, and returns when they are asked for.
+    /// Opens so many tunnels with that argument from 127.0.0.`host`, and returns when they are asked for.
     static func start(
-        _ count: Int, _ argument: JSONValue, at portal: PeerAddress, on loop: any EventLoop
+        _ count: Int, _ argument: JSONValue, at portal: PeerAddress, from host: Int, on loop: any EventLoop
     ) async throws -> any Channel {
         let opened = loop.makePromise(of: Void.self)
         let channel = try await ClientBootstrap(group: loop)
@@ -36,7 +36,8 @@ final class SilentCaller: ChannelInboundHandler {
                     try channel.pipeline.syncOperations.addHandler(caller)
                 }
             }
-            .connect(host: portal.net.host, port: Int(portal.net.port)).get()
+            .bind(to: SocketAddress(ipAddress: "127.0.0.\(host)", port: 0))
+            .connect(to: SocketAddress(ipAddress: "127.0.0.1", port: Int(portal.net.port))).get()
         try await opened.futureResult.get()
         return channel
     }
