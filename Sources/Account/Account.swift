@@ -109,7 +109,8 @@ package final class Account: Sendable {
             own.used += count
             return true
         }
-        let step = max(missing, own.step)
+        // As much again as is used, within the steps: who holds little draws little ahead.
+        let step = max(missing, min(max(own.used, pool.steps.lowerBound), pool.steps.upperBound))
         let drawn = pool.tree.withLock { tree -> Int in
             if tree.draw(step, at: place) { return step }
             return missing < step && tree.draw(missing, at: place) ? missing : 0
@@ -117,7 +118,6 @@ package final class Account: Sendable {
         guard drawn > 0 else { return false }
         own.drawn += drawn
         own.used += count
-        own.step = min(2 * own.step, pool.steps.upperBound)
         return true
     }
 

@@ -288,14 +288,6 @@ public final class PortalConnection: ConnectionMachine {
         return true
     }
 
-    func end(_ stream: StreamID, message: String?) {
-        if let message {
-            session.muxrpc.fail(stream, message: message)
-        } else {
-            session.muxrpc.end(stream)
-        }
-    }
-
     func forget(_ tunnel: TunnelID) {
         legs.remove(tunnel, at: now)
         portal.forget(tunnel, on: id)

@@ -73,4 +73,12 @@ extension PortalConnection {
         case .wait: break
         }
     }
+
+    func end(_ stream: StreamID, message: String?) {
+        if let message {
+            session.muxrpc.fail(stream, message: message)
+        } else {
+            session.muxrpc.end(stream)
+        }
+    }
 }
