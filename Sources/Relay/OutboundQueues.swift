@@ -61,10 +61,11 @@ public struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     }
 
     /// Drops everything, and closes every flow.
+    ///
+    /// Queue by queue: one that waits for its turn and its account hold each other, and with them what is charged.
     @inlinable
     public mutating func removeAll() {
-        for queue in queues.values { queue.flow.close() }
-        queues.removeAll()
+        for tunnel in Array(queues.keys) { remove(tunnel) }
         accounts.removeAll()
         round.removeAll()
         stalledSince.removeAll()

@@ -47,6 +47,22 @@ struct OutboundQueuesTests {
         return sent
     }
 
+    @Test("leave nothing charged when all goes, also what waited for its turn")
+    func release() {
+        let causer = ground.pool.open()
+        do {
+            var queues = OutboundQueues<TestBatch>()
+            for number in 0..<3 {
+                let flow = ground.flow(UInt64(number), of: causer)
+                queues.insert(flow)
+                queue(number, 50_000, to: flow, of: &queues)
+            }
+            #expect(ground.pool.heldCount >= 150_000)
+            queues.removeAll()
+        }
+        #expect(ground.pool.heldCount == 0)
+    }
+
     @Test("give tunnels with large and with small batches the same share", arguments: 0..<20 as Range<UInt64>)
     func fairness(seed: UInt64) {
         var random = SeededRandom(seed: seed)

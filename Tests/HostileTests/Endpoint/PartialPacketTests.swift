@@ -24,7 +24,8 @@ extension Hostile {
                         let attacker = try await besieged.attacker(from: 60 + number)
                         attackers.append(attacker)
                         for _ in 0..<each {
-                            let tunnel = try await attacker.session(with: besieged.identity.publicKey, as: friend)
+                            let tunnel = try await attacker.session(
+                                with: besieged.identity.publicKey, as: friend)
                             try await attacker.act { caller in
                                 if areCalls {
                                     _ = try caller.sessions[tunnel]?.muxrpc.call(["whoami"], [large])

@@ -65,7 +65,7 @@ extension Hostile {
         @Test(
             "that carry byte by byte to somebody who does not read hold little", .timeLimit(.minutes(2)))
         func tinyPackets() async throws {
-            let count = ListeningPortal.isLong ? 4000 : 200
+            let count = ListeningPortal.isLong ? 4000 : 100
             try await BesiegedEndpoint.run { besieged in
                 try await besieged.expectUnhurt(isAtPortal: true) {
                     let own = try Identity.random()
