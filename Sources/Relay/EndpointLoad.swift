@@ -25,7 +25,13 @@ package final class EndpointLoad: Sendable {
     /// How long a queue may be now, in bytes.
     var thresholdByteCount: Int {
         let underWay = filling.load(ordering: .relaxed) * TunnelFlow.readByteCount
-        return max(TunnelFlow.leastByteCount, 2 * (limitByteCount - heldByteCount - underWay))
+        return max(turnByteCount, 2 * (limitByteCount - heldByteCount - underWay))
+    }
+
+    /// How much is handed over at once now, in bytes: where many callers fill half of the part, a quarter of what it is
+    /// else, so that a thousand have room for something each.
+    var turnByteCount: Int {
+        heldByteCount > limitByteCount / 2 ? TunnelFlow.leastByteCount / 4 : TunnelFlow.leastByteCount
     }
 
     /// A queue holds more than the least, or does not any more.

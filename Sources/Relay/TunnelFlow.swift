@@ -69,6 +69,9 @@ public final class TunnelFlow: Sendable {
     /// What waits, in bytes of memory, that between the two loops included.
     public var queuedByteCount: Int { state.withLock { $0.queuedByteCount } }
 
+    /// How much the sender had better hand over at once now, in bytes.
+    package var turnByteCount: Int { load.turnByteCount }
+
     /// Whether the sender waits to be resumed.
     public var isPaused: Bool { state.withLock { $0.isPaused } }
 

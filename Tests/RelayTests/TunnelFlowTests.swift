@@ -59,6 +59,24 @@ struct TunnelFlowTests {
         #expect(least >= (ground.load.limitByteCount - count * TunnelFlow.readByteCount) / (count + 1))
     }
 
+    @Test("has a thousand that fill one endpoint's part hand over less at once, so that nobody is cut")
+    func crowd() {
+        let ground = Ground()
+        let flows = (0..<1000).map { ground.flow(UInt64($0), of: ground.pool.open()) }
+        #expect(flows.allSatisfy { $0.turnByteCount == 64 << 10 })
+        var filling = flows
+        var charges: [Charge] = []
+        while !filling.isEmpty {
+            filling = filling.filter { flow in
+                if let charge = flow.queue(flow.turnByteCount) { charges.append(charge) }
+                return !flow.isPaused
+            }
+        }
+        #expect(!ground.load.isExceeded && flows.allSatisfy { $0.queuedByteCount >= 16 << 10 })
+        for flow in flows { flow.close() }
+        #expect(ground.load.heldByteCount == 0)
+    }
+
     @Test("pauses before its account is full, and goes on when others of the account have left room")
     func account() {
         let ground = Ground()

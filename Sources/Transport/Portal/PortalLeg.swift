@@ -59,6 +59,9 @@ final class PortalLeg {
     /// Until when it counts as one that people are at.
     var activeUntil: NIODeadline { max(openedAt + Self.youth, carriedAt + Self.liveliness) }
 
+    /// How much is handed over at once, in bytes; known when a batch begins.
+    var batchByteCount = PortalLegs.batchByteCount
+
     /// What the next batch will probably hold, in bytes: tunnels that are busy stay so.
     var expectedByteCount: Int { max(lastReadByteCount, readByteCount) }
 

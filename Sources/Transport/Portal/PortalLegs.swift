@@ -216,13 +216,14 @@ struct PortalLegs: ~Copyable {
         into outputs: inout CircularBuffer<PortalOutput>
     ) {
         let needed = PacketBatch.byteCount(ofPacketWithBody: byteCount)
-        if leg.batch.turnByteCount + needed > Self.batchByteCount {
+        if leg.batch.turnByteCount + needed > leg.batchByteCount {
             // What the batch was promised and did not need.
             read.unpromisedByteCount += max(0, leg.batch.packets.capacity - leg.batch.packets.byteCount)
             handOver(leg, at: read.time, into: &outputs)
         }
         if leg.batch.packets.isEmpty {
-            let expected = min(leg.expectedByteCount, read.unpromisedByteCount, Self.batchByteCount)
+            leg.batchByteCount = leg.far.flow.turnByteCount
+            let expected = min(leg.expectedByteCount, read.unpromisedByteCount, leg.batchByteCount)
             let capacity = max(needed, expected)
             leg.batch = RelayedBatch(capacity: capacity)
             read.unpromisedByteCount -= capacity
