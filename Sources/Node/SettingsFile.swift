@@ -45,7 +45,8 @@ struct SettingsFile {
             guard !names.isEmpty else { throw unknown(name, at: place) }
             guard case .object(let inner) = member.value else {
                 let known = names.joined(separator: ", ")
-                throw wrong(name, "write an object with \(known), instead of \(Self.words(for: member.value))")
+                let found = Self.words(for: member.value)
+                throw wrong(name, "write an object with \(known), instead of \(found)")
             }
             try take(inner, at: place)
         }
@@ -103,7 +104,8 @@ struct SettingsFile {
         }
         guard case .object(let object) = value else { throw .notJSON(path: path, line: 1, column: 1) }
         if let key = parser.repeatedKey {
-            throw .badValue(key: key, origin: path, reason: "it is there twice, of which one counts: keep that")
+            throw .badValue(
+                key: key, origin: path, reason: "it is there twice, of which one counts: keep that")
         }
         return object
     }

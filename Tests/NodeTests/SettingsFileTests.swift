@@ -25,7 +25,8 @@ struct SettingsFileTests {
     @Test(
         "refuses a key that means nothing, and names the one that was meant",
         arguments: [
-            ("alow", #"{"alow": []}"#, "allow"), ("service", #"{"service": ["ssh=localhost:22"]}"#, "services"),
+            ("alow", #"{"alow": []}"#, "allow"),
+            ("service", #"{"service": ["ssh=localhost:22"]}"#, "services"),
             ("log_level", #"{"log_level": "debug"}"#, "logLevel"),
             ("allowanyone", #"{"allowanyone": false}"#, "allowAnyone"),
             ("netwrok", #"{"name": "x", "netwrok": ""}"#, "network"),
@@ -55,7 +56,10 @@ struct SettingsFileTests {
         arguments: [
             ("listen", #"{"listen": {"port": 1}}"#, "a list of HOST:PORT", "an object"),
             ("listen", #"{"listen": "*:1"}"#, "a list of HOST:PORT", "a text"),
-            ("services", #"{"services": ["ssh=localhost:22", 7]}"#, "a list of NAME=", "a list with the number 7"),
+            (
+                "services", #"{"services": ["ssh=localhost:22", 7]}"#, "a list of NAME=",
+                "a list with the number 7"
+            ),
             ("allow", #"{"allow": [""]}"#, "a list of ids", "a list with an empty text"),
             ("name", #"{"name": null}"#, "a text of 1 to", "null"),
             ("logLevel", #"{"logLevel": 3}"#, "one of trace, debug", "the number 3"),
