@@ -22,44 +22,20 @@ public struct ServeCommand: AsyncParsableCommand {
             EXAMPLES
               cway serve --service ssh=localhost:22 --service web=unix:/run/web.sock
               cway serve --visible --service web=localhost:8080 --allow-anyone --portal net:portal.example.org:8008~shs:KEY=
+              cway serve --service web=localhost:8080 --instance 1 --service ssh=localhost:22 --instance 2 --service git=localhost:9418
               cway serve --service ssh=localhost:22 --allow @ID=.ed25519 --portal net:portal.example.org:8008~shs:KEY=
             """)
 
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var serving: ServingOptions
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "The address of a portal to announce at; several are served side by side.",
-            discussion: "Default: those of the settings, else those of `cway portals list`.",
-            valueName: "address"),
-        transform: DialOptions.portal)
-    private var portal: [PeerAddress] = []
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "A service: its name, and the port or socket behind it; may be given several times.",
-            valueName: "name=host:port|name=unix:path"),
-        transform: Parsing.service)
-    private var service: [ServiceSetting] = []
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "The id of somebody who may connect beside the friends of the keyring; may be given several times.",
-            valueName: "@id"),
-        transform: Parsing.id)
-    private var allow: [PublicKey] = []
-
-    @Flag(name: .long, help: "Let anyone connect who knows this node's id and portal.")
-    private var allowAnyone = false
+    @OptionGroup private var offer: OfferOptions
 
     @Flag(name: .long, help: "Announce this node's id at all portals, also with friends or invites.")
     private var visible = false
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var others: InstanceOptions
 
     /// Made by ArgumentParser.
     public init() {}
@@ -70,16 +46,16 @@ public struct ServeCommand: AsyncParsableCommand {
         let common = options.common
         var flags = common.flags
         flags.limits = memory.limits
-        flags.portals = portal
-        flags.services = service
-        flags.allow = allow
-        flags.allowAnyone = allowAnyone ? true : nil
+        flags.portals = offer.portal
+        flags.services = offer.service
+        flags.allow = offer.allow
+        flags.allowAnyone = offer.allowAnyone ? true : nil
+        flags.instances = try others.instances()
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
-        let names = settings.services.map(\.name)
-        guard Set(names).count == names.count else {
-            throw CommandFailure(.usage, "two services have the same name: give each a name of its own")
+        if let name = settings.repeatedService {
+            throw CommandFailure(.usage, "two services have the same name, \(name): give each a name of its own")
         }
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }

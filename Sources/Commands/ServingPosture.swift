@@ -18,19 +18,20 @@ struct ServingPosture {
     init(_ opened: OpenedKeyring?, _ settings: Settings, isVisible: Bool) throws(CommandFailure) {
         if let keyring = opened?.keyring, keyring.isCopy { throw CommandFailure(KeyringError.isCopy) }
         let hasCircle = try Self.hasCircle(opened)
-        guard hasCircle || settings.allowAnyone || !settings.allow.isEmpty else {
+        let letsAnyoneIn = settings.allowAnyone || settings.instances.values.contains(where: \.allowAnyone)
+        guard hasCircle || letsAnyoneIn || !settings.allAllowed.isEmpty else {
             throw CommandFailure(
                 .usage,
                 "nobody may connect: make an invite with `cway invite create`, or give --allow @ID for each friend, or "
                     + "--allow-anyone")
         }
-        guard !hasCircle || isVisible || !settings.allowAnyone else {
+        guard !hasCircle || isVisible || !letsAnyoneIn else {
             throw CommandFailure(
                 .usage,
                 "this node is hidden, because it has friends or invites, so that not anyone can connect: "
                     + "give --visible as well as --allow-anyone, or neither")
         }
-        let strangers = hasCircle && !isVisible ? try Self.strangers(opened, among: settings.allow) : []
+        let strangers = hasCircle && !isVisible ? try Self.strangers(opened, among: settings.allAllowed) : []
         if let stranger = strangers.first {
             throw CommandFailure(
                 .usage,
@@ -39,7 +40,8 @@ struct ServingPosture {
         }
         self.opened = opened
         let portals = try Self.portals(opened, isVisible: isVisible)
-        guard !portals.isEmpty || !settings.portals.isEmpty else {
+        let ownPortals = settings.instances.values.flatMap(\.portals)
+        guard !portals.isEmpty || !settings.portals.isEmpty || !ownPortals.isEmpty else {
             throw CommandFailure(
                 .usage,
                 "no portal: run `cway portals add ADDRESS` with the line that `cway portal` prints, or give "
@@ -47,6 +49,14 @@ struct ServingPosture {
         }
         // Who is open at first and hidden from the first invite on would be lost to those who know its id.
         keyring = hasCircle || isVisible ? opened?.keyring : nil
+        let deserted = settings.instances.filter { !$0.value.allowAnyone && $0.value.allow.isEmpty }
+        if let number = deserted.keys.min(), keyring == nil {
+            throw CommandFailure(
+                .usage,
+                "nobody may connect to instance \(number), for permissions are each instance's own: give "
+                    + "--instance \(number) an --allow @ID or --allow-anyone, or make an invite with "
+                    + "`cway invite create --service \(number)/NAME`")
+        }
         self.settings = settings
         if keyring == nil, settings.portals.isEmpty { self.settings.portals = portals }
     }

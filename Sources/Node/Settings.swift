@@ -40,6 +40,8 @@ public struct Settings: Equatable, Sendable {
         public var allow: [PublicKey] = []
         /// Whether everybody may.
         public var allowAnyone: Bool?
+        /// What the instances beside 0 offer, by number; each in the place of all that is said elsewhere of that one.
+        public var instances: [Int: InstanceSettings] = [:]
         /// Whether invites and friends may name addresses of this machine and its links.
         public var allowLocal: Bool?
         /// The network to speak on.
@@ -65,6 +67,8 @@ public struct Settings: Equatable, Sendable {
     public var allow: [PublicKey] = []
     /// Whether everybody may.
     public var allowAnyone = false
+    /// What the instances beside 0 offer, by number; what is above is instance 0's.
+    public var instances: [Int: InstanceSettings] = [:]
     /// Whether a portal is dialled that an invite or a friend names at an address of this machine or its links.
     public var allowLocal = false
     /// The network to speak on; the main one by default.
@@ -94,6 +98,7 @@ public struct Settings: Equatable, Sendable {
         try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
         try await reader.read(.allow, into: &settings.allow, PublicKey.init(id:))
         try await reader.read(.allowAnyone, into: &settings.allowAnyone)
+        settings.instances = flags.instances
         try await reader.read(.allowLocal, into: &settings.allowLocal)
         try await reader.read(.network, into: &settings.network) { NetworkIdentifier(text: $0) }
         try await reader.read(.memory, into: &settings.limits.memory) { text in

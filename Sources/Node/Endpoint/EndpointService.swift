@@ -37,8 +37,8 @@ public struct EndpointService: Service {
     private let logger: Logger
     private let isAnnounced: @Sendable (Address) throws -> Void
 
-    /// An endpoint; `isAnnounced` is told the address at which friends reach it, after every first announcement on
-    /// a connection.
+    /// An endpoint; `isAnnounced` is told each address at which friends reach it, after every first announcement
+    /// on a connection.
     public init(
         _ configuration: Configuration, group: any EventLoopGroup, logger: Logger,
         isAnnounced: @escaping @Sendable (Address) throws -> Void
@@ -103,9 +103,12 @@ public struct EndpointService: Service {
             place: place, identity: configuration.identity, settings: configuration.settings, board: board,
             keyring: keyring, accounts: configuration.accounts, group: group, logger: logger
         ) { [logger, isAnnounced] place in
-            let address = try await Blocking.run { try keyring.address(at: place) }
-            if place.isOpen { logger.info("announced", metadata: ["address": "\(address)"]) }
-            try isAnnounced(address)
+            let view = await board.view
+            let addresses = try await Blocking.run { try keyring.addresses(at: place, in: view) }
+            for address in addresses {
+                if place.isOpen { logger.info("announced", metadata: ["address": "\(address)"]) }
+                try isAnnounced(address)
+            }
         }
     }
 }

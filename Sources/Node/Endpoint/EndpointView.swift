@@ -21,13 +21,19 @@ struct EndpointView: Sendable {
     let places: Set<Place>
     /// What the owner calls the friends, for the log.
     var petnames: [PublicKey: String] = [:]
+
+    /// The instances that offer something at a portal, in order.
+    func instances(at place: Place) -> [Int] {
+        policy.instances.filter { _, offer in
+            !offer.services.isEmpty && offer.portals?.contains(place.portal.key) != false
+        }.keys.sorted()
+    }
 }
 
 extension EndpointPolicy.Rights {
-    init(_ grant: ServiceGrant) {
-        switch grant {
-        case .all: self = .all
-        case .only(let names): self = .only(Set(names))
-        }
+    /// What a grant gives at an instance; `nil` where it names nothing there.
+    init?(_ grant: ServiceGrant, at instance: Int) {
+        guard let names = grant.names(at: instance) else { return nil }
+        self = names.contains(ServiceName.all) ? .all : .only(names)
     }
 }

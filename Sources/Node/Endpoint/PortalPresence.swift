@@ -71,7 +71,7 @@ struct PortalPresence: Sendable {
             let shown =
                 place.isOpen ? identity : try Pseudonym.identity(of: identity, at: PortalKey(portal.key))
             link = try await NodeLink.dial(
-                portal, showing: shown, configuration: configuration(policy), services: targets,
+                portal, showing: shown, configuration: configuration(policy), services: settings.targets,
                 on: group.next()
             ) { events.post($0) }
         } catch {
@@ -193,9 +193,5 @@ struct PortalPresence: Sendable {
             reception: place.isOpen ? .open(policy) : .hidden(policy), wallClock: WallClock.milliseconds)
         configuration.accounts = accounts
         return configuration
-    }
-
-    private var targets: [String: ServiceTarget] {
-        Dictionary(settings.services.map { ($0.name, $0.target) }) { _, last in last }
     }
 }

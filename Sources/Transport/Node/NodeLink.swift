@@ -36,7 +36,7 @@ public final class NodeLink: Sendable {
     /// - Throws: ``DialFailure``.
     public static func dial(
         _ peer: PeerAddress, namedBy author: AddressAuthor = .owner, showing identity: Identity,
-        configuration: NodeConnection.Configuration, services: [String: ServiceTarget] = [:],
+        configuration: NodeConnection.Configuration, services: [ServiceName: ServiceTarget] = [:],
         on eventLoop: any EventLoop,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {

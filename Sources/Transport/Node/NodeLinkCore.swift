@@ -1,4 +1,5 @@
 internal import Blinding
+internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import NIOPosix
@@ -11,12 +12,12 @@ final class NodeLinkCore {
     typealias ItemSink = (Result<(BodyType, ByteBuffer), any Error>?) -> Void
 
     private struct ServiceUse {
-        var name: String
+        var name: ServiceName
         var friend: PublicKey
     }
 
     let eventLoop: any EventLoop
-    private let services: [String: ServiceTarget]
+    private let services: [ServiceName: ServiceTarget]
     private let report: @Sendable (NodeLinkEvent) -> Void
     private var handler: MachineHandler<NodeConnection>?
     private var ends: [StreamKey: any StreamEnd] = [:]
@@ -39,7 +40,7 @@ final class NodeLinkCore {
     let ended: EventLoopPromise<SessionFailure?>
 
     init(
-        eventLoop: any EventLoop, services: [String: ServiceTarget],
+        eventLoop: any EventLoop, services: [ServiceName: ServiceTarget],
         report: @escaping @Sendable (NodeLinkEvent) -> Void
     ) {
         self.eventLoop = eventLoop
@@ -252,7 +253,7 @@ final class NodeLinkCore {
 
     // MARK: Services
 
-    private func connect(_ key: StreamKey, name: String, friend: PublicKey, place: ServicePlace) {
+    private func connect(_ key: StreamKey, name: ServiceName, friend: PublicKey, place: ServicePlace) {
         guard let target = services[name] else {
             act { $0.refuseService(key, message: NodeErrorText.unknownService) }
             return

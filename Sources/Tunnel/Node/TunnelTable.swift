@@ -40,7 +40,7 @@ final class TunnelTable {
         self.configuration = configuration
         number = configuration.accounts.makeConnectionNumber()
         house = configuration.reception.policy.map {
-            CurrentPolicy($0, own: configuration.identity.publicKey)
+            CurrentPolicy($0, own: configuration.identity.publicKey, portal: portal)
         }
         self.outer = outer
         self.portal = portal
@@ -88,7 +88,7 @@ final class TunnelTable {
     }
 
     func makeSession(
-        _ id: SessionID, _ secure: SecureSession, house: CurrentPolicy?, payer: EndpointAccounts.Party
+        _ id: SessionID, _ secure: SecureSession, house: CalledInstance?, payer: EndpointAccounts.Party
     ) -> PeerSession {
         PeerSession(
             id: id, secure: secure, house: house, payer: accounts.payer(for: payer).open(), waits: waits,
@@ -119,7 +119,9 @@ final class TunnelTable {
             guard case .open = tunnel.phase else { continue }
             touched.insert(stream)
             guard !tunnel.session.followPolicy() else { continue }
-            if let peer = tunnel.session.secure.peer { outputs.append(.happened(.dismissed(peer))) }
+            if let peer = tunnel.session.secure.peer {
+                outputs.append(.happened(.dismissed(peer, instance: tunnel.session.house?.number)))
+            }
             bidFarewell(tunnel, on: stream)
         }
     }

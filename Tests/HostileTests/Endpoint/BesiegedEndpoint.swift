@@ -56,8 +56,8 @@ final class BesiegedEndpoint: Sendable {
             let link = try await NodeLink.dial(
                 address, showing: identity, configuration: configuration,
                 services: [
-                    "stalled": .tcp(host: "127.0.0.1", port: stalled),
-                    "sink": .tcp(host: "127.0.0.1", port: sink),
+                    ServiceName("stalled"): .tcp(host: "127.0.0.1", port: stalled),
+                    ServiceName("sink"): .tcp(host: "127.0.0.1", port: sink),
                 ], on: groups[2].next()
             ) { event in
                 if case .announced = event { continuation.finish() }
