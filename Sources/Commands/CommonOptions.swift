@@ -87,7 +87,7 @@ public struct CommonOptions: ParsableArguments, Sendable {
         }
     }
 
-    /// The settings, and a logger of their level that has been told of names that mean nothing.
+    /// The settings, and a logger of their level that has been told of variables that mean nothing.
     ///
     /// - Parameters:
     ///   - home: where `config.json` is.
@@ -101,8 +101,10 @@ public struct CommonOptions: ParsableArguments, Sendable {
             let environment = Surroundings.current.environment
             let settings = try await Settings.load(from: home, flags: flags, environment: environment)
             let logger = LogOutput.logger(level: settings.logLevel)
-            for key in settings.unknownKeys {
-                logger.warning("A setting means nothing: its name is unknown", metadata: ["name": "\(key)"])
+            for name in settings.unknownVariables {
+                logger.warning(
+                    "an environment variable means nothing",
+                    metadata: ["name": "\(name)", "nearest": "\(Settings.variable(near: name) ?? "none")"])
             }
             return (settings, logger)
         } catch {

@@ -76,8 +76,8 @@ public struct Settings: Equatable, Sendable {
     /// What is held for others, and what one source address may take of a portal.
     public var limits = Limits()
 
-    /// Names in `config.json` and `CWAY_` variables that mean nothing: typing errors, most likely.
-    public var unknownKeys: [String] = []
+    /// `CWAY_` variables that mean nothing: typing errors, most likely.
+    public var unknownVariables: [String] = []
 
     /// The defaults.
     public init() {}
@@ -88,16 +88,11 @@ public struct Settings: Equatable, Sendable {
     public static func load(
         from home: Home, flags: Flags = Flags(), environment: [String: String]
     ) async throws(SettingsError) -> Settings {
-        let reader = try await SettingsReader(home: home, flags: flags, environment: environment)
+        let reader = try SettingsReader(home: home, flags: flags, environment: environment)
         var settings = Settings()
-        try await reader.read(.logLevel, into: &settings.logLevel, remedy: logLevelRemedy) {
-            Logger.Level(rawValue: $0)
-        }
-        let nameRemedy = "write 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed"
-        try await reader.read(.name, into: &settings.name, remedy: nameRemedy) {
-            // Else no friend is ever granted anything: a grant refuses such a name.
-            CircleGrant.isName($0) ? $0 : nil
-        }
+        try await reader.read(.logLevel, into: &settings.logLevel) { Logger.Level(rawValue: $0) }
+        // Of another name no friend is ever granted anything: a grant refuses it.
+        try await reader.read(.name, into: &settings.name) { CircleGrant.isName($0) ? $0 : nil }
         try await reader.read(.listen, into: &settings.listen, ListenAddress.init(_:))
         try await reader.read(.portals, into: &settings.portals, PeerAddress.init(setting:))
         try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
@@ -105,22 +100,21 @@ public struct Settings: Equatable, Sendable {
         try await reader.read(.allowAnyone, into: &settings.allowAnyone)
         settings.instances = flags.instances
         try await reader.read(.allowLocal, into: &settings.allowLocal)
-        let remedy = "write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64"
-        try await reader.read(.network, into: &settings.network, remedy: remedy) {
-            NetworkIdentifier(text: $0)
-        }
-        try await reader.read(.memory, into: &settings.limits.memory, remedy: MemorySize.remedy) {
-            MemorySize($0)
+        try await reader.read(.network, into: &settings.network) { NetworkIdentifier(text: $0) }
+        try await reader.read(.memory, into: &settings.limits.memory) { text in
+            MemorySize(text).map(Optional.some)
         }
         try await reader.read(.trustedProxies, into: &settings.limits.trustedProxies, AddressRange.init(_:))
         try await reader.read(.connectionsPerAddress, into: &settings.limits.connectionsPerAddress)
         try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
-        settings.unknownKeys = reader.unknownKeys
+        settings.unknownVariables = reader.unknownVariables
         return settings
     }
 
-    private static let logLevelRemedy =
-        "write one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
+    /// The variable that was meant, most likely, by one that means nothing.
+    public static func variable(near name: String) -> String? {
+        NearestName.nearest(to: name, among: SettingsReader.variables)
+    }
 
     /// Refuses a log level of the environment that is none, without reading any file.
     ///
@@ -129,7 +123,8 @@ public struct Settings: Equatable, Sendable {
         let key = SettingKey.logLevel
         guard let text = environment[key.variable], Logger.Level(rawValue: text) == nil else { return }
         throw .badValue(
-            key: key.rawValue, origin: "the environment variable \(key.variable)", reason: logLevelRemedy)
+            key: key.rawValue, origin: "the environment variable \(key.variable)",
+            reason: "write \(key.meaning.takes)")
     }
 }
 
