@@ -55,7 +55,8 @@ public struct ServeCommand: AsyncParsableCommand {
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
         if let name = settings.repeatedService {
-            throw CommandFailure(.usage, "two services have the same name, \(name): give each a name of its own")
+            throw CommandFailure(
+                .usage, "two services have the same name, \(name): give each a name of its own")
         }
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }

@@ -79,25 +79,29 @@ final class EndpointKeyring: Sendable {
     ) -> [Int: EndpointPolicy.Instance] {
         let offers = surroundings.settings.offers
         let areApart = offers.values.contains { !$0.portals.isEmpty }
-        return Dictionary(uniqueKeysWithValues: offers.map { number, offer in
-            var access = Dictionary(offer.allow.map { ($0, EndpointPolicy.Rights.all) }) { first, _ in first }
-            for friend in friends {
-                guard let services = friend.admission?.services else { continue }
-                if let rights = EndpointPolicy.Rights(services, at: number) {
-                    access[friend.key] = rights
-                } else if number == 0 {
-                    // A friend is one of the whole endpoint, and finds nothing here.
-                    access[friend.key] = .only([])
+        return Dictionary(
+            uniqueKeysWithValues: offers.map { number, offer in
+                var access = Dictionary(offer.allow.map { ($0, EndpointPolicy.Rights.all) }) { first, _ in
+                    first
                 }
-            }
-            let own = Set(offer.portals.map(\.key))
-            return (
-                number,
-                EndpointPolicy.Instance(
-                    services: offer.services.map(\.name), access: offer.allowAnyone ? .anyone : .only(access),
-                    portals: areApart ? (own.isEmpty ? commonPortals : own) : nil)
-            )
-        })
+                for friend in friends {
+                    guard let services = friend.admission?.services else { continue }
+                    if let rights = EndpointPolicy.Rights(services, at: number) {
+                        access[friend.key] = rights
+                    } else if number == 0 {
+                        // A friend is one of the whole endpoint, and finds nothing here.
+                        access[friend.key] = .only([])
+                    }
+                }
+                let own = Set(offer.portals.map(\.key))
+                return (
+                    number,
+                    EndpointPolicy.Instance(
+                        services: offer.services.map(\.name),
+                        access: offer.allowAnyone ? .anyone : .only(access),
+                        portals: areApart ? (own.isEmpty ? commonPortals : own) : nil)
+                )
+            })
     }
 
     /// The portals of all instances that have none of their own.
