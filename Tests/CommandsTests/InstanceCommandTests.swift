@@ -64,7 +64,8 @@ struct InstanceCommandTests {
             let run = await home.run("address", "--form", form, "--instance", "12")
             let line = try #require(run.lines.first, "\(run)")
             #expect(line.contains(":\(await home.id()):12~shs:"))
-            #expect(await home.run("resolve", line).ended(.success))
+            let resolved = await home.run("resolve", line, "--json")
+            #expect(try resolved.object["instance"] as? Int == 12, "\(resolved)")
         }
         let sealed = await home.run("address", "--instance", "1")
         #expect(sealed.ended(.usage) && sealed.output.isEmpty)
