@@ -67,11 +67,11 @@ struct PortalPresence: Sendable {
         let events = LinkEvents()
         let link: NodeLink
         do {
-            let policy = await board.view.policy
+            let view = await board.view
             let shown =
                 place.isOpen ? identity : try Pseudonym.identity(of: identity, at: PortalKey(portal.key))
             link = try await NodeLink.dial(
-                portal, showing: shown, configuration: configuration(policy), services: settings.targets,
+                portal, showing: shown, configuration: configuration(view.policy), services: view.targets,
                 on: group.next()
             ) { events.post($0) }
         } catch {
@@ -132,7 +132,9 @@ struct PortalPresence: Sendable {
 
     /// Gives the connection each new policy at once, whatever the announcing waits for.
     private func followPolicy(on link: NodeLink) async {
-        for await view in await board.views() { await link.update(policy: view.policy) }
+        for await view in await board.views() {
+            await link.update(policy: view.policy, services: view.targets)
+        }
     }
 
     /// Asks the portal for the time whenever the clock is in doubt: it may be set while the connection stands.

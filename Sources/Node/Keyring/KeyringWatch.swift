@@ -8,7 +8,7 @@ struct KeyringWatch: Sendable {
     /// reads no disk and makes no system call.
     private static let interval = Duration.milliseconds(200)
     /// How long to wait before a state is read again that could not be read.
-    private static let failureTime = Duration.seconds(1)
+    static let failureTime = Duration.seconds(1)
     /// How often invites are looked through for those that have expired.
     private static let tidyTime = Duration.seconds(600)
 

@@ -1,3 +1,4 @@
+import Multiserver
 import MuxRPC
 import NIOCore
 import SecretHandshake
