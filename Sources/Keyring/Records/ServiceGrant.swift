@@ -18,13 +18,12 @@ public enum ServiceGrant: Hashable, Sendable {
     /// Some services by name, in whatever order; those that stand beside all of their instance are left out.
     public static func services(_ names: some Sequence<String>) -> ServiceGrant {
         let names = Set(names)
-        guard names != [ServiceName.all] else { return .all }
         let wholes = Set(names.compactMap { Self.name($0) }.filter { $0.name == ServiceName.all }.map(\.instance))
-        return .only(
-            names.filter { text in
-                guard let name = Self.name(text), name.name != ServiceName.all else { return true }
-                return !wholes.contains(name.instance)
-            }.sorted())
+        let needed = names.filter { text in
+            guard let name = Self.name(text), name.name != ServiceName.all else { return true }
+            return !wholes.contains(name.instance)
+        }
+        return needed == [ServiceName.all] ? .all : .only(needed.sorted())
     }
 
     /// Whether a service may be opened.
