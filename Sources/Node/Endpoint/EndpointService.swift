@@ -77,13 +77,14 @@ public struct EndpointService: Service {
         _ changes: AsyncStream<Settings>?, _ keyring: EndpointKeyring, _ board: EndpointBoard
     ) async {
         guard let changes else { return }
+        let troubles = TroubleLog(logger)
         for await settings in changes {
             keyring.use(settings)
             while !Task.isCancelled {
                 do {
                     if await board.publish(try await Blocking.run { try keyring.view() }) { break }
                 } catch {
-                    logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
+                    troubles.say(.error, "the keyring could not be read", reason: "\(error)")
                     try? await Task.sleep(for: KeyringWatch.failureTime)
                 }
             }
@@ -123,7 +124,8 @@ public struct EndpointService: Service {
         logger[metadataKey: "portal"] = "\(place.portal.net.hostAndPort)"
         return PortalPresence(
             place: place, identity: configuration.identity, settings: configuration.settings, board: board,
-            keyring: keyring, accounts: configuration.accounts, group: group, logger: logger
+            keyring: keyring, accounts: configuration.accounts, group: group, logger: logger,
+            troubles: TroubleLog(logger)
         ) { [logger, isAnnounced] place in
             let view = await board.view
             let addresses = try await Blocking.run { try keyring.addresses(at: place, in: view) }

@@ -20,6 +20,7 @@ struct KeyringWatch: Sendable {
 
     /// Watches until the task is cancelled.
     func run() async {
+        let troubles = TroubleLog(logger)
         var seen: Int?
         var tidied = ContinuousClock.now
         var day = Epoch(unixSeconds: WallClock.seconds())
@@ -35,9 +36,10 @@ struct KeyringWatch: Sendable {
                 do {
                     try await changed()
                     seen = number
+                    troubles.end()
                 } catch {
                     if Task.isCancelled { break }  // whoever watched is stopping: nothing is wrong
-                    logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
+                    troubles.say(.error, "the keyring could not be read", reason: "\(error)")
                     pause = Self.failureTime
                 }
             }
