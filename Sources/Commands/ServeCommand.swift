@@ -17,7 +17,8 @@ public struct ServeCommand: AsyncParsableCommand {
             Who has friends or open invites is hidden: the portal sees a pseudonym and tokens, and nobody but friends \
             gets as far as a handshake. Prints an address for each portal that has taken the announcement: of a \
             hidden node a sealed one, which friends resolve, else the plain one. What 'cway friend', 'invite' and \
-            'portals' change counts within a second. Lost connections are dialled again by themselves.
+            'portals' change counts within a second; what config.json says is read again at SIGHUP, where there is no \
+            terminal. Lost connections are dialled again by themselves.
 
             EXAMPLES
               cway serve --service ssh=localhost:22 --service web=unix:/run/web.sock
@@ -54,10 +55,6 @@ public struct ServeCommand: AsyncParsableCommand {
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
-        if let name = settings.repeatedService {
-            throw CommandFailure(
-                .usage, "two services have the same name, \(name): give each a name of its own")
-        }
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
         let posture = try ServingPosture(opened, settings, isVisible: visible)
@@ -73,7 +70,13 @@ public struct ServeCommand: AsyncParsableCommand {
         limits.bytes = sizes.poolByteCount
         limits.descriptors = sizes.connectionCount
         configuration.accounts = EndpointAccounts(limits)
-        try await Serving.run(threads: nil, logger: logger, serving) { [configuration] group in
+        let reload = SettingsReload(posture.settings, logger: logger) {
+            [flags, posture] () async throws(CommandFailure) in
+            try posture.following(try await common.readSettings(in: home, flags: flags)).settings
+        }
+        configuration.changes = reload.changes
+        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
+            [configuration] group in
             [
                 EndpointService(configuration, group: group, logger: logger) { address in
                     try Surroundings.current.print("\(address)")

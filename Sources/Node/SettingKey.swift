@@ -99,11 +99,11 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .trustedProxies:
             Meaning(
                 .texts, "a list of addresses or ranges, like 10.0.0.0/8", standard: "none", for: "portal",
-                .restart)
+                .reload)
         case .connectionsPerAddress:
-            Meaning(.count, Self.limit, standard: "its share", for: "portal", .restart)
+            Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
         case .handshakesPerSecond:
-            Meaning(.count, Self.limit, standard: "its share", for: "portal", .restart)
+            Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
         }
     }
 

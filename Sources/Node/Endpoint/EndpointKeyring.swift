@@ -14,17 +14,26 @@ final class EndpointKeyring: Sendable {
     /// What an endpoint brings beside its keyring.
     struct Surroundings: Sendable {
         let identity: Identity
-        let settings: Settings
-        /// The portals that the command line or the settings name; where there are none, those of the keyring count.
-        let portals: [PeerAddress]
+        /// Of its portals, those of the keyring count where there are none.
+        fileprivate(set) var settings: Settings
         /// Whether to be announced under its id everywhere.
         let isVisible: Bool
+        /// How often the settings have changed.
+        fileprivate(set) var edition = 0
+
+        init(identity: Identity, settings: Settings, isVisible: Bool) {
+            self.identity = identity
+            self.settings = settings
+            self.isVisible = isVisible
+        }
+
+        var portals: [PeerAddress] { settings.portals }
     }
 
     let keyring: Keyring?
     /// Whose question is next, over all portals.
     let questions = QuestionTurns()
-    private let surroundings: Surroundings
+    private let latest: Mutex<Surroundings>
     private let entries: Entries
     private let visitCount = Mutex(0)
     private let redemptions = GroupCommit<RedeemRequest, Redeemed>()
@@ -32,8 +41,18 @@ final class EndpointKeyring: Sendable {
 
     init(_ keyring: Keyring?, _ surroundings: Surroundings) {
         self.keyring = keyring
-        self.surroundings = surroundings
+        latest = Mutex(surroundings)
         entries = Entries(identity: surroundings.identity)
+    }
+
+    private var surroundings: Surroundings { latest.withLock(\.self) }
+
+    /// Has other settings count in every view from now on.
+    func use(_ settings: Settings) {
+        latest.withLock {
+            $0.settings = settings
+            $0.edition += 1
+        }
     }
 
     // MARK: Views
@@ -46,38 +65,46 @@ final class EndpointKeyring: Sendable {
 
     /// The view of this moment; the pairs of friends who are new are computed, 50 µs each.
     func view() throws -> EndpointView {
-        guard let keyring else { return staticView }
         // Read first: a change in between is seen once more, not lost.
+        let surroundings = surroundings
+        guard let keyring else { return staticView(surroundings) }
         let sequence = try keyring.sequence()
         _ = try entries.update(from: keyring)
         let friends = try keyring.friends()
         let invites = try keyring.invites().filter(\.isEntry).map(\.key.publicKey)
-        let common = try commonPlaces(keyring)
+        let common = try commonPlaces(keyring, surroundings)
         var policy = EndpointPolicy(
-            instances: instances(for: friends, commonPortals: Set(common.map(\.portal.key))),
+            instances: Self.instances(
+                of: surroundings.settings, for: friends, commonPortals: Set(common.map(\.portal.key))),
             invites: Set(invites), grantsCircle: true)
         policy.invitedBy = friends.reduce(into: [:]) { $0[$1.key] = $1.admission?.invite?.publicKey }
         let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
         let open = Set(try keyring.portals().map(\.portal).filter(\.isOpen).map(\.key.publicKey))
-        let places = adding(ownPlacesTo: common) { surroundings.isVisible || open.contains($0.key) }
-        return EndpointView(sequence: sequence, policy: policy, places: places, petnames: petnames)
+        let places = Self.adding(ownPlacesOf: surroundings.settings, to: common) {
+            surroundings.isVisible || open.contains($0.key)
+        }
+        return EndpointView(
+            edition: surroundings.edition, sequence: sequence, policy: policy, places: places,
+            targets: surroundings.settings.targets, petnames: petnames)
     }
 
-    /// Without a keyring nothing ever changes, and everything is open.
-    private var staticView: EndpointView {
+    /// Without a keyring everything is open, and nothing changes but the settings.
+    private func staticView(_ surroundings: Surroundings) -> EndpointView {
         let common = Set(surroundings.portals.map { EndpointView.Place(portal: $0, isOpen: true) })
         return EndpointView(
-            sequence: 0,
+            edition: surroundings.edition, sequence: 0,
             policy: EndpointPolicy(
-                instances: instances(for: [], commonPortals: Set(common.map(\.portal.key)))),
-            places: adding(ownPlacesTo: common) { _ in true })
+                instances: Self.instances(
+                    of: surroundings.settings, for: [], commonPortals: Set(common.map(\.portal.key)))),
+            places: Self.adding(ownPlacesOf: surroundings.settings, to: common) { _ in true },
+            targets: surroundings.settings.targets)
     }
 
     /// What each instance offers, and to whom: rights at one are none at another.
-    private func instances(
-        for friends: [Friend], commonPortals: Set<PublicKey>
+    private static func instances(
+        of settings: Settings, for friends: [Friend], commonPortals: Set<PublicKey>
     ) -> [Int: EndpointPolicy.Instance] {
-        let offers = surroundings.settings.offers
+        let offers = settings.offers
         let areApart = offers.values.contains { !$0.portals.isEmpty }
         return Dictionary(
             uniqueKeysWithValues: offers.map { number, offer in
@@ -105,7 +132,9 @@ final class EndpointKeyring: Sendable {
     }
 
     /// The portals of all instances that have none of their own.
-    private func commonPlaces(_ keyring: Keyring) throws -> Set<EndpointView.Place> {
+    private func commonPlaces(
+        _ keyring: Keyring, _ surroundings: Surroundings
+    ) throws -> Set<EndpointView.Place> {
         let known = try keyring.portals().map(\.portal)
         guard !surroundings.portals.isEmpty else {
             return Set(
@@ -121,11 +150,11 @@ final class EndpointKeyring: Sendable {
     }
 
     /// Adds the portals that only some instances have; one connection to a portal is for all.
-    private func adding(
-        ownPlacesTo common: Set<EndpointView.Place>, isOpen: (PeerAddress) -> Bool
+    private static func adding(
+        ownPlacesOf settings: Settings, to common: Set<EndpointView.Place>, isOpen: (PeerAddress) -> Bool
     ) -> Set<EndpointView.Place> {
         var places = common
-        for portal in surroundings.settings.instances.values.flatMap(\.portals)
+        for portal in settings.instances.values.flatMap(\.portals)
         where !places.contains(where: { $0.portal.key == portal.key }) {
             places.insert(.init(portal: portal, isOpen: isOpen(portal)))
         }

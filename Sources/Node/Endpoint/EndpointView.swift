@@ -2,6 +2,7 @@ internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import Sodium
+internal import Transport
 internal import Tunnel
 
 /// What an endpoint is to its portals and friends at one moment: data, made anew from the keyring after each change.
@@ -13,12 +14,16 @@ struct EndpointView: Sendable {
         let isOpen: Bool
     }
 
+    /// How often the settings had changed.
+    let edition: Int
     /// The keyring's number of this state; 0 without a keyring.
     let sequence: UInt64
     /// Who may do what.
     let policy: EndpointPolicy
     /// Where to be announced.
     let places: Set<Place>
+    /// Where the services are to be had on this machine.
+    let targets: [ServiceName: ServiceTarget]
     /// What the owner calls the friends, for the log.
     var petnames: [PublicKey: String] = [:]
 

@@ -17,7 +17,8 @@ final class NodeLinkCore {
     }
 
     let eventLoop: any EventLoop
-    private let services: [ServiceName: ServiceTarget]
+    /// Where services are to be had, for streams that are opened from now on.
+    var services: [ServiceName: ServiceTarget]
     private let report: @Sendable (NodeLinkEvent) -> Void
     private var handler: MachineHandler<NodeConnection>?
     private var ends: [StreamKey: any StreamEnd] = [:]
