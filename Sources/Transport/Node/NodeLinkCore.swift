@@ -13,6 +13,8 @@ final class NodeLinkCore {
     private struct ServiceUse {
         var name: String
         var friend: PublicKey
+        /// What is being connected, one after the other where a name has several addresses.
+        var attempts: [any Channel] = []
     }
 
     let eventLoop: any EventLoop
@@ -57,8 +59,8 @@ final class NodeLinkCore {
         accounts = machine.accounts
         number = machine.number
         let core = NIOLoopBound(self, eventLoop: eventLoop)
-        machine.accounts.listen(on: machine.number) { [eventLoop] session in
-            eventLoop.execute { core.value.act { $0.giveWay(session, at: .now()) } }
+        machine.accounts.listen(on: machine.number) { [eventLoop] displaced in
+            eventLoop.execute { core.value.act { $0.giveWay(displaced, at: .now()) } }
         }
         return handler
     }
@@ -218,8 +220,8 @@ final class NodeLinkCore {
             prove(work)
         case .wrongProof(let causer):
             ProofThread.shared.noteWrong(causer)
-        case .giveWay(let place):
-            accounts?.tell(place)
+        case .giveWay(let displaced):
+            accounts?.tell(displaced)
         case .happened(let happening):
             report(.happened(happening))
         }
@@ -243,6 +245,8 @@ final class NodeLinkCore {
             forget(key)
             end?.close(failure)
             if let use = uses.removeValue(forKey: key) {
+                // A stream that gives way leaves its socket at once, also one that nothing answers yet.
+                for attempt in use.attempts { attempt.close(promise: nil) }
                 report(
                     .serviceClosed(
                         name: use.name, friend: use.friend, sent: sent, received: received, failure: failure))
@@ -258,7 +262,11 @@ final class NodeLinkCore {
             return
         }
         uses[key] = ServiceUse(name: name, friend: friend)
-        target.connect(on: eventLoop, place: place).flatMapThrowing { channel in
+        let core = NIOLoopBound(self, eventLoop: eventLoop)
+        let future = target.connect(on: eventLoop, place: place) { channel in
+            core.value.begin(channel, for: key)
+        }
+        future.flatMapThrowing { channel in
             // The handler is gone where the service has closed already.
             let end = try channel.pipeline.syncOperations.handler(type: ChannelEnd.self)
             return NIOLoopBound((channel, end), eventLoop: channel.eventLoop)
@@ -267,6 +275,7 @@ final class NodeLinkCore {
             case .success(let connected):
                 let (channel, end) = connected.value
                 guard uses[key] != nil else { return channel.close(promise: nil) }
+                uses[key]?.attempts = []
                 ends[key] = end
                 report(.serviceOpened(name: name, friend: friend))
                 act { $0.serviceConnected(key) }
@@ -277,6 +286,13 @@ final class NodeLinkCore {
                 act { $0.refuseService(key, message: NodeErrorText.serviceNotListening) }
             }
         }
+    }
+
+    /// Whether a channel is still wanted that is about to be connected.
+    private func begin(_ channel: any Channel, for key: StreamKey) -> Bool {
+        guard uses[key] != nil else { return false }
+        uses[key]?.attempts.append(channel)
+        return true
     }
 
     // MARK: The end
@@ -315,13 +331,19 @@ extension ServiceTarget {
     ///
     /// A name may have several addresses, and each that is tried gets a channel of its own, with an end of its own.
     func connect(
-        on eventLoop: any EventLoop, place: ServicePlace? = nil, resolver: (any Resolver & Sendable)? = nil
+        on eventLoop: any EventLoop, place: ServicePlace? = nil, resolver: (any Resolver & Sendable)? = nil,
+        isWanted: @escaping @Sendable (any Channel) -> Bool = { _ in true }
     ) -> EventLoopFuture<any Channel> {
         let bootstrap = ClientBootstrap(group: eventLoop)
             .resolver(resolver)
             .companionwayOptions()
             .connectTimeout(.seconds(10))
-            .channelInitializer { NodeLink.prepare($0, at: place) }
+            .channelInitializer { channel in
+                guard isWanted(channel) else {
+                    return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+                }
+                return NodeLink.prepare(channel, at: place)
+            }
         switch self {
         case .tcp(let host, let port):
             return bootstrap.serviceOptions().connect(host: host, port: Int(port))

@@ -35,8 +35,8 @@ extension PeerSession {
         case ["service", "open"]:
             openService(request, of: friend, in: house)
         case ["echo"]:
-            if let place = place(for: request, withSocket: false) {
-                streams.insert(.newEcho, on: request.stream, at: place)
+            if let (key, place) = place(for: request, [.streams]) {
+                streams.insert(.newEcho, as: key, at: place)
             }
         case ["circle", "grant"]:
             guard house.policy.grantsCircle else { return false }
@@ -72,18 +72,20 @@ extension PeerSession {
             outputs.append(.happened(.unknownService(ConnectRefusal.cut(name ?? ""), friend)))
             return
         }
-        guard let place = place(for: request, withSocket: true) else { return }
+        guard let (key, place) = place(for: request, [.streams, .sockets]) else { return }
         let service = ServiceStream(isOpener: false, localEnd: .connecting, name: name, place: place)
-        let key = streams.insert(.service(service), on: request.stream, at: place)
+        streams.insert(.service(service), as: key, at: place)
         outputs.append(.connectService(key, name: name, friend: friend, place: place))
     }
 
     /// Has the peer pay for a stream; the stream is refused where it cannot.
-    private func place(for request: Request, withSocket: Bool) -> ServicePlace? {
+    private func place(
+        for request: Request, _ resources: [ScarceResource]
+    ) -> (StreamKey, ServicePlace)? {
         do {
-            return try .ofPeer(payer, withSocket: withSocket)
+            return try streams.takePlace(for: request.stream, resources)
         } catch {
-            secure.muxrpc.fail(request.stream, message: error.message)
+            secure.muxrpc.fail(request.stream, message: error.refusal)
             return nil
         }
     }
