@@ -35,6 +35,7 @@ struct AwaitingClientAuthenticate: ~Copyable {
     }
 
     /// The work is the same whatever is wrong with the proof: where a step has nothing to work on, it works on a decoy.
+    ///
     /// Somebody who measures it does not learn whether the box was made for our key.
     private consuming func examine(_ message: Span<UInt8>) throws(HandshakeError) -> Examined {
         let serverSecret = try ServerSecret(identity, clientHello)

@@ -22,6 +22,8 @@ final class NodeLinkCore {
     private let report: @Sendable (NodeLinkEvent) -> Void
     private var handler: MachineHandler<NodeConnection>?
     private var ends: [StreamKey: any StreamEnd] = [:]
+    /// Those whose stream is over, and whose local side has not taken all of it.
+    private var lingering: [StreamKey: ChannelEnd] = [:]
     private var waitingEnds: Set<StreamKey> = []
     private var uses: [StreamKey: ServiceUse] = [:]
     private var replies: [CallID: EventLoopPromise<Reply>] = [:]
@@ -60,10 +62,19 @@ final class NodeLinkCore {
         number = machine.number
         let core = NIOLoopBound(self, eventLoop: eventLoop)
         machine.accounts.listen(on: machine.number) { [eventLoop] displaced in
-            eventLoop.execute { core.value.act { $0.giveWay(displaced, at: .now()) } }
+            eventLoop.execute { core.value.giveWay(displaced) }
         }
         return handler
     }
+
+    /// Something here has to go for somebody who has less: a stream, or what is left of one.
+    private func giveWay(_ displaced: Displaced) {
+        act { $0.giveWay(displaced, at: .now()) }
+        if let key = displaced.stream { lingering.removeValue(forKey: key)?.reset() }
+    }
+
+    /// A local end is gone.
+    func lingersNoMore(_ key: StreamKey) { lingering[key] = nil }
 
     /// There will be no channel: nobody shall wait for a session.
     func giveUp(_ failure: DialFailure) {
@@ -244,6 +255,7 @@ final class NodeLinkCore {
             let end = ends[key]
             forget(key)
             end?.close(failure)
+            if let end = end as? ChannelEnd, end.isOpen { lingering[key] = end }
             if let use = uses.removeValue(forKey: key) {
                 // A stream that gives way leaves its socket at once, also one that nothing answers yet.
                 for attempt in use.attempts { attempt.close(promise: nil) }

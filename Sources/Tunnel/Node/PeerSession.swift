@@ -124,7 +124,9 @@ final class PeerSession {
         streams.unread.ask(by: question)
     }
 
-    /// Pays for what the session holds; whether there is room. What the portal's own holds, its connection pays for.
+    /// Pays for what the session holds; whether there is room.
+    ///
+    /// What the one with the portal holds, its connection pays for.
     private func pay() -> Bool {
         guard id != .outer else { return true }
         let pendingByteCount = secure.pendingByteCount

@@ -48,6 +48,11 @@ public struct Displaced: Sendable {
         (connection, session, what) = (place.connection, place.session, .session)
     }
 
+    /// The stream that is to go, where it is one.
+    package var stream: StreamKey? {
+        if case .stream(let key, for: _) = what { key } else { nil }
+    }
+
     init(_ holding: Holding, for resource: ScarceResource) {
         connection = holding.place.connection
         session = holding.place.session

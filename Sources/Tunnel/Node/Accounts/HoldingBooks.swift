@@ -15,8 +15,8 @@ struct HoldingBooks {
         let isSession: Bool
     }
 
-    /// How many go at most to make room once.
-    private static let displacedLimit = 32
+    /// How many go at most to make room once: 256 KiB of streams that hold nothing, twice.
+    private static let displacedLimit = 128
     private static let resources: [ScarceResource] = [.memory, .streams, .sockets]
 
     private(set) var holdings: [UInt64: Holding] = [:]
