@@ -20,7 +20,7 @@ public struct ServeCommand: AsyncParsableCommand {
             'portals' change counts within a second. Lost connections are dialled again by themselves.
 
             EXAMPLES
-              cway serve --service ssh=localhost:22 --service web=unix:/run/web.sock
+              cway serve --service ssh=22 --service web=unix:/run/web.sock
               cway serve --visible --service web=localhost:8080 --allow-anyone --portal net:portal.example.org:8008~shs:KEY=
               cway serve --service ssh=localhost:22 --allow @ID=.ed25519 --portal net:portal.example.org:8008~shs:KEY=
             """)
@@ -41,7 +41,8 @@ public struct ServeCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "A service: its name, and the port or socket behind it; may be given several times.",
-            valueName: "name=host:port|name=unix:path"),
+            discussion: "NAME=PORT for one of this machine, NAME=HOST:PORT, or NAME=unix:PATH.",
+            valueName: "name=target"),
         transform: Parsing.service)
     private var service: [ServiceSetting] = []
 
@@ -81,6 +82,7 @@ public struct ServeCommand: AsyncParsableCommand {
         guard Set(names).count == names.count else {
             throw CommandFailure(.usage, "two services have the same name: give each a name of its own")
         }
+        if settings.services.isEmpty { Self.sayThatNothingIsServed() }
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
         let posture = try ServingPosture(opened, settings, isVisible: visible)
@@ -105,5 +107,10 @@ public struct ServeCommand: AsyncParsableCommand {
         }
         // One node serves from a home at a time, until here.
         _ = consume lock
+    }
+    /// Friends still reach the node, measure the way to it and fetch addresses, so it is served all the same.
+    private static func sayThatNothingIsServed() {
+        Surroundings.current.note(
+            "cway: this node offers no service yet: give --service NAME=PORT, for example --service ssh=22")
     }
 }

@@ -21,7 +21,8 @@ struct FriendVisit: Sendable {
             await ClockCheck(keyring: keyring, logger: logger).run(over: connection.link)
             try await fetchGrant(over: connection)
         } catch {
-            logger.warning("the friend's grant was not stored", metadata: ["reason": "\(error)"])
+            logger.warning(
+                "the friend's grant was not stored", metadata: ["reason": "\(ErrorWords.text(of: error))"])
         }
     }
 
@@ -79,7 +80,9 @@ struct ClockCheck: Sendable {
                 )
             }
         } catch {
-            logger.warning("the keyring was not brought up to date", metadata: ["reason": "\(error)"])
+            logger.warning(
+                "the keyring was not brought up to date",
+                metadata: ["reason": "\(ErrorWords.text(of: error))"])
         }
     }
 

@@ -75,7 +75,9 @@ struct PortalPresence: Sendable {
                 on: group.next()
             ) { events.post($0) }
         } catch {
-            let reason = (error as? DialFailure).map { HopFailure($0, at: portal).description } ?? "\(error)"
+            let reason =
+                (error as? DialFailure).map { HopFailure($0, at: portal).description }
+                ?? ErrorWords.text(of: error)
             logger.warning("no connection to the portal", metadata: ["reason": "\(reason)"])
             return .ended(wasAnnounced: false)
         }
@@ -183,7 +185,8 @@ struct PortalPresence: Sendable {
         do {
             try await isAnnounced(place)
         } catch {
-            logger.error("the address cannot be printed", metadata: ["error": "\(error)"])
+            logger.error(
+                "the address cannot be printed", metadata: ["error": "\(ErrorWords.text(of: error))"])
         }
     }
 
