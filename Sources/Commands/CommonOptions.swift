@@ -105,6 +105,8 @@ public struct CommonOptions: ParsableArguments, Sendable {
 /// The options that nobody needs from day to day, in a section of the help text of their own.
 enum RareOptions {
     static let title = "Rarely needed"
+    /// As a line of usage has them.
+    static let usage = ["[--network <identifier>]", "[--trust-clock]"]
 }
 
 /// On which network.

@@ -75,9 +75,10 @@ struct PastedTextTests {
         #expect(
             await friend.run("connect", tunnel, "ssh", "--stdio", "--portal", target).ended(
                 .portalUnreachable))
-        let allowed = await owner.run("friend", "allow", "<\(Self.id)>", "--all")
+        let id = await friend.id()
+        let allowed = await owner.run("friend", "allow", "<\(id)>", "--all")
         #expect(allowed.ended(.success), "\(allowed)")
-        #expect(await owner.run("friend", "show", " '\(Self.id)' ").ended(.success))
+        #expect(await owner.run("friend", "show", " '\(id)' ").ended(.success))
     }
 
     @Test(

@@ -12,7 +12,7 @@ struct ProgressBarTests {
             #expect(bars.last?.isEmpty == (columnCount != 0 && columnCount < 5), "\(columnCount)")
             #expect(bars.allSatisfy { $0.allSatisfy("[#.] 0123456789%".contains) })
         }
-        #expect(ProgressLayout.bar(percent: 50, columnCount: 40) == "[###############...............]  50%")
+        #expect(ProgressLayout.bar(percent: 50, columnCount: 40) == "[################................]  50%")
         #expect(ProgressLayout.bar(percent: 7, columnCount: 12) == "  7%")
     }
 

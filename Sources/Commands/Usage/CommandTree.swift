@@ -54,9 +54,7 @@ struct CommandTree {
     /// Its commands, to choose one.
     var commandList: String { "\(path) \(shownChildren.map { String($0.name) }.joined(separator: "|"))" }
 
-    private static let commonOptions = [
-        "[--home <folder>]", "[--log-level <level>]", "[--network <identifier>]", "[--trust-clock]",
-    ]
+    private static let commonOptions = ["[--home <folder>]", "[--log-level <level>]"] + RareOptions.usage
 }
 
 // MARK: Nearest
@@ -115,6 +113,8 @@ package enum OtherWords {
             "new": ["invite create"],
         ],
         "cway portals": ["join": ["portals add"], "run": ["portal run"], "start": ["portal run"]],
+        "cway portal": ["add": ["portal members add"], "remove": ["portal members remove"]],
+        "cway portal invites": ["add": ["portal invite"], "create": ["portal invite"], "new": ["portal invite"]],
         "cway keyring": ["export": ["keyring backup"], "import": ["keyring restore"]],
     ]
 

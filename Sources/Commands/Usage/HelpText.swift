@@ -5,6 +5,9 @@ package enum HelpText {
         var front = text.split(separator: "\n", omittingEmptySubsequences: false)[...]
         let rare = cut(from: "\(RareOptions.title.uppercased()):", until: \.isEmpty, of: &front)
         let codes = cut(from: "EXIT CODES", until: { $0.hasPrefix("USAGE:") }, of: &front)
+        if let usage = front.firstIndex(where: { $0.hasPrefix("USAGE:") }) {
+            front[usage] = RareOptions.usage.reduce(front[usage]) { $0.replacing(" \($1)", with: "") }
+        }
         return [front, rare, codes].map(trimmed).filter { !$0.isEmpty }.joined(separator: "\n\n")
     }
 
