@@ -114,7 +114,9 @@ package enum OtherWords {
         ],
         "cway portals": ["join": ["portals add"], "run": ["portal run"], "start": ["portal run"]],
         "cway portal": ["add": ["portal members add"], "remove": ["portal members remove"]],
-        "cway portal invites": ["add": ["portal invite"], "create": ["portal invite"], "new": ["portal invite"]],
+        "cway portal invites": [
+            "add": ["portal invite"], "create": ["portal invite"], "new": ["portal invite"],
+        ],
         "cway keyring": ["export": ["keyring backup"], "import": ["keyring restore"]],
     ]
 

@@ -8,6 +8,7 @@ enum UsageComplaint {
     /// - Parameters:
     ///   - error: what ArgumentParser threw.
     ///   - arguments: the command line, without the program's name.
+    /// - Returns: both lines, with their ends.
     static func text(for error: any Error, in arguments: [String]) -> String {
         let root = CommandTree(CwayCommand.self)
         let (place, word) = root.follow(arguments)

@@ -38,7 +38,9 @@ struct KeyringWatch: Sendable {
                     seen = number
                 } catch {
                     if Task.isCancelled { break }  // whoever watched is stopping: nothing is wrong
-                    logger.error("the keyring could not be read", metadata: ["reason": "\(ErrorWords.text(of: error))"])
+                    logger.error(
+                        "the keyring could not be read", metadata: ["reason": "\(ErrorWords.text(of: error))"]
+                    )
                     pause = Self.failureTime
                 }
             }
