@@ -73,7 +73,8 @@ struct JoinCommand: AsyncParsableCommand {
         Surroundings.current.note(
             """
             \(friend.name) is a friend now. What they offer you: cway call \(friend.name) service.list
-            To use it: cway connect \(friend.name) SERVICE --listen localhost:8080
+            To use it: cway connect \(friend.name) SERVICE --listen 8080
+            For ssh:   cway connect \(friend.name) ssh --ssh-config >> ~/.ssh/config, then: ssh USER@\(friend.name)
             """)
     }
 

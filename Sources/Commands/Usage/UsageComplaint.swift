@@ -48,7 +48,8 @@ enum UsageComplaint {
     private static func inSentence(_ text: String) -> String {
         let second = text.dropFirst().first
         let begins = text.first?.isUppercase == true && second?.isUppercase == false
-        return begins ? text.prefix(1).lowercased() + text.dropFirst() : text
+        let ended = text.hasSuffix(".") && !text.hasSuffix("..") ? String(text.dropLast()) : text
+        return begins ? ended.prefix(1).lowercased() + ended.dropFirst() : ended
     }
 
     /// A code is a secret: nobody is to read it over a shoulder, or in a log of this output.
