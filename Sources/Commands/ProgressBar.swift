@@ -47,6 +47,8 @@ package final class ProgressBar: Sendable {
         }
         guard isNews else { return }
         let bar = ProgressLayout.bar(percent: percent, columnCount: columnCount())
+        // A terminal may be too narrow for anything.
+        if bar.isEmpty { return }
         write(terminal == .plain ? "\(percent)%\n" : "\r\(bar)")
     }
 

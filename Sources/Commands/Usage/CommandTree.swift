@@ -1,4 +1,6 @@
 internal import ArgumentParser
+internal import Multiserver
+internal import Sodium
 
 /// The commands by their names, for what is said of a command line that cannot be understood.
 struct CommandTree {
@@ -65,8 +67,7 @@ extension CommandTree {
     /// What may have been meant by a word in the place of one of the children's names, with full names; empty where
     /// nothing is near.
     func suggestions(for word: String, in root: CommandTree) -> [String] {
-        if CodeText.invite(in: word) != nil { return ["\(root.path) join"] }
-        if CodeText.portalInvite(in: word) != nil { return ["\(root.path) portals add"] }
+        if let commands = commands(forValue: word) { return commands.map { "\(root.path) \($0)" } }
         let word = word.lowercased()
         if word == "help" { return ["\(root.path) help" + path.dropFirst(root.path.count)] }
         if let known = OtherWords.meanings[path]?[word] { return known.map { "\(root.path) \($0)" } }
@@ -76,6 +77,18 @@ extension CommandTree {
         let related = shownChildren.filter { kin.contains(String($0.name)) }.map(\.path)
         if !related.isEmpty { return Array(related.prefix(Self.suggestionLimit)) }
         return Array(root.paths(ofCommandsCalled: word).prefix(Self.suggestionLimit))
+    }
+
+    /// Commands that take what stands in the place of a command, without the program's name; `nil` where it is no value.
+    private func commands(forValue word: String) -> [String]? {
+        if CodeText.invite(in: word) != nil { return ["join"] }
+        if CodeText.portalInvite(in: word) != nil { return ["portals add"] }
+        if CodeText.address(in: word) != nil {
+            return name == "portals" ? ["portals add"] : ["connect", "portals add"]
+        }
+        if (try? PublicKey(id: word)) != nil { return ["friend show", "friend allow"] }
+        let isPlace = (try? ListenAddress(word)) != nil && (word.contains(":") || word.allSatisfy(\.isNumber))
+        return name == "portal" && isPlace ? ["portal --listen \(word)"] : nil
     }
 
     /// The children whose names are the least typing errors away, where those are few for the word's length.
