@@ -23,26 +23,17 @@ public struct CommonOptions: ParsableArguments, Sendable {
             valueName: "level"),
         transform: { text in
             guard let level = Logger.Level(rawValue: text) else {
-                throw ValidationError("There is no such level.")
+                throw ValidationError(
+                    "Write one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
             }
             return level
         })
     public var logLevel: Logger.Level?
 
+    @OptionGroup(title: RareOptions.title) private var rare: NetworkOptions
+
     /// The network to speak on.
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "The network identifier in hexadecimal or Base64, if not the main Scuttlebutt network's.",
-            valueName: "identifier"),
-        transform: { text in
-            guard let network = NetworkIdentifier(text: text) else {
-                throw ValidationError(
-                    "Write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64.")
-            }
-            return network
-        })
-    public var network: NetworkIdentifier?
+    public var network: NetworkIdentifier? { rare.network }
 
     /// No options.
     public init() {}
@@ -118,4 +109,28 @@ public struct CommonOptions: ParsableArguments, Sendable {
             throw CommandFailure(.settingsUnusable, error)
         }
     }
+}
+
+/// The options that nobody needs from day to day, in a section of the help text of their own.
+enum RareOptions {
+    static let title = "Rarely needed"
+    /// As a line of usage has them.
+    static let usage = ["[--network <identifier>]", "[--trust-clock]"]
+}
+
+/// On which network.
+struct NetworkOptions: ParsableArguments, Sendable {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The network identifier in hexadecimal or Base64, if not the main Scuttlebutt network's.",
+            valueName: "identifier"),
+        transform: { text in
+            guard let network = NetworkIdentifier(text: text) else {
+                throw ValidationError(
+                    "Write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64.")
+            }
+            return network
+        })
+    var network: NetworkIdentifier?
 }

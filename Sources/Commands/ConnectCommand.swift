@@ -19,11 +19,11 @@ public struct ConnectCommand: AsyncParsableCommand {
             sides have said all, which is what ssh expects of a ProxyCommand.
 
             EXAMPLES
-              cway connect anna web --listen localhost:8080
-              cway connect home ssh --ssh-config >> ~/.ssh/config
+              cway connect anna web --listen 8080
+              cway connect home ssh --ssh-config --user me >> ~/.ssh/config
               cway connect home 1/ssh --ssh-config
               ssh -o ProxyCommand='cway connect home ssh --stdio' me@home
-              cway connect tunnel:@P…:@T…:0~shs:T… --portal net:portal.example.org:8008~shs:P… web --listen localhost:8080
+              cway connect tunnel:@P…:@T…:0~shs:T… --portal net:portal.example.org:8008~shs:P… web --listen 8080
 
             The exit codes 10 to 17 name the hop that failed; see 'cway --help'.
             """)
@@ -43,7 +43,9 @@ public struct ConnectCommand: AsyncParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Forward this local port; port 0 is any free one.", valueName: "host:port"),
+        help: ArgumentHelp(
+            "Forward this local port; port 0 is any free one, and a port alone is this machine's.",
+            valueName: "host:port"),
         transform: Parsing.listenAddress)
     private var listen: ListenAddress?
 
@@ -53,14 +55,21 @@ public struct ConnectCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print the lines for ~/.ssh/config, and dial nothing.")
     private var sshConfig = false
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp("With --ssh-config: the name to log in with.", valueName: "name"),
+        transform: SSHLines.user)
+    private var user: String?
+
     /// Made by ArgumentParser.
     public init() {}
 
     /// Exactly one of the three ways.
     public func validate() throws {
         guard [listen != nil, stdio, sshConfig].count(where: { $0 }) == 1 else {
-            throw ValidationError("Give one of --listen HOST:PORT, --stdio and --ssh-config.")
+            throw ValidationError("Give one of --listen PORT, --stdio and --ssh-config.")
         }
+        guard user == nil || sshConfig else { throw ValidationError("--user belongs to --ssh-config.") }
     }
 
     /// Forwards until a signal, transfers until the end, or prints the lines.
@@ -98,31 +107,53 @@ public struct ConnectCommand: AsyncParsableCommand {
 
     /// What goes into ssh's configuration: the same command with --stdio.
     ///
-    /// A friend goes by name, because blinded addresses hold for days only. The alias is the id without its `@`, which
-    /// in a known_hosts file would begin a marker.
+    /// A friend goes by name, because blinded addresses hold for days only.
     private func sshLines(_ plan: DialPlan) throws -> String {
         let destination = plan.dialler.destination
+        let named = ServiceName(service.name, at: destination.instance)
         var (words, host) = (["cway", "connect"], String(destination.target.id.dropFirst().prefix(8)))
         switch destination {
         case .peer(let peer): words += ["\(peer)", service.name, "--stdio"]
         case .announced(let tunnel, let portal):
             words += ["\(tunnel)", service.name, "--stdio", "--portal", "\(portal)"]
-        case .friend(let key, _, let instance):
-            // By name the instance is said with the service, wherever it was said here.
-            let service = ServiceName(service.name, at: instance).description
+        case .friend(let key, _, _):
             let friend = try plan.dialler.keyring?.friend(key)
             host = friend?.name ?? host
-            words += [friend?.name ?? key.id, service, "--stdio"]
+            // By name the instance is said with the service, wherever it was said here.
+            words += [friend?.name ?? key.id, named.description, "--stdio"]
         }
         if let home = options.common.home { words += ["--home", home] }
         if let network = options.common.network { words += ["--network", network.text] }
         words += dial.showing.words + dial.local.words
-        let command = words.map(Self.quoted).joined(separator: " ")
-        return """
-            Host \(service.name)-at-\(host.filter { $0.isLetter || $0.isNumber || "._-".contains($0) })
-                HostKeyAlias \(destination.target.id.dropFirst())
-                ProxyCommand \(command)
-            """
+        return SSHLines.text(host: host, service: named.description, user: user, command: words)
+    }
+}
+
+/// What goes into ssh's configuration.
+private enum SSHLines {
+    /// One entry, which `ssh HOST` uses.
+    ///
+    /// The alias keeps the host's key apart from those of other hosts, none of which is called so.
+    static func text(host: String, service: String, user: String?, command: [String]) -> String {
+        // Of other services of the same friend each has a name of its own: ssh takes the first entry of a name.
+        let name = (service == "ssh" ? host : "\(host)-\(service.replacing("/", with: "-"))")
+            .filter { $0.isLetter || $0.isNumber || "._-".contains($0) }
+        let lines = [
+            "Host \(name)", "HostKeyAlias \(name)", user.map { "User \($0)" },
+            "ProxyCommand \(command.map(quoted).joined(separator: " "))",
+        ]
+        return lines.compactMap(\.self).joined(separator: "\n    ")
+    }
+
+    /// A name that ssh takes for nothing else.
+    ///
+    /// - Throws: `ValidationError`.
+    @Sendable static func user(_ text: String) throws -> String {
+        let isName = text.utf8.allSatisfy { (0x21..<0x7F).contains($0) && !"\"'#%\\=,".utf8.contains($0) }
+        guard isName, !text.isEmpty, !text.hasPrefix("-") else {
+            throw ValidationError("Write the name alone, like me.")
+        }
+        return text
     }
 
     /// For the shell that ssh runs the command in; and ssh itself takes `%` for the start of a token.

@@ -89,7 +89,8 @@ struct DialOptions: ParsableArguments, Sendable {
             identity: identity, keyring: keyring, portals: settings.portals, allowsLocal: settings.allowLocal)
         let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)
         do {
-            var destination = try directory.destination(named: text.trimmed)
+            var destination = try directory.destination(
+                named: CodeText.address(in: text) ?? CodeText.name(in: text))
             if let instance { destination = try destination.choosing(instance: instance) }
             let dialler = Dialler(
                 caller: caller, directory: directory, destination: destination, keyring: keyring,
@@ -105,10 +106,11 @@ struct DialOptions: ParsableArguments, Sendable {
     /// - Throws: `ValidationError` with the cause and the remedy.
     @Sendable static func portal(_ text: String) throws -> PeerAddress {
         let address: Address
+        let text = CodeText.address(in: text) ?? text.trimmed
         do throws(AddressError) {
             address = try Address(text)
         } catch {
-            throw ValidationError("\(error)")
+            throw ValidationError(Parsing.portalHint(for: error, text))
         }
         guard case .peer(let peer) = address else {
             throw ValidationError("A portal is dialled itself: write net:HOST:PORT~shs:KEY.")

@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Node
+internal import Transport
 
 /// What the process says about how a command went, one code per cause.
 ///
@@ -101,9 +102,9 @@ public struct CommandFailure: Error, Equatable, CustomStringConvertible {
         self.message = message.printableText
     }
 
-    /// Names the cause with an error that explains itself.
+    /// Names the cause in the words of an error that explains itself, or those that there are for it.
     public init(_ status: ExitStatus, _ error: any Error) {
-        self.init(status, String(describing: error))
+        self.init(status, ErrorWords.text(of: error))
     }
 
     /// The message.

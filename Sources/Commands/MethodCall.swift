@@ -134,7 +134,8 @@ struct MethodCall: Sendable {
     }
 
     private func failure(_ error: RemoteError) -> CommandFailure {
-        CommandFailure(.methodFailed, "\(name.joined(separator: ".")): \(error.message)")
+        CommandFailure(
+            .methodFailed, "\(name.joined(separator: ".")): \(RemoteWords.text(of: error.message))")
     }
 
     private static func failure(_ error: MuxRPCError) -> CommandFailure {

@@ -19,7 +19,8 @@ struct OfferOptions: ParsableArguments, Sendable {
         name: .long,
         help: ArgumentHelp(
             "A service: its name, and the port or socket behind it; may be given several times.",
-            valueName: "name=host:port|name=unix:path"),
+            discussion: "NAME=PORT for one of this machine, NAME=HOST:PORT, or NAME=unix:PATH.",
+            valueName: "name=target"),
         transform: Parsing.service)
     var service: [ServiceSetting] = []
 
@@ -123,7 +124,7 @@ struct InstanceOptions: ParsableArguments, Sendable {
                     + "--portal; what is for the whole node stands before the first \(option).")
         }
         guard !options.service.isEmpty else {
-            throw ValidationError("\(place) offers nothing: give it a --service NAME=HOST:PORT.")
+            throw ValidationError("\(place) offers nothing: give it a --service NAME=PORT.")
         }
         return options.settings
     }

@@ -7,11 +7,29 @@ internal import Transport
 /// Reads arguments whose types explain their own errors.
 enum Parsing {
     @Sendable static func listenAddress(_ text: String) throws -> ListenAddress {
-        try explained { try ListenAddress(text) }
+        do {
+            return try ListenAddress(text)
+        } catch AddressError.badPort {
+            throw ValidationError(
+                "There is no port from 0 to 65535: write PORT for this machine alone, HOST:PORT, or '*:PORT' for all."
+            )
+        } catch {
+            throw ValidationError("\(error)")
+        }
     }
 
     @Sendable static func netAddress(_ text: String) throws -> NetAddress {
         try explained { try NetAddress(hostAndPort: text) }
+    }
+
+    /// Why a text is no portal's address; where it names a host alone, what is missing and where it is to be had.
+    static func portalHint(for error: AddressError, _ text: String) -> String {
+        let isHostAlone =
+            (try? NetAddress(portOrHostAndPort: text)) != nil || (try? NetAddress(host: text, port: 1)) != nil
+        guard isHostAlone || error == .missingKey else { return "\(error)" }
+        return
+            "the address has no key, by which a portal is known: it looks like net:HOST:PORT~shs:KEY=, and "
+            + "'cway portal' prints it in a line when it starts: ask the portal's operator for that"
     }
 
     @Sendable static func addressRange(_ text: String) throws -> AddressRange {
@@ -46,7 +64,9 @@ enum Parsing {
         try explained { try ServiceName.instance(text) }
     }
 
-    @Sendable static func id(_ text: String) throws -> PublicKey { try explained { try PublicKey(id: text) } }
+    @Sendable static func id(_ text: String) throws -> PublicKey {
+        try explained { try PublicKey(id: CodeText.bare(text)) }
+    }
 
     @Sendable static func lifetime(_ text: String) throws -> Lifetime {
         guard let lifetime = Lifetime(text) else {
@@ -59,7 +79,7 @@ enum Parsing {
         do {
             return try read()
         } catch {
-            throw ValidationError("\(error)")
+            throw ValidationError(ErrorWords.text(of: error))
         }
     }
 }

@@ -21,9 +21,9 @@ public struct ServeCommand: AsyncParsableCommand {
             terminal. Lost connections are dialled again by themselves.
 
             EXAMPLES
-              cway serve --service ssh=localhost:22 --service web=unix:/run/web.sock
+              cway serve --service ssh=22 --service web=unix:/run/web.sock
               cway serve --visible --service web=localhost:8080 --allow-anyone --portal net:portal.example.org:8008~shs:KEY=
-              cway serve --service web=localhost:8080 --instance 1 --service ssh=localhost:22 --instance 2 --service git=localhost:9418
+              cway serve --service web=8080 --instance 1 --service ssh=22 --instance 2 --service git=9418
               cway serve --service ssh=localhost:22 --allow @ID=.ed25519 --portal net:portal.example.org:8008~shs:KEY=
             """)
 
@@ -55,6 +55,7 @@ public struct ServeCommand: AsyncParsableCommand {
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
+        if settings.services.isEmpty, settings.instances.isEmpty { Self.sayThatNothingIsServed() }
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
         let posture = try ServingPosture(opened, settings, isVisible: visible)
@@ -85,5 +86,10 @@ public struct ServeCommand: AsyncParsableCommand {
         }
         // One node serves from a home at a time, until here.
         _ = consume lock
+    }
+    /// Friends still reach the node, measure the way to it and fetch addresses, so it is served all the same.
+    private static func sayThatNothingIsServed() {
+        Surroundings.current.note(
+            "cway: this node offers no service yet: give --service NAME=PORT, for example --service ssh=22")
     }
 }

@@ -4,6 +4,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import Node
 internal import ServiceLifecycle
+internal import Transport
 internal import UnixSignals
 
 /// Runs services until SIGINT or SIGTERM, or the end of their terminal, then lets them close in order.
@@ -59,6 +60,11 @@ extension CommandFailure {
         case let failure as CommandFailure: self = failure
         case let failure as HopFailure: self.init(failure)
         case let error as IOError: self.init(.unexpected, Self.words(forListening: error))
+        case let error as SocketAddressError.UnknownHost:
+            self.init(
+                .unexpected,
+                "cannot listen: \(ErrorWords.text(of: error)): name an address of this machine, or * for all of them"
+            )
         default: self.init(.unexpected, error)
         }
     }
@@ -69,7 +75,7 @@ extension CommandFailure {
         case EADDRINUSE: "cannot listen: another program has this port: end it, or choose another port"
         case EADDRNOTAVAIL: "cannot listen: this machine does not have this address: choose one of its own"
         case EACCES: "cannot listen: only root may have this port: choose one above 1023"
-        default: "cannot listen: \(error)"
+        default: "cannot listen: \(ErrorWords.text(of: error))"
         }
     }
 }

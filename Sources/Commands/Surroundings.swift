@@ -5,6 +5,10 @@ internal import Node
 ///
 /// Tests put their own in place: `Surroundings.$current.withValue(…)`.
 public struct Surroundings: Sendable {
+    /// Asks a question, and returns what is typed once `isComplete` says that it is all.
+    public typealias HiddenInput =
+        @Sendable (_ question: String, _ isComplete: (String) -> Bool) throws -> String
+
     /// The environment variables.
     public let environment: [String: String]
     /// Writes results to standard output, as they are; throws when they cannot be delivered.
@@ -17,8 +21,9 @@ public struct Surroundings: Sendable {
     public let isInteractive: Bool
     /// Whether results go to a terminal, which takes some characters for orders.
     public let isOutputTerminal: Bool
-    /// Asks for something secret at the terminal, without echo; `nil` where standard input is none.
-    public let hiddenInput: (@Sendable (_ question: String) throws -> String)?
+    /// Asks for something secret at the terminal, without echo, until it is told that it has come; `nil` where standard
+    /// input is none.
+    public let hiddenInput: HiddenInput?
     /// Overwrites an argument where the list of processes shows it.
     public let hideArgument: @Sendable (String) -> Void
 
@@ -27,7 +32,7 @@ public struct Surroundings: Sendable {
         environment: [String: String], output: @escaping @Sendable (String) throws -> Void,
         complaints: @escaping @Sendable (String) -> Void, input: @escaping @Sendable () -> String? = { nil },
         isInteractive: Bool = false, isOutputTerminal: Bool = false,
-        hiddenInput: (@Sendable (_ question: String) throws -> String)? = nil,
+        hiddenInput: HiddenInput? = nil,
         hideArgument: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.environment = environment
@@ -95,22 +100,25 @@ extension Surroundings {
     private static let secretLimit = 65_536
 
     /// A text with a secret in it: from a terminal, without echo, or from standard input, up to where `isFound` says
-    /// that it is there; or an argument, which is overwritten where other users see it.
+    /// that it is there; or arguments, which are overwritten where other users see them.
     ///
     /// - Parameters:
-    ///   - argument: what the command line says; `nil` and `-` are for a question, or standard input.
+    ///   - arguments: what the command line says, where several are a text with spaces that nobody put in quotes; none and
+    ///     `-` are for a question, or standard input.
     ///   - question: what to ask at a terminal.
     ///   - isFound: whether a text has the secret in it.
     /// - Returns: the text, with whatever is around the secret.
     /// - Throws: ``CommandFailure`` with ``ExitStatus/usage``, when there is nothing to read.
     func secret(
-        _ argument: String?, asking question: String, isFound: (String) -> Bool
+        _ arguments: [String], asking question: String, isFound: (String) -> Bool
     ) throws -> String {
-        if let argument, argument != "-" {
-            hideArgument(argument)
-            return argument
+        guard arguments.isEmpty || arguments == ["-"] else {
+            for argument in arguments { hideArgument(argument) }
+            return arguments.joined(separator: " ")
         }
-        if let hiddenInput { return try hiddenInput(question) }
+        if let hiddenInput {
+            return try hiddenInput(question) { isFound($0) || !CodeText.isBegun(in: $0) }
+        }
         var text = ""
         while text.utf8.count < Self.secretLimit, !isFound(text), let line = input() {
             text += String(line.prefix(Self.secretLimit)) + "\n"

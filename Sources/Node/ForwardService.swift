@@ -61,7 +61,8 @@ public struct ForwardService: Service {
             logger.debug("connection closed", metadata: ["service": "\(service)"])
         } catch {
             let reason =
-                (error as? StreamFailure).map { HopFailure($0, of: service).description } ?? "\(error)"
+                (error as? StreamFailure).map { HopFailure($0, of: service).description }
+                ?? ErrorWords.text(of: error)
             logger.warning("connection ended", metadata: ["service": "\(service)", "reason": "\(reason)"])
             NodeLink.reset(channel)
         }

@@ -24,6 +24,7 @@ struct AddressCommand: AsyncParsableCommand {
               cway address
               cway address --form circle1
               cway address --form circle1 --instance 1
+              cway address --day tomorrow       to publish before midnight
               cway address --json | jq -r '.[0].address'
             """)
 
@@ -46,7 +47,24 @@ struct AddressCommand: AsyncParsableCommand {
         transform: Parsing.instance)
     private var instance = 0
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The day of the address, in universal time; friends resolve it a day early and late."))
+    private var day = Day.today
+
     @Flag(name: .long, help: "Print JSON.") private var json = false
+
+    /// The days whose addresses are printed.
+    enum Day: String, CaseIterable, ExpressibleByArgument {
+        case today, tomorrow
+
+        /// The day in which a second lies, or the one after.
+        func epoch(atUnixSeconds seconds: UInt64) -> Epoch {
+            let today = Epoch(unixSeconds: seconds)
+            return self == .today ? today : today.next ?? today
+        }
+    }
 
     func validate() throws {
         guard instance == 0 || form != .sealed else {
@@ -66,7 +84,8 @@ struct AddressCommand: AsyncParsableCommand {
                 "an address names a portal of this node, and there is none: run `cway portals add ADDRESS`")
         }
         let shown = try publishable(portals)
-        let addresses = try AddressWriter(opened).addresses(at: shown, in: form, instance: instance)
+        let addresses = try AddressWriter(opened, epoch: day.epoch(atUnixSeconds: WallClock.seconds()))
+            .addresses(at: shown, in: form, instance: instance)
         if json {
             let list = zip(addresses, shown).map { Self.json($0, form, $1) }
             return try Surroundings.current.print(json: JSONValue.array(list).description)
@@ -112,7 +131,7 @@ struct AddressWriter {
 
         /// When the next one begins, in Unix seconds.
         let rotates: UInt64
-        /// When it is not accepted any more: resolvers accept yesterday's.
+        /// From which second on it is not accepted any more: ``Epoch/window`` has the day before, and none earlier.
         let resolvesUntil: UInt64
 
         init(_ epoch: Epoch) {
@@ -128,9 +147,12 @@ struct AddressWriter {
     }
 
     private let opened: OpenedKeyring
-    private let epoch = Epoch(unixSeconds: WallClock.seconds())
+    private let epoch: Epoch
 
-    init(_ opened: OpenedKeyring) { self.opened = opened }
+    init(_ opened: OpenedKeyring, epoch: Epoch) {
+        self.opened = opened
+        self.epoch = epoch
+    }
 
     /// The addresses at portals, in their order.
     ///

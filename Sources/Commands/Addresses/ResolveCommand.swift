@@ -28,7 +28,9 @@ struct ResolveCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON, one line for each address.") private var json = false
 
     @Argument(
-        help: ArgumentHelp("Addresses, or - for one on each line of standard input.", valueName: "address"))
+        help: ArgumentHelp(
+            "Addresses, or - for one on each line of standard input, where # begins a comment.",
+            valueName: "address"))
     private var addresses: [String]
 
     func validate() throws {
@@ -47,12 +49,13 @@ struct ResolveCommand: AsyncParsableCommand {
         if addresses == ["-"] {
             let resolving = try Resolving(keyring, settings.portals, isForMany: true)
             while let line = Surroundings.current.input() {
-                let text = line.trimmed
-                if !text.isEmpty { try show(text, resolving, &status) }
+                // Lists have notes in them, and space between.
+                let bare = CodeText.bare(line)
+                if !bare.isEmpty, !bare.hasPrefix("#") { try show(line, resolving, &status) }
             }
         } else {
             let resolving = try Resolving(keyring, settings.portals, isForMany: addresses.count > 1)
-            for text in addresses { try show(text.trimmed, resolving, &status) }
+            for text in addresses { try show(text, resolving, &status) }
         }
         // Every address has been answered: the code alone is left to say.
         if status != .success { throw status.exitCode }
@@ -64,6 +67,7 @@ struct ResolveCommand: AsyncParsableCommand {
     private func show(
         _ text: String, _ resolving: borrowing Resolving, _ status: inout ExitStatus
     ) throws(CommandFailure) {
+        let text = CodeText.address(in: text) ?? text.trimmed
         let answer = try resolving.answer(to: text)
         switch answer {
         case .resolved: break

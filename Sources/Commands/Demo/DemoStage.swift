@@ -4,6 +4,7 @@ internal import Glibc
 internal import Node
 internal import Sodium
 internal import Synchronization
+internal import Transport
 
 /// The demo's temporary folder and its processes, and that nothing of both is left behind.
 final class DemoStage: Sendable {
@@ -35,7 +36,7 @@ final class DemoStage: Sendable {
         do {
             try Home(path: folder, environment: [:]).prepare()
         } catch {
-            throw CommandFailure(.unexpected, "no temporary folder: \(error)")
+            throw CommandFailure(.unexpected, "no temporary folder: \(ErrorWords.text(of: error))")
         }
     }
 

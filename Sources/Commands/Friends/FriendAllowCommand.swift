@@ -54,7 +54,7 @@ struct FriendAllowCommand: AsyncParsableCommand {
         let friend: Friend
         if let known = try FriendReference.find(argument.name, in: opened) {
             friend = try change(known, services, opened)
-        } else if let key = try? PublicKey(id: argument.name.trimmed) {
+        } else if let key = try? PublicKey(id: CodeText.name(in: argument.name)) {
             friend = try admit(key, services, opened)
         } else {
             throw CommandFailure(

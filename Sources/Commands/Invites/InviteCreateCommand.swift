@@ -120,7 +120,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
             """
             An invite\(whom): may be redeemed \(uses), \(end); services: \(draft.services.words); at \(places).
             Hand it over where nobody else reads. Its reader runs `cway join` and pastes it when asked.
-            This node has to be online for that: cway serve
+            This node has to be online for that: cway serve --service NAME=PORT
             """)
         for portal in portals where Self.isLocal(portal.host) {
             Surroundings.current.note(

@@ -1,6 +1,7 @@
 internal import Logging
 internal import Node
 internal import Synchronization
+internal import Transport
 
 /// A level that several loggers have in common, and that may change while they are in use.
 final class LogLevel: Sendable {
@@ -54,7 +55,7 @@ struct QueuedLogHandler: LogHandler {
         var values = metadata
         values.merge(metadataProvider?.get() ?? [:]) { $1 }
         values.merge(event.metadata ?? [:]) { $1 }
-        if let error = event.error { values["error"] = "\(error)" }
+        if let error = event.error { values["error"] = "\(ErrorWords.text(of: error))" }
         let subject = Self.subjectKeys.lazy.compactMap { values[$0] }.first.map {
             String("\($0)".prefix(Self.subjectLimit))
         }

@@ -87,6 +87,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         guard !settings.listen.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
         }
+        warn(of: settings.listen)
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
         configuration.keyring = opened.keyring
         configuration.publicHost = publicHost
@@ -108,5 +109,15 @@ struct PortalRunCommand: AsyncParsableCommand {
             ]
         }
         _ = consume lock
+    }
+    /// Says so where the printed address is for others, and nobody else gets here; a proxy in front may be meant.
+    private func warn(of listen: [ListenAddress]) {
+        let own: Set = ["localhost", "127.0.0.1", "::1"]
+        guard let publicHost, !own.contains(publicHost),
+            listen.allSatisfy({ $0.host.map(own.contains) ?? false })
+        else { return }
+        Surroundings.current.note(
+            "cway: this portal listens for this machine alone: for others give --listen '*:\(listen.first?.port ?? 8008)'"
+        )
     }
 }

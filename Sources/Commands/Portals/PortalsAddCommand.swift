@@ -29,7 +29,7 @@ struct PortalsAddCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "The portal's address, or an invite to it; - as without it: to be asked, or read from standard input.",
             valueName: "address"))
-    private var address: String?
+    private var address: [String] = []
 
     @Flag(name: .customLong("open"), help: "Announce under this node's real id there, not hidden.")
     private var isOpen = false
@@ -70,7 +70,7 @@ struct PortalsAddCommand: AsyncParsableCommand {
         do throws(AddressError) {
             address = try Address(text)
         } catch {
-            throw CommandFailure(.usage, error)
+            throw CommandFailure(.usage, Parsing.portalHint(for: error, text))
         }
         guard case .peer(let peer) = address else {
             throw CommandFailure(.usage, "a portal is dialled itself: write net:HOST:PORT~shs:KEY")

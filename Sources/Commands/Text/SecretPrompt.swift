@@ -15,10 +15,11 @@ enum SecretPrompt {
         static let lineEnds: Set<UInt8> = [0x0A, 0x0D]
     }
 
-    /// Asks, and reads what is typed or pasted, several lines where they come at once.
+    /// Asks, and reads what is typed or pasted: several lines where they come at once, or until an empty one where
+    /// `isComplete` says that there must be more.
     ///
     /// - Throws: `ExitCode` 130 for Ctrl-C, as a shell has it.
-    @Sendable static func ask(_ question: String) throws -> String {
+    @Sendable static func ask(_ question: String, isComplete: (String) -> Bool) throws -> String {
         var usual = termios()
         guard unsafe tcgetattr(STDIN_FILENO, &usual) == 0 else { return readLine() ?? "" }
         var hidden = usual
@@ -31,10 +32,10 @@ enum SecretPrompt {
             LogSink.standardError.write("\n")
         }
         LogSink.standardError.write(question)
-        return try read()
+        return try read(isComplete)
     }
 
-    private static func read() throws -> String {
+    private static func read(_ isComplete: (String) -> Bool) throws -> String {
         var bytes: [UInt8] = []
         while bytes.count < byteCountLimit {
             var byte: UInt8 = 0
@@ -45,8 +46,12 @@ enum SecretPrompt {
             case Key.interrupt: throw ExitCode(128 + SIGINT)
             case Key.backspace, Key.delete: _ = bytes.popLast()
             case _ where Key.lineEnds.contains(byte):
+                let isEmptyLine = bytes.last == UInt8(ascii: "\n") || bytes.isEmpty
                 bytes.append(UInt8(ascii: "\n"))
-                if !hasMore() { return String(decoding: bytes, as: UTF8.self) }
+                if hasMore() { continue }
+                let text = String(decoding: bytes, as: UTF8.self)
+                if isEmptyLine || isComplete(text) { return text }
+                LogSink.standardError.write("\nThe rest of it, or an empty line: ")
             default: bytes.append(byte)
             }
         }

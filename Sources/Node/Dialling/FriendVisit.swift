@@ -21,7 +21,8 @@ struct FriendVisit: Sendable {
             await ClockCheck(keyring: keyring, troubles: TroubleLog(logger)).run(over: connection.link)
             try await fetchGrant(over: connection)
         } catch {
-            logger.warning("the friend's grant was not stored", metadata: ["reason": "\(error)"])
+            logger.warning(
+                "the friend's grant was not stored", metadata: ["reason": "\(ErrorWords.text(of: error))"])
         }
     }
 
@@ -80,7 +81,8 @@ struct ClockCheck: Sendable {
                 )
             }
         } catch {
-            troubles.say(.warning, "the keyring was not brought up to date", reason: "\(error)")
+            troubles.say(
+                .warning, "the keyring was not brought up to date", reason: ErrorWords.text(of: error))
         }
     }
 

@@ -66,7 +66,7 @@ public enum HopFailure: Error, Equatable, Sendable {
         switch error {
         case let failure as HopFailure: self = failure
         case let failure as SessionFailure: self.init(failure)
-        default: self = .connectionLost("\(error)")
+        default: self = .connectionLost(ErrorWords.text(of: error))
         }
     }
 

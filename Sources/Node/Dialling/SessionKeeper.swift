@@ -85,7 +85,7 @@ actor SessionKeeper {
                 publish(try await dialler.connect(on: eventLoop))
                 logger.info("connected again")
             } catch {
-                logger.warning("no session yet", metadata: ["reason": "\(error)"])
+                logger.warning("no session yet", metadata: ["reason": "\(ErrorWords.text(of: error))"])
             }
         }
         await stop()
@@ -114,5 +114,15 @@ actor SessionKeeper {
         for number in Array(waiters.keys) { give(up: number, .stopped) }
         if let connection = current { await connection.close() }
         current = nil
+    }
+}
+
+extension SessionKeeper.Refusal: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .timedOut: "no session stood within \(SessionKeeper.waitTime.components.seconds) s"
+        case .tooManyWaiting: "\(SessionKeeper.waiterLimit) connections wait for a session already"
+        case .stopped: "forwarding has ended"
+        }
     }
 }

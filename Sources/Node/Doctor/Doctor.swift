@@ -146,7 +146,8 @@ public struct Doctor: Sendable {
         } catch {
             try report(
                 Finding(
-                    hop, .odd, "whether this node is announced cannot be told (\(error))",
+                    hop, .odd,
+                    "whether this node is announced cannot be told (\(ErrorWords.text(of: error)))",
                     remedy: "run `cway doctor` again"))
         }
     }

@@ -40,7 +40,8 @@ struct EndpointAnswers: Sendable {
         } catch is QuestionTurns.TooMany {
             link.answer(question.id, with: .failure(NodeErrorText.tooManyQuestions))
         } catch {
-            logger.error("a question could not be answered", metadata: ["reason": "\(error)"])
+            logger.error(
+                "a question could not be answered", metadata: ["reason": "\(ErrorWords.text(of: error))"])
             link.answer(question.id, with: .failure(Self.failed))
         }
         // An invite opens nothing else: whoever was refused has heard why, and whoever is a friend comes as one.
@@ -79,7 +80,7 @@ struct EndpointAnswers: Sendable {
             do {
                 try await Blocking.run { try keyring.note(visitOf: friend) }
             } catch {
-                logger.warning("a visit was not noted", metadata: ["reason": "\(error)"])
+                logger.warning("a visit was not noted", metadata: ["reason": "\(ErrorWords.text(of: error))"])
             }
         }
     }

@@ -1,6 +1,7 @@
 internal import Blinding
 internal import Keyring
 internal import Logging
+internal import Transport
 
 /// Notices whenever the keyring has changed, whichever process changed it, and keeps it tidy meanwhile.
 struct KeyringWatch: Sendable {
@@ -39,7 +40,7 @@ struct KeyringWatch: Sendable {
                     troubles.end()
                 } catch {
                     if Task.isCancelled { break }  // whoever watched is stopping: nothing is wrong
-                    troubles.say(.error, "the keyring could not be read", reason: "\(error)")
+                    troubles.say(.error, "the keyring could not be read", reason: ErrorWords.text(of: error))
                     pause = Self.failureTime
                 }
             }
@@ -52,7 +53,7 @@ struct KeyringWatch: Sendable {
         do {
             try await Blocking.run { try keyring.tidy(now: WallClock.seconds()) }
         } catch {
-            logger.error("the keyring was not tidied", metadata: ["reason": "\(error)"])
+            logger.error("the keyring was not tidied", metadata: ["reason": "\(ErrorWords.text(of: error))"])
         }
     }
 }

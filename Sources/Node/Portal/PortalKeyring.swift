@@ -60,7 +60,8 @@ struct PortalKeyring: Sendable {
             if let portal { put(redeemed.read, inForceAt: portal) }
             return RedeemOutcome(redeemed.redemption)
         } catch {
-            logger.error("an invite could not be redeemed", metadata: ["reason": "\(error)"])
+            logger.error(
+                "an invite could not be redeemed", metadata: ["reason": "\(ErrorWords.text(of: error))"])
             return .refused("the portal cannot do that now")
         }
     }

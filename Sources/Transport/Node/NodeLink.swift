@@ -225,31 +225,6 @@ public final class NodeLink: Sendable {
     private func onLoop(_ body: @escaping @Sendable (NodeLinkCore) -> Void) {
         eventLoop.execute { [core] in body(core.value) }
     }
-
-    /// The system's reason, without the clutter of types around it.
-    static func words(for error: any Error) -> String {
-        if let error = error as? NIOConnectionError {
-            // Of a name's addresses the one that could be dialled says more than one that may not be.
-            let failures = error.connectionErrors.map(\.error)
-            guard let told = failures.first(where: { !($0 is LocalAddressError) }) ?? failures.first else {
-                return "the name \(error.host) is not known"
-            }
-            return words(for: told)
-        }
-        if let error = error as? IOError { return words(forCode: error.errnoCode) ?? "\(error)" }
-        if case .some(.connectTimeout) = error as? ChannelError { return "no answer within 10 s" }
-        return "\(error)"
-    }
-
-    private static func words(forCode code: CInt) -> String? {
-        switch code {
-        case ECONNREFUSED: "nothing listens there"
-        case ECONNRESET: "it cut the connection off"
-        case EHOSTUNREACH, ENETUNREACH: "no way leads there from this machine's network"
-        case ETIMEDOUT: "no answer"
-        default: nil
-        }
-    }
 }
 
 extension DialFailure {
@@ -262,7 +237,7 @@ extension DialFailure {
                 return
             }
         }
-        self = .unreachable(NodeLink.words(for: error))
+        self = .unreachable(ErrorWords.text(of: error))
     }
 }
 

@@ -296,7 +296,7 @@ final class NodeLinkCore {
                 end.attach(StreamHandle(link: self, key: key))
             case .failure(let error):
                 guard uses.removeValue(forKey: key) != nil else { return }
-                report(.serviceNotListening(name: name, friend: friend, reason: NodeLink.words(for: error)))
+                report(.serviceNotListening(name: name, friend: friend, reason: ErrorWords.text(of: error)))
                 act { $0.refuseService(key, message: NodeErrorText.serviceNotListening) }
             }
         }
