@@ -170,7 +170,7 @@ private final class EndpointFuzzWorld {
             case .prove(let work):
                 work.look()
                 node.proved(work, at: now)
-            case .giveWay(let place): node.accounts.tell(place)
+            case .giveWay(let displaced): node.giveWay(displaced, at: now)
             case .asked(let question): node.answer(question.id, with: .failure("no"))
             case .service(let key, .closed): streams.removeAll { $0 == key }
             default: break

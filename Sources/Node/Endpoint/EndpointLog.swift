@@ -27,6 +27,9 @@ struct EndpointLog: Sendable {
             logger.info("turned away: too many sessions", metadata: naming(peer))
         case .happened(.gaveWay(let peer)):
             logger.info("an idle session gave way to another", metadata: naming(peer))
+        case .happened(.displaced(let peer, for: let resource)):
+            logger.info(
+                "gave way to somebody who has less", metadata: naming(peer, ["short": "\(resource)"]))
         case .happened(.handshakeFailed(let failure)):
             logger.info("a call without a handshake", metadata: ["reason": "\(failure)"])
         case .happened(.unknownService(let name, let friend, let instance)):
