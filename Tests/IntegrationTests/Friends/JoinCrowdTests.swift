@@ -38,7 +38,7 @@ extension Integration {
             }
         }
 
-        /// Joins; where the portal is slow, the same once more, as its owner is told to do. How often that was.
+        /// Joins, and once more where the portal is slow, as its owner is told to do; how often that was.
         private static func join(_ redeemer: Redeemer, _ code: String) async throws -> Int {
             for tries in 1...3 {
                 do {
