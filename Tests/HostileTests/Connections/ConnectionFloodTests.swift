@@ -76,7 +76,10 @@ extension Hostile {
                         }
                     }
                     do {
-                        #expect(try await Hostile.eventually(within: .seconds(10)) { attack.holdCount >= 100 })
+                        let hasBegun = try await Hostile.eventually(within: .seconds(10)) {
+                            attack.holdCount >= 100
+                        }
+                        #expect(hasBegun)
                         let clock = ContinuousClock()
                         let began = clock.now
                         let dialled = try await portal.dial(from: 1, .call("tunnel.ping"), as: member)

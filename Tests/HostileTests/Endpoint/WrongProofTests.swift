@@ -64,7 +64,10 @@ extension Hostile {
                     try await SilentCaller.start(
                         64, argument, at: world.address, from: host, on: world.callers))
             }
-            #expect(try await Hostile.eventually(within: .seconds(5)) { world.accounts.handshakeCount >= 128 })
+            let isFull = try await Hostile.eventually(within: .seconds(5)) {
+                world.accounts.handshakeCount >= 128
+            }
+            #expect(isFull)
             let honest = try await world.caller()
             let start = NIODeadline.now()
             _ = try await honest.openTunnel(to: world.endpoint.publicKey, as: world.friend)
