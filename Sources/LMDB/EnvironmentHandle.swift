@@ -22,6 +22,8 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
         readOnly: Bool = false
     ) throws(LMDBError) {
         let flags = Self.flags | (readOnly ? MDB_RDONLY : 0)
+        let mapByteCount = try MapSize.available(for: path, wanted: mapByteCount)
+        try LockFile.prepare(beside: path, readOnly: readOnly)
         do throws(LMDBError) {
             unsafe pointer = try Self.open(path, flags, mapByteCount: mapByteCount, tableLimit: tableLimit)
         } catch .refused(_, _, let code) where readOnly && code.rawValue == EACCES {
@@ -145,6 +147,8 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
     ) throws(Failure) -> Transaction<Access> {
         var begun: OpaquePointer?
         let code = unsafe mdb_txn_begin(pointer, nil, flags, &begun)
+        // A lock on the number of this process, which another one of the same number has.
+        guard code != EAGAIN else { throw Failure(.sameProcessNumber(path: path, number: Int(getpid()))) }
         guard code == 0, let pointer = unsafe begun else { throw Failure(error(code, "mdb_txn_begin")) }
         return unsafe Transaction(pointer, tables: tables, path: path, mapByteCount: mapByteCount)
     }

@@ -35,6 +35,19 @@ enum SystemFile {
 
         deinit { _ = close(number) }
 
+        func write(_ bytes: [UInt8]) throws(LMDBError) {
+            var written = 0
+            while written < bytes.count {
+                let count = unsafe bytes.withUnsafeBytes { buffer in
+                    unsafe Glibc.write(
+                        number, buffer.baseAddress?.advanced(by: written), bytes.count - written)
+                }
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw .refused(path: path, call: "write", systemCode()) }
+                written += count
+            }
+        }
+
         func synchronize() throws(LMDBError) {
             guard fsync(number) == 0 else { throw .refused(path: path, call: "fsync", systemCode()) }
         }
