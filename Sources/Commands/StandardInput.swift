@@ -42,7 +42,8 @@ final class StandardInput: Sendable {
             searched = state.unread.count
             guard searched <= lineByteCountLimit else {
                 throw CommandFailure(
-                    .usage, "a line of standard input is longer than \(lineByteCountLimit) bytes: send shorter ones")
+                    .usage,
+                    "a line of standard input is longer than \(lineByteCountLimit) bytes: send shorter ones")
             }
             if state.hasEnded {
                 defer { state.unread = [] }

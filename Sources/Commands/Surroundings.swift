@@ -11,8 +11,9 @@ public struct Surroundings: Sendable {
     public let output: @Sendable (String) throws -> Void
     /// Writes complaints to standard error, as they are, and waits for nobody who reads them.
     public let complaints: @Sendable (String) -> Void
-    /// Reads the next line of standard input, without its end; `nil` when there is none any more. Throws when it cannot
-    /// be read.
+    /// Reads the next line of standard input, without its end; `nil` when there is none any more.
+    ///
+    /// Throws when it cannot be read.
     public let input: @Sendable () throws -> String?
     /// Whether a person sits at both ends: asks may be answered, and colours seen.
     public let isInteractive: Bool

@@ -15,7 +15,10 @@ enum LockFile {
     ///
     /// To be called while this process does not have the store open: closing a file gives up the locks on it.
     ///
-    /// - Parameter readOnly: whether the store may stand where nothing can be written; LMDB does without locks there.
+    /// - Parameters:
+    ///   - path: the store.
+    ///   - readOnly: whether it may stand where nothing can be written; LMDB does without locks there.
+    /// - Throws: ``LMDBError/refused(path:call:_:)`` when there is no room for it, among others.
     static func prepare(beside path: String, readOnly: Bool) throws(LMDBError) {
         let lockPath = "\(path)-lock"
         do throws(LMDBError) {

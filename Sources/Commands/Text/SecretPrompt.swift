@@ -21,7 +21,9 @@ enum SecretPrompt {
     /// - Throws: `ExitCode` 130 for Ctrl-C, as a shell has it.
     @Sendable static func ask(_ question: String) throws -> String {
         var usual = termios()
-        guard unsafe tcgetattr(STDIN_FILENO, &usual) == 0 else { return try StandardInput.ofProcess.line() ?? "" }
+        guard unsafe tcgetattr(STDIN_FILENO, &usual) == 0 else {
+            return try StandardInput.ofProcess.line() ?? ""
+        }
         var hidden = usual
         // Without signals either: Ctrl-C has to put the terminal right first.
         hidden.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)

@@ -21,8 +21,8 @@ package enum ProcessSetup {
     /// To be called before anything is opened: the next file, the keyring for example, would get the number of standard
     /// output, and be written what is printed. What holds a place can be neither read nor written, as a closed one.
     package static func holdStandardStreams() {
-        for (descriptor, flags) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY)] {
-            guard fcntl(descriptor, F_GETFD) < 0 else { continue }
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            let flags = descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY
             // The lowest free number is the one; without a /dev, a folder takes nothing either.
             guard unsafe open("/dev/null", flags) < 0 else { continue }
             _ = unsafe open("/", O_RDONLY)

@@ -266,7 +266,8 @@ final class NodeLinkCore {
             switch result {
             case .success(let connected):
                 let (channel, end) = connected.value
-                guard uses[key] != nil else { return channel.close(promise: nil) }
+                // The stream ended in the middle meanwhile.
+                guard uses[key] != nil else { return NodeLink.reset(channel) }
                 ends[key] = end
                 report(.serviceOpened(name: name, friend: friend))
                 act { $0.serviceConnected(key) }
