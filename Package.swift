@@ -93,7 +93,7 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "CProcess", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake",
+                "Account", "Blinding", "CProcess", "Keyring", "LMDB", "MuxRPC", "Multiserver", "SecretHandshake",
                 "Sodium",
                 "Transport", "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),

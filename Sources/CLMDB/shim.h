@@ -26,4 +26,14 @@ static inline int shim_allocate(int file, long byte_count) {
 #endif
 }
 
+/* A file that is nowhere but in memory, closed when another program starts. Its number, or -1 and errno. */
+static inline int shim_memory_file(void) {
+#if defined(__linux__) && defined(SYS_memfd_create)
+    return (int)syscall(SYS_memfd_create, "store", 1U /* MFD_CLOEXEC */);
+#else
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
 #endif

@@ -51,10 +51,10 @@ public struct CwayCommand: AsyncParsableCommand {
 
     /// Runs the command line of the process and ends the process with the command's code.
     public static func runToExit() async -> Never {
-        ProcessSetup.protectMemory(environment: ProcessInfo.processInfo.environment)
+        ProcessSetup.protectMemory(environment: ProcessText.environment)
         ProcessMemory.keepBuffers()
         ProcessDescriptors.raiseLimit()
-        var status = await execute(Array(CommandLine.arguments.dropFirst()))
+        var status = await execute(ProcessText.arguments)
         if let failure = StandardOutput.ofProcess.finish(), status == ExitStatus.success.rawValue {
             Surroundings.current.complaints("cway: \(failure)\n")
             status = ExitStatus.standardStreamFailed.rawValue

@@ -48,7 +48,7 @@ public struct Surroundings: Sendable {
 
     /// The process's own.
     public static let ofProcess = Surroundings(
-        environment: ProcessInfo.processInfo.environment,
+        environment: ProcessText.environment,
         output: { try StandardOutput.ofProcess.write($0) },
         complaints: { LogSink.standardError.write($0) },
         input: { try StandardInput.ofProcess.line() },

@@ -17,17 +17,18 @@ enum LockFile {
     ///
     /// - Parameters:
     ///   - path: the store.
-    ///   - readOnly: whether it may stand where nothing can be written; LMDB does without locks there.
+    ///   - readOnly: whether it may stand where nothing can be written.
+    /// - Returns: whether there are locks; without, nobody keeps others from writing while this process reads.
     /// - Throws: ``LMDBError/refused(path:call:_:)`` when there is no room for it, among others.
-    static func prepare(beside path: String, readOnly: Bool) throws(LMDBError) {
+    static func prepare(beside path: String, readOnly: Bool) throws(LMDBError) -> Bool {
         let lockPath = "\(path)-lock"
         do throws(LMDBError) {
             if try SystemFile.status(of: lockPath) == nil { try create(lockPath) }
             let file = try SystemFile.Descriptor(opening: lockPath, O_RDWR | O_NOFOLLOW)
-            guard shim_allocate(file.number, byteCount) < 0, isShortage(errno) else { return }
+            guard shim_allocate(file.number, byteCount) < 0, isShortage(errno) else { return true }
             throw .refused(path: lockPath, call: "fallocate", SystemFile.systemCode())
         } catch .refused(_, _, let code) where readOnly && [EROFS, EACCES, EPERM].contains(code.rawValue) {
-            return
+            return false
         }
     }
 
@@ -36,11 +37,15 @@ enum LockFile {
         let draft = SystemFile.draft(of: path)
         SystemFile.remove(draft)
         defer { SystemFile.remove(draft) }
-        let file = try SystemFile.Descriptor(
-            opening: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions: 0o600)
-        try file.write([UInt8](repeating: 0, count: byteCount))
+        do throws(LMDBError) {
+            let file = try SystemFile.Descriptor(
+                opening: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions: 0o600)
+            try file.write([UInt8](repeating: 0, count: byteCount))
+        } catch .refused(draft, let call, let code) {
+            throw .refused(path: path, call: call, code)
+        }
         // Where another process was faster, its file is the one.
-        guard unsafe link(draft, path) == 0 || errno == EEXIST else {
+        guard unsafe link(draft.systemName, path.systemName) == 0 || errno == EEXIST else {
             throw .refused(path: path, call: "link", SystemFile.systemCode())
         }
     }
