@@ -47,13 +47,14 @@ public struct CwayCommand: AsyncParsableCommand {
     public static func prepareProcess() {
         ProcessSetup.holdStandardStreams()
         ProcessSetup.ignoreWriteSignals()
+        ProcessDescriptors.raiseLimit()
+        EventLoops.requireLeast()
     }
 
     /// Runs the command line of the process and ends the process with the command's code.
     public static func runToExit() async -> Never {
         ProcessSetup.protectMemory(environment: ProcessText.environment)
         ProcessMemory.keepBuffers()
-        ProcessDescriptors.raiseLimit()
         var status = await execute(ProcessText.arguments)
         if let failure = StandardOutput.ofProcess.finish(), status == ExitStatus.success.rawValue {
             Surroundings.current.complaints("cway: \(failure)\n")

@@ -17,7 +17,8 @@ package enum ProcessText {
         var variables: [String: String] = [:]
         guard var place = unsafe shim_process_environment() else { return [:] }
         while let pointer = unsafe place.pointee {
-            let parts = unsafe text(of: pointer).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let parts = unsafe text(of: pointer).split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             if parts.count == 2, variables[String(parts[0])] == nil {
                 variables[String(parts[0])] = String(parts[1])
             }
