@@ -17,7 +17,8 @@ enum EventLoops {
         let free = ProcessDescriptors.freeCount(upTo: leastCount)
         guard free < leastCount else { return }
         LogSink.standardError.write("cway: \(shortage(free, leastCount).message)\n")
-        LogSink.standardError.finish()
+        // Nothing else is left to do, so a busy machine has time.
+        LogSink.standardError.finish(within: .seconds(2))
         exit(ExitStatus.unexpected.rawValue)
     }
 

@@ -32,13 +32,16 @@ final class StandardOutput: Sendable {
     }
 
     /// Why not everything was delivered; `nil` when it was, as far as the system can tell.
+    ///
+    /// Waits for nobody: a thread whose write still waits has not delivered everything.
     func finish() -> StandardStreamFailure? {
-        state.withLock { state in
+        let outcome = state.withLockIfAvailable { state -> StandardStreamFailure? in
             guard state.hasWritten, state.failure == nil else { return state.failure }
             // A file system may say only at the end that it had no room; of a copy, so that the number stays taken.
             let copy = dup(descriptor)
             guard copy >= 0, close(copy) < 0, errno != EINTR else { return nil }
             return StandardStreamFailure(.output, code: errno)
         }
+        return outcome ?? StandardStreamFailure(.output, code: EAGAIN)
     }
 }

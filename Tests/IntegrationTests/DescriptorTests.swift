@@ -113,7 +113,8 @@ extension Integration {
                         Issue.record("\(command), \(descriptors): \(ending), said \(process.log)")
                         continue
                     }
-                    #expect(code == 0 || process.log.contains("cway: "), "\(command): \(process.log)")
+                    #expect(
+                        code == 0 || process.log.contains("cway: "), "\(command): \(code), \(process.log)")
                 }
             }
         }

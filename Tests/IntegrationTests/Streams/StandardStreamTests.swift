@@ -108,6 +108,20 @@ extension Integration {
             }
         }
 
+        @Test("Who waits for a reader of its output can be told to end")
+        func unreadOutput() async throws {
+            try await Stage.run { stage in
+                let (pipe, portal) = (try UnreadPipe(), try await TestNetwork.Portal.start(on: stage))
+                let call = try stage.cway(
+                    home: "caller", ["call", portal.address, "tunnel.ping"], outputFile: pipe.writeEnd)
+                try await portal.process.logLine(with: "connected")
+                // Nobody says when a write waits.
+                try await Task.sleep(for: .milliseconds(500))
+                call.signal(SIGTERM)
+                #expect(try await call.end(within: .seconds(10)) == .exit(128 + SIGTERM), "\(call.log)")
+            }
+        }
+
         @Test("Who stops when standard input ends does not when there is nothing to read yet")
         func untilInputEnds() async throws {
             try await Stage.run { stage in
