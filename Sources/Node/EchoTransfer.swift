@@ -27,7 +27,8 @@ final class EchoTransfer: StreamEnd {
     private var reportedByteCount = 0
 
     init(
-        _ handle: StreamHandle, sending bytes: TestBytes, watch: EchoWatch, result: EventLoopPromise<Duration>,
+        _ handle: StreamHandle, sending bytes: TestBytes, watch: EchoWatch,
+        result: EventLoopPromise<Duration>,
         progress: @escaping (Double) -> Void
     ) {
         self.handle = handle

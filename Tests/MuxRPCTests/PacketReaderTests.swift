@@ -18,7 +18,8 @@ struct PacketReaderTests {
         packet(0x02, 1, "[1]"), packet(0x08, 1, "12345678"), packet(0x08, 1, ""),
         packet(0x08, 1, "123456789"), packet(0x08, -1, "12345678123456781234"),
         packet(0x08, 1, "123456781234567812345"), packet(0x09, 1, "123456789"), packet(0x0c, 1, "123456789"),
-        packet(0x08, 1, "1234567812345678"), packet(0x0a, -1, "123456789"), packet(0x00, 2, "0123456789abcdef"),
+        packet(0x08, 1, "1234567812345678"), packet(0x0a, -1, "123456789"),
+        packet(0x00, 2, "0123456789abcdef"),
         packet(0x02, 2, "0123456789abcdefg"), packet(0, 0, ""), packet(0, 0, "x"),
     ]
 

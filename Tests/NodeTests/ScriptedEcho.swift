@@ -82,7 +82,8 @@ private final class EchoConnection: ChannelInboundHandler {
         case .session(.data(let stream, .binary, let bytes)): echo(bytes, on: stream, context)
         case .session(.data(let stream, _, let json)):
             // A grant of one is a grant of the other, and so is the end.
-            if let value = try? JSONValue(parsing: json) { try? session.muxrpc.send(value, on: stream) }
+            guard let value = try? JSONValue(parsing: json) else { return }
+            later(context) { try? $0.muxrpc.send(value, on: stream) }
         case .session(.request(let request)) where request.kind == .async:
             try? session.muxrpc.reply(to: request.number, with: 1)
         case .ended: session.close()
@@ -104,17 +105,20 @@ private final class EchoConnection: ChannelInboundHandler {
         case .otherByteBehind(let limit) where (before..<byteCount).contains(limit):
             let index = bytes.readerIndex + limit - before
             if let byte: UInt8 = bytes.getInteger(at: index) { bytes.setInteger(byte ^ 1, at: index) }
-        case .late(let time):
-            let (loop, bound) = (context.eventLoop, NIOLoopBound((self, context), eventLoop: context.eventLoop))
-            loop.scheduleTask(in: time) {
-                let (connection, context) = bound.value
-                connection.session.send(came, on: stream)
-                connection.flush(context)
-            }
-            return
         default: break
         }
-        session.send(bytes, on: stream)
+        later(context) { $0.send(bytes, on: stream) }
+    }
+
+    /// Sends now, or as late as the script says.
+    private func later(_ context: ChannelHandlerContext, _ send: @escaping (SecureSession) -> Void) {
+        guard case .late(let time) = fault else { return send(session) }
+        let bound = NIOLoopBound((self, context, send), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: time) {
+            let (connection, context, send) = bound.value
+            send(connection.session)
+            connection.flush(context)
+        }
     }
 
     private func flush(_ context: ChannelHandlerContext) {

@@ -26,7 +26,9 @@ struct LongPacketTests {
         return ByteBuffer(bytes: random.bytes(count))
     }
 
-    @Test("are echoed up to 1 MiB, and none that is longer", arguments: [100_000, longest - 1, longest, longest + 1])
+    @Test(
+        "are echoed up to 1 MiB, and none that is longer",
+        arguments: [100_000, longest - 1, longest, longest + 1])
     func echo(byteCount: Int) throws {
         let identity = try Identity.random()
         let portal = try HandmadePortal(

@@ -24,7 +24,9 @@ struct NodeLeavingTests {
         }
     }
 
-    @Test("ends its tunnels behind the other side's goodbye, and no later than in 300 ms", arguments: [false, true])
+    @Test(
+        "ends its tunnels behind the other side's goodbye, and no later than in 300 ms",
+        arguments: [false, true])
     func patience(answers: Bool) throws {
         let (client, session) = try world.client(of: endpoint.key)
         endpointLink.isPeerReading = false
