@@ -290,6 +290,10 @@ final class TunnelTable {
     func leave() {
         isLeaving = true
         for (stream, tunnel) in tunnels {
+            guard case .open = tunnel.phase else {
+                bidFarewell(tunnel, on: stream)
+                continue
+            }
             tunnel.session.streams.abandon()
             tunnel.session.secure.close()
             touched.insert(stream)
