@@ -76,8 +76,7 @@ public final class SecureSession {
     ) {
         self.init(manifest: manifest, framing: framing, verification: verification)
         handshake = SessionHandshake(
-            ServerHandshake(
-                network: network, identity: identity, makingEphemeral: { EphemeralKeyPair.random() }))
+            ServerHandshake(network: network, identity: identity) { EphemeralKeyPair.random() })
     }
 
     // MARK: State
