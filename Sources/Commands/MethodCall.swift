@@ -137,7 +137,8 @@ struct MethodCall: Sendable {
 
     private func failure(_ error: RemoteError) -> CommandFailure {
         let hint = Self.hint(for: error.message).map { ": " + $0 } ?? ""
-        return CommandFailure(.methodFailed, "\(name.joined(separator: ".")): \(RemoteWords.text(of: error.message))\(hint)")
+        return CommandFailure(
+            .methodFailed, "\(name.joined(separator: ".")): \(RemoteWords.text(of: error.message))\(hint)")
     }
 
     /// What to do about an answer that says that the method is of another kind.
