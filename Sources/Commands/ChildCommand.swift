@@ -1,5 +1,4 @@
 internal import Foundation
-internal import Transport
 
 /// A command of this program that runs in a process of its own, for what may end in a signal.
 enum ChildCommand {
@@ -20,8 +19,7 @@ enum ChildCommand {
         do {
             try process.run()
         } catch {
-            throw CommandFailure(
-                .unexpected, "the program could not start itself: \(ErrorWords.text(of: error))")
+            throw CommandFailure(.unexpected, "the program could not start itself: \(error)")
         }
         process.waitUntilExit()
         return process.terminationReason == .exit

@@ -21,8 +21,7 @@ struct FriendVisit: Sendable {
             await ClockCheck(keyring: keyring, logger: logger).run(over: connection.link)
             try await fetchGrant(over: connection)
         } catch {
-            logger.warning(
-                "the friend's grant was not stored", metadata: ["reason": "\(ErrorWords.text(of: error))"])
+            logger.warning("the friend's grant was not stored", metadata: ["reason": "\(error)"])
         }
     }
 
@@ -80,9 +79,7 @@ struct ClockCheck: Sendable {
                 )
             }
         } catch {
-            logger.warning(
-                "the keyring was not brought up to date",
-                metadata: ["reason": "\(ErrorWords.text(of: error))"])
+            logger.warning("the keyring was not brought up to date", metadata: ["reason": "\(error)"])
         }
     }
 

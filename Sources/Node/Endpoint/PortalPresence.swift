@@ -75,9 +75,7 @@ struct PortalPresence: Sendable {
                 on: group.next()
             ) { events.post($0) }
         } catch {
-            let reason =
-                (error as? DialFailure).map { HopFailure($0, at: portal).description }
-                ?? ErrorWords.text(of: error)
+            let reason = (error as? DialFailure).map { HopFailure($0, at: portal).description } ?? "\(error)"
             logger.warning("no connection to the portal", metadata: ["reason": "\(reason)"])
             return .ended(wasAnnounced: false)
         }
@@ -185,8 +183,7 @@ struct PortalPresence: Sendable {
         do {
             try await isAnnounced(place)
         } catch {
-            logger.error(
-                "the address cannot be printed", metadata: ["error": "\(ErrorWords.text(of: error))"])
+            logger.error("the address cannot be printed", metadata: ["error": "\(error)"])
         }
     }
 

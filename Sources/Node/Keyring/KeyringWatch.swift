@@ -1,7 +1,6 @@
 internal import Blinding
 internal import Keyring
 internal import Logging
-internal import Transport
 
 /// Notices whenever the keyring has changed, whichever process changed it, and keeps it tidy meanwhile.
 struct KeyringWatch: Sendable {
@@ -38,9 +37,7 @@ struct KeyringWatch: Sendable {
                     seen = number
                 } catch {
                     if Task.isCancelled { break }  // whoever watched is stopping: nothing is wrong
-                    logger.error(
-                        "the keyring could not be read", metadata: ["reason": "\(ErrorWords.text(of: error))"]
-                    )
+                    logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
                     pause = Self.failureTime
                 }
             }
@@ -53,7 +50,7 @@ struct KeyringWatch: Sendable {
         do {
             try await Blocking.run { try keyring.tidy(now: WallClock.seconds()) }
         } catch {
-            logger.error("the keyring was not tidied", metadata: ["reason": "\(ErrorWords.text(of: error))"])
+            logger.error("the keyring was not tidied", metadata: ["reason": "\(error)"])
         }
     }
 }
