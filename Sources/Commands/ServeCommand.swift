@@ -41,8 +41,7 @@ public struct ServeCommand: AsyncParsableCommand {
         name: .long,
         help: ArgumentHelp(
             "A service: its name, and the port or socket behind it; may be given several times.",
-            discussion: "NAME=PORT for one of this machine, NAME=HOST:PORT, or NAME=unix:PATH.",
-            valueName: "name=target"),
+            valueName: "name=host:port|name=unix:path"),
         transform: Parsing.service)
     private var service: [ServiceSetting] = []
 
@@ -82,9 +81,9 @@ public struct ServeCommand: AsyncParsableCommand {
         guard Set(names).count == names.count else {
             throw CommandFailure(.usage, "two services have the same name: give each a name of its own")
         }
-        if settings.services.isEmpty { Self.sayThatNothingIsServed() }
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
+        if settings.services.isEmpty { Self.sayThatNothingIsServed() }
         let posture = try ServingPosture(opened, settings, isVisible: visible)
         let lock = try posture.lock()
         if posture.keyring == nil {

@@ -47,17 +47,6 @@ struct AddressCommand: AsyncParsableCommand {
 
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
-    /// The days whose addresses are printed.
-    enum Day: String, CaseIterable, ExpressibleByArgument {
-        case today, tomorrow
-
-        /// The day in which a second lies, or the one after.
-        func epoch(atUnixSeconds seconds: UInt64) -> Epoch {
-            let today = Epoch(unixSeconds: seconds)
-            return self == .today ? today : today.next ?? today
-        }
-    }
-
     func run() async throws {
         // Looked at alone where there is one; else it is made, for it has the key of the addresses.
         let opened = try options.openIfPresent(for: .reading) ?? options.open()
@@ -104,6 +93,19 @@ struct AddressCommand: AsyncParsableCommand {
             "portal": .string(portal.addressText), "hidden": .bool(!portal.isOpen),
             "rotates": .time(address.day?.rotates), "resolvesUntil": .time(address.day?.resolvesUntil),
         ]
+    }
+}
+
+extension AddressCommand {
+    /// The days whose addresses are printed.
+    enum Day: String, CaseIterable, ExpressibleByArgument {
+        case today, tomorrow
+
+        /// The day in which a second lies, or the one after.
+        func epoch(atUnixSeconds seconds: UInt64) -> Epoch {
+            let today = Epoch(unixSeconds: seconds)
+            return self == .today ? today : today.next ?? today
+        }
     }
 }
 
