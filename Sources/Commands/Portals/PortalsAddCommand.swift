@@ -35,7 +35,8 @@ struct PortalsAddCommand: AsyncParsableCommand {
     private var isOpen = false
 
     func run() async throws {
-        let pasted = try Surroundings.current.secret(address.map { [$0] } ?? [], asking: "Address or invite (not shown): ") {
+        let given = address.map { [$0] } ?? []
+        let pasted = try Surroundings.current.secret(given, asking: "Address or invite (not shown): ") {
             CodeText.portal(in: $0) != nil || CodeText.invite(in: $0) != nil
         }
         let text = CodeText.portal(in: pasted) ?? CodeText.invite(in: pasted) ?? pasted.trimmed
