@@ -64,7 +64,7 @@ public struct CwayCommand: AsyncParsableCommand {
             return ExitStatus.usage.rawValue
         }
         do {
-            var command = try parseAsRoot(arguments)
+            var command = try parseAsRoot(InstanceOptions.completed(arguments))
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

@@ -44,6 +44,21 @@ public struct ServiceSetting: Hashable, Sendable {
         return text
     }
 
+    /// Reads the name of a service where somebody is allowed it: `NAME`, or `N/NAME` for one of instance N; `*` in the
+    /// place of the name for all of that instance.
+    ///
+    /// - Throws: ``ServiceSettingError/badName`` or ``ServiceSettingError/badInstance``.
+    public static func grantedName(_ text: String) throws(ServiceSettingError) -> ServiceName {
+        let service: ServiceName
+        do throws(AddressError) {
+            service = try ServiceName(parsing: text)
+        } catch {
+            throw .badInstance
+        }
+        if service.name != ServiceName.all { _ = try name(service.name) }
+        return service
+    }
+
     private static let unixPrefix = "unix:"
     /// What a `sockaddr_un` has room for, the closing zero aside.
     private static let pathByteCountLimit = 107
@@ -74,6 +89,8 @@ public enum ServiceSettingError: Error, Equatable, Sendable {
     case noTarget
     /// The name is empty, too long, or has other characters than it may.
     case badName
+    /// What stands before the `/` is no number of an instance.
+    case badInstance
     /// What is behind the `=` is no address.
     case badTarget(AddressError)
     /// What is behind `unix:` is empty, or too long for a socket.
@@ -96,6 +113,8 @@ extension ServiceSettingError: CustomStringConvertible {
         case .badTarget(.badPort):
             "behind the = there is no port from 1 to 65535: write NAME=PORT for this machine, or NAME=HOST:PORT, "
                 + "for example ssh=22"
+        case .badInstance:
+            "what stands before the / is no number of an instance: write one like 1/ssh, or ssh for instance 0"
         case .badTarget(let error): "the target of the service is wrong, \(error)"
         case .bareSocketPath: "a socket's path has unix: in front: write NAME=unix:/run/web.sock"
         case .webAddress:

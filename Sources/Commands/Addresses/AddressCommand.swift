@@ -24,6 +24,7 @@ struct AddressCommand: AsyncParsableCommand {
               cway address
               cway address --form circle1
               cway address --day tomorrow       to publish before midnight
+              cway address --form circle1 --instance 1
               cway address --json | jq -r '.[0].address'
             """)
 
@@ -45,7 +46,22 @@ struct AddressCommand: AsyncParsableCommand {
             "The day of the address, in universal time; friends resolve it a day early and late."))
     private var day = Day.today
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The instance that the address leads to, where it shows this node's id.", valueName: "n"),
+        transform: Parsing.instance)
+    private var instance = 0
+
     @Flag(name: .long, help: "Print JSON.") private var json = false
+
+    func validate() throws {
+        guard instance == 0 || form != .sealed else {
+            throw ValidationError(
+                "A sealed address names no instance, or it would tell two of them apart: friends choose, as in "
+                    + "`cway connect ADDRESS \(instance)/NAME`; or give --form circle1, hmac1 or plain.")
+        }
+    }
 
     func run() async throws {
         // Looked at alone where there is one; else it is made, for it has the key of the addresses.
@@ -58,7 +74,7 @@ struct AddressCommand: AsyncParsableCommand {
         }
         let shown = try publishable(portals)
         let addresses = try AddressWriter(opened, epoch: day.epoch(atUnixSeconds: WallClock.seconds()))
-            .addresses(at: shown, in: form)
+            .addresses(at: shown, in: form, instance: instance)
         if json {
             let list = zip(addresses, shown).map { Self.json($0, form, $1) }
             return try Surroundings.current.print(json: JSONValue.array(list).description)
@@ -144,11 +160,11 @@ struct AddressWriter {
     ///
     /// - Throws: ``CommandFailure``.
     func addresses(
-        at portals: [InvitePortal], in form: AddressCommand.Form
+        at portals: [InvitePortal], in form: AddressCommand.Form, instance: Int = 0
     ) throws(CommandFailure) -> [Written] {
         let target: TunnelTarget
         do throws(AddressError) {
-            target = try TunnelTarget(key: opened.identity.publicKey)
+            target = try TunnelTarget(key: opened.identity.publicKey, instance: instance)
         } catch {
             throw CommandFailure(.unexpected, error)
         }
