@@ -48,7 +48,7 @@ struct ResolveCommand: AsyncParsableCommand {
         var status = ExitStatus.success
         if addresses == ["-"] {
             let resolving = try Resolving(keyring, settings.portals, isForMany: true)
-            while let line = Surroundings.current.input() {
+            while let line = try Surroundings.current.input() {
                 // Lists have notes in them, and space between.
                 let bare = CodeText.bare(line)
                 if !bare.isEmpty, !bare.hasPrefix("#") { try show(line, resolving, &status) }
