@@ -110,22 +110,21 @@ public struct ConnectCommand: AsyncParsableCommand {
     /// A friend goes by name, because blinded addresses hold for days only.
     private func sshLines(_ plan: DialPlan) throws -> String {
         let destination = plan.dialler.destination
+        let named = ServiceName(service.name, at: destination.instance)
         var (words, host) = (["cway", "connect"], String(destination.target.id.dropFirst().prefix(8)))
-        var offered = service.name
         switch destination {
         case .peer(let peer): words += ["\(peer)", service.name, "--stdio"]
         case .announced(let tunnel, let portal):
             words += ["\(tunnel)", service.name, "--stdio", "--portal", "\(portal)"]
-        case .friend(let key, _, let instance):
-            // By name the instance is said with the service, wherever it was said here.
-            offered = ServiceName(service.name, at: instance).description
+        case .friend(let key, _, _):
             let friend = try plan.dialler.keyring?.friend(key)
             host = friend?.name ?? host
-            words += [friend?.name ?? key.id, offered, "--stdio"]
+            // By name the instance is said with the service, wherever it was said here.
+            words += [friend?.name ?? key.id, named.description, "--stdio"]
         }
         if let home = options.common.home { words += ["--home", home] }
         if let network = options.common.network { words += ["--network", network.text] }
         words += dial.showing.words + dial.local.words
-        return SSHLines.text(host: host, service: offered, user: user, command: words)
+        return SSHLines.text(host: host, service: named.description, user: user, command: words)
     }
 }

@@ -124,7 +124,7 @@ struct InstanceOptions: ParsableArguments, Sendable {
                     + "--portal; what is for the whole node stands before the first \(option).")
         }
         guard !options.service.isEmpty else {
-            throw ValidationError("\(place) offers nothing: give it a --service NAME=HOST:PORT.")
+            throw ValidationError("\(place) offers nothing: give it a --service NAME=PORT.")
         }
         return options.settings
     }

@@ -23,7 +23,7 @@ public struct ServeCommand: AsyncParsableCommand {
             EXAMPLES
               cway serve --service ssh=22 --service web=unix:/run/web.sock
               cway serve --visible --service web=localhost:8080 --allow-anyone --portal net:portal.example.org:8008~shs:KEY=
-              cway serve --service web=localhost:8080 --instance 1 --service ssh=localhost:22 --instance 2 --service git=localhost:9418
+              cway serve --service web=8080 --instance 1 --service ssh=22 --instance 2 --service git=9418
               cway serve --service ssh=localhost:22 --allow @ID=.ed25519 --portal net:portal.example.org:8008~shs:KEY=
             """)
 

@@ -110,11 +110,11 @@ extension ServiceSettingError: CustomStringConvertible {
         case .badName:
             "the name of the service is not 1 to \(ServiceSetting.nameByteCountLimit) of a-z, 0-9, - and _: "
                 + "write one like ssh"
+        case .badInstance:
+            "what stands before the / is no number of an instance: write one like 1/ssh, or ssh for instance 0"
         case .badTarget(.badPort):
             "behind the = there is no port from 1 to 65535: write NAME=PORT for this machine, or NAME=HOST:PORT, "
                 + "for example ssh=22"
-        case .badInstance:
-            "what stands before the / is no number of an instance: write one like 1/ssh, or ssh for instance 0"
         case .badTarget(let error): "the target of the service is wrong, \(error)"
         case .bareSocketPath: "a socket's path has unix: in front: write NAME=unix:/run/web.sock"
         case .webAddress:

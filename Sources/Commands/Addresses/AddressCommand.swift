@@ -23,8 +23,8 @@ struct AddressCommand: AsyncParsableCommand {
             EXAMPLES
               cway address
               cway address --form circle1
-              cway address --day tomorrow       to publish before midnight
               cway address --form circle1 --instance 1
+              cway address --day tomorrow       to publish before midnight
               cway address --json | jq -r '.[0].address'
             """)
 
@@ -43,15 +43,15 @@ struct AddressCommand: AsyncParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The day of the address, in universal time; friends resolve it a day early and late."))
-    private var day = Day.today
+            "The instance that the address leads to, where it shows this node's id.", valueName: "n"),
+        transform: Parsing.instance)
+    private var instance = 0
 
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "The instance that the address leads to, where it shows this node's id.", valueName: "n"),
-        transform: Parsing.instance)
-    private var instance = 0
+            "The day of the address, in universal time; friends resolve it a day early and late."))
+    private var day = Day.today
 
     @Flag(name: .long, help: "Print JSON.") private var json = false
 

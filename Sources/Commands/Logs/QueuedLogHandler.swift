@@ -1,6 +1,7 @@
 internal import Logging
 internal import Node
 internal import Synchronization
+internal import Transport
 
 /// A level that several loggers have in common, and that may change while they are in use.
 final class LogLevel: Sendable {

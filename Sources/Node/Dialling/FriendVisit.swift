@@ -80,7 +80,8 @@ struct ClockCheck: Sendable {
                 )
             }
         } catch {
-            troubles.say(.warning, "the keyring was not brought up to date", reason: "\(error)")
+            troubles.say(
+                .warning, "the keyring was not brought up to date", reason: ErrorWords.text(of: error))
         }
     }
 

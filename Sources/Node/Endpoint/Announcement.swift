@@ -82,7 +82,7 @@ struct Announcement: Sendable {
                 last == nil
                     ? "the portal did not take the announcement: nobody can come that way, and it is tried again"
                     : "the portal did not take the announcement: the one before stays in force",
-                reason: (error as? RemoteError)?.message ?? "\(error)")
+                reason: ErrorWords.text(of: error))
             return false
         }
         if last == nil { await presence.announced() }

@@ -39,7 +39,7 @@ struct KeyringWatch: Sendable {
                     troubles.end()
                 } catch {
                     if Task.isCancelled { break }  // whoever watched is stopping: nothing is wrong
-                    troubles.say(.error, "the keyring could not be read", reason: "\(error)")
+                    troubles.say(.error, "the keyring could not be read", reason: ErrorWords.text(of: error))
                     pause = Self.failureTime
                 }
             }
