@@ -1,6 +1,7 @@
 internal import Blinding
 internal import Keyring
 internal import Logging
+internal import Transport
 
 /// Notices whenever the keyring has changed, whichever process changed it, and keeps it tidy meanwhile.
 struct KeyringWatch: Sendable {
