@@ -68,12 +68,14 @@ struct MethodCall: Sendable {
 
     // MARK: Calling
 
-    /// What the peer says of the method; async where it says nothing, like peers that have no manifest.
+    /// What the peer says of the method, or what everybody means by it where the peer says nothing; else async.
     private func kindInManifest(of connection: PeerConnection) async throws -> CallKind {
         let answer = try await call(["manifest"], [], of: connection)
-        guard case .value(var tree) = answer else { return .async }
+        var tree = JSONValue.null
+        if case .value(let manifest) = answer { tree = manifest }
         for part in name { tree = tree[part] ?? .null }
-        return tree.string.flatMap(MethodKind.init(rawValue:))?.callKind ?? .async
+        let kind = tree.string.flatMap(MethodKind.init(rawValue:))?.callKind
+        return kind ?? WellKnownMethods.kind(of: name) ?? .async
     }
 
     private func reply(
