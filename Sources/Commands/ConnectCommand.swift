@@ -81,7 +81,8 @@ public struct ConnectCommand: AsyncParsableCommand {
         try await Serving.run(threads: 1, logger: plan.logger, serving) { group in
             [
                 ForwardService(
-                    from: listen, to: service.name, dialler: plan.dialler, on: group.next(), logger: plan.logger
+                    from: listen, to: service.name, dialler: plan.dialler, on: group.next(),
+                    logger: plan.logger
                 ) { try surroundings.print($0.hostAndPort) }
             ]
         }

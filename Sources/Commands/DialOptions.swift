@@ -122,7 +122,8 @@ struct ChosenInstanceOptions: ParsableArguments, Sendable {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Which of the target's instances. Default: the one that the address names, else 0.", valueName: "n"),
+            "Which of the target's instances. Default: the one that the address names, else 0.",
+            valueName: "n"),
         transform: Parsing.instance)
     var instance: Int?
 }

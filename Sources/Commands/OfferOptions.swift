@@ -82,6 +82,11 @@ struct InstanceOptions: ParsableArguments, Sendable {
 
     private static let option = "--instance"
 
+    /// The command line with an empty word behind a last `--instance`, which would count for nothing.
+    static func completed(_ arguments: [String]) -> [String] {
+        arguments.last == option ? arguments + [""] : arguments
+    }
+
     /// The command line behind the first `--instance`, cut at each.
     private func sections() throws -> [(number: Int, arguments: ArraySlice<String>)] {
         var sections: [(Int, ArraySlice<String>)] = []
@@ -92,14 +97,13 @@ struct InstanceOptions: ParsableArguments, Sendable {
                     "\(Self.option) takes the number of an instance, from 1 on, instead of '\(text)': what stands "
                         + "before the first is instance 0.")
             }
-            let end = rest.firstIndex { $0 == Self.option || $0.hasPrefix(Self.option + "=") } ?? rest.endIndex
+            let end =
+                rest.firstIndex { $0 == Self.option || $0.hasPrefix(Self.option + "=") } ?? rest.endIndex
             sections.append((number, rest[..<end]))
             rest = rest[end...]
             guard let next = rest.popFirst() else { break }
             if next.hasPrefix(Self.option + "=") {
                 rest = [String(next.dropFirst(Self.option.count + 1))] + rest
-            } else if rest.isEmpty {
-                throw ValidationError("The last \(Self.option) has no number behind it.")
             }
         }
         return sections
@@ -115,8 +119,8 @@ struct InstanceOptions: ParsableArguments, Sendable {
             options = try OfferOptions.parse(Array(arguments))
         } catch {
             throw ValidationError(
-                "\(place): \(OfferOptions.message(for: error)) Only --service, --allow, --allow-anyone and --portal "
-                    + "follow it; what is for the whole node stands before the first \(option).")
+                "\(place): \(OfferOptions.message(for: error)). Behind it stand --service, --allow, --allow-anyone and "
+                    + "--portal; what is for the whole node stands before the first \(option).")
         }
         guard !options.service.isEmpty else {
             throw ValidationError("\(place) offers nothing: give it a --service NAME=HOST:PORT.")

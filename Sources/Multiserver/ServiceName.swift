@@ -36,7 +36,8 @@ public struct ServiceName: Hashable, Sendable {
     ///
     /// - Throws: ``AddressError/badInstance``.
     public static func instance(_ text: String) throws(AddressError) -> Int {
-        guard let number = Int(text), String(number) == text, (0...TunnelAddress.instanceLimit).contains(number)
+        guard let number = Int(text), String(number) == text,
+            (0...TunnelAddress.instanceLimit).contains(number)
         else { throw .badInstance }
         return number
     }

@@ -1,3 +1,4 @@
+internal import Configuration
 public import Multiserver
 public import Sodium
 internal import Transport
@@ -18,6 +19,34 @@ public struct InstanceSettings: Equatable, Sendable {
 
     /// Nothing is offered.
     public init() {}
+
+    /// What `config.json` says of an instance.
+    ///
+    /// - Throws: ``SettingsError/badValue(key:origin:reason:)``, also where no service is named.
+    init(_ values: [SettingKey: ConfigContent], of number: Int, in path: String) throws(SettingsError) {
+        let place = "\(SettingKey.instances.rawValue).\(number)"
+        func read<Value, Failure: Error>(
+            _ key: SettingKey, _ parse: (String) throws(Failure) -> Value
+        ) throws(SettingsError) -> [Value] {
+            guard case .stringArray(let texts)? = values[key] else { return [] }
+            var parsed: [Value] = []
+            for text in texts {
+                do throws(Failure) {
+                    parsed.append(try parse(text))
+                } catch {
+                    throw .badValue(key: "\(place).\(key.rawValue)", origin: path, reason: "\(error)")
+                }
+            }
+            return parsed
+        }
+        services = try read(.services, ServiceSetting.init(_:))
+        allow = try read(.allow, PublicKey.init(id:))
+        portals = try read(.portals, PeerAddress.init(setting:))
+        if case .bool(let flag)? = values[.allowAnyone] { allowAnyone = flag }
+        guard !services.isEmpty else {
+            throw .badValue(key: place, origin: path, reason: "it offers nothing: write its services")
+        }
+    }
 }
 
 extension Settings {

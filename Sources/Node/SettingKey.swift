@@ -12,6 +12,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case services
     case allow
     case allowAnyone
+    case instances
     case allowLocal
     case network
     case memory = "limits.memory"
@@ -21,7 +22,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
 
     /// What JSON has to have in this place.
     package enum Kind: Sendable {
-        case text, texts, flag, count
+        case text, texts, flag, count, instances
     }
 
     /// When a process that runs follows a change of the file.
@@ -81,6 +82,11 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 .reload)
         case .allow: Meaning(.texts, "a list of ids, @KEY.ed25519", standard: "none", for: "serve", .reload)
         case .allowAnyone: Meaning(.flag, "true or false", standard: "false", for: "serve", .reload)
+        case .instances:
+            Meaning(
+                .instances,
+                "an object with services, allow, allowAnyone and portals for each number from 1 on",
+                standard: "none", for: "serve", .reload)
         case .allowLocal: Meaning(.flag, "true or false", standard: "false", for: "all that dial", .restart)
         case .network:
             Meaning(
@@ -110,6 +116,9 @@ package enum SettingKey: String, CaseIterable, Sendable {
             name += letter == "." ? "_" : letter.uppercased()
         }
     }
+
+    /// What an instance beside 0 may say of itself.
+    static let ofInstances = [services, allow, allowAnyone, portals]
 
     // MARK: Places in the file
 

@@ -98,7 +98,7 @@ public struct Settings: Equatable, Sendable {
         try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
         try await reader.read(.allow, into: &settings.allow, PublicKey.init(id:))
         try await reader.read(.allowAnyone, into: &settings.allowAnyone)
-        settings.instances = flags.instances
+        try reader.read(flags.instances, into: &settings.instances)
         try await reader.read(.allowLocal, into: &settings.allowLocal)
         try await reader.read(.network, into: &settings.network) { NetworkIdentifier(text: $0) }
         try await reader.read(.memory, into: &settings.limits.memory) { text in
@@ -130,7 +130,7 @@ public struct Settings: Equatable, Sendable {
 
 extension PeerAddress {
     /// A portal's address from a setting: any form that a command takes, except one that needs a portal itself.
-    fileprivate init(setting text: String) throws(AddressError) {
+    init(setting text: String) throws(AddressError) {
         guard case .peer(let peer) = try Address(text) else { throw .unknownProtocol("tunnel") }
         self = peer
     }

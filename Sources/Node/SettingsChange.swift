@@ -28,6 +28,7 @@ extension Settings {
         case .services: services = other.services
         case .allow: allow = other.allow
         case .allowAnyone: allowAnyone = other.allowAnyone
+        case .instances: instances = other.instances
         case .allowLocal: allowLocal = other.allowLocal
         case .network: network = other.network
         case .memory: limits.memory = other.limits.memory

@@ -1,5 +1,6 @@
 internal import Configuration
 internal import Foundation
+internal import Multiserver
 internal import MuxRPC
 
 /// `config.json` in the home folder, read once, with each value in its place and of its shape.
@@ -14,6 +15,8 @@ struct SettingsFile {
     let path: String
     /// The values of the settings that it has.
     private(set) var values: [SettingKey: ConfigContent] = [:]
+    /// What it says of each instance beside 0.
+    private(set) var instances: [Int: [SettingKey: ConfigContent]] = [:]
 
     init(in home: Home) throws(SettingsError) {
         path = home.path(of: Self.name)
@@ -34,9 +37,12 @@ struct SettingsFile {
                 throw wrong(name, "write an object for what is behind the dot, \(parts)…")
             }
             if let key = SettingKey(at: place) {
+                guard key != .instances else {
+                    try takeInstances(member.value)
+                    continue
+                }
                 guard let content = ConfigContent(member.value, as: key.meaning.kind) else {
-                    let found = Self.words(for: member.value)
-                    throw wrong(name, "write \(key.meaning.takes), instead of \(found)")
+                    throw wrong(name, key, instead: member.value)
                 }
                 values[key] = content
                 continue
@@ -50,6 +56,46 @@ struct SettingsFile {
             }
             try take(inner, at: place)
         }
+    }
+
+    private mutating func takeInstances(_ value: JSONValue) throws(SettingsError) {
+        let list = SettingKey.instances.rawValue
+        guard case .object(let numbers) = value else { throw wrong(list, .instances, instead: value) }
+        for member in numbers.members {
+            let place = "\(list).\(member.key)"
+            guard let number = try? ServiceName.instance(member.key), number > 0 else {
+                throw wrong(
+                    place, "write the number of an instance, from 1 on; what is 0's stands outside of \(list)"
+                )
+            }
+            guard case .object(let settings) = member.value else {
+                throw wrong(place, .instances, instead: member.value)
+            }
+            instances[number] = try values(of: settings, at: place)
+        }
+    }
+
+    private func values(
+        of instance: JSONObject, at place: String
+    ) throws(SettingsError) -> [SettingKey: ConfigContent] {
+        var values: [SettingKey: ConfigContent] = [:]
+        let known = SettingKey.ofInstances.map(\.rawValue)
+        for member in instance.members {
+            let name = "\(place).\(member.key)"
+            guard known.contains(member.key), let key = SettingKey(rawValue: member.key) else {
+                let nearest = NearestName.nearest(to: member.key, among: known)
+                throw .unknownKey(key: name, path: path, nearest: nearest, known: known)
+            }
+            guard let content = ConfigContent(member.value, as: key.meaning.kind) else {
+                throw wrong(name, key, instead: member.value)
+            }
+            values[key] = content
+        }
+        return values
+    }
+
+    private func wrong(_ name: String, _ key: SettingKey, instead value: JSONValue) -> SettingsError {
+        wrong(name, "write \(key.meaning.takes), instead of \(Self.words(for: value))")
     }
 
     private func wrong(_ name: String, _ reason: String) -> SettingsError {

@@ -31,7 +31,23 @@ struct SettingsReader {
 
     /// All variables that mean something.
     static var variables: [String] {
-        SettingKey.allCases.map(\.variable) + [Home.variable, ProcessSetup.debuggingVariable]
+        // What is said of instances has no order and no place in a variable.
+        SettingKey.allCases.filter { $0 != .instances }.map(\.variable) + [
+            Home.variable, ProcessSetup.debuggingVariable,
+        ]
+    }
+
+    /// Reads what the file says of instances beside 0, where the command line says nothing of the same one.
+    func read(
+        _ flags: [Int: InstanceSettings], into instances: inout [Int: InstanceSettings]
+    ) throws(SettingsError) {
+        instances = flags
+        for (number, values) in file.instances where flags[number] == nil {
+            instances[number] = try InstanceSettings(values, of: number, in: file.path)
+        }
+        guard instances.count <= InstanceSettings.countLimit else {
+            throw badValue(.instances, "write \(InstanceSettings.countLimit) at most")
+        }
     }
 
     /// Reads a text that stands for one value.

@@ -6,7 +6,9 @@ extension Integration {
     @Suite("Several instances of one node")
     struct InstanceTests {
         /// Flags for an instance of that number with one service.
-        private static func section(_ number: Int, _ service: String, _ port: Int, _ more: String...) -> [String] {
+        private static func section(_ number: Int, _ service: String, _ port: Int, _ more: String...)
+            -> [String]
+        {
             ["--instance", "\(number)", "--service", "\(service)=127.0.0.1:\(port)"] + more
         }
 
@@ -27,7 +29,8 @@ extension Integration {
 
                 func list(_ instance: Int, code: Int32 = 0) async throws -> String {
                     try await stage.run(
-                        home: "friend", ["call", "home", "service.list", "--instance", "\(instance)"], code: code)
+                        home: "friend", ["call", "home", "service.list", "--instance", "\(instance)"],
+                        code: code)
                 }
                 #expect(try await list(0) == "[]")
                 #expect(try await list(1) == #"["ssh"]"#)
@@ -37,7 +40,9 @@ extension Integration {
                 let connection = try await LocalConnection.dial(port)
                 try await connection.expectEcho("by its number")
                 try await owner.logLine(with: "service=1/ssh")
-                for (service, code) in [("web", 14), ("ssh", 14), ("1/git", 14), ("2/git", 13)] as [(String, Int32)] {
+                for (service, code) in [("web", 14), ("ssh", 14), ("1/git", 14), ("2/git", 13)]
+                    as [(String, Int32)]
+                {
                     try await stage.run(home: "friend", ["connect", "home", service, "--stdio"], code: code)
                 }
                 let shown = try await stage.run(
@@ -66,14 +71,19 @@ extension Integration {
                 let echo = try await stage.service(.echo).port
                 let node = try TestNetwork.serve(
                     on: stage, at: [first],
-                    flags: ["--service", "web=127.0.0.1:\(echo)", "--allow", try await stage.id(home: "other")]
-                        + Self.section(1, "ssh", echo, "--allow", friend) + Self.section(2, "pub", echo, "--allow-anyone")
+                    flags: [
+                        "--service", "web=127.0.0.1:\(echo)", "--allow", try await stage.id(home: "other"),
+                    ]
+                        + Self.section(1, "ssh", echo, "--allow", friend)
+                        + Self.section(2, "pub", echo, "--allow-anyone")
                         + Self.section(3, "far", echo, "--allow-anyone", "--portal", second.address))
                 let addresses = try await node.lines(4)
                 let places = addresses.map { $0.contains(first.peer.key.id) }
                 #expect(addresses.count == 4 && places.count { $0 } == 3)
 
-                func list(_ instance: Int, _ home: String, at portal: TestNetwork.Portal) async throws -> String {
+                func list(_ instance: Int, _ home: String, at portal: TestNetwork.Portal) async throws
+                    -> String
+                {
                     let id = try await stage.id(home: "endpoint")
                     let key = id.dropFirst().dropLast(".ed25519".count)
                     let address = "tunnel:\(portal.peer.key.id):\(id):\(instance)~shs:\(key)"

@@ -146,6 +146,8 @@ struct FriendTests {
         }
         #expect(ServiceGrant.only(["a"]).union(.only(["b", "a"])) == .only(["a", "b"]))
         #expect(ServiceGrant.only(["a"]).union(.all) == .all && ServiceGrant.all.union(.only([])) == .all)
-        #expect(ServiceGrant.all.includes(ServiceName("x")) && !ServiceGrant.only(["a"]).includes(ServiceName("x")))
+        #expect(
+            ServiceGrant.all.includes(ServiceName("x"))
+                && !ServiceGrant.only(["a"]).includes(ServiceName("x")))
     }
 }

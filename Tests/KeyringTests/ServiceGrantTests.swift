@@ -36,7 +36,8 @@ struct ServiceGrantTests {
     func union() {
         #expect(ServiceGrant.all.union(.only(["1/ssh"])) == .only(["*", "1/ssh"]))
         #expect(ServiceGrant.only(["1/ssh", "web"]).union(.all) == .only(["*", "1/ssh"]))
-        #expect(ServiceGrant.only(["*", "1/ssh"]).union(.only(["web", "2/x"])) == .only(["*", "1/ssh", "2/x"]))
+        #expect(
+            ServiceGrant.only(["*", "1/ssh"]).union(.only(["web", "2/x"])) == .only(["*", "1/ssh", "2/x"]))
         #expect(ServiceGrant.all.union(.all) == .all)
     }
 
@@ -49,7 +50,9 @@ struct ServiceGrantTests {
             person(3).publicKey, name: "anna", services: .services(names), now: TestedKeyring.now)
         #expect(friend.admission?.services == .services(names))
         #expect(try keyring.friend(named: "anna")?.admission?.services == .services(names))
-        for name in ["x/ssh", "1/", "1/" + String(repeating: "n", count: ServiceGrant.nameByteCountLimit + 1)] {
+        for name in [
+            "x/ssh", "1/", "1/" + String(repeating: "n", count: ServiceGrant.nameByteCountLimit + 1),
+        ] {
             #expect(throws: KeyringError.badServiceName(name)) {
                 try keyring.allow(friend.key, services: .services([name]))
             }

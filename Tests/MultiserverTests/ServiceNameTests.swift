@@ -18,7 +18,8 @@ struct ServiceNameTests {
     @Test(
         "is refused with anything else before the slash",
         arguments: [
-            "/ssh", "a/ssh", "-1/ssh", "+1/ssh", "01/ssh", "1.0/ssh", " 1/ssh", "1 /ssh", "9007199254740992/ssh",
+            "/ssh", "a/ssh", "-1/ssh", "+1/ssh", "01/ssh", "1.0/ssh", " 1/ssh", "1 /ssh",
+            "9007199254740992/ssh",
             "99999999999999999999/ssh", "1e0/ssh", "１/ssh",
         ])
     func refused(text: String) {

@@ -90,7 +90,8 @@ struct DirectoryTests {
         #expect(ways(try directory.route(to: hidden)).map(\.instance) == [3])
         let value = Hmac1Value(target: EndpointKey(target), portal: PortalKey(portal.key)).bytes
         let blinded = BlindedAddress.hmac1(value, try TunnelTarget(key: target, instance: 4))
-        #expect(try directory.destination(named: "\(blinded)") == .friend(target, at: portal.key, instance: 4))
+        #expect(
+            try directory.destination(named: "\(blinded)") == .friend(target, at: portal.key, instance: 4))
 
         let named = try directory.destination(named: "home")
         #expect(try named.choosing(instance: 2) == .friend(target, at: nil, instance: 2))

@@ -31,7 +31,8 @@ struct FriendAllowCommand: AsyncParsableCommand {
         transform: Parsing.grantedService)
     private var service: [String] = []
 
-    @Flag(name: .customLong("all"), help: "All services of instance 0, also later ones.") private var all = false
+    @Flag(name: .customLong("all"), help: "All services of instance 0, also later ones.") private var all =
+        false
 
     @Option(
         name: .customLong("name"),

@@ -18,7 +18,8 @@ public enum ServiceGrant: Hashable, Sendable {
     /// Some services by name, in whatever order; those that stand beside all of their instance are left out.
     public static func services(_ names: some Sequence<String>) -> ServiceGrant {
         let names = Set(names)
-        let wholes = Set(names.compactMap { Self.name($0) }.filter { $0.name == ServiceName.all }.map(\.instance))
+        let wholes = Set(
+            names.compactMap { Self.name($0) }.filter { $0.name == ServiceName.all }.map(\.instance))
         let needed = names.filter { text in
             guard let name = Self.name(text), name.name != ServiceName.all else { return true }
             return !wholes.contains(name.instance)
@@ -59,7 +60,8 @@ public enum ServiceGrant: Hashable, Sendable {
         guard case .only(let names) = self else { return .all }
         guard names.count <= Self.nameCountLimit else { throw .tooManyServices(names.count) }
         for text in names {
-            guard let name = Self.name(text), (1...Self.nameByteCountLimit).contains(name.name.utf8.count) else {
+            guard let name = Self.name(text), (1...Self.nameByteCountLimit).contains(name.name.utf8.count)
+            else {
                 throw .badServiceName(text)
             }
         }

@@ -60,7 +60,8 @@ public struct Directory: Sendable {
                 throw DestinationError.unresolved
             }
             return .friend(
-                found.target.publicKey, at: found.portal.key.publicKey, instance: blinded.target?.instance ?? 0)
+                found.target.publicKey, at: found.portal.key.publicKey,
+                instance: blinded.target?.instance ?? 0)
         }
     }
 

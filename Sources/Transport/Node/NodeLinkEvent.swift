@@ -18,7 +18,8 @@ public enum NodeLinkEvent: Sendable {
     /// A friend wanted a service that nothing listens for.
     case serviceNotListening(name: ServiceName, friend: PublicKey, reason: String)
     /// A friend's use of a service is over; bytes as we sent and received them.
-    case serviceClosed(name: ServiceName, friend: PublicKey, sent: Int, received: Int, failure: StreamFailure?)
+    case serviceClosed(
+        name: ServiceName, friend: PublicKey, sent: Int, received: Int, failure: StreamFailure?)
 }
 
 /// Where a service is to be had on this machine.

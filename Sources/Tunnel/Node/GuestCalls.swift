@@ -34,8 +34,8 @@ extension PeerSession {
         case ["service", "open"]:
             openService(request, of: friend, in: house)
         case ["echo"]:
-            if let place = place(for: request, withSocket: false) {
-                streams.insert(.newEcho, on: request.stream, at: place)
+            if let (key, place) = place(for: request, [.streams]) {
+                streams.insert(.newEcho, as: key, at: place)
             }
         case ["circle", "grant"]:
             guard house.grantsCircle else { return false }
@@ -73,19 +73,21 @@ extension PeerSession {
                     .unknownService(ConnectRefusal.cut(name ?? ""), friend, instance: house.number ?? 0)))
             return
         }
-        guard let place = place(for: request, withSocket: true) else { return }
+        guard let (key, place) = place(for: request, [.streams, .sockets]) else { return }
         let stream = ServiceStream(isOpener: false, localEnd: .connecting, name: name, place: place)
-        let key = streams.insert(.service(stream), on: request.stream, at: place)
+        streams.insert(.service(stream), as: key, at: place)
         let service = ServiceName(name, at: instance)
         outputs.append(.connectService(key, service, friend: friend, place: place))
     }
 
     /// Has the peer pay for a stream; the stream is refused where it cannot.
-    private func place(for request: Request, withSocket: Bool) -> ServicePlace? {
+    private func place(
+        for request: Request, _ resources: [ScarceResource]
+    ) -> (StreamKey, ServicePlace)? {
         do {
-            return try .ofPeer(payer, withSocket: withSocket)
+            return try streams.takePlace(for: request.stream, resources)
         } catch {
-            secure.muxrpc.fail(request.stream, message: error.message)
+            secure.muxrpc.fail(request.stream, message: error.refusal)
             return nil
         }
     }

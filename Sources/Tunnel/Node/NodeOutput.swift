@@ -61,8 +61,9 @@ public enum NodeOutput: Sendable {
     case prove(ProofWork)
     /// A proof was wrong, or that of somebody who is not let in: the causer's next ones come later.
     case wrongProof(HandshakeCauser)
-    /// A session on another connection of this endpoint has lost its place: its connection is to be told.
-    case giveWay(SessionPlace)
+    /// A session or a stream has to go for somebody who has less: its connection, which may be another one of this
+    /// endpoint, is to be told, by ``NodeConnection/giveWay(_:at:)``.
+    case giveWay(Displaced)
     /// Something for the log.
     case happened(NodeHappening)
 }
@@ -126,6 +127,8 @@ public enum NodeHappening: Equatable, Sendable {
     case turnedAway(PublicKey)
     /// An idle session of this peer was closed, because another one needed its place.
     case gaveWay(PublicKey)
+    /// A stream of this peer was ended, or a session that held too much, because somebody has less of what is short.
+    case displaced(PublicKey, for: ScarceResource)
     /// A tunnel was opened for us and no session came of it.
     case handshakeFailed(SessionFailure)
     /// A friend asked an instance for a service that is not offered there.
@@ -146,6 +149,8 @@ public enum NodeErrorText {
     public static let tooManySockets = "busy: too many sockets of services at once"
     /// More waits for this friend than there is room for: the stream with most of it ends.
     public static let heldTooMuch = "busy: too much waits for services that do not read"
+    /// Somebody who has fewer streams needs the place of this one, which was not used for longest.
+    public static let gaveWay = "busy: gave way to somebody with fewer streams"
     /// The caller of a bare `echo` sends more than it reads.
     public static let echoUnread = "echo: read what you have"
 

@@ -27,7 +27,9 @@ struct InstanceTests {
         }
     }
 
-    private func argument(_ stage: HiddenStage, _ entry: HiddenStage.Entry, _ instance: JSONValue?) -> JSONValue {
+    private func argument(_ stage: HiddenStage, _ entry: HiddenStage.Entry, _ instance: JSONValue?)
+        -> JSONValue
+    {
         var argument = stage.argument(stage.target(entry))
         argument["instance"] = instance
         return argument

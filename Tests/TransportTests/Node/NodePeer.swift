@@ -166,7 +166,7 @@ final class NodePeer: WirePeer {
             work.look()
             node.proved(work, at: now())
         case .wrongProof(let causer): wrongProofs.append(causer)
-        case .giveWay(let place): node.accounts.tell(place)
+        case .giveWay(let displaced): node.giveWay(displaced, at: now())
         case .happened(let happening): happenings.append(happening)
         }
     }

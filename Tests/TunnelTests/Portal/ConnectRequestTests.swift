@@ -45,7 +45,8 @@ struct ConnectRequestTests {
     @Test(
         "passes the instance on as it was written, beside an id and beside a token",
         arguments: [
-            "1", "-1", "1.0", "1e0", "0.10e1", "9007199254740993", "1e400", "\"1\"", "true", "[0]", "{\"n\":1}",
+            "1", "-1", "1.0", "1e0", "0.10e1", "9007199254740993", "1e400", "\"1\"", "true", "[0]",
+            "{\"n\":1}",
         ])
     func instance(text: String) throws {
         let instance = try JSONValue(parsing: ByteBuffer(string: text))

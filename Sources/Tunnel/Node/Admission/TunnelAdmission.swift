@@ -118,7 +118,7 @@ extension TunnelTable {
             due[stream] = now + NodeConnection.turningAwayTime
             outputs.append(.happened(.turnedAway(peer)))
         case .seat(let seat, let former):
-            tunnel.session.payer = payer.open()
+            tunnel.session.setPayer(payer.open())
             tunnel.seat = seat
             outputs.append(
                 .happened(
@@ -214,7 +214,20 @@ extension TunnelTable {
     /// Another's session, here or on another connection, has lost its place to a newcomer.
     private func giveWay(_ place: SessionPlace?) {
         guard let place else { return }
-        if place.connection == number { giveWay(place.session) } else { outputs.append(.giveWay(place)) }
+        if place.connection == number {
+            giveWay(place.session)
+        } else {
+            outputs.append(.giveWay(Displaced(place)))
+        }
+    }
+
+    /// A session here holds more than others may, who need it.
+    func giveUp(_ session: SessionID) {
+        guard let (stream, tunnel) = tunnel(of: session) else { return }
+        if let peer = tunnel.session.secure.peer {
+            outputs.append(.happened(.displaced(peer, for: .memory)))
+        }
+        fail(tunnel, on: stream, .overdrawn)
     }
 
     /// A session here has lost its place to a newcomer.
