@@ -46,7 +46,7 @@ struct ResolveCommand: AsyncParsableCommand {
         var status = ExitStatus.success
         if addresses == ["-"] {
             let resolving = try Resolving(keyring, settings.portals, isForMany: true)
-            while let line = Surroundings.current.input() {
+            while let line = try Surroundings.current.input() {
                 let text = line.trimmed
                 if !text.isEmpty { try show(text, resolving, &status) }
             }

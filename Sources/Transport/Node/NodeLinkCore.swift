@@ -288,7 +288,8 @@ final class NodeLinkCore {
             switch result {
             case .success(let connected):
                 let (channel, end) = connected.value
-                guard uses[key] != nil else { return channel.close(promise: nil) }
+                // The stream ended in the middle meanwhile.
+                guard uses[key] != nil else { return NodeLink.reset(channel) }
                 uses[key]?.attempts = []
                 ends[key] = end
                 report(.serviceOpened(name: name, friend: friend))

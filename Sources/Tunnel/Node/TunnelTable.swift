@@ -31,6 +31,8 @@ final class TunnelTable {
     private(set) var unfedByteCount = 0
     private(set) var unfedCapacity = 0
     private var lastSession: UInt64 = 0
+    /// Whether the connection is about to end, so that no tunnel is begun and the ends of all are awaited.
+    private(set) var isLeaving = false
 
     init(
         configuration: NodeConnection.Configuration, portal: PublicKey, outer: SecureSession,
@@ -282,6 +284,25 @@ final class TunnelTable {
 
     // MARK: Ends
 
+    /// Says goodbye in every tunnel, which ends with its peer's.
+    ///
+    /// Nobody is to send into a tunnel any more when it ends: what is on its way then costs a Go portal its session.
+    func leave() {
+        isLeaving = true
+        for (stream, tunnel) in tunnels {
+            guard case .open = tunnel.phase else {
+                bidFarewell(tunnel, on: stream)
+                continue
+            }
+            tunnel.session.streams.abandon()
+            tunnel.session.secure.close()
+            touched.insert(stream)
+        }
+    }
+
+    /// Whether there is no tunnel any more, and the portal has ended all of which the end was awaited.
+    var haveEnded: Bool { tunnels.isEmpty && outer.muxrpc.awaitedEndCount == 0 }
+
     /// Says goodbye in every tunnel, and ends it.
     func close() {
         for (stream, tunnel) in tunnels {
@@ -304,7 +325,7 @@ final class TunnelTable {
 
     private func sayGoodbye(_ tunnel: NodeTunnel, on stream: StreamID) {
         flush(tunnel, on: stream)
-        outer.muxrpc.end(stream)
+        if isLeaving { outer.muxrpc.endAwaitingAnswer(stream) } else { outer.muxrpc.end(stream) }
         drop(stream, nil)
     }
 
