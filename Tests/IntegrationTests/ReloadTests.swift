@@ -74,7 +74,8 @@ extension Integration {
                 }
                 let call = ["service.list", "--instance", "1", "--portal", world.network.portal.address]
                 try configure(
-                    #", "instances": {"1": {"services": ["git=127.0.0.1:\#(world.echo)"], "allowAnyone": true}}"#)
+                    #", "instances": {"1": {"services": ["git=127.0.0.1:\#(world.echo)"], "allowAnyone": true}}"#
+                )
                 let added = try await world.endpoint.logLine(with: Self.again)
                 #expect(added.contains("services, instances"), "\(added)")
                 let there = try await stage.run(home: "anna", ["call", world.network.target] + call)

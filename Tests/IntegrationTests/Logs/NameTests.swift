@@ -29,9 +29,11 @@ extension Integration {
                 #expect(closed.contains("end=complete"), "\(closed)")
                 let lines = server.log.split(separator: "\n")
                 let ofFriend = lines.filter { $0.contains(id) }
-                #expect(ofFriend.count >= 3 && ofFriend.allSatisfy { $0.contains("friend=friend") }, "\(lines)")
+                #expect(
+                    ofFriend.count >= 3 && ofFriend.allSatisfy { $0.contains("friend=friend") }, "\(lines)")
                 let ofInvite = lines.filter { $0.contains("invite=") }
-                #expect(ofInvite.count >= 2 && ofInvite.allSatisfy { $0.contains("label=friend") }, "\(lines)")
+                #expect(
+                    ofInvite.count >= 2 && ofInvite.allSatisfy { $0.contains("label=friend") }, "\(lines)")
             }
         }
     }
