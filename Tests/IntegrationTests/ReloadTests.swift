@@ -62,6 +62,31 @@ extension Integration {
             }
         }
 
+        @Test("adds an instance, and takes it away again")
+        func instances() async throws {
+            try await Stage.run { stage in
+                let world = try await World(on: stage)
+                func configure(_ instances: String) throws {
+                    try stage.write(
+                        #"{"services": ["kept=127.0.0.1:\#(world.other)"]\#(instances)}"#,
+                        to: "endpoint/config.json")
+                    world.endpoint.signal(SIGHUP)
+                }
+                let call = ["service.list", "--instance", "1", "--portal", world.network.portal.address]
+                try configure(
+                    #", "instances": {"1": {"services": ["git=127.0.0.1:\#(world.echo)"], "allowAnyone": true}}"#
+                )
+                let added = try await world.endpoint.logLine(with: Self.again)
+                #expect(added.contains("services, instances"), "\(added)")
+                let there = try await stage.run(home: "anna", ["call", world.network.target] + call)
+                #expect(there.contains(#"["git"]"#), "\(there)")
+                try configure("")
+                try await world.endpoint.logLine(with: "changed=instances")
+                try await stage.run(home: "anna", ["call", world.network.target] + call, code: 13)
+                #expect(try await world.services().contains(#"["kept"]"#))
+            }
+        }
+
         @Test("keeps the settings that count when the file is broken, and says what is wrong with it")
         func brokenFile() async throws {
             try await Stage.run { stage in

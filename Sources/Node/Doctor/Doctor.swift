@@ -18,51 +18,72 @@ public struct Doctor: Sendable {
     private let keyring: Keyring
     private let settings: Settings
     private let servingProcess: Int?
+    private let membership: Membership
     private let logger: Logger
     private let report: @Sendable (Finding) throws -> Void
 
-    /// A doctor; `servingProcess` is the node that serves from this keyring just now, and `report` is told each finding.
+    /// A doctor; `servingProcess` is the node that serves from this keyring just now, portals see `outerKey`, and `report`
+    /// is told each finding.
     public init(
-        identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int?, logger: Logger,
+        identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int?,
+        outerKey: Caller.OuterKey = .fresh, logger: Logger,
         report: @escaping @Sendable (Finding) throws -> Void
     ) {
         self.identity = identity
         self.keyring = keyring
         self.settings = settings
         self.servingProcess = servingProcess
+        membership = Membership(identity: identity, outerKey: outerKey)
         self.logger = logger
         self.report = report
     }
 
-    private var caller: Caller { Caller(identity: identity, network: settings.network) }
+    private var caller: Caller { caller(membership.outerKey) }
+
+    private func caller(_ outerKey: Caller.OuterKey) -> Caller {
+        Caller(identity: identity, outerKey: outerKey, network: settings.network)
+    }
 
     // MARK: This node
 
-    /// Looks at the keyring, at each portal of this node, and at whether this node is announced there.
+    /// Looks at the keyring, at each portal of this node, and at whether this node is announced there; where it does not
+    /// serve, at the ways to all friends.
     ///
     /// - Throws: what `report` throws.
     public func examineNode(on eventLoop: any EventLoop) async throws {
         try report(Finding("identity", .good, "this node is \(identity.publicKey.id)"))
         let keyring = keyring
-        let (portals, friendCount, openCount) = try await Blocking.run {
+        let (portals, friends, openCount) = try await Blocking.run {
             let portals = try keyring.portals().map(\.portal)
-            return (portals, try keyring.friends().count, try keyring.invites().count { $0.closing == nil })
+            return (portals, try keyring.friends(), try keyring.invites().count { $0.closing == nil })
         }
         try report(
             Finding(
-                "keyring", .good, "friends: \(friendCount), open invites: \(openCount), every value intact"))
+                "keyring", .good, "friends: \(friends.count), open invites: \(openCount), every value intact")
+        )
         try examineKeyring()
-        try report(
-            servingProcess.map { Finding("serve", .good, "process \($0) serves from this keyring") }
-                ?? Finding("serve", .odd, "no node serves from this keyring", remedy: "run `cway serve`"))
+        let reached = friends.filter { $0.reach != nil }
+        let onlyCalls =
+            servingProcess == nil && openCount == 0 && !reached.isEmpty
+            && friends.allSatisfy { $0.admission == nil }
+        if onlyCalls {
+            try report(Finding("serve", .good, "this node only calls: nobody is to be served by it"))
+        } else {
+            try report(
+                servingProcess.map { Finding("serve", .good, "process \($0) serves from this keyring") }
+                    ?? Finding("serve", .odd, "no node serves from this keyring", remedy: "run `cway serve`"))
+        }
         for (number, offer) in settings.instances.sorted(by: { $0.key < $1.key }) {
             let names = offer.services.map(\.name).joined(separator: ", ")
             try report(Finding("instance \(number)", .good, "the settings have it offer \(names)"))
         }
-        if portals.isEmpty {
+        if portals.isEmpty, !onlyCalls {
             try report(Finding("portals", .odd, "there is none", remedy: "run `cway portals add ADDRESS`"))
         }
         for portal in portals { try await examine(portal, on: eventLoop) }
+        if servingProcess == nil {
+            for friend in reached { try await examine(friend, on: eventLoop) }
+        }
         try examineClock()
         // Last, for a portal's word on the clock is needed where there is anything to mend.
         guard !keyring.isCopy else { return }
@@ -94,7 +115,10 @@ public struct Doctor: Sendable {
     private func examine(_ portal: InvitePortal, on eventLoop: any EventLoop) async throws {
         let address = try PeerAddress(portal)
         let hop = "portal \(address.net.hostAndPort)"
-        _ = try await reach(address, namedBy: .owner, hop: hop, on: eventLoop) { link in
+        _ = try await reach(
+            address, namedBy: .owner, hop: hop, as: membership.outerKey(at: portal), isOpen: portal.isOpen,
+            on: eventLoop
+        ) { link in
             if !portal.isOpen { try await examineFeatures(of: link, hop: hop) }
             if servingProcess != nil { try await examineAnnouncement(at: portal, over: link, hop: hop) }
         }
@@ -135,11 +159,13 @@ public struct Doctor: Sendable {
             try report(Finding(hop, .good, "this node is announced, and lets itself in"))
         } catch SessionFailure.targetNotThere(let words) where BusyTime.isBusy(words) {
             try report(Finding(hop, .busy(words)))
+        } catch SessionFailure.targetNotThere(PortalMessage.membersCall) {
+            try report(membership.unasked(hop, at: portal))
         } catch SessionFailure.targetNotThere(let words) {
             try report(
                 Finding(
                     hop, .bad, "this node is not announced there (\(words))",
-                    remedy: "look at the log of `cway serve`"))
+                    remedy: membership.announcementRemedy(at: portal)))
         } catch SessionFailure.refused(answered: true) {
             let manner = portal.isOpen ? "under its id" : "hidden, and today's tokens lead to it"
             try report(Finding(hop, .good, "this node is announced \(manner)"))
@@ -190,13 +216,17 @@ public struct Doctor: Sendable {
                 to: friend.key, through: [portal], namedBy: authors, as: identity, instance: instance)
             return (authors.author(of: address), route)
         }
-        guard try await reach(address, namedBy: author, hop: hop, on: eventLoop, { _ in }) else { return }
+        guard
+            try await reach(
+                address, namedBy: author, hop: hop, as: membership.outerKey, on: eventLoop, { _ in })
+        else { return }
         let start = ContinuousClock.now
         let connection: PeerConnection
         do {
             connection = try await caller.connect(route, on: eventLoop)
         } catch let failure as HopFailure {
-            return try report(Finding(hop, failure))
+            return try report(
+                membership.finding(hop, failure, at: portal.key.publicKey) ?? Finding(hop, failure))
         }
         let time = ContinuousClock.now - start
         try await closing(connection.close) {
@@ -266,15 +296,17 @@ public struct Doctor: Sendable {
 
     /// Dials a portal, compares the clocks, and looks further at what stands then; whether it was reached.
     private func reach(
-        _ portal: PeerAddress, namedBy author: AddressAuthor, hop: String, on eventLoop: any EventLoop,
+        _ portal: PeerAddress, namedBy author: AddressAuthor, hop: String, as outerKey: Caller.OuterKey,
+        isOpen: Bool = false, on eventLoop: any EventLoop,
         _ look: (NodeLink) async throws -> Void
     ) async throws -> Bool {
         let start = ContinuousClock.now
         let link: NodeLink
         do {
-            link = try await caller.connect(toPortal: portal, namedBy: author, on: eventLoop)
+            link = try await caller(outerKey).connect(toPortal: portal, namedBy: author, on: eventLoop)
         } catch let failure as HopFailure {
-            try report(Finding(hop, failure))
+            try report(
+                membership.finding(hop, failure, at: portal.key, isOpen: isOpen) ?? Finding(hop, failure))
             return false
         }
         let time = ContinuousClock.now - start

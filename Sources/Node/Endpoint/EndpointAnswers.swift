@@ -56,18 +56,22 @@ struct EndpointAnswers: Sendable {
             try await keyring.redeem(request)
         }
         let view = redeemed.view
+        // As it was: an invite that is used up is none any more.
+        var metadata = await board.view.naming(invite: question.peer)
         switch try redeemed.outcome.get() {
         case .admitted(let isFresh):
             await board.publish(view)
             if isFresh {
                 let name = view.petnames[friend] ?? friend.id
-                logger.info(
-                    "an invite was redeemed", metadata: ["friend": "\(name)", "id": "\(friend.id)"])
+                metadata["friend"] = "\(name)"
+                metadata["id"] = "\(friend.id)"
+                logger.info("an invite was redeemed", metadata: metadata)
                 await board.waitUntilAnnounced(view.sequence)
             }
             link.answer(question.id, with: .value(true))
         case .refused(let reason):
-            logger.info("an invite was refused", metadata: ["reason": "\(reason)"])
+            metadata["reason"] = "\(reason)"
+            logger.info("an invite was refused", metadata: metadata)
             link.answer(question.id, with: .failure(reason.message))
         }
     }

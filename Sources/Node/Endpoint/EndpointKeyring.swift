@@ -71,12 +71,12 @@ final class EndpointKeyring: Sendable {
         let sequence = try keyring.sequence()
         _ = try entries.update(from: keyring)
         let friends = try keyring.friends()
-        let invites = try keyring.invites().filter(\.isEntry).map(\.key.publicKey)
+        let invites = try keyring.invites().filter(\.isEntry)
         let common = try commonPlaces(keyring, surroundings)
         var policy = EndpointPolicy(
             instances: Self.instances(
                 of: surroundings.settings, for: friends, commonPortals: Set(common.map(\.portal.key))),
-            invites: Set(invites), grantsCircle: true)
+            invites: Set(invites.map(\.key.publicKey)), grantsCircle: true)
         policy.invitedBy = friends.reduce(into: [:]) { $0[$1.key] = $1.admission?.invite?.publicKey }
         let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
         let open = Set(try keyring.portals().map(\.portal).filter(\.isOpen).map(\.key.publicKey))
@@ -85,7 +85,8 @@ final class EndpointKeyring: Sendable {
         }
         return EndpointView(
             edition: surroundings.edition, sequence: sequence, policy: policy, places: places,
-            targets: surroundings.settings.targets, petnames: petnames)
+            targets: surroundings.settings.targets, petnames: petnames,
+            labels: Dictionary(invites.map { ($0.key.publicKey, $0.label) }) { first, _ in first })
     }
 
     /// Without a keyring everything is open, and nothing changes but the settings.

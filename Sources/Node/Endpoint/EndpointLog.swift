@@ -7,8 +7,8 @@ internal import Tunnel
 /// What an endpoint's owner reads about its friends' visits.
 struct EndpointLog: Sendable {
     let logger: Logger
-    /// What the owner calls the friends.
-    let petnames: [PublicKey: String]
+    /// What the owner calls friends and invites.
+    let view: EndpointView
 
     /// Writes an event down.
     func note(_ event: NodeLinkEvent) {
@@ -18,7 +18,7 @@ struct EndpointLog: Sendable {
         case .happened(.accepted(let friend, let instance)):
             logger.info("friend connected", metadata: naming(friend, at: instance))
         case .happened(.invited(let invite)):
-            logger.info("an invite's holder connected", metadata: ["invite": "\(invite.id)"])
+            logger.info("an invite's holder connected", metadata: view.naming(invite: invite))
         case .happened(.dismissed(let peer, let instance)):
             logger.info("dismissed: not allowed any more", metadata: naming(peer, at: instance))
         case .happened(.refused(let peer, let instance)):
@@ -61,7 +61,7 @@ struct EndpointLog: Sendable {
         var metadata = others
         if instance != 0 { metadata["instance"] = "\(instance.map(String.init) ?? "none")" }
         metadata["id"] = "\(key.id)"
-        if let name = petnames[key] { metadata["friend"] = "\(name)" }
+        if let name = view.petnames[key] { metadata["friend"] = "\(name)" }
         return metadata
     }
 }

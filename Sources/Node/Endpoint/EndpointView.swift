@@ -1,5 +1,6 @@
 internal import Blinding
 internal import Keyring
+internal import Logging
 internal import Multiserver
 internal import Sodium
 internal import Transport
@@ -26,6 +27,15 @@ struct EndpointView: Sendable {
     let targets: [ServiceName: ServiceTarget]
     /// What the owner calls the friends, for the log.
     var petnames: [PublicKey: String] = [:]
+    /// What the owner calls the invites.
+    var labels: [PublicKey: String] = [:]
+
+    /// An invite in the owner's log: by its key, and by its label where it has one.
+    func naming(invite: PublicKey) -> Logger.Metadata {
+        var metadata: Logger.Metadata = ["invite": "\(invite.id)"]
+        if let label = labels[invite], !label.isEmpty { metadata["label"] = "\(label)" }
+        return metadata
+    }
 
     /// The instances that offer something at a portal, in order.
     func instances(at place: Place) -> [Int] {

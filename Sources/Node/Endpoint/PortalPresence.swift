@@ -182,7 +182,7 @@ struct PortalPresence: Sendable {
             case .asked(let question):
                 Task { await questions.answer(question) }
             default:
-                EndpointLog(logger: logger, petnames: await board.view.petnames).note(event)
+                EndpointLog(logger: logger, view: await board.view).note(event)
                 questions.noteVisit(event)
             }
         }
