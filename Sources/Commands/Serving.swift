@@ -13,9 +13,29 @@ enum Serving {
 
     /// Runs the services that `services` makes on that many event loops, one per core where `threads` is `nil`.
     ///
+    /// What they print is written by a thread of its own.
+    ///
     /// - Throws: ``CommandFailure``.
     static func run(
         threads: Int?, logger: Logger, _ options: ServingOptions,
+        _ services: (any EventLoopGroup) async throws -> [any Service]
+    ) async throws {
+        let output = ServingOutput()
+        let surroundings = output.taking(from: Surroundings.current)
+        let result: Result<Void, any Error> = await Surroundings.$current.withValue(surroundings) {
+            do {
+                return .success(
+                    try await run(threads: threads, logger: logger, options, beside: output, services))
+            } catch {
+                return .failure(error)
+            }
+        }
+        await output.finish()
+        try result.get()
+    }
+
+    private static func run(
+        threads: Int?, logger: Logger, _ options: ServingOptions, beside output: ServingOutput,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let group = try EventLoops.make(threads ?? System.coreCount)
@@ -28,6 +48,7 @@ enum Serving {
                     service: $0, successTerminationBehavior: .ignore)
             }
             watched.append(.init(service: MemoryReturn(), successTerminationBehavior: .ignore))
+            watched.append(.init(service: output, successTerminationBehavior: .ignore))
             if options.untilInputEnds {
                 watched.append(
                     .init(service: InputWatch(), successTerminationBehavior: .gracefullyShutdownGroup))
