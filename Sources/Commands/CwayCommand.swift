@@ -69,7 +69,7 @@ public struct CwayCommand: AsyncParsableCommand {
     /// Help goes to standard output, everything that failed to standard error.
     public static func execute(_ arguments: [String]) async -> Int32 {
         do {
-            var command = try parseAsRoot(arguments)
+            var command = try parseAsRoot(InstanceOptions.completed(arguments))
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

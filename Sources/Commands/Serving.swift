@@ -6,18 +6,19 @@ internal import Node
 internal import ServiceLifecycle
 internal import UnixSignals
 
-/// Runs services until SIGINT or SIGTERM, then lets them close in order.
+/// Runs services until SIGINT or SIGTERM, or the end of their terminal, then lets them close in order.
 enum Serving {
     /// How long closing in order may take before the process ends without.
     static let shutdownTime = Duration.seconds(5)
 
     /// Runs the services that `services` makes on that many event loops, one per core where `threads` is `nil`.
     ///
-    /// What they print is written by a thread of its own.
+    /// What they print is written by a thread of its own. With a `reload`, SIGHUP has it run where there is no terminal;
+    /// otherwise SIGHUP ends the services too.
     ///
     /// - Throws: ``CommandFailure``.
     static func run(
-        threads: Int?, logger: Logger, _ options: ServingOptions,
+        threads: Int?, logger: Logger, _ options: ServingOptions, reload: SettingsReload? = nil,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let output = ServingOutput()
@@ -25,7 +26,8 @@ enum Serving {
         let result: Result<Void, any Error> = await Surroundings.$current.withValue(surroundings) {
             do {
                 return .success(
-                    try await run(threads: threads, logger: logger, options, beside: output, services))
+                    try await run(
+                        threads: threads, logger: logger, options, reload, beside: output, services))
             } catch {
                 return .failure(error)
             }
@@ -35,7 +37,8 @@ enum Serving {
     }
 
     private static func run(
-        threads: Int?, logger: Logger, _ options: ServingOptions, beside output: ServingOutput,
+        threads: Int?, logger: Logger, _ options: ServingOptions, _ reload: SettingsReload?,
+        beside output: ServingOutput,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let group = try EventLoops.make(threads ?? System.coreCount)
@@ -53,9 +56,15 @@ enum Serving {
                 watched.append(
                     .init(service: InputWatch(), successTerminationBehavior: .gracefullyShutdownGroup))
             }
+            var endings: [UnixSignal] = [.sigint, .sigterm]
+            if let reload, HangUp.ofProcess() == .reloads {
+                watched.append(
+                    .init(service: await HangUpWatch(reload), successTerminationBehavior: .ignore))
+            } else if !HangUp.isIgnored() {
+                endings.append(.sighup)
+            }
             var configuration = ServiceGroupConfiguration(
-                services: watched, gracefulShutdownSignals: [.sigint, .sigterm],
-                logger: lifecycleLogger)
+                services: watched, gracefulShutdownSignals: endings, logger: lifecycleLogger)
             configuration.maximumGracefulShutdownDuration = shutdownTime
             try await ServiceGroup(configuration: configuration).run()
         } catch {
@@ -72,6 +81,7 @@ extension CommandFailure {
         switch error {
         case let failure as CommandFailure: self = failure
         case let failure as HopFailure: self.init(failure)
+        case let failure as StandardStreamFailure: self.init(.standardStreamFailed, failure)
         case let error as IOError: self.init(.unexpected, Self.words(forListening: error))
         default: self.init(.unexpected, error)
         }

@@ -13,7 +13,7 @@ struct ResolveCommand: AsyncParsableCommand {
             keyring resolves. Of a plain tunnel address whose portal is not known here, the portal's id is printed.
 
             With --json, one object for each address: {"address", "status", "portal", "portalAddress", "target", \
-            "reason"}; the status is resolved, unresolved or malformed; what is not known is null.
+            "instance", "reason"}; the status is resolved, unresolved or malformed; what is not known is null.
 
             EXAMPLES
               cway resolve tunnel:VALUE.circle1
