@@ -86,9 +86,9 @@ public struct ConnectCommand: AsyncParsableCommand {
     }
 
     private func forward(from listen: ListenAddress, _ plan: DialPlan) async throws {
-        let surroundings = Surroundings.current
         try await Serving.run(threads: 1, logger: plan.logger, serving) { group in
-            [
+            let surroundings = Surroundings.current
+            return [
                 ForwardService(
                     from: listen, to: service.name, dialler: plan.dialler, on: group.next(),
                     logger: plan.logger

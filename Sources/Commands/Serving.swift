@@ -14,10 +14,32 @@ enum Serving {
 
     /// Runs the services that `services` makes on that many event loops, one per core where `threads` is `nil`.
     ///
-    /// With a `reload`, SIGHUP has it run where there is no terminal; otherwise SIGHUP ends the services too.
+    /// What they print is written by a thread of its own. With a `reload`, SIGHUP has it run where there is no terminal;
+    /// otherwise SIGHUP ends the services too.
+    ///
     /// - Throws: ``CommandFailure``.
     static func run(
         threads: Int?, logger: Logger, _ options: ServingOptions, reload: SettingsReload? = nil,
+        _ services: (any EventLoopGroup) async throws -> [any Service]
+    ) async throws {
+        let output = ServingOutput()
+        let surroundings = output.taking(from: Surroundings.current)
+        let result: Result<Void, any Error> = await Surroundings.$current.withValue(surroundings) {
+            do {
+                return .success(
+                    try await run(
+                        threads: threads, logger: logger, options, reload, beside: output, services))
+            } catch {
+                return .failure(error)
+            }
+        }
+        await output.finish()
+        try result.get()
+    }
+
+    private static func run(
+        threads: Int?, logger: Logger, _ options: ServingOptions, _ reload: SettingsReload?,
+        beside output: ServingOutput,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let group = try EventLoops.make(threads ?? System.coreCount)
@@ -30,6 +52,7 @@ enum Serving {
                     service: $0, successTerminationBehavior: .ignore)
             }
             watched.append(.init(service: MemoryReturn(), successTerminationBehavior: .ignore))
+            watched.append(.init(service: output, successTerminationBehavior: .ignore))
             if options.untilInputEnds {
                 watched.append(
                     .init(service: InputWatch(), successTerminationBehavior: .gracefullyShutdownGroup))
@@ -59,6 +82,7 @@ extension CommandFailure {
         switch error {
         case let failure as CommandFailure: self = failure
         case let failure as HopFailure: self.init(failure)
+        case let failure as StandardStreamFailure: self.init(.standardStreamFailed, failure)
         case let error as IOError: self.init(.unexpected, Self.words(forListening: error))
         case let error as SocketAddressError.UnknownHost:
             self.init(

@@ -62,6 +62,14 @@ public struct Surroundings: Sendable {
         hiddenInput: isatty(STDIN_FILENO) == 1 ? SecretPrompt.ask : nil,
         hideArgument: { ArgumentMemory.overwrite($0) })
 
+    /// The same, but for where results go.
+    func writing(to output: @escaping @Sendable (String) throws -> Void) -> Surroundings {
+        Surroundings(
+            environment: environment, output: output, complaints: complaints, input: input,
+            isInteractive: isInteractive, isOutputTerminal: isOutputTerminal, hiddenInput: hiddenInput,
+            hideArgument: hideArgument)
+    }
+
     /// Prints results for people, in plain characters.
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/standardStreamFailed``, lest a script take half a result for one.

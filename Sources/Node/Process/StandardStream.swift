@@ -31,6 +31,7 @@ extension StandardStreamFailure: CustomStringConvertible {
         case (.input, _):
             "standard input could not be read to its end (\(systemReason(code))): see that it can be"
         case (.output, EPIPE): "standard output did not take everything: its reader is gone"
+        case (.output, EAGAIN): "standard output did not take everything: nobody reads it"
         case (.output, EBADF): "standard output did not take everything: it is closed"
         case (.output, _):
             "standard output did not take everything (\(systemReason(code))): see that there is room for it"

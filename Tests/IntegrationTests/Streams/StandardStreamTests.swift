@@ -122,6 +122,56 @@ extension Integration {
             }
         }
 
+        @Test("Who serves waits for no reader of its output, works, and ends when told to")
+        func unreadServing() async throws {
+            try await Stage.run { stage in
+                let portal = try await TestNetwork.Portal.start(on: stage)
+                let echo = try await stage.service(.echo)
+                let pipes = try (0..<3).map { _ in try UnreadPipe() }
+                let second = try stage.cway(
+                    home: "second", ["portal", "--listen", "127.0.0.1:0", "--log-level", "debug"],
+                    outputFile: pipes[0].writeEnd)
+                let server = try stage.cway(
+                    home: "server",
+                    [
+                        "serve", "--portal", portal.address, "--allow-anyone", "--service",
+                        "echo=127.0.0.1:\(echo.port)",
+                    ],
+                    outputFile: pipes[1].writeEnd)
+                let line = try await server.logLine(with: "address=")
+                let address = try #require(line.split(separator: " ").first { $0.hasPrefix("address=") })
+                let target = String(address.dropFirst("address=".count))
+                let forward = try stage.cway(
+                    home: "caller",
+                    ["connect", target, "echo", "--portal", portal.address, "--listen", "127.0.0.1:0"],
+                    outputFile: pipes[2].writeEnd)
+                let once = try stage.cway(
+                    home: "caller", ["call", target, "service.list", "--portal", portal.address])
+                #expect(try await once.end() == .exit(0), "\(once.log)")
+                try await Task.sleep(for: .milliseconds(500))
+                for process in [second, server, forward] {
+                    process.signal(SIGTERM)
+                    #expect(
+                        try await process.end(within: .seconds(5)) == Self.failed,
+                        "\(process.command) \(process.log)")
+                }
+            }
+        }
+
+        @Test(
+            "Who serves ends where its output takes nothing",
+            arguments: OutputKind.allCases.filter { !$0.isWritable })
+        func undeliveredServing(_ output: OutputKind) async throws {
+            try await Stage.run { stage in
+                for command in [["portal", "--listen", "127.0.0.1:0"]] {
+                    let file = try output.open(on: stage).file
+                    let process = try Self.cway(
+                        command, file == nil ? "1>&-" : "", on: stage, outputFile: file)
+                    #expect(try await process.end() == Self.failed, "\(command) \(process.log)")
+                }
+            }
+        }
+
         @Test("Who stops when standard input ends does not when there is nothing to read yet")
         func untilInputEnds() async throws {
             try await Stage.run { stage in
