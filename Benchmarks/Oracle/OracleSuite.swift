@@ -60,10 +60,12 @@ struct OracleSuite: Suite {
         let (endpoint, stranger) = (world.endpoint.publicKey, world.stranger)
         func by(
             _ token: @escaping @Sendable (Int) -> PairToken, _ identity: Identity, _ server: PublicKey,
-            _ name: String, isNoise: Bool = false
+            _ name: String, isNoise: Bool = false, instance: Int64 = 0
         ) -> Case {
             Case(name: name, isNamed: true) {
-                OracleTry(target: token($0).target, inside: (identity, server), isNoise: isNoise)
+                OracleTry(
+                    target: token($0).target, instance: instance, inside: (identity, server), isNoise: isNoise
+                )
             }
         }
         func unnamed(_ target: String, _ name: String) -> Case {
@@ -77,6 +79,12 @@ struct OracleSuite: Suite {
             by(world.friendToken, stranger, stranger.publicKey, "a friend's token, a wrong endpoint"),
             by(world.ghost, stranger, stranger.publicKey, "a ghost's token, a wrong endpoint"),
             by(world.friendToken, stranger, endpoint, "a friend's token, noise for a proof", isNoise: true),
+            by(
+                world.friendToken, world.friend, endpoint, "a friend's token and key, no instance",
+                instance: 7),
+            by(
+                world.friendToken, world.friend, endpoint, "a friend's token and key, another's instance",
+                instance: 1),
             by(world.friendToken, world.friend, endpoint, "a friend's token and key: let in"),
             unnamed(world.stranger.publicKey.id, "an unknown id"),
             unnamed(endpoint.id, "the endpoint's id"),
@@ -130,8 +138,9 @@ final class OracleWorld: Sendable {
         ghosts = try (0..<tokenCount / 2).map { _ in try token() }
         friends = try (0..<tokenCount / 2).map { _ in try token() }
         portal = try await OraclePortal(on: group.next())
-        let policy = EndpointPolicy(
+        var policy = EndpointPolicy(
             services: [], access: .only([friend.publicKey: .all, other.publicKey: .all]))
+        policy.instances[1] = .init(services: ["ssh"], access: .only([other.publicKey: .all]))
         let configuration = NodeConnection.Configuration(
             identity: endpoint, network: .scuttlebutt, reception: .hidden(policy), wallClock: { 0 })
         link = try await NodeLink.dial(

@@ -63,9 +63,11 @@ private final class EndpointFuzzWorld {
 
     init?(isHidden: Bool, at now: NIODeadline) {
         self.now = now
-        let policy = EndpointPolicy(
+        var policy = EndpointPolicy(
             services: ["ssh", "web"], access: .only([FuzzKeys.friend.publicKey: .all]),
             invites: [FuzzKeys.identity(5).publicKey], grantsCircle: true)
+        policy.instances[1] = .init(
+            services: ["ssh"], access: .only([FuzzKeys.friend.publicKey: .only(["ssh"])]))
         let configuration = NodeConnection.Configuration(
             identity: FuzzKeys.endpoint, network: FuzzKeys.network,
             reception: isHidden ? .hidden(policy) : .open(policy), wallClock: { 1_795_000_000_000 })

@@ -34,7 +34,19 @@ public struct ServerHandshake: ~Copyable {
         network: NetworkIdentifier, identity: Identity, ephemeral: consuming EphemeralKeyPair
     ) {
         state = .awaitingHello(
-            AwaitingClientHello(network: network, identity: identity, ephemeral: ephemeral))
+            AwaitingClientHello(network: network, identity: identity, ephemeral: .made(ephemeral)))
+    }
+
+    /// Has the ephemeral key made when a client's hello has been verified, and not before.
+    ///
+    /// Who only connects, or does not know the network identifier, costs no key agreement then. `makeEphemeral` is called
+    /// once at most, within ``receive(_:)``.
+    public init(
+        network: NetworkIdentifier, identity: Identity,
+        makingEphemeral makeEphemeral: @escaping @Sendable () -> EphemeralKeyPair
+    ) {
+        state = .awaitingHello(
+            AwaitingClientHello(network: network, identity: identity, ephemeral: .making(makeEphemeral)))
     }
 
     /// The exact length of the next message in bytes, or `nil` when none is due: a decision is, or the machine

@@ -1,4 +1,5 @@
 internal import Blinding
+internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import NIOPosix
@@ -11,14 +12,15 @@ final class NodeLinkCore {
     typealias ItemSink = (Result<(BodyType, ByteBuffer), any Error>?) -> Void
 
     private struct ServiceUse {
-        var name: String
+        var name: ServiceName
         var friend: PublicKey
         /// What is being connected, one after the other where a name has several addresses.
         var attempts: [any Channel] = []
     }
 
     let eventLoop: any EventLoop
-    private let services: [String: ServiceTarget]
+    /// Where services are to be had, for streams that are opened from now on.
+    var services: [ServiceName: ServiceTarget]
     private let report: @Sendable (NodeLinkEvent) -> Void
     private var handler: MachineHandler<NodeConnection>?
     private var ends: [StreamKey: any StreamEnd] = [:]
@@ -43,7 +45,7 @@ final class NodeLinkCore {
     let ended: EventLoopPromise<SessionFailure?>
 
     init(
-        eventLoop: any EventLoop, services: [String: ServiceTarget],
+        eventLoop: any EventLoop, services: [ServiceName: ServiceTarget],
         report: @escaping @Sendable (NodeLinkEvent) -> Void
     ) {
         self.eventLoop = eventLoop
@@ -268,7 +270,7 @@ final class NodeLinkCore {
 
     // MARK: Services
 
-    private func connect(_ key: StreamKey, name: String, friend: PublicKey, place: ServicePlace) {
+    private func connect(_ key: StreamKey, name: ServiceName, friend: PublicKey, place: ServicePlace) {
         guard let target = services[name] else {
             act { $0.refuseService(key, message: NodeErrorText.unknownService) }
             return
@@ -286,7 +288,8 @@ final class NodeLinkCore {
             switch result {
             case .success(let connected):
                 let (channel, end) = connected.value
-                guard uses[key] != nil else { return channel.close(promise: nil) }
+                // The stream ended in the middle meanwhile.
+                guard uses[key] != nil else { return NodeLink.reset(channel) }
                 uses[key]?.attempts = []
                 ends[key] = end
                 report(.serviceOpened(name: name, friend: friend))

@@ -9,6 +9,7 @@ struct PortalAllowance {
     static let freeByteCount = 4 << 10
 
     private var calls: Rate
+    private let burst: Int
     private var countedCallCount = 0
     private var charge: Charge?
     private var read = RunningCharge()
@@ -16,11 +17,18 @@ struct PortalAllowance {
     private(set) var isOverdrawn = false
 
     init(_ settings: PortalSettings, at now: NIODeadline) {
+        burst = Int(settings.callBurst)
         calls = Rate(perSecond: settings.callsPerSecond, burst: settings.callBurst, at: now)
     }
 
     /// When the peer may call again; until then it is not read.
     var callsReadyAt: NIODeadline { calls.ready() }
+
+    /// How many calls the peer may have made in all, as things stand; at the end of its input a burst more, for there is
+    /// no later for them.
+    func callLimit(at now: NIODeadline, isLast: Bool) -> Int {
+        countedCallCount + Int(calls.available(at: now)) + (isLast ? burst : 0)
+    }
 
     /// Counts what costs as much as a call.
     mutating func countCall(at now: NIODeadline) { calls.spend(1, at: now) }

@@ -185,6 +185,7 @@ public final class PortalConnection: ConnectionMachine {
         guard phase != .broken else { return }
         begin(at: now)
         read.unpromisedByteCount = session.inboundByteCount
+        session.muxrpc.peerCallLimit = allowance.callLimit(at: now, isLast: hasInputEnded)
         do {
             var mayGoOn = !isBlocked
             while mayGoOn, let event = try session.next() {

@@ -13,6 +13,10 @@ public final class NodeConnection {
     public static let handshakeTime = TimeAmount.seconds(10)
     /// How long the peer's goodbye is awaited before the connection is ended without it.
     public static let goodbyeTime = TimeAmount.seconds(2)
+    /// How long the ends of tunnels are awaited before goodbye is said to the portal.
+    ///
+    /// Go's portals end the session of somebody whose data is on its way when the tunnel that it is meant for goes.
+    public static let tunnelEndTime = TimeAmount.milliseconds(300)
     /// How long after its proof a peer that came by a token is refused, whatever was wrong: longer than any cause takes.
     public static let refusalTime = TimeAmount.milliseconds(500)
     /// How long a caller may take to say hello in its tunnel.
@@ -53,6 +57,8 @@ public final class NodeConnection {
     private var liveness: Liveness
     private var handshakeDeadline: NIODeadline?
     private var goodbyeDeadline: NIODeadline?
+    /// Until when the ends of tunnels are awaited, so that goodbye can be said.
+    private var tunnelEndDeadline: NIODeadline?
     private var isHoldingInput = false
     /// What the connection holds itself: what no round has fed, and what waits for the portal; and whether there is no
     /// room for it.
@@ -185,6 +191,7 @@ public final class NodeConnection {
             end(SessionFailure(error))
         }
         settle()
+        sayGoodbyeBehindTunnels(at: now)
         pay()
         isHoldingInput = isBlocked || tunnels.isHoldingInput
         nextRound = tunnels.needsAnotherRound && !isBlocked ? now : nil
@@ -261,8 +268,8 @@ public final class NodeConnection {
     public var deadline: NIODeadline? {
         guard !isEnded else { return goodbyeDeadline }
         return [
-            handshakeDeadline ?? liveness.deadline, goodbyeDeadline, tunnels.deadline, waits.deadline,
-            nextRound,
+            handshakeDeadline ?? liveness.deadline, tunnelEndDeadline, goodbyeDeadline, tunnels.deadline,
+            waits.deadline, nextRound,
         ].compactMap(\.self).min()
     }
 
@@ -289,6 +296,7 @@ public final class NodeConnection {
         tunnels.timeReached(now)
         while let key = waits.next(at: now) { session(key.session)?.streams.waitIsOver(key, at: now) }
         settle()
+        sayGoodbyeBehindTunnels(at: now)
         if nextRound != nil { process(at: now) } else { goOn(at: now) }
     }
 
@@ -296,8 +304,18 @@ public final class NodeConnection {
 
     /// Says goodbye on every session, in order: inner ones, their tunnels, the connection.
     public func close(at now: NIODeadline) {
-        guard !isEnded, goodbyeDeadline == nil else { return }
+        guard !isEnded, goodbyeDeadline == nil, tunnelEndDeadline == nil else { return }
         guard outer.secure.isOpen else { return end(nil) }
+        tunnels.leave()
+        tunnelEndDeadline = now + Self.tunnelEndTime
+        settle()
+        sayGoodbyeBehindTunnels(at: now)
+    }
+
+    /// Says goodbye to the portal once every tunnel has ended, or has had the time for it.
+    private func sayGoodbyeBehindTunnels(at now: NIODeadline) {
+        guard let tunnelEndDeadline, !isEnded, tunnels.haveEnded || now >= tunnelEndDeadline else { return }
+        self.tunnelEndDeadline = nil
         tunnels.close()
         outer.secure.close()
         goodbyeDeadline = now + Self.goodbyeTime

@@ -1,3 +1,4 @@
+public import Multiserver
 public import MuxRPC
 public import NIOCore
 public import Sodium
@@ -53,7 +54,7 @@ public enum NodeOutput: Sendable {
     /// The far side wants a service: connect it, then answer with `serviceConnected` or `refuseService`.
     ///
     /// What is paid for it is to be kept for as long as the socket stands.
-    case connectService(StreamKey, name: String, friend: PublicKey, place: ServicePlace)
+    case connectService(StreamKey, ServiceName, friend: PublicKey, place: ServicePlace)
     /// Something happened on a stream with credit.
     case service(StreamKey, ServiceEvent)
     /// A caller's proof is to be looked at, elsewhere: then it goes back with ``NodeConnection/proved(_:at:)``.
@@ -113,14 +114,15 @@ public enum SessionFailure: Error, Equatable, Sendable {
 
 /// What happens on a node's connection that its owner may want to log.
 public enum NodeHappening: Equatable, Sendable {
-    /// A friend's tunnel stands.
-    case accepted(PublicKey)
+    /// A friend's tunnel to an instance stands.
+    case accepted(PublicKey, instance: Int? = 0)
     /// The tunnel of an invite's holder stands.
     case invited(PublicKey)
-    /// The session of a peer was closed, because the policy does not allow it any more.
-    case dismissed(PublicKey)
-    /// A peer proved its key and is none of those who are allowed.
-    case refused(PublicKey)
+    /// The session of a peer was closed, because the policy does not allow it at its instance any more.
+    case dismissed(PublicKey, instance: Int? = 0)
+    /// A peer proved its key and is none of those who are allowed at the instance that it has called; `nil` for what
+    /// is no number of one.
+    case refused(PublicKey, instance: Int? = 0)
     /// A peer proved its key, and was told that there is no place for another session of it.
     case turnedAway(PublicKey)
     /// An idle session of this peer was closed, because another one needed its place.
@@ -129,8 +131,8 @@ public enum NodeHappening: Equatable, Sendable {
     case displaced(PublicKey, for: ScarceResource)
     /// A tunnel was opened for us and no session came of it.
     case handshakeFailed(SessionFailure)
-    /// A friend asked for a service that is not offered.
-    case unknownService(String, PublicKey)
+    /// A friend asked an instance for a service that is not offered there.
+    case unknownService(String, PublicKey, instance: Int = 0)
 }
 
 /// The words of errors that a node sends, by which the other side tells them apart.

@@ -64,7 +64,7 @@ extension NodeConnection {
         to target: PublicKey, token: PairToken? = nil, by shownKey: PublicKey? = nil, instance: Int = 0,
         as identity: Identity? = nil, at now: NIODeadline
     ) throws(SessionFailure) -> SessionID {
-        guard !isEnded else { throw .lost }
+        guard !isEnded, !tunnels.isLeaving else { throw .lost }
         let secure: SecureSession
         do {
             secure = try SecureSession(

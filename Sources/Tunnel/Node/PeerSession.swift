@@ -27,8 +27,8 @@ final class PeerSession {
     let id: SessionID
     let secure: SecureSession
     let streams: PeerStreams
-    /// Who is served here; nobody outside of tunnels, and nobody whom we called.
-    let house: CurrentPolicy?
+    /// Which instance is served here, and to whom; none outside of tunnels, and none to those whom we called.
+    let house: CalledInstance?
     let outputs: NodeOutputs
     /// Who pays for what this session holds: whom we have called, or the portal until the peer has proved who it is.
     private(set) var payer: Payer
@@ -51,7 +51,7 @@ final class PeerSession {
 
     /// A session; `house` says what to offer to the peer, where it came through a tunnel.
     init(
-        id: SessionID, secure: SecureSession, house: CurrentPolicy?, payer: Payer, in context: SessionContext
+        id: SessionID, secure: SecureSession, house: CalledInstance?, payer: Payer, in context: SessionContext
     ) {
         self.id = id
         self.secure = secure

@@ -37,6 +37,8 @@ final class TunnelTable {
     private(set) var unfedByteCount = 0
     private(set) var unfedCapacity = 0
     private var lastSession: UInt64 = 0
+    /// Whether the connection is about to end, so that no tunnel is begun and the ends of all are awaited.
+    private(set) var isLeaving = false
 
     init(
         configuration: NodeConnection.Configuration, portal: PublicKey, outer: SecureSession,
@@ -44,7 +46,7 @@ final class TunnelTable {
     ) {
         self.configuration = configuration
         house = configuration.reception.policy.map {
-            CurrentPolicy($0, own: configuration.identity.publicKey)
+            CurrentPolicy($0, own: configuration.identity.publicKey, portal: portal)
         }
         self.outer = outer
         self.portal = portal
@@ -95,7 +97,7 @@ final class TunnelTable {
     }
 
     func makeSession(
-        _ id: SessionID, _ secure: SecureSession, house: CurrentPolicy?, payer: EndpointAccounts.Party
+        _ id: SessionID, _ secure: SecureSession, house: CalledInstance?, payer: EndpointAccounts.Party
     ) -> PeerSession {
         PeerSession(
             id: id, secure: secure, house: house, payer: accounts.payer(for: payer).open(), in: context)
@@ -125,7 +127,9 @@ final class TunnelTable {
             guard case .open = tunnel.phase else { continue }
             touched.insert(stream)
             guard !tunnel.session.followPolicy() else { continue }
-            if let peer = tunnel.session.secure.peer { outputs.append(.happened(.dismissed(peer))) }
+            if let peer = tunnel.session.secure.peer {
+                outputs.append(.happened(.dismissed(peer, instance: tunnel.session.house?.number)))
+            }
             bidFarewell(tunnel, on: stream)
         }
     }
@@ -301,6 +305,25 @@ final class TunnelTable {
 
     // MARK: Ends
 
+    /// Says goodbye in every tunnel, which ends with its peer's.
+    ///
+    /// Nobody is to send into a tunnel any more when it ends: what is on its way then costs a Go portal its session.
+    func leave() {
+        isLeaving = true
+        for (stream, tunnel) in tunnels {
+            guard case .open = tunnel.phase else {
+                bidFarewell(tunnel, on: stream)
+                continue
+            }
+            tunnel.session.streams.abandon()
+            tunnel.session.secure.close()
+            touched.insert(stream)
+        }
+    }
+
+    /// Whether there is no tunnel any more, and the portal has ended all of which the end was awaited.
+    var haveEnded: Bool { tunnels.isEmpty && outer.muxrpc.awaitedEndCount == 0 }
+
     /// Says goodbye in every tunnel, and ends it.
     func close() {
         for (stream, tunnel) in tunnels {
@@ -323,7 +346,7 @@ final class TunnelTable {
 
     private func sayGoodbye(_ tunnel: NodeTunnel, on stream: StreamID) {
         flush(tunnel, on: stream)
-        outer.muxrpc.end(stream)
+        if isLeaving { outer.muxrpc.endAwaitingAnswer(stream) } else { outer.muxrpc.end(stream) }
         drop(stream, nil)
     }
 

@@ -179,6 +179,11 @@ final class HandmadePortal {
         outputs.compactMap { if case .happened(let happening) = $0 { happening } else { nil } }
     }
 
+    /// How many proofs were wrong, or those of somebody who is not let in.
+    var wrongProofCount: Int {
+        outputs.count { if case .wrongProof = $0 { true } else { false } }
+    }
+
     /// What the node's owner was asked.
     var questions: [Question] {
         outputs.compactMap { if case .asked(let question) = $0 { question } else { nil } }

@@ -1,3 +1,4 @@
+import Multiserver
 import MuxRPC
 import NIOCore
 import SecretHandshake
@@ -154,7 +155,7 @@ final class NodePeer: WirePeer {
         case .tokensAnnounced(_, let error): tokenAnswers.append(error)
         case .asked(let question): questions.append(question)
         case .connectService(let key, let name, let friend, _):
-            asked.append((key, name, friend))
+            asked.append((key, name.description, friend))
             switch answer {
             case .connect: connect(key)
             case .refuse(let message): node.refuseService(key, message: message)

@@ -59,8 +59,8 @@ struct BareEcho {
 
 /// What the bare echoes of one session have waiting; each one's place pays for it.
 struct BareEchoes {
-    /// How much may wait, in bytes of memory.
-    static let limit = 256 << 10
+    /// How much may wait, in bytes of memory: the longest packet that there is, and what its pieces cost beside it.
+    static let limit = (1 << 20) + (4 << 10)
 
     private var echoes: [StreamID: BareEcho] = [:]
     private var heldByteCount = 0
