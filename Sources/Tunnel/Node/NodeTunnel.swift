@@ -44,6 +44,8 @@ final class NodeTunnel {
     var isAnswered = false
     /// What the outer session has opened for it, and no round has given to its own session yet.
     var arrived = ByteBuffer()
+    /// Whether the session has more calls than it was given in its round.
+    var isBehind = false
 
     init(
         session: PeerSession, target: String, entry: TokenEntry? = nil, causer: HandshakeCauser? = nil,

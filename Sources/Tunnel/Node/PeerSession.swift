@@ -38,6 +38,8 @@ final class PeerSession {
     private var answeredByteCount = 0
     /// Whether there is no place for this peer, of which it is told in answer to every call.
     var isTurnedAway = false
+    /// How much more JSON is seen to before others have their turn: calls, and what they say on streams.
+    var allowance = Int.max
     /// Whether the session has done what it was for: goodbye follows what is being said.
     private(set) var endsNext = false
     private let context: SessionContext
@@ -81,7 +83,7 @@ final class PeerSession {
     /// Stops with `nil`, too, where the answers that wait to be sent have come to `limit` bytes.
     func next(whileBelow limit: Int, at now: NIODeadline) throws(SecureSessionError) -> Concern? {
         streams.arrival = now
-        while secure.outboundByteCount < limit, let event = try secure.next() {
+        while allowance > 0, secure.outboundByteCount < limit, let event = try secure.next() {
             switch event {
             case .client(let key): return .client(key)
             case .proof: return .proof
@@ -90,6 +92,7 @@ final class PeerSession {
             case .packet(let stream, let byteCount):
                 guard streams.receivePacket(byteCount, on: stream) else { return .packet(stream) }
             case .session(let event):
+                allowance -= 1
                 if let concern = receive(event) { return concern }
             }
             guard !isBeyondLimits else { throw .overAllowance }

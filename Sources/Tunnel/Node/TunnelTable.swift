@@ -11,6 +11,12 @@ final class TunnelTable {
     /// whoever else is on the loop, waiting for as long as all of it takes.
     static let roundByteCount = 64 << 10
 
+    /// How many calls, and other packets of JSON, all tunnels' sessions together are given in a round: what a call costs
+    /// has little to do with its length.
+    static let roundCallCount = 256
+    /// How many of them each session is given, however many sessions there are.
+    private static let leastCallCount = 4
+
     let configuration: NodeConnection.Configuration
     /// Who is let in; nobody at a node that only dials.
     let house: CurrentPolicy?
@@ -151,8 +157,13 @@ final class TunnelTable {
     func feed(whileBelow limit: Int, at now: NIODeadline) {
         let byteCount = limit == .max ? Int.max : Self.roundByteCount
         (unfedByteCount, unfedCapacity) = (0, 0)
-        for stream in touched.union(holding).union(unfed) {
+        let streams = touched.union(holding).union(unfed)
+        let callCount =
+            limit == .max
+            ? Int.max : max(Self.leastCallCount, Self.roundCallCount / max(1, streams.count))
+        for stream in streams {
             guard let tunnel = tunnels[stream] else { continue }
+            tunnel.session.allowance = callCount
             feed(tunnel, on: stream, atMost: byteCount, whileBelow: limit, at: now)
             unfedByteCount += tunnel.arrived.readableBytes
             unfedCapacity += tunnel.arrived.storageCapacity
@@ -164,11 +175,17 @@ final class TunnelTable {
         at now: NIODeadline
     ) {
         let hasArrived = tunnel.arrived.readableBytes > 0
-        guard hasArrived || holding.contains(stream) else { return }
-        if hasArrived { take(tunnel, atMost: byteCount, at: now) }
-        if tunnel.arrived.readableBytes > 0 { unfed.insert(stream) } else { unfed.remove(stream) }
+        guard hasArrived || holding.contains(stream) || unfed.contains(stream) else { return }
+        // What an earlier round has left in the session comes first, and no more with it.
+        if hasArrived, !tunnel.isBehind || byteCount == .max { take(tunnel, atMost: byteCount, at: now) }
         touched.insert(stream)
         advance(tunnel, on: stream, whileBelow: limit, at: now)
+        guard tunnels[stream] != nil else { return }
+        if tunnel.isBehind || tunnel.arrived.readableBytes > 0 {
+            unfed.insert(stream)
+        } else {
+            unfed.remove(stream)
+        }
     }
 
     /// Gives a session what has arrived for it.
@@ -203,6 +220,7 @@ final class TunnelTable {
     func end(_ stream: StreamID, _ remoteError: RemoteError?, at now: NIODeadline) {
         // Everything that came before the end, and of this tunnel only: the others have their rounds.
         if let tunnel = tunnels[stream] {
+            tunnel.session.allowance = .max
             feed(tunnel, on: stream, atMost: .max, whileBelow: .max, at: now)
         }
         guard let tunnel = tunnels[stream] else { return }
@@ -234,7 +252,9 @@ final class TunnelTable {
     /// Goes on with what waits in a session that has just been let in.
     func resume(_ stream: StreamID, at now: NIODeadline) {
         guard let tunnel = tunnels[stream] else { return }
+        tunnel.session.allowance = Self.roundCallCount
         advance(tunnel, on: stream, whileBelow: NodeConnection.backlogByteCount, at: now)
+        if tunnel.isBehind { unfed.insert(stream) }
     }
 
     private func advance(
@@ -253,6 +273,7 @@ final class TunnelTable {
         } else {
             holding.remove(stream)
         }
+        tunnel.isBehind = session.allowance <= 0
         noteAnswer(in: tunnel, on: stream, at: now)
         flush(tunnel, on: stream)
     }

@@ -1,4 +1,5 @@
 import CMalloc
+import Foundation
 import Logging
 import Multiserver
 import MuxRPC
@@ -21,6 +22,9 @@ final class BesiegedEndpoint: Sendable {
     let hostile: [Identity]
     let accounts: EndpointAccounts
     let attacked, quiet: PeerAddress
+    /// How the connections to the service `deaf` ended, which has nothing to say and does not read.
+    let deafEnds = StreamCounter()
+    private let deafPath: String
     private let portals: [Portal]
     private let links: [NodeLink]
     private let servers: [PortalServer]
@@ -35,13 +39,14 @@ final class BesiegedEndpoint: Sendable {
         let stalled = try await LocalEnd.listen(reads: false, on: groups[2])
         let sink = try await LocalEnd.listen(reads: true, on: groups[2])
         let closed = try await LocalEnd.listenWithoutAccepting(on: groups[2])
+        deafPath = try await LocalEnd.listenDeaf(ended: deafEnds, on: groups[2])
         let friends = Dictionary(
             uniqueKeysWithValues: ([honest] + hostile).map { ($0.publicKey, EndpointPolicy.Rights.all) })
         var configuration = NodeConnection.Configuration(
             identity: identity, network: Self.network,
             reception: .open(
                 EndpointPolicy(
-                    services: ["stalled", "sink", "unanswered"], access: .only(friends),
+                    services: ["stalled", "sink", "unanswered", "deaf"], access: .only(friends),
                     invites: [invite.publicKey])),
             wallClock: { 1_795_000_000_000 })
         configuration.accounts = accounts
@@ -64,6 +69,7 @@ final class BesiegedEndpoint: Sendable {
                     ServiceName("stalled"): .tcp(host: "127.0.0.1", port: stalled),
                     ServiceName("sink"): .tcp(host: "127.0.0.1", port: sink),
                     ServiceName("unanswered"): .tcp(host: "127.0.0.1", port: closed),
+                    ServiceName("deaf"): .unix(path: deafPath),
                 ], on: groups[2].next()
             ) { event in
                 if case .announced = event { continuation.finish() }
@@ -98,6 +104,7 @@ final class BesiegedEndpoint: Sendable {
         for link in besieged.links { await link.close() }
         for server in besieged.servers { await server.close() }
         for group in besieged.groups { try await group.shutdownGracefully() }
+        try? FileManager.default.removeItem(atPath: besieged.deafPath)
     }
 
     /// What the accounts of the endpoint and of the portal hold that is attacked.
@@ -190,36 +197,3 @@ extension Logger {
     /// One that nobody reads.
     static let silent = Logger(label: "silent") { _ in SwiftLogNoOpLogHandler() }
 }
-
-/// A service on this machine that reads what it gets, or reads nothing.
-private final class LocalEnd: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    static func listen(reads: Bool, on group: any EventLoopGroup) async throws -> UInt16 {
-        let channel = try await ServerBootstrap(group: group)
-            .childChannelOption(.autoRead, value: reads)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(LocalEnd())
-                }
-            }
-            .bind(host: "127.0.0.1", port: 0).get()
-        return UInt16(channel.localAddress?.port ?? 0)
-    }
-
-    /// One at which nobody gets through: its queue is full, and connections wait for an answer.
-    static func listenWithoutAccepting(on group: any EventLoopGroup) async throws -> UInt16 {
-        let channel = try await ServerBootstrap(group: group)
-            .serverChannelOption(.autoRead, value: false)
-            .serverChannelOption(.backlog, value: 0)
-            .bind(host: "127.0.0.1", port: 0).get()
-        let address = try #require(channel.localAddress)
-        _ = try await ClientBootstrap(group: group).connect(to: address).get()
-        return UInt16(address.port ?? 0)
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
-}
-
-@available(*, unavailable)
-extension LocalEnd: Sendable {}

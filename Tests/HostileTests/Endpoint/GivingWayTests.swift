@@ -18,12 +18,12 @@ extension Hostile {
             } _: { besieged in
                 let (greedy, others) = (besieged.hostile.prefix(40), besieged.hostile.suffix(8))
                 try await besieged.expectUnhurt {
-                    let attackers = try await besieged.open(4, to: "unanswered", by: greedy)
+                    let attackers = try await besieged.open(2, to: "unanswered", by: greedy)
                     let body = ByteBuffer(repeating: 5, count: 256 << 10)
                     for attacker in attackers {
                         try await attacker.act { caller in
                             for session in caller.sessions.values {
-                                for number in 1...4 {
+                                for number in 1...2 {
                                     session.send(body, on: StreamID(sentNumber: Int32(number)))
                                 }
                             }
@@ -44,6 +44,32 @@ extension Hostile {
                         try await tasks.waitForAll()
                     }
                 }
+            }
+        }
+
+        /// Before: nobody reached what a service had not taken of a stream that was over.
+        @Test("with streams that are over and not taken give way too", .timeLimit(.minutes(1)))
+        func lingering() async throws {
+            try await BesiegedEndpoint.run(hostileCount: 4) {
+                $0.descriptors = 16
+            } _: { besieged in
+                let greedy = try await besieged.pair(at: besieged.attacked, as: besieged.hostile[0])
+                for _ in 0..<11 { try await greedy.send(330 << 10, to: "deaf") }
+                #expect(besieged.deafEnds.all.isEmpty)
+                let ended = StreamCounter()
+                var pairs: [HonestPair] = []
+                for friend in besieged.hostile.dropFirst() {
+                    pairs.append(try await besieged.pair(as: friend))
+                }
+                for _ in 0..<2 { for pair in pairs { try await pair.hold(ended) } }
+                for pair in pairs { try await pair.passMegabyte() }
+                let clock = ContinuousClock()
+                let end = clock.now + .seconds(10)
+                while besieged.deafEnds.all.isEmpty, clock.now < end {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                #expect(!besieged.deafEnds.all.isEmpty && ended.all.isEmpty)
+                for pair in pairs + [greedy] { await pair.client.close() }
             }
         }
 

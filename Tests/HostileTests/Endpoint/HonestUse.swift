@@ -29,18 +29,23 @@ extension BesiegedEndpoint {
 extension HonestPair {
     /// Has an honest friend carry a megabyte to a service that reads, within two seconds.
     func passMegabyte() async throws {
-        let loop = client.eventLoop
-        let ended = loop.makePromise(of: Void.self)
         let clock = ContinuousClock()
         let began = clock.now
-        try await client.open(.service("sink"), on: session) { handle in
-            let end = Megabyte(handle, ended: ended)
+        try await send(1 << 20, to: "sink")
+        #expect(clock.now - began < .seconds(2))
+    }
+
+    /// Sends bytes and the end to a service, and returns when that has said its end too.
+    func send(_ byteCount: Int, to service: String) async throws {
+        let loop = client.eventLoop
+        let ended = loop.makePromise(of: Void.self)
+        try await client.open(.service(service), on: session) { handle in
+            let end = Megabyte(handle, byteCount: byteCount, ended: ended)
             // Only behind this call will the end be told what comes of its first bytes.
             loop.assumeIsolated().execute { end.resume() }
             return end
         }
         try await ended.futureResult.get()
-        #expect(clock.now - began < .seconds(2))
     }
 
     /// Opens a stream to a service that reads, and keeps it; how it ends is noted.
@@ -77,15 +82,16 @@ private final class HeldEnd: StreamEnd {
     func close(_ failure: StreamFailure?) { ended.append(failure.map { "\($0)" } ?? "complete") }
 }
 
-/// Sends a megabyte, and is done when the far side has said that it came.
-private final class Megabyte: StreamEnd {
+/// Sends a buffer, by default a megabyte, and is done when the far side has said that it came.
+final class Megabyte: StreamEnd {
     private let handle: StreamHandle
     private let ended: EventLoopPromise<Void>
-    private var rest = ByteBuffer(repeating: 7, count: 1 << 20)
+    private var rest: ByteBuffer
     private var hasEnded = false
 
-    init(_ handle: StreamHandle, ended: EventLoopPromise<Void>) {
+    init(_ handle: StreamHandle, byteCount: Int = 1 << 20, ended: EventLoopPromise<Void>) {
         self.handle = handle
+        rest = ByteBuffer(repeating: 7, count: byteCount)
         self.ended = ended
     }
 
