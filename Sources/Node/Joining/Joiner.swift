@@ -123,7 +123,9 @@ public struct Joiner: Sendable {
         do {
             connection = try await call(endpoint, with: invite, through: portals, on: eventLoop)
         } catch {
-            throw JoinFailure.unreachable(HopFailure(error))
+            let failure = HopFailure(error)
+            if case .busy = failure { throw failure }
+            throw JoinFailure.unreachable(failure)
         }
         let reply: Reply
         do {
