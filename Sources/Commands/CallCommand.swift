@@ -30,6 +30,7 @@ public struct CallCommand: AsyncParsableCommand {
 
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var dial: DialOptions
+    @OptionGroup private var chosen: ChosenInstanceOptions
 
     @Argument(help: DialOptions.targetHelp)
     private var target: String
@@ -63,7 +64,7 @@ public struct CallCommand: AsyncParsableCommand {
     /// Calls, and prints.
     public func run() async throws {
         let values = try parsedArguments()
-        let plan = try await dial.plan(to: target, options)
+        let plan = try await dial.plan(to: target, instance: chosen.instance, options)
         let kind: CallKind? = isAsync ? .async : isSource ? .source : nil
         let call = MethodCall(
             name: method.parts, arguments: values, kind: kind, limit: limit,

@@ -24,6 +24,7 @@ public struct SpeedTestCommand: AsyncParsableCommand {
 
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var dial: DialOptions
+    @OptionGroup private var chosen: ChosenInstanceOptions
 
     @Argument(help: DialOptions.targetHelp)
     private var target: String
@@ -51,7 +52,7 @@ public struct SpeedTestCommand: AsyncParsableCommand {
 
     /// Measures, and prints.
     public func run() async throws {
-        let plan = try await dial.plan(to: target, options)
+        let plan = try await dial.plan(to: target, instance: chosen.instance, options)
         let byteCount = size << 20
         let report = try await Dialled.run(plan) { connection in
             let bar = ProgressBar(total: Self.steps)

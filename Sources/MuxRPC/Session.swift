@@ -248,6 +248,12 @@ public struct Session: ~Copyable, Sendable {
     /// How many calls and streams the peer has asked for so far, those included that were refused here.
     package var peerCallCount: Int { theirs.count }
 
+    /// How many calls the peer may make in all; an owner that bounds what one read brings stops taking packets there.
+    package var peerCallLimit = Int.max
+
+    /// Whether the peer has made as many calls as it may.
+    package var isAtPeerCallLimit: Bool { theirs.count >= peerCallLimit }
+
     /// Says goodbye: nothing is sent any more, while the peer's packets are still taken until its own goodbye.
     public mutating func sayGoodbye() { outbox.close() }
 

@@ -124,6 +124,7 @@ public struct Joiner: Sendable {
             connection = try await call(endpoint, with: invite, through: portals, on: eventLoop)
         } catch {
             let failure = HopFailure(error)
+            // Said on the way as well: a portal passes few calls of one address on, a node lets few in by one invite.
             if case .busy = failure { throw failure }
             throw JoinFailure.unreachable(failure)
         }

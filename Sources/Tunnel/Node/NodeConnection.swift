@@ -38,10 +38,11 @@ public final class NodeConnection {
     /// What has arrived then waits too, because an answer can be ten times as long as its question.
     public static let backlogByteCount = 4 << 20
 
-    /// How much may wait for the next rounds of its tunnels before the peer is not read for that long, in bytes.
-    ///
-    /// One read, as what no round has fed is charged to nobody.
+    /// How much may wait for the next rounds of its tunnels before the peer is not read for that long, in bytes: one
+    /// read.
     static let unfedByteCount = 256 << 10
+    /// How much a connection holds itself without being charged for it, in bytes: parts of frames, between two reads.
+    private static let freeByteCount = 16 << 10
 
     let configuration: Configuration
     let remote: PublicKey
@@ -59,6 +60,11 @@ public final class NodeConnection {
     /// Until when the ends of tunnels are awaited, so that goodbye can be said.
     private var tunnelEndDeadline: NIODeadline?
     private var isHoldingInput = false
+    /// What the connection holds itself: what no round has fed, and what waits for the portal; and whether there is no
+    /// room for it.
+    private let held: OpenHolding
+    private var unwrittenByteCount = 0
+    private var isOverdrawn = false
     private var hasInputEnded = false
     /// When the tunnels that have more than a round gives get more: at once, but after what else the loop has to do.
     private var nextRound: NIODeadline?
@@ -83,12 +89,19 @@ public final class NodeConnection {
         } catch {
             throw .wrongPeer
         }
-        outer = PeerSession(
-            id: .outer, secure: secure, house: nil,
-            payer: configuration.accounts.payer(for: .portal(remote)).open(), waits: waits, outputs: outputs,
+        let context = SessionContext(
+            connection: configuration.accounts.makeConnectionNumber(),
+            holdings: configuration.accounts.holdings, waits: waits, outputs: outputs,
             wallClock: configuration.wallClock)
+        let payer = configuration.accounts.payer(for: .portal(remote)).open()
+        // It is bounded, and what it holds goes on to those who pay for more.
+        held = context.holdings.openSession(
+            SessionPlace(connection: context.connection, session: .outer), paidBy: payer, at: payer.bytes,
+            givesWay: false)
+        outer = PeerSession(
+            id: .outer, secure: secure, house: nil, payer: payer, in: context)
         tunnels = TunnelTable(
-            configuration: configuration, portal: remote, outer: secure, waits: waits, outputs: outputs)
+            configuration: configuration, portal: remote, outer: secure, context: context)
         calls = OuterCalls(
             configuration: configuration, portal: remote, session: outer, tunnels: tunnels, outputs: outputs)
         liveness = Liveness(heardAt: now)
@@ -98,7 +111,9 @@ public final class NodeConnection {
     // MARK: State
 
     /// Whether the socket should be read.
-    public var wantsInput: Bool { !isBlocked && tunnels.unfedByteCount < Self.unfedByteCount }
+    public var wantsInput: Bool {
+        !isBlocked && !isOverdrawn && tunnels.unfedByteCount < Self.unfedByteCount
+    }
 
     /// Whether local ends should be read.
     public var wantsLocalInput: Bool { outer.secure.outboundByteCount < Self.localBacklogByteCount }
@@ -128,6 +143,7 @@ public final class NodeConnection {
     public func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard !isEnded else { return }
         liveness.heard(at: now)
+        noteUnwritten()
         outer.secure.receive(bytes)
         process(at: now)
     }
@@ -141,7 +157,11 @@ public final class NodeConnection {
 
     /// The next bytes for the socket.
     public func nextWrite(at now: NIODeadline) -> ByteBuffer? {
-        guard let bytes = outer.secure.nextOutbound() else { return nil }
+        guard let bytes = outer.secure.nextOutbound() else {
+            unwrittenByteCount = 0
+            if held.holding.byteCount > 0 { pay() }
+            return nil
+        }
         goOn(at: now)
         return bytes
     }
@@ -172,8 +192,23 @@ public final class NodeConnection {
         }
         settle()
         sayGoodbyeBehindTunnels(at: now)
+        pay()
         isHoldingInput = isBlocked || tunnels.isHoldingInput
         nextRound = tunnels.needsAnotherRound && !isBlocked ? now : nil
+    }
+
+    /// Pays for what the connection holds itself, once a round; where there is no room the peer is not read until less
+    /// waits.
+    private func pay() {
+        let byteCount = unwrittenByteCount + outer.secure.arrivedByteCount + tunnels.unfedCapacity
+        let isCounted = byteCount > Self.freeByteCount && !isEnded
+        isOverdrawn = !outer.streams.pay(for: isCounted ? byteCount : 0, at: held)
+    }
+
+    /// Takes note of what the socket has not taken of what was written before; the rest it takes at once.
+    func noteUnwritten() {
+        unwrittenByteCount = outer.secure.heldByteCount - outer.secure.arrivedByteCount
+        if unwrittenByteCount > Self.freeByteCount { pay() }
     }
 
     private func see(to concern: PeerSession.Concern, at now: NIODeadline) {
@@ -210,10 +245,14 @@ public final class NodeConnection {
         settle()
     }
 
-    /// A session of this connection has lost its place to a newcomer on another.
-    public func giveWay(_ session: SessionID, at now: NIODeadline) {
-        guard !isEnded else { return }
-        tunnels.giveWay(session)
+    /// Something on this connection has to go for somebody who has less.
+    public func giveWay(_ displaced: Displaced, at now: NIODeadline) {
+        guard !isEnded, displaced.connection == number else { return }
+        switch displaced.what {
+        case .session: tunnels.giveWay(displaced.session)
+        case .heldSession: tunnels.giveUp(displaced.session)
+        case .stream(let key, let resource): session(key.session)?.streams.giveWay(key, for: resource)
+        }
         settle()
     }
 

@@ -140,6 +140,7 @@ extension NodeConnection {
     /// Sends bytes of the local end; `false` when it should wait for ``ServiceEvent/wantsMore``.
     public func send(_ bytes: ByteBuffer, on key: StreamKey) -> Bool {
         var takesMore = true
+        noteUnwritten()
         with(key) { takesMore = $0.offer(bytes, on: key) }
         return takesMore
     }
