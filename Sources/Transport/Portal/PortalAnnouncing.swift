@@ -85,6 +85,7 @@ extension PortalConnection {
 
     /// Does what has waited for the end of the interval.
     func changeAnnouncement(at now: NIODeadline) {
+        guard !announcing.hasFallenSilent(at: now) else { return endReplaced(at: now) }
         guard let wish = announcing.takeDue(at: now), let peer = session.peer else { return }
         follow(wish, as: peer)
     }
@@ -108,9 +109,29 @@ extension PortalConnection {
         post(notices)
     }
 
+    func post(_ notices: Portal.Notices) {
+        if let overtaken = notices.overtaken { post(.overtaken, to: overtaken) }
+        if let replaced = notices.replaced { post(.replaced, to: replaced) }
+        for mailbox in notices.awakened { post(.attendanceChanged, to: mailbox) }
+        if notices.callsForWork { callToWork() }
+    }
+
     private func endAnnounceCall(_ message: String) {
         if let announceCall { session.muxrpc.failAnswered(announceCall, message: message) }
         announceCall = nil
+    }
+
+    /// How long a peer may be silent when another connection has announced its identity.
+    private static let overtakenTime = TimeAmount.seconds(10)
+
+    /// Says so in answer to the call by which the peer announced itself, which makes a node of ours give way.
+    ///
+    /// JavaScript does not hear it, and goes on with the connection. One whose machine has another address now does not
+    /// answer, and whoever is connected to it need not wait for longer to learn that.
+    func tellOvertaken(at now: NIODeadline) {
+        endAnnounceCall(PortalMessage.announcedElsewhere)
+        _ = try? session.muxrpc.call(["tunnel", "ping"], [])
+        announcing.asks(until: now + Self.overtakenTime)
     }
 
     /// Says why, in answer to the call by which the peer announced itself, and ends.

@@ -225,7 +225,8 @@ public final class PortalConnection: ConnectionMachine {
         case .session(.request(let request)):
             if isOpen { answer(request) } else { refuse(request, PortalMessage.tooManyConnections) }
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
-        case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
+        case .session(.reply): announcing.answered()  // only pings are asked, and any answer will do
+        case .session(.lateFailure): break
         case .session(.goodbye), .ended: finish(.goodbye)
         }
     }
@@ -298,12 +299,6 @@ public final class PortalConnection: ConnectionMachine {
 
     func post(_ message: RelayMessage, to mailbox: any RelayMailbox) {
         outputs.append(.post(message, to: mailbox))
-    }
-
-    func post(_ notices: Portal.Notices) {
-        if let replaced = notices.replaced { post(.replaced, to: replaced) }
-        for mailbox in notices.awakened { post(.attendanceChanged, to: mailbox) }
-        if notices.callsForWork { callToWork() }
     }
 
     /// Has the portal's work done, off the event loops.
