@@ -1,5 +1,4 @@
 internal import Node
-internal import Transport
 
 /// A command of this program that runs in a process of its own, for what may end in a signal.
 enum ChildCommand {
@@ -17,8 +16,7 @@ enum ChildCommand {
         do throws(OwnProgram.Failure) {
             child = try OwnProgram(starting: arguments)
         } catch {
-            throw CommandFailure(
-                .unexpected, "the program could not start itself: \(ErrorWords.text(of: error))")
+            throw CommandFailure(.unexpected, "the program could not start itself: \(error)")
         }
         let status = child.wait()
         // See wait(2): the low seven bits are the signal, the next eight the code.

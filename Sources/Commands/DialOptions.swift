@@ -106,11 +106,10 @@ struct DialOptions: ParsableArguments, Sendable {
     /// - Throws: `ValidationError` with the cause and the remedy.
     @Sendable static func portal(_ text: String) throws -> PeerAddress {
         let address: Address
-        let text = CodeText.address(in: text) ?? text.trimmed
         do throws(AddressError) {
             address = try Address(text)
         } catch {
-            throw ValidationError(Parsing.portalHint(for: error, text))
+            throw ValidationError("\(error)")
         }
         guard case .peer(let peer) = address else {
             throw ValidationError("A portal is dialled itself: write net:HOST:PORT~shs:KEY.")

@@ -136,18 +136,8 @@ struct MethodCall: Sendable {
     }
 
     private func failure(_ error: RemoteError) -> CommandFailure {
-        let hint = Self.hint(for: error.message).map { ": " + $0 } ?? ""
-        return CommandFailure(
-            .methodFailed, "\(name.joined(separator: ".")): \(RemoteWords.text(of: error.message))\(hint)")
-    }
-
-    /// What to do about an answer that says that the method is of another kind.
-    ///
-    /// Source of the words: ssbc/muxrpc, local-api.js; docs/protocol.md for ours.
-    private static func hint(for message: String) -> String? {
-        if message.hasPrefix("no async:") { return "it may be a source, so try --source" }
-        if message.hasPrefix("no source:") { return "it may be an async method, so leave out --source" }
-        return nil
+        CommandFailure(
+            .methodFailed, "\(name.joined(separator: ".")): \(RemoteWords.text(of: error.message))")
     }
 
     private static func failure(_ error: MuxRPCError) -> CommandFailure {

@@ -22,16 +22,6 @@ enum Parsing {
         try explained { try NetAddress(hostAndPort: text) }
     }
 
-    /// Why a text is no portal's address; where it names a host alone, what is missing and where it is to be had.
-    static func portalHint(for error: AddressError, _ text: String) -> String {
-        let isHostAlone =
-            (try? NetAddress(portOrHostAndPort: text)) != nil || (try? NetAddress(host: text, port: 1)) != nil
-        guard isHostAlone || error == .missingKey else { return "\(error)" }
-        return
-            "the address has no key, by which a portal is known: it looks like net:HOST:PORT~shs:KEY=, and "
-            + "'cway portal' prints it in a line when it starts: ask the portal's operator for that"
-    }
-
     @Sendable static func addressRange(_ text: String) throws -> AddressRange {
         try explained { try AddressRange(text) }
     }

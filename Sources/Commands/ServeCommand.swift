@@ -55,9 +55,11 @@ public struct ServeCommand: AsyncParsableCommand {
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
-        if settings.services.isEmpty, settings.instances.isEmpty { Self.sayThatNothingIsServed() }
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
+        if settings.services.isEmpty, settings.instances.values.allSatisfy(\.services.isEmpty) {
+            Self.sayThatNothingIsServed()
+        }
         let posture = try ServingPosture(opened, settings, isVisible: visible)
         let lock = try posture.lock()
         if posture.keyring == nil {

@@ -56,6 +56,8 @@ extension ResultCode {
     package var advice: String {
         switch rawValue {
         case ENOSPC, EDQUOT, EFBIG: "make room for it"
+        // LMDB says so when less was written than it wanted.
+        case EIO: "make room for it where its disk is full, and look at the disk otherwise"
         case ENOMEM: "let the process have more memory and addresses (ulimit -v)"
         case EMFILE, ENFILE: "raise the limit on open files (ulimit -n)"
         case EROFS: "nothing can be written there, and only commands that change nothing work"

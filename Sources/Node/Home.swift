@@ -1,3 +1,5 @@
+internal import LMDB
+
 /// The folder in which a node keeps its identity, its settings and what it knows.
 public struct Home: Hashable, Sendable {
     /// The environment variable that names it.
@@ -79,7 +81,7 @@ extension HomeError: CustomStringConvertible {
                 + "run chmod 700 '\(path)'"
         case .system(let path, let call, let code):
             "the home folder \(path) cannot be used (\(call): \(systemReason(code))): "
-                + "make it accessible, or name another one with --home"
+                + "\(ResultCode(rawValue: code).advice), or name another one with --home"
         }
     }
 }

@@ -56,7 +56,12 @@ package enum ErrorWords {
     private static func text(of error: NIOConnectionError) -> String {
         let failures = error.connectionErrors.map(\.error)
         if let told = failures.first(where: { !($0 is LocalAddressError) }) ?? failures.first {
-            return text(of: told)
+            return (told as? IOError)?.errnoCode == EINVAL
+                ? "a link-local address needs the interface that leads there, as in fe80::1%eth0"
+                : text(of: told)
+        }
+        if let zone = error.host.split(separator: "%", maxSplits: 1).dropFirst().first {
+            return "this machine has no interface \(zone)"
         }
         let unknown = [error.dnsAError, error.dnsAAAAError].compactMap {
             $0 as? SocketAddressError.UnknownHost

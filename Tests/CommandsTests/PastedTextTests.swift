@@ -62,7 +62,7 @@ struct PastedTextTests {
             let run = await CommandRun(["join"] + words + home)
             #expect(run.ended(.portalUnreachable), "\(run)")
         }
-        let added = await CommandRun(["portals", "add", "it", "is", "<\(Self.portal)>"] + home)
+        let added = await CommandRun(["portals", "add", "it is <\(Self.portal)>"] + home)
         #expect(added.ended(.success), "\(added)")
     }
 
@@ -73,23 +73,12 @@ struct PastedTextTests {
         #expect(await friend.run("resolve", target).lines == ["\(Self.portal) \(Self.id)"])
         let tunnel = "tunnel:\(Self.id):@HIL8X1wcZVKXGUlHTqO7QlPPSQZXxhSAAbAtfYUfDOo=.ed25519"
         #expect(
-            await friend.run("connect", tunnel, "ssh", "--stdio", "--portal", target).ended(
+            await friend.run("connect", tunnel, "ssh", "--stdio", "--portal", Self.portal).ended(
                 .portalUnreachable))
         let id = await friend.id()
         let allowed = await owner.run("friend", "allow", "<\(id)>", "--all")
         #expect(allowed.ended(.success), "\(allowed)")
         #expect(await owner.run("friend", "show", " '\(id)' ").ended(.success))
-    }
-
-    @Test(
-        "what is no address says what one looks like, and where it is to be had",
-        arguments: ["host:8008", "host", "net:host:8008"])
-    func hint(_ text: String) async {
-        for line in [["portals", "add", text], ["connect", "a", "ssh", "--stdio", "--portal", text]] {
-            let run = await CommandRun(line + ["--home", friend.path])
-            #expect(run.ended(.usage) && run.complaints.contains("net:HOST:PORT~shs:KEY="), "\(run)")
-            #expect(run.complaints.contains("'cway portal'") && run.complaints.contains("operator"))
-        }
     }
 
     @Test("comments and blank lines stand between addresses")

@@ -18,7 +18,8 @@ struct RemoteWordsTests {
     func others() {
         #expect(RemoteWords.text(of: "muxrpc CallError: Error - could not connect") == "could not connect")
         #expect(RemoteWords.text(of: "Error: Error: gone") == "gone")
-        #expect(RemoteWords.text(of: "no async:a.b") == "no async:a.b")
+        #expect(RemoteWords.text(of: "no async:a.b").hasSuffix("try --source"))
+        #expect(RemoteWords.text(of: "no source:a.b").hasSuffix("leave out --source"))
         for text in ["", "Error: ", "Errors"] { #expect(RemoteWords.text(of: text) == text) }
     }
 }

@@ -55,17 +55,6 @@ struct AddressCommand: AsyncParsableCommand {
 
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
-    /// The days whose addresses are printed.
-    enum Day: String, CaseIterable, ExpressibleByArgument {
-        case today, tomorrow
-
-        /// The day in which a second lies, or the one after.
-        func epoch(atUnixSeconds seconds: UInt64) -> Epoch {
-            let today = Epoch(unixSeconds: seconds)
-            return self == .today ? today : today.next ?? today
-        }
-    }
-
     func validate() throws {
         guard instance == 0 || form != .sealed else {
             throw ValidationError(
@@ -120,6 +109,19 @@ struct AddressCommand: AsyncParsableCommand {
             "portal": .string(portal.addressText), "hidden": .bool(!portal.isOpen),
             "rotates": .time(address.day?.rotates), "resolvesUntil": .time(address.day?.resolvesUntil),
         ]
+    }
+}
+
+extension AddressCommand {
+    /// The days whose addresses are printed.
+    enum Day: String, CaseIterable, ExpressibleByArgument {
+        case today, tomorrow
+
+        /// The day in which a second lies, or the one after.
+        func epoch(atUnixSeconds seconds: UInt64) -> Epoch {
+            let today = Epoch(unixSeconds: seconds)
+            return self == .today ? today : today.next ?? today
+        }
     }
 }
 

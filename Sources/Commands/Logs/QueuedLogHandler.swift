@@ -55,7 +55,7 @@ struct QueuedLogHandler: LogHandler {
         var values = metadata
         values.merge(metadataProvider?.get() ?? [:]) { $1 }
         values.merge(event.metadata ?? [:]) { $1 }
-        if let error = event.error { values["error"] = "\(ErrorWords.text(of: error))" }
+        if let error = event.error { values["error"] = "\(error)" }
         let subject = Self.subjectKeys.lazy.compactMap { values[$0] }.first.map {
             String("\($0)".prefix(Self.subjectLimit))
         }

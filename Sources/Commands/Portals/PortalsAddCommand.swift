@@ -29,13 +29,14 @@ struct PortalsAddCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "The portal's address, or an invite to it; - as without it: to be asked, or read from standard input.",
             valueName: "address"))
-    private var address: [String] = []
+    private var address: String?
 
     @Flag(name: .customLong("open"), help: "Announce under this node's real id there, not hidden.")
     private var isOpen = false
 
     func run() async throws {
-        let pasted = try Surroundings.current.secret(address, asking: "Address or invite (not shown): ") {
+        let given = address.map { [$0] } ?? []
+        let pasted = try Surroundings.current.secret(given, asking: "Address or invite (not shown): ") {
             CodeText.portal(in: $0) != nil || CodeText.invite(in: $0) != nil
         }
         let text = CodeText.portal(in: pasted) ?? CodeText.invite(in: pasted) ?? pasted.trimmed
@@ -70,7 +71,7 @@ struct PortalsAddCommand: AsyncParsableCommand {
         do throws(AddressError) {
             address = try Address(text)
         } catch {
-            throw CommandFailure(.usage, Parsing.portalHint(for: error, text))
+            throw CommandFailure(.usage, error)
         }
         guard case .peer(let peer) = address else {
             throw CommandFailure(.usage, "a portal is dialled itself: write net:HOST:PORT~shs:KEY")

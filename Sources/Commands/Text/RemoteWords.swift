@@ -10,6 +10,10 @@ package enum RemoteWords {
         while let wrapping = wrappings.first(where: words.hasPrefix) {
             words = words.dropFirst(wrapping.count)
         }
+        if words.hasPrefix("no async:") { return "\(words): it may be a source, so try --source" }
+        if words.hasPrefix("no source:") {
+            return "\(words): it may be an async method, so leave out --source"
+        }
         return words.isEmpty ? message : String(words)
     }
 

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Multiserver
+internal import Node
 internal import Sodium
 
 /// The commands by their names, for what is said of a command line that cannot be understood.
@@ -93,7 +94,7 @@ extension CommandTree {
 
     /// The children whose names are the least typing errors away, where those are few for the word's length.
     private func nearest(to word: String) -> [String] {
-        let distances = shownChildren.map { ($0.path, EditDistance.between(word, String($0.name))) }
+        let distances = shownChildren.map { ($0.path, NearestName.distance(from: word, to: String($0.name))) }
         guard let least = distances.map(\.1).min(), least <= max(1, word.count / 3) else { return [] }
         return distances.filter { $0.1 == least }.map(\.0).prefix(Self.suggestionLimit).map { $0 }
     }
@@ -141,29 +142,4 @@ package enum OtherWords {
         ["rename", "mv", "name", "move"],
         ["run", "start", "serve", "up", "listen"],
     ]
-}
-
-/// How many typing errors are between two words.
-package enum EditDistance {
-    /// Longer words are compared by their beginnings.
-    private static let lengthLimit = 64
-
-    /// Letters left out, put in, replaced or swapped with their neighbours (optimal string alignment).
-    package static func between(_ left: String, _ right: String) -> Int {
-        let (left, right) = (Array(left.prefix(lengthLimit)), Array(right.prefix(lengthLimit)))
-        var (before, last) = ([Int](), Array(0...right.count))
-        for (row, letter) in left.enumerated() {
-            var line = [row + 1]
-            for (column, other) in right.enumerated() {
-                var least = min(
-                    line[column] + 1, last[column + 1] + 1, last[column] + (letter == other ? 0 : 1))
-                if row > 0, column > 0, letter == right[column - 1], left[row - 1] == other {
-                    least = min(least, before[column - 1] + 1)
-                }
-                line.append(least)
-            }
-            (before, last) = (last, line)
-        }
-        return last.last ?? left.count
-    }
 }

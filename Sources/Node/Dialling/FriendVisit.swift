@@ -21,8 +21,7 @@ struct FriendVisit: Sendable {
             await ClockCheck(keyring: keyring, troubles: TroubleLog(logger)).run(over: connection.link)
             try await fetchGrant(over: connection)
         } catch {
-            logger.warning(
-                "the friend's grant was not stored", metadata: ["reason": "\(ErrorWords.text(of: error))"])
+            logger.warning("the friend's grant was not stored", metadata: ["reason": "\(error)"])
         }
     }
 

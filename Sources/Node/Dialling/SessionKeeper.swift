@@ -85,7 +85,7 @@ actor SessionKeeper {
                 publish(try await dialler.connect(on: eventLoop))
                 logger.info("connected again")
             } catch {
-                logger.warning("no session yet", metadata: ["reason": "\(ErrorWords.text(of: error))"])
+                logger.warning("no session yet", metadata: ["reason": "\(error)"])
             }
         }
         await stop()

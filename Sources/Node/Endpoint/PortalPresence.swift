@@ -200,8 +200,7 @@ struct PortalPresence: Sendable {
         do {
             try await isAnnounced(place)
         } catch {
-            logger.error(
-                "the address cannot be printed", metadata: ["error": "\(ErrorWords.text(of: error))"])
+            logger.error("the address cannot be printed", metadata: ["error": "\(error)"])
         }
     }
 

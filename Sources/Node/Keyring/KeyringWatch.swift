@@ -53,7 +53,7 @@ struct KeyringWatch: Sendable {
         do {
             try await Blocking.run { try keyring.tidy(now: WallClock.seconds()) }
         } catch {
-            logger.error("the keyring was not tidied", metadata: ["reason": "\(ErrorWords.text(of: error))"])
+            logger.error("the keyring was not tidied", metadata: ["reason": "\(error)"])
         }
     }
 }

@@ -18,7 +18,8 @@ package enum NearestName {
         return best.name
     }
 
-    private static func distance(from name: String, to known: String) -> Int {
+    /// How many letters are wrong in a name, if it is to be a known one.
+    package static func distance(from name: String, to known: String) -> Int {
         let whole = distance(letters(name), letters(known))
         guard name.contains(".") || known.contains(".") else { return whole }
         return min(whole, distance(letters(innermost(name)), letters(innermost(known))))

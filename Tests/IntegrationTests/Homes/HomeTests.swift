@@ -87,6 +87,21 @@ extension Integration {
             }
         }
 
+        @Test("come to be once there is room, whatever there was room for before")
+        func laterRoom() async throws {
+            try await Stage.run { stage in
+                for blocks in [0, 1, 2, 4, 8, 12, 16, 17, 24, 32, 48, 64, 80, 96, 128] {
+                    let home = stage.path("home\(blocks)")
+                    let create = "exec \"$cway\" invite create --portal '\(Self.portal)' --home '\(home)'"
+                    let first = try await Self.shell("ulimit -f \(blocks); \(create)", on: stage)
+                    #expect([0, 20, 23].contains(first.code), "\(blocks): \(first)")
+                    #expect(first.code == 0 || first.said.contains("make room"), "\(blocks): \(first)")
+                    let second = try await Self.shell(create, on: stage)
+                    #expect(second.code == 0, "\(blocks): \(first) \(second)")
+                }
+            }
+        }
+
         // MARK: Addresses
 
         @Test(
