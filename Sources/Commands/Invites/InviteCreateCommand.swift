@@ -17,7 +17,8 @@ struct InviteCreateCommand: AsyncParsableCommand {
         discussion: """
             Whoever has the code may redeem it, so hand it over where nobody else reads. It cannot be shown again; \
             what this node keeps of it admits nobody. The code alone goes to standard output. JSON is {"id", "code", \
-            "label", "services", "uses", "expires", "portals"}; services are null for all, expires is null for never.
+            "label", "services", "uses", "expires", "portals"}; services are null for all of \
+            instance 0, expires is null for never.
 
             EXAMPLES
               cway invite create
