@@ -76,8 +76,7 @@ public final class SecureSession {
     ) {
         self.init(manifest: manifest, framing: framing, verification: verification)
         handshake = SessionHandshake(
-            ServerHandshake(
-                network: network, identity: identity, makingEphemeral: { EphemeralKeyPair.random() }))
+            ServerHandshake(network: network, identity: identity) { EphemeralKeyPair.random() })
     }
 
     // MARK: State
@@ -115,6 +114,9 @@ public final class SecureSession {
     public var heldByteCount: Int {
         arrived.capacity + (inbound?.capacity ?? 0) + outbound.capacity + muxrpc.outboxCapacity
     }
+
+    /// The part of ``heldByteCount`` that has arrived: what was not taken by ``next()``, and what has not come whole.
+    public var arrivedByteCount: Int { arrived.capacity + (inbound?.capacity ?? 0) }
 
     /// The part of ``heldByteCount`` that has not come whole: of a frame or a packet more is to come.
     public var pendingByteCount: Int { arrived.partialCapacity + (inbound?.capacity ?? 0) }

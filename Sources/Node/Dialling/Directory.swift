@@ -50,14 +50,18 @@ public struct Directory: Sendable {
         case .tunnel(let tunnel):
             let way = try way(to: tunnel.target, at: tunnel.portal)
             // An address that names its portal does not make a hidden friend's node one that is asked for by its id.
-            if let way, !way.isOpen { return .friend(tunnel.target, at: tunnel.portal) }
+            if let way, !way.isOpen {
+                return .friend(tunnel.target, at: tunnel.portal, instance: tunnel.instance)
+            }
             return .announced(tunnel, through: try place(of: tunnel.portal, or: way))
         case .blinded(let blinded):
             guard let keyring else { throw DestinationError.noKeyring }
             guard let found = try keyring.resolve(blinded, now: WallClock.seconds()) else {
                 throw DestinationError.unresolved
             }
-            return .friend(found.target.publicKey, at: found.portal.key.publicKey)
+            return .friend(
+                found.target.publicKey, at: found.portal.key.publicKey,
+                instance: blinded.target?.instance ?? 0)
         }
     }
 
@@ -98,14 +102,15 @@ public struct Directory: Sendable {
             let author = try authors().author(of: portal)
             let way = Route.Way(portal: portal, namedBy: author, instance: tunnel.instance)
             return .tunnel(target: tunnel.target, ways: [way])
-        case .friend(let key, let named):
+        case .friend(let key, let named, let instance):
             guard let keyring else { throw DestinationError.noKeyring }
             guard key != keyring.owner.publicKey else { throw DestinationError.ownNode }
             guard let friend = try keyring.friend(key) else { throw DestinationError.unresolved }
             let known = friend.reach?.portals ?? []
             let wanted = known.filter { named == nil || $0.key.publicKey == named }
             guard !wanted.isEmpty else { throw DestinationError.unreachableFriend(friend.name) }
-            return try Self.route(to: key, through: wanted, namedBy: authors(), as: identity)
+            return try Self.route(
+                to: key, through: wanted, namedBy: authors(), as: identity, instance: instance)
         }
     }
 
@@ -118,14 +123,16 @@ public struct Directory: Sendable {
     /// - Throws: `BlindingError` or `AddressError`.
     static func route(
         to target: PublicKey, through portals: [InvitePortal], namedBy authors: AddressAuthors,
-        as identity: Identity
+        as identity: Identity, instance: Int = 0
     ) throws -> Route {
         let isHidden = portals.contains { !$0.isOpen }
         let pair = isHidden ? try FriendPair(of: identity, with: target) : nil
         return .tunnel(
             target: target,
             ways: try portals.map { portal in
-                try Route.Way(portal, namedBy: authors.author(of: try PeerAddress(portal)), pair: pair)
+                try Route.Way(
+                    portal, namedBy: authors.author(of: try PeerAddress(portal)), pair: pair,
+                    instance: instance)
             })
     }
 }

@@ -125,7 +125,8 @@ extension HopFailure: CustomStringConvertible {
             "your friend's node is not at the portal now, or does not have you as a friend any more: "
                 + "ask its owner whether it runs"
         case .innerHandshakeRefused:
-            "the target refused the inner handshake: ask its owner to allow the id that `cway id` prints here"
+            "the target refused the inner handshake: ask its owner to allow the id that `cway id` prints here, and at "
+                + "which instance"
         case .innerHandshakeTimedOut:
             "the target did not finish the inner handshake in time: try again, or restart its node"
         case .serviceUnknown(let name):

@@ -22,6 +22,8 @@ public struct ServerHandshake: ~Copyable {
         /// The proof was given away to be looked at.
         case awaitingVerdict
         case awaitingDecision(AwaitingDecision)
+        /// The same, with our consent prepared elsewhere.
+        case prepared(ProvedClient)
         case finished
     }
 
@@ -55,6 +57,7 @@ public struct ServerHandshake: ~Copyable {
         case .awaitingAuthenticate: ClientAuthenticate.byteCount
         case .awaitingVerdict: nil
         case .awaitingDecision: nil
+        case .prepared: nil
         case .finished: nil
         }
     }
@@ -66,6 +69,7 @@ public struct ServerHandshake: ~Copyable {
         case .awaitingHello: false
         case .awaitingVerdict: false
         case .awaitingDecision: false
+        case .prepared: false
         case .finished: false
         }
     }
@@ -89,6 +93,8 @@ public struct ServerHandshake: ~Copyable {
             state = .awaitingDecision(next)
             return .decide(client: client)
         case .awaitingDecision:
+            throw .outOfTurn
+        case .prepared:
             throw .outOfTurn
         case .awaitingVerdict:
             throw .outOfTurn
@@ -117,6 +123,7 @@ public struct ServerHandshake: ~Copyable {
         case .awaitingHello: throw .outOfTurn
         case .awaitingVerdict: throw .outOfTurn
         case .awaitingDecision: throw .outOfTurn
+        case .prepared: throw .outOfTurn
         case .finished: throw .alreadyFinished
         }
     }
@@ -130,10 +137,11 @@ public struct ServerHandshake: ~Copyable {
         swap(&current, &state)
 
         switch consume current {
-        case .awaitingVerdict: state = .awaitingDecision(proved.takeStep())
+        case .awaitingVerdict: state = .prepared(proved)
         case .awaitingHello: throw .outOfTurn
         case .awaitingAuthenticate: throw .outOfTurn
         case .awaitingDecision: throw .outOfTurn
+        case .prepared: throw .outOfTurn
         case .finished: throw .alreadyFinished
         }
     }
@@ -148,6 +156,7 @@ public struct ServerHandshake: ~Copyable {
 
         switch consume current {
         case .awaitingDecision(let step): return step.accept()
+        case .prepared(let proved): return proved.takeAcceptance()
         case .awaitingHello: throw .outOfTurn
         case .awaitingAuthenticate: throw .outOfTurn
         case .awaitingVerdict: throw .outOfTurn

@@ -12,6 +12,7 @@ struct PortalAllowance {
     private let burst: Int
     private var countedCallCount = 0
     private var charge: Charge?
+    private var read = RunningCharge()
     /// Whether there is no room for them.
     private(set) var isOverdrawn = false
 
@@ -38,14 +39,20 @@ struct PortalAllowance {
         countedCallCount = count
     }
 
-    /// Charges the parts of packets that the session holds, and the answers that nobody reads, in steps.
+    /// Charges the parts of packets that the session holds, the answers that nobody reads, and what was read of a peer
+    /// that has to wait, in steps.
     ///
     /// Where there is no room for it the peer is not read until it has read its answers; and one that sends the part
-    /// of a packet which nobody can keep has to go.
+    /// of a packet which nobody can keep has to go, as has one that called or did not read until it had to wait, with
+    /// more in hand than there is room for. Who `isPaused` for a receiver has a full queue instead, and keeps one read.
     /// - Throws: `SecureSessionError.overAllowance`.
-    mutating func pay(for session: SecureSession, at account: Account) throws(SecureSessionError) {
+    mutating func pay(
+        for session: SecureSession, at account: Account, isPaused: Bool = true
+    ) throws(SecureSessionError) {
         let step = Self.freeByteCount
         let heldByteCount = session.pendingByteCount + session.muxrpc.outboxCapacity
+        let readByteCount = session.arrivedByteCount - session.pendingByteCount
+        let isKept = read.pay(for: readByteCount > step ? readByteCount : 0, at: account)
         let byteCount = (heldByteCount + step - 1) / step * step
         if byteCount == 0 { charge = nil }
         if byteCount == charge?.count ?? 0 {
@@ -56,9 +63,14 @@ struct PortalAllowance {
             charge = account.charge(byteCount)
             isOverdrawn = charge == nil
         }
-        guard !isOverdrawn || session.pendingByteCount <= step else { throw .overAllowance }
+        guard isKept || isPaused, !isOverdrawn || session.pendingByteCount <= step else {
+            throw .overAllowance
+        }
     }
 
     /// Gives back what was charged: the session is over, or is charged to another account from now on.
-    mutating func giveBack() { charge = nil }
+    mutating func giveBack() {
+        charge = nil
+        read = RunningCharge()
+    }
 }

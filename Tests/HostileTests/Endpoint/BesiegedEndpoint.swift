@@ -34,13 +34,15 @@ final class BesiegedEndpoint: Sendable {
         accounts = EndpointAccounts(limits)
         let stalled = try await LocalEnd.listen(reads: false, on: groups[2])
         let sink = try await LocalEnd.listen(reads: true, on: groups[2])
+        let closed = try await LocalEnd.listenWithoutAccepting(on: groups[2])
         let friends = Dictionary(
             uniqueKeysWithValues: ([honest] + hostile).map { ($0.publicKey, EndpointPolicy.Rights.all) })
         var configuration = NodeConnection.Configuration(
             identity: identity, network: Self.network,
             reception: .open(
                 EndpointPolicy(
-                    services: ["stalled", "sink"], access: .only(friends), invites: [invite.publicKey])),
+                    services: ["stalled", "sink", "unanswered"], access: .only(friends),
+                    invites: [invite.publicKey])),
             wallClock: { 1_795_000_000_000 })
         configuration.accounts = accounts
         var (addresses, portals): ([PeerAddress], [Portal]) = ([], [])
@@ -59,8 +61,9 @@ final class BesiegedEndpoint: Sendable {
             let link = try await NodeLink.dial(
                 address, showing: identity, configuration: configuration,
                 services: [
-                    "stalled": .tcp(host: "127.0.0.1", port: stalled),
-                    "sink": .tcp(host: "127.0.0.1", port: sink),
+                    ServiceName("stalled"): .tcp(host: "127.0.0.1", port: stalled),
+                    ServiceName("sink"): .tcp(host: "127.0.0.1", port: sink),
+                    ServiceName("unanswered"): .tcp(host: "127.0.0.1", port: closed),
                 ], on: groups[2].next()
             ) { event in
                 if case .announced = event { continuation.finish() }
@@ -106,8 +109,9 @@ final class BesiegedEndpoint: Sendable {
             to: attacked, network: Self.network, from: host, as: identity, on: groups[4].next())
     }
 
-    /// A connection of the honest friend, and a session.
-    func pair(at portal: PeerAddress? = nil) async throws -> HonestPair {
+    /// A connection of the honest friend, or of another one, and a session.
+    func pair(at portal: PeerAddress? = nil, as friend: Identity? = nil) async throws -> HonestPair {
+        let honest = friend ?? honest
         let configuration = NodeConnection.Configuration(
             identity: honest, network: Self.network, wallClock: { 0 })
         let client = try await NodeLink.dial(
@@ -201,6 +205,17 @@ private final class LocalEnd: ChannelInboundHandler {
             }
             .bind(host: "127.0.0.1", port: 0).get()
         return UInt16(channel.localAddress?.port ?? 0)
+    }
+
+    /// One at which nobody gets through: its queue is full, and connections wait for an answer.
+    static func listenWithoutAccepting(on group: any EventLoopGroup) async throws -> UInt16 {
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.autoRead, value: false)
+            .serverChannelOption(.backlog, value: 0)
+            .bind(host: "127.0.0.1", port: 0).get()
+        let address = try #require(channel.localAddress)
+        _ = try await ClientBootstrap(group: group).connect(to: address).get()
+        return UInt16(address.port ?? 0)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
