@@ -7,7 +7,7 @@ import Sodium
 import Synchronization
 import Testing
 
-@Suite("A speed test", .timeLimit(.minutes(1)))
+@Suite("A speed test", .timeLimit(.minutes(2)))
 struct SpeedTestTests {
     private func measure(
         _ fault: ScriptedEcho.Fault, _ change: (inout SpeedTest) -> Void = { _ in },
@@ -15,6 +15,7 @@ struct SpeedTestTests {
     ) async throws -> Result<SpeedTest.Report, SpeedTestError> {
         var result: Result<SpeedTest.Report, SpeedTestError>?
         var test = SpeedTest(byteCount: 1 << 20, roundTripCount: 20)
+        test.silenceTime = .seconds(50)  // where silence is not what is tried, a busy machine is no reason
         change(&test)
         try await ScriptedEcho.run(fault) { address in
             let caller = Caller(identity: try .random(), network: .scuttlebutt)
@@ -69,7 +70,8 @@ struct SpeedTestTests {
         "ends when more comes back than was sent",
         arguments: [0, 50, roundTripByteCount - 1, roundTripByteCount + (1 << 20) - 1])
     func tooMuch(behind byteCount: Int) async throws {
-        #expect(try await measure(.tooMuchBehind(byteCount)) == .failure(.tooMuch))
+        let result = try await measure(.tooMuchBehind(byteCount))
+        #expect(result == .failure(.tooMuch), "\(result)")
     }
 
     @Test("measures fewer round trips where each takes long, and at least one")
