@@ -14,9 +14,11 @@ public struct ConnectCommand: AsyncParsableCommand {
         commandName: "connect",
         abstract: "Use a friend's service: as a local port, or on standard input and output.",
         discussion: """
-            With --listen, prints the local port once a first session stands, and keeps it through restarts of the \
-            portal and the target: open connections end, new ones wait and work. With --stdio, transfers until both \
-            sides have said all, which is what ssh expects of a ProxyCommand.
+            With --listen, prints the local port once a first session stands. Where the portal or the target is not \
+            there, at the start or later, it is dialled again after longer and longer pauses, and each state is said \
+            once; open connections end, new ones wait up to 30 s and work. It ends when the target does not offer the \
+            service, or has removed this node from its friends. With --stdio, transfers until both sides have said \
+            all, which is what ssh expects of a ProxyCommand; there it is tried once, and a limit for 5 s.
 
             EXAMPLES
               cway connect anna web --listen localhost:8080
@@ -43,6 +45,12 @@ public struct ConnectCommand: AsyncParsableCommand {
         transform: Parsing.listenAddress)
     private var listen: ListenAddress?
 
+    @Flag(name: .long, help: "With --listen: wait until the target offers the service.")
+    private var wait = false
+
+    @Flag(name: .long, help: "With --listen: end with the first failure, and with the session.")
+    private var once = false
+
     @Flag(name: .long, help: "Transfer standard input and output.")
     private var stdio = false
 
@@ -56,6 +64,9 @@ public struct ConnectCommand: AsyncParsableCommand {
     public func validate() throws {
         guard [listen != nil, stdio, sshConfig].count(where: { $0 }) == 1 else {
             throw ValidationError("Give one of --listen HOST:PORT, --stdio and --ssh-config.")
+        }
+        guard listen != nil || !(wait || once) else {
+            throw ValidationError("--wait and --once are for --listen: leave them out.")
         }
     }
 
@@ -73,10 +84,12 @@ public struct ConnectCommand: AsyncParsableCommand {
 
     private func forward(from listen: ListenAddress, _ plan: DialPlan) async throws {
         let surroundings = Surroundings.current
-        try await Serving.run(threads: 1, logger: plan.logger, serving) { group in
+        var wish = ForwardService.Wish(service: service)
+        (wish.waitsForOffer, wish.triesOnce) = (wait, once)
+        try await Serving.run(threads: 1, logger: plan.logger, serving) { [wish] group in
             [
                 ForwardService(
-                    from: listen, to: service, dialler: plan.dialler, on: group.next(), logger: plan.logger
+                    from: listen, to: wish, dialler: plan.dialler, on: group.next(), logger: plan.logger
                 ) { try surroundings.print($0.hostAndPort) }
             ]
         }
@@ -105,6 +118,7 @@ public struct ConnectCommand: AsyncParsableCommand {
             let friend = try plan.dialler.keyring?.friend(key)
             host = friend?.name ?? host
             words += [friend?.name ?? key.id, service, "--stdio"]
+            words += dial.portal.flatMap { ["--portal", "\($0)"] }
         }
         if let home = options.common.home { words += ["--home", home] }
         if let network = options.common.network { words += ["--network", network.text] }

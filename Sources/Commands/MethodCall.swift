@@ -70,7 +70,12 @@ struct MethodCall: Sendable {
 
     /// What the peer says of the method; async where it says nothing, like peers that have no manifest.
     private func kindInManifest(of connection: PeerConnection) async throws -> CallKind {
-        let answer = try await call(["manifest"], [], of: connection)
+        let answer: Reply
+        do {
+            answer = try await call(["manifest"], [], of: connection)
+        } catch HopFailure.connectionLost {
+            throw HopFailure.endedEarly(connection.dialled.net)  // nothing was done yet that must be done once
+        }
         guard case .value(var tree) = answer else { return .async }
         for part in name { tree = tree[part] ?? .null }
         return tree.string.flatMap(MethodKind.init(rawValue:))?.callKind ?? .async
@@ -96,6 +101,8 @@ struct MethodCall: Sendable {
             return reply
         } catch let error as SessionFailure {
             throw HopFailure(error)
+        } catch MuxRPCError.closed {
+            throw HopFailure.endedEarly(connection.dialled.net)
         } catch let error as MuxRPCError {
             throw Self.failure(error)
         }

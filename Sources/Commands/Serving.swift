@@ -50,7 +50,7 @@ extension CommandFailure {
     init(servingError error: any Error) {
         switch error {
         case let failure as CommandFailure: self = failure
-        case let failure as HopFailure: self.init(failure)
+        case is HopFailure, is DestinationError: self.init(dialError: error)
         case let error as IOError: self.init(.unexpected, Self.words(forListening: error))
         default: self.init(.unexpected, error)
         }

@@ -6,6 +6,7 @@ internal import MuxRPC
 public import NIOCore
 internal import SecretHandshake
 public import Sodium
+internal import Synchronization
 internal import Transport
 internal import Tunnel
 
@@ -45,7 +46,7 @@ public struct Doctor: Sendable {
         try report(Finding("identity", .good, "this node is \(identity.publicKey.id)"))
         let keyring = keyring
         let (portals, friendCount, openCount) = try await Blocking.run {
-            let portals = try keyring.portals().map(\.portal)
+            let portals = try keyring.portals()
             return (portals, try keyring.friends().count, try keyring.invites().count { $0.closing == nil })
         }
         try report(
@@ -58,11 +59,11 @@ public struct Doctor: Sendable {
         if portals.isEmpty {
             try report(Finding("portals", .odd, "there is none", remedy: "run `cway portals add ADDRESS`"))
         }
-        for portal in portals { try await examine(portal, on: eventLoop) }
+        for portal in portals { try await examine(hostsOf: portal, on: eventLoop) }
         try examineClock()
         // Last, for a portal's word on the clock is needed where there is anything to mend.
         guard !keyring.isCopy else { return }
-        let check = AddressCheck(keyring: keyring, portals: portals)
+        let check = AddressCheck(keyring: keyring, portals: portals.map(\.portal))
         for finding in try await Blocking.run({ try check.findings(now: WallClock.seconds()) }) {
             try report(finding)
         }
@@ -85,6 +86,23 @@ public struct Doctor: Sendable {
                     "clock", .odd, "it is more than two days from when it was last known to be right",
                     remedy: "set the clock; a portal that agrees settles it, or --trust-clock"))
         }
+    }
+
+    /// Looks at every host of a portal; where one does, the others are odd at the worst.
+    private func examine(hostsOf portal: PortalRecord, on eventLoop: any EventLoop) async throws {
+        guard !portal.others.isEmpty else { return try await examine(portal.portal, on: eventLoop) }
+        var found: [[Finding]] = []
+        for host in portal.hosts {
+            let findings = Mutex([Finding]())
+            let doctor = Doctor(
+                identity: identity, keyring: keyring, settings: settings, servingProcess: servingProcess,
+                logger: logger
+            ) { finding in findings.withLock { $0.append(finding) } }
+            try await doctor.examine(host, on: eventLoop)
+            found.append(findings.withLock(\.self))
+        }
+        let works = found.contains { !$0.contains { $0.verdict == .bad } }
+        for finding in found.joined() { try report(works ? finding.notBad : finding) }
     }
 
     private func examine(_ portal: InvitePortal, on eventLoop: any EventLoop) async throws {
@@ -166,9 +184,12 @@ public struct Doctor: Sendable {
                     "friend \(friend.name)", .odd, "their invite is not redeemed yet",
                     remedy: "run `cway join` again when their node is online"))
         }
-        for portal in reach.portals {
-            try await examine(friend, at: portal, on: eventLoop)
+        let (keyring, settings) = (keyring, settings)
+        let places = try await Blocking.run {
+            try AddressAuthors(settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
+                .addingHosts(of: reach.portals)
         }
+        for place in places { try await examine(friend, at: place, on: eventLoop) }
     }
 
     private func examine(
@@ -264,7 +285,9 @@ public struct Doctor: Sendable {
         let start = ContinuousClock.now
         let link: NodeLink
         do {
-            link = try await caller.connect(toPortal: portal, namedBy: author, on: eventLoop)
+            link = try await BusyTime.run { _ in
+                try await caller.connect(toPortal: portal, namedBy: author, on: eventLoop)
+            }
         } catch let failure as HopFailure {
             try report(Finding(hop, failure))
             return false

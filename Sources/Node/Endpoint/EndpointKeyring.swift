@@ -80,22 +80,16 @@ final class EndpointKeyring: Sendable {
             policy: EndpointPolicy(
                 services: settings.services.map(\.name),
                 access: settings.allowAnyone ? .anyone : .only(friends), invites: [], grantsCircle: false),
-            places: Set(surroundings.portals.map { .init(portal: $0, isOpen: true) }))
+            places: EndpointView.places(at: surroundings.portals) { _ in true })
     }
 
     private func places(_ keyring: Keyring) throws -> Set<EndpointView.Place> {
-        let known = try keyring.portals().map(\.portal)
-        guard !surroundings.portals.isEmpty else {
-            return Set(
-                try known.map {
-                    .init(portal: try PeerAddress($0), isOpen: surroundings.isVisible || $0.isOpen)
-                })
-        }
-        let open = Set(known.filter(\.isOpen).map(\.key.publicKey))
-        return Set(
-            surroundings.portals.map {
-                .init(portal: $0, isOpen: surroundings.isVisible || open.contains($0.key))
-            })
+        let known = try keyring.portals()
+        let open = Set(known.filter(\.portal.isOpen).map(\.portal.key.publicKey))
+        let hosts =
+            surroundings.portals.isEmpty
+            ? try known.flatMap(\.hosts).map { try PeerAddress($0) } : surroundings.portals
+        return EndpointView.places(at: hosts) { surroundings.isVisible || open.contains($0) }
     }
 
     // MARK: Tokens

@@ -226,7 +226,10 @@ public final class NodeLink: Sendable {
             // Of a name's addresses the one that could be dialled says more than one that may not be.
             let failures = error.connectionErrors.map(\.error)
             guard let told = failures.first(where: { !($0 is LocalAddressError) }) ?? failures.first else {
-                return "the name \(error.host) is not known"
+                guard let zone = error.host.split(separator: "%", maxSplits: 1).dropFirst().first else {
+                    return "the name \(error.host) is not known"
+                }
+                return "this machine has no interface \(zone)"
             }
             return words(for: told)
         }
@@ -241,6 +244,7 @@ public final class NodeLink: Sendable {
         case ECONNRESET: "it cut the connection off"
         case EHOSTUNREACH, ENETUNREACH: "no way leads there from this machine's network"
         case ETIMEDOUT: "no answer"
+        case EINVAL: "a link-local address needs the interface that leads there, as in fe80::1%eth0"
         default: nil
         }
     }

@@ -136,8 +136,18 @@ public final class NodeConnection {
     /// The next bytes for the socket.
     public func nextWrite(at now: NIODeadline) -> ByteBuffer? {
         guard let bytes = outer.secure.nextOutbound() else { return nil }
+        // A handshake has a time of its own.
+        if handshakeDeadline == nil { liveness.sent(at: now) }
         goOn(at: now)
         return bytes
+    }
+
+    /// Whether nothing was heard since something was sent.
+    public var isUnanswered: Bool { liveness.isUnanswered }
+
+    /// The peer's system has so many bytes of what was written, over all time, and more is on the way.
+    public func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
+        liveness.acknowledged(byteCount, at: now)
     }
 
     /// The next thing for the owner.

@@ -120,6 +120,7 @@ final class TunnelTable {
             touched.insert(stream)
             guard !tunnel.session.followPolicy() else { continue }
             if let peer = tunnel.session.secure.peer { outputs.append(.happened(.dismissed(peer))) }
+            tunnel.session.tellRemoved()
             bidFarewell(tunnel, on: stream)
         }
     }
@@ -268,6 +269,8 @@ final class TunnelTable {
         case .established(let peer):
             established(tunnel, on: stream, with: peer)
         case .request(let request):
+            // Only from whom we have called: nobody else can send us away.
+            if stream.isOurs, request.name == NodeManifest.removal { tunnel.isDismissed = true }
             session.refuse(request)
         case .reply(let number, let reply):
             outputs.append(.reply(CallID(session: session.id, number: number), reply))
@@ -305,7 +308,7 @@ final class TunnelTable {
     private func sayGoodbye(_ tunnel: NodeTunnel, on stream: StreamID) {
         flush(tunnel, on: stream)
         outer.muxrpc.end(stream)
-        drop(stream, nil)
+        drop(stream, tunnel.isDismissed ? .dismissed : nil)
     }
 
     func drop(_ stream: StreamID, _ failure: SessionFailure?) {
