@@ -17,7 +17,7 @@ public struct ConnectCommand: AsyncParsableCommand {
             With --listen, prints the local port once a first session stands. Where the portal or the target is not \
             there, at the start or later, it is dialled again after longer and longer pauses, and each state is said \
             once; open connections end, new ones wait up to 30 s and work. It ends when the target does not offer the \
-            service, or has removed this node from its friends. With --stdio, transfers until both sides have said \
+            service at first, or has removed this node from its friends. With --stdio, transfers until both sides have said \
             all, which is what ssh expects of a ProxyCommand; there it is tried once, and a limit for 5 s.
 
             EXAMPLES

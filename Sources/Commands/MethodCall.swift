@@ -74,7 +74,8 @@ struct MethodCall: Sendable {
         do {
             answer = try await call(["manifest"], [], of: connection)
         } catch HopFailure.connectionLost {
-            throw HopFailure.endedEarly(connection.dialled.net)  // nothing was done yet that must be done once
+            // Nothing was done yet that must be done once.
+            throw HopFailure.endedEarly(connection.dialled.net)
         }
         guard case .value(var tree) = answer else { return .async }
         for part in name { tree = tree[part] ?? .null }

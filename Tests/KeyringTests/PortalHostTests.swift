@@ -92,7 +92,7 @@ struct PortalHostTests {
         }
         #expect(try !keyring.markSeen(key, now: now + 1))
         #expect(try keyring.markSeen(key, now: now + 7_200))
-        #expect(try keyring.friend(key)?.lastPlace == places[1], "it is not forgotten when the friend comes here")
+        #expect(try keyring.friend(key)?.lastPlace == places[1], "the friend's own visit keeps it")
     }
 }
 
@@ -106,7 +106,9 @@ struct SecondVersionTests {
     init() throws { tested = try TestedKeyring(ofSchema: 2) }
 
     private func contents(_ keyring: Keyring) throws -> [String] {
-        try keyring.portals().map { "\($0.portal.host):\($0.portal.port) \($0.portal.isOpen) \($0.others.count)" }
+        try keyring.portals().map {
+            "\($0.portal.host):\($0.portal.port) \($0.portal.isOpen) \($0.others.count)"
+        }
             + keyring.friends().map { "\($0.name) \($0.lastSeen ?? 0) \($0.lastPlace == nil)" }.sorted()
     }
 
@@ -130,6 +132,7 @@ struct SecondVersionTests {
             #expect(try keyring.friends().allSatisfy { $0.admission?.uses.isComplete ?? true })
         }
         #expect(try tested.check().vault == .matching)
-        #expect(try tested.open(now: now).portals()[0].hosts.map(\.host) == ["first.example.org", "third.example.org"])
+        let hosts = try tested.open(now: now).portals()[0].hosts.map(\.host)
+        #expect(hosts == ["first.example.org", "third.example.org"])
     }
 }

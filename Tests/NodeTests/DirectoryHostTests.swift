@@ -48,7 +48,7 @@ struct DirectoryHostTests {
         return ways
     }
 
-    @Test("tries the hosts that its owner has named beside the one that the friend did, each by whose word it is")
+    @Test("tries the hosts that its owner has named beside the one that the friend did, each by its author")
     func sideBySide() throws {
         try befriend()
         try keyring.addPortal(place("mine"), isAnnounced: false, now: now)
@@ -59,7 +59,8 @@ struct DirectoryHostTests {
         #expect(ways.map(\.author) == [.owner, .owner, .owner])
         #expect(ways.allSatisfy { $0.pair != nil && $0.shownKey == shownKey })
         _ = try keyring.removeHost(place("granted"))
-        #expect(try self.ways().map(\.author) == [.others, .owner, .owner], "the friend's word is none of ours")
+        // The friend's word is none of ours.
+        #expect(try self.ways().map(\.author) == [.others, .owner, .owner])
     }
 
     @Test("does not take a host of the owner's for another key")
@@ -81,7 +82,7 @@ struct DirectoryHostTests {
         #expect(try ways().map(\.portal) == [address("granted"), address("mine")])
     }
 
-    @Test("takes what the command line names instead, for a name also another portal, and asks by token there")
+    @Test("takes what the command line names instead, for a name another portal too, and asks by token there")
     func overridden() throws {
         try befriend()
         try keyring.addPortal(place("mine"), now: now)
@@ -92,7 +93,8 @@ struct DirectoryHostTests {
         let another = try address("another", shownKey)
         let both = try ways([moved, another])
         #expect(both.map(\.portal) == [moved, another])
-        #expect(both[1].pair != nil && both[1].shownKey == nil, "nobody has said that the friend is open there")
+        #expect(
+            both[1].pair != nil && both[1].shownKey == nil, "nobody has said that the friend is open there")
     }
 
     @Test("asks by id at another host of a portal where the friend is open")

@@ -20,7 +20,12 @@ struct LimitedPortalTests {
     ) async throws {
         try await TestedPortal.run { portal, _ in
             let seen = Mutex(0)
-            let forwarder = Forwarder(to: portal.address.net) { seen.withLock { $0 += 1; return $0 } <= count }
+            let forwarder = Forwarder(to: portal.address.net) {
+                seen.withLock { seen in
+                    seen += 1
+                    return seen <= count
+                }
+            }
             try await forwarder.run { net in
                 try await body(PeerAddress(net: net, key: portal.address.key)) { seen.withLock(\.self) }
             }
@@ -71,7 +76,8 @@ struct LimitedPortalTests {
         for count in [5, Int.max] {
             try await refusing(count) { address, _ in
                 let place = try InvitePortal(
-                    key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false)
+                    key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false
+                )
                 try keyring.addPortal(place, now: WallClock.seconds())
                 let findings = Mutex([Finding]())
                 let doctor = Doctor(

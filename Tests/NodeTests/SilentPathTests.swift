@@ -49,7 +49,8 @@ struct SilentPathTests {
         try await run { forwarder, link in
             forwarder.set(.draining)
             let text = JSONValue.string(String(repeating: "x", count: 3_000))
-            let calls = (0..<100).map { _ in Task { () -> Reply? in try? await link.call(["whoami"], [text]) } }
+            let calls = (0..<100).map { _ in Task { () -> Reply? in try? await link.call(["whoami"], [text]) }
+            }
             let hasEnded = Mutex(false)
             link.ended.whenComplete { _ in hasEnded.withLock { $0 = true } }
             try await Task.sleep(for: .milliseconds(14_500))

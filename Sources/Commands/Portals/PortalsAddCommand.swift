@@ -37,7 +37,8 @@ struct PortalsAddCommand: AsyncParsableCommand {
     private var address: String?
 
     @Flag(
-        name: .customLong("announce"), help: "Announce this node there, also where friends alone are reached by now.")
+        name: .customLong("announce"),
+        help: "Announce this node there, also where friends alone are reached by now.")
     private var announces = false
 
     @Flag(name: .customLong("open"), help: "Announce under this node's real id there, not hidden.")
@@ -102,7 +103,8 @@ struct PortalsAddCommand: AsyncParsableCommand {
         } else {
             let names = friends.map(\.name).joined(separator: ", ")
             try Surroundings.current.print(
-                "\(portal.hostAndPort): dialled to reach \(names); this node is not announced there (see --announce)")
+                "\(portal.hostAndPort): dialled to reach \(names); this node is not announced there (see --announce)"
+            )
         }
         if case .hostAdded(let hosts) = addition {
             let places = hosts.map(\.hostAndPort).joined(separator: ", ")

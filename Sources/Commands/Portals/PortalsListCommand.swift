@@ -26,7 +26,8 @@ struct PortalsListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (surroundings, opened) = (Surroundings.current, try options.openIfPresent(for: .reading))
-        let portals = try opened?.perform { (keyring) throws(KeyringError) in try keyring.namedPortals() } ?? []
+        let portals =
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.namedPortals() } ?? []
         var (table, list) = (TextTable("PORTAL", "ANNOUNCED", "SEEN AS", "ADDRESS"), [JSONValue]())
         for record in portals {
             guard let identity = opened?.identity else { continue }

@@ -29,6 +29,7 @@ extension Keyring {
     ///   - portal: which one, and where.
     ///   - isAnnounced: whether this node announces itself there; it goes on doing so where it does.
     ///   - now: Unix seconds.
+    /// - Returns: what became of it.
     /// - Throws: ``KeyringError/ownKey`` or ``KeyringError/tooManyHosts`` among others.
     @discardableResult
     public func addPortal(

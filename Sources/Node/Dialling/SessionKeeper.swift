@@ -92,7 +92,7 @@ actor SessionKeeper {
         var isFirst = true
         while !Task.isCancelled {
             do {
-                let connection = try await connect()
+                let connection = try await connect(asking: isFirst)
                 publish(connection)
                 if saidHop != nil || !isFirst { logger.info("connected again") }
                 saidHop = nil
@@ -117,9 +117,12 @@ actor SessionKeeper {
         }
     }
 
-    /// Stands in a session in which the service is offered.
-    private func connect() async throws -> PeerConnection {
+    /// Stands in a session; in the first one the service has to be offered.
+    ///
+    /// Later the target may be without it for a while.
+    private func connect(asking: Bool) async throws -> PeerConnection {
         let connection = try await dial()
+        guard asking else { return connection }
         do {
             try await withTaskCancellationHandler {
                 try await offer.awaitOffer(in: connection, logger)

@@ -21,7 +21,8 @@ struct PortalDialling {
     ///
     /// - Throws: ``HopFailure``, or `CancellationError`.
     mutating func dial(
-        _ hosts: [PeerAddress], _ attempt: @escaping @Sendable (PeerAddress, LinkEvents) async throws -> NodeLink
+        _ hosts: [PeerAddress],
+        _ attempt: @escaping @Sendable (PeerAddress, LinkEvents) async throws -> NodeLink
     ) async throws -> Connection {
         let last = last
         let ordered = hosts.filter { $0 == last } + hosts.filter { $0 != last }
