@@ -93,8 +93,8 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "CProcess", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake",
-                "Sodium",
+                "Account", "Blinding", "CProcess", "Keyring", "LMDB", "MuxRPC", "Multiserver",
+                "SecretHandshake", "Sodium",
                 "Transport", "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),

@@ -29,6 +29,13 @@ package struct Rate: Sendable {
         level -= count
     }
 
+    /// How many may happen now.
+    package func available(at now: NIODeadline) -> Double {
+        var copy = self
+        copy.fill(at: now)
+        return max(0, copy.level)
+    }
+
     /// When `count` may happen; in the past where it may now.
     package func ready(for count: Double = 1) -> NIODeadline {
         guard level < count else { return filledAt }

@@ -87,7 +87,7 @@ public struct CommonOptions: ParsableArguments, Sendable {
         }
     }
 
-    /// The settings, and a logger of their level that has been told of names that mean nothing.
+    /// The settings, and a logger of their level that has been told of variables that mean nothing.
     ///
     /// - Parameters:
     ///   - home: where `config.json` is.
@@ -97,14 +97,23 @@ public struct CommonOptions: ParsableArguments, Sendable {
     public func settings(
         in home: Home, flags: Settings.Flags
     ) async throws(CommandFailure) -> (settings: Settings, logger: Logger) {
+        let settings = try await readSettings(in: home, flags: flags)
+        let logger = LogOutput.logger(level: settings.logLevel)
+        for name in settings.unknownVariables {
+            logger.warning(
+                "an environment variable means nothing",
+                metadata: ["name": "\(name)", "nearest": "\(Settings.variable(near: name) ?? "none")"])
+        }
+        return (settings, logger)
+    }
+
+    /// The settings alone, as they are now.
+    ///
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/settingsUnusable``.
+    func readSettings(in home: Home, flags: Settings.Flags) async throws(CommandFailure) -> Settings {
         do throws(SettingsError) {
-            let environment = Surroundings.current.environment
-            let settings = try await Settings.load(from: home, flags: flags, environment: environment)
-            let logger = LogOutput.logger(level: settings.logLevel)
-            for key in settings.unknownKeys {
-                logger.warning("A setting means nothing: its name is unknown", metadata: ["name": "\(key)"])
-            }
-            return (settings, logger)
+            return try await Settings.load(
+                from: home, flags: flags, environment: Surroundings.current.environment)
         } catch {
             throw CommandFailure(.settingsUnusable, error)
         }

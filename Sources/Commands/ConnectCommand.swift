@@ -23,6 +23,7 @@ public struct ConnectCommand: AsyncParsableCommand {
             EXAMPLES
               cway connect anna web --listen localhost:8080
               cway connect home ssh --ssh-config >> ~/.ssh/config
+              cway connect home 1/ssh --ssh-config
               ssh -o ProxyCommand='cway connect home ssh --stdio' me@home
               cway connect tunnel:@P…:@T…:0~shs:T… --portal net:portal.example.org:8008~shs:P… web --listen localhost:8080
 
@@ -36,8 +37,11 @@ public struct ConnectCommand: AsyncParsableCommand {
     @Argument(help: DialOptions.targetHelp)
     private var target: String
 
-    @Argument(help: ArgumentHelp("The name of the service.", valueName: "name"))
-    private var service: String
+    @Argument(
+        help: ArgumentHelp(
+            "The name of the service; 1/ssh is ssh of the target's instance 1.", valueName: "name"),
+        transform: Parsing.service(ofPeer:))
+    private var service: ServiceName
 
     @Option(
         name: .long,
@@ -72,7 +76,8 @@ public struct ConnectCommand: AsyncParsableCommand {
 
     /// Forwards until a signal, transfers until the end, or prints the lines.
     public func run() async throws {
-        let plan = try await dial.plan(to: target, options)
+        let plan = try await dial.plan(
+            to: target, instance: service.instance == 0 ? nil : service.instance, options)
         if let listen {
             try await forward(from: listen, plan)
         } else if stdio {
@@ -84,7 +89,7 @@ public struct ConnectCommand: AsyncParsableCommand {
 
     private func forward(from listen: ListenAddress, _ plan: DialPlan) async throws {
         let surroundings = Surroundings.current
-        var wish = ForwardService.Wish(service: service)
+        var wish = ForwardService.Wish(service: service.name)
         (wish.waitsForOffer, wish.triesOnce) = (wait, once)
         try await Serving.run(threads: 1, logger: plan.logger, serving) { [wish] group in
             [
@@ -96,7 +101,7 @@ public struct ConnectCommand: AsyncParsableCommand {
     }
 
     private func transfer(_ plan: DialPlan) async throws {
-        let service = service
+        let service = service.name
         try await Dialled.run(plan) { connection in
             try await PipeService(to: service, over: connection).run(
                 input: STDIN_FILENO, output: STDOUT_FILENO)
@@ -111,10 +116,12 @@ public struct ConnectCommand: AsyncParsableCommand {
         let destination = plan.dialler.destination
         var (words, host) = (["cway", "connect"], String(destination.target.id.dropFirst().prefix(8)))
         switch destination {
-        case .peer(let peer): words += ["\(peer)", service, "--stdio"]
+        case .peer(let peer): words += ["\(peer)", service.name, "--stdio"]
         case .announced(let tunnel, let portal):
-            words += ["\(tunnel)", service, "--stdio", "--portal", "\(portal)"]
-        case .friend(let key, _):
+            words += ["\(tunnel)", service.name, "--stdio", "--portal", "\(portal)"]
+        case .friend(let key, _, let instance):
+            // By name the instance is said with the service, wherever it was said here.
+            let service = ServiceName(service.name, at: instance).description
             let friend = try plan.dialler.keyring?.friend(key)
             host = friend?.name ?? host
             words += [friend?.name ?? key.id, service, "--stdio"]
@@ -125,7 +132,7 @@ public struct ConnectCommand: AsyncParsableCommand {
         words += dial.showing.words + dial.local.words
         let command = words.map(Self.quoted).joined(separator: " ")
         return """
-            Host \(service)-at-\(host.filter { $0.isLetter || $0.isNumber || "._-".contains($0) })
+            Host \(service.name)-at-\(host.filter { $0.isLetter || $0.isNumber || "._-".contains($0) })
                 HostKeyAlias \(destination.target.id.dropFirst())
                 ProxyCommand \(command)
             """

@@ -43,12 +43,23 @@ public struct CwayCommand: AsyncParsableCommand {
     /// Made by ArgumentParser.
     public init() {}
 
+    /// Does what comes before everything else, and before the first `await`, with which the runtime opens descriptors.
+    public static func prepareProcess() {
+        ProcessSetup.holdStandardStreams()
+        ProcessSetup.ignoreWriteSignals()
+        ProcessDescriptors.raiseLimit()
+        EventLoops.requireLeast()
+    }
+
     /// Runs the command line of the process and ends the process with the command's code.
     public static func runToExit() async -> Never {
-        ProcessSetup.protectMemory(environment: ProcessInfo.processInfo.environment)
+        ProcessSetup.protectMemory(environment: ProcessText.environment)
         ProcessMemory.keepBuffers()
-        ProcessDescriptors.raiseLimit()
-        let status = await execute(Array(CommandLine.arguments.dropFirst()))
+        var status = await execute(ProcessText.arguments)
+        if let failure = StandardOutput.ofProcess.finish(), status == ExitStatus.success.rawValue {
+            Surroundings.current.complaints("cway: \(failure)\n")
+            status = ExitStatus.standardStreamFailed.rawValue
+        }
         LogOutput.finish()
         Foundation.exit(status)
     }
@@ -58,7 +69,7 @@ public struct CwayCommand: AsyncParsableCommand {
     /// Help goes to standard output, everything that failed to standard error.
     public static func execute(_ arguments: [String]) async -> Int32 {
         do {
-            var command = try parseAsRoot(arguments)
+            var command = try parseAsRoot(InstanceOptions.completed(arguments))
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -68,6 +79,9 @@ public struct CwayCommand: AsyncParsableCommand {
         } catch let failure as CommandFailure {
             Surroundings.current.complaints("cway: \(failure.message)\n")
             return failure.status.rawValue
+        } catch let failure as StandardStreamFailure {
+            Surroundings.current.complaints("cway: \(failure)\n")
+            return ExitStatus.standardStreamFailed.rawValue
         } catch {
             return report(error)
         }
@@ -79,7 +93,12 @@ public struct CwayCommand: AsyncParsableCommand {
         let message = fullMessage(for: error)
         let words = message.isEmpty ? "" : message + "\n"
         if code.isSuccess {
-            try? Surroundings.current.output(words)
+            do {
+                try Surroundings.current.output(words)
+            } catch {
+                Surroundings.current.complaints("cway: \(error)\n")
+                return ExitStatus.standardStreamFailed.rawValue
+            }
         } else {
             Surroundings.current.complaints(words.printable)
         }

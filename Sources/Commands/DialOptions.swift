@@ -73,11 +73,14 @@ struct DialOptions: ParsableArguments, Sendable {
     ///
     /// - Parameters:
     ///   - text: a friend's name or id, or an address of any form.
+    ///   - instance: which of the target's instances, where that is said beside the address.
     ///   - options: which home, which network.
     /// - Returns: the plan.
     /// - Throws: ``CommandFailure``: ``ExitStatus/notForThisKeyring`` for an address that is not resolved,
     ///   ``ExitStatus/usage`` for what leads nowhere.
-    func plan(to text: String, _ options: KeyringOptions) async throws(CommandFailure) -> DialPlan {
+    func plan(
+        to text: String, instance: Int? = nil, _ options: KeyringOptions
+    ) async throws(CommandFailure) -> DialPlan {
         let common = options.common
         let (home, identity) = try options.owner()
         var flags = common.flags
@@ -90,7 +93,8 @@ struct DialOptions: ParsableArguments, Sendable {
             allowsLocal: settings.allowLocal)
         let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)
         do {
-            let destination = try directory.destination(named: text.trimmed)
+            var destination = try directory.destination(named: text.trimmed)
+            if let instance { destination = try destination.choosing(instance: instance) }
             let dialler = Dialler(
                 caller: caller, directory: directory, destination: destination, keyring: keyring,
                 logger: logger)
@@ -110,6 +114,17 @@ struct DialOptions: ParsableArguments, Sendable {
             throw ValidationError("\(error)")
         }
     }
+}
+
+/// The option of commands that call a target without naming a service of it.
+struct ChosenInstanceOptions: ParsableArguments, Sendable {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Which of the target's instances. Default: the one that the address names, else 0.",
+            valueName: "n"),
+        transform: Parsing.instance)
+    var instance: Int?
 }
 
 /// Everything that is known before a command dials.

@@ -44,6 +44,8 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     case keyringUnusable = 23
     /// The doctor found something that does not work.
     case unhealthy = 24
+    /// Standard input could not be read to its end, or standard output did not take everything.
+    case standardStreamFailed = 25
     /// The command line was wrong; the number is `EX_USAGE`.
     case usage = 64
 
@@ -73,6 +75,7 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         case .verificationFailed: "verification failed: other bytes came back than were sent"
         case .keyringUnusable: "keyring unusable, or in use"
         case .unhealthy: "the doctor found something that does not work"
+        case .standardStreamFailed: "standard input failed, or standard output did not take everything"
         case .usage: "wrong usage"
         }
     }

@@ -68,7 +68,7 @@ struct MethodCall: Sendable {
 
     // MARK: Calling
 
-    /// What the peer says of the method; async where it says nothing, like peers that have no manifest.
+    /// What the peer says of the method, or what everybody means by it where the peer says nothing; else async.
     private func kindInManifest(of connection: PeerConnection) async throws -> CallKind {
         let answer: Reply
         do {
@@ -77,9 +77,11 @@ struct MethodCall: Sendable {
             // Nothing was done yet that must be done once.
             throw HopFailure.endedEarly(connection.dialled.net)
         }
-        guard case .value(var tree) = answer else { return .async }
+        var tree = JSONValue.null
+        if case .value(let manifest) = answer { tree = manifest }
         for part in name { tree = tree[part] ?? .null }
-        return tree.string.flatMap(MethodKind.init(rawValue:))?.callKind ?? .async
+        let kind = tree.string.flatMap(MethodKind.init(rawValue:))?.callKind
+        return kind ?? WellKnownMethods.kind(of: name) ?? .async
     }
 
     private func reply(
@@ -142,7 +144,17 @@ struct MethodCall: Sendable {
     }
 
     private func failure(_ error: RemoteError) -> CommandFailure {
-        CommandFailure(.methodFailed, "\(name.joined(separator: ".")): \(error.message)")
+        let hint = Self.hint(for: error.message).map { ": " + $0 } ?? ""
+        return CommandFailure(.methodFailed, "\(name.joined(separator: ".")): \(error.message)\(hint)")
+    }
+
+    /// What to do about an answer that says that the method is of another kind.
+    ///
+    /// Source of the words: ssbc/muxrpc, local-api.js; docs/protocol.md for ours.
+    private static func hint(for message: String) -> String? {
+        if message.hasPrefix("no async:") { return "it may be a source, so try --source" }
+        if message.hasPrefix("no source:") { return "it may be an async method, so leave out --source" }
+        return nil
     }
 
     private static func failure(_ error: MuxRPCError) -> CommandFailure {

@@ -31,9 +31,19 @@ enum Parsing {
         try explained { try ServiceSetting(text) }
     }
 
-    /// The name of a service alone, by the rule for those that this node can serve.
-    @Sendable static func serviceName(_ text: String) throws -> String {
-        try explained { try ServiceSetting.name(text) }
+    /// What somebody may be allowed, `ssh` or `1/ssh`, by the rule for services that this node can serve.
+    @Sendable static func grantedService(_ text: String) throws -> String {
+        try explained { try ServiceSetting.grantedName(text).description }
+    }
+
+    /// A service of a peer, `ssh` or `1/ssh`; what it is called there is the peer's business.
+    @Sendable static func service(ofPeer text: String) throws -> ServiceName {
+        try explained { try ServiceName(parsing: text) }
+    }
+
+    /// The number of an instance.
+    @Sendable static func instance(_ text: String) throws -> Int {
+        try explained { try ServiceName.instance(text) }
     }
 
     @Sendable static func id(_ text: String) throws -> PublicKey { try explained { try PublicKey(id: text) } }

@@ -6,16 +6,17 @@ internal import Node
 internal import ServiceLifecycle
 internal import UnixSignals
 
-/// Runs services until SIGINT or SIGTERM, then lets them close in order.
+/// Runs services until SIGINT or SIGTERM, or the end of their terminal, then lets them close in order.
 enum Serving {
     /// How long closing in order may take before the process ends without.
     static let shutdownTime = Duration.seconds(5)
 
     /// Runs the services that `services` makes on that many event loops, one per core where `threads` is `nil`.
     ///
+    /// With a `reload`, SIGHUP has it run where there is no terminal; otherwise SIGHUP ends the services too.
     /// - Throws: ``CommandFailure``.
     static func run(
-        threads: Int?, logger: Logger, _ options: ServingOptions,
+        threads: Int?, logger: Logger, _ options: ServingOptions, reload: SettingsReload? = nil,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let group = try EventLoops.make(threads ?? System.coreCount)
@@ -32,9 +33,15 @@ enum Serving {
                 watched.append(
                     .init(service: InputWatch(), successTerminationBehavior: .gracefullyShutdownGroup))
             }
+            var endings: [UnixSignal] = [.sigint, .sigterm]
+            if let reload, HangUp.ofProcess() == .reloads {
+                watched.append(
+                    .init(service: await HangUpWatch(reload), successTerminationBehavior: .ignore))
+            } else if !HangUp.isIgnored() {
+                endings.append(.sighup)
+            }
             var configuration = ServiceGroupConfiguration(
-                services: watched, gracefulShutdownSignals: [.sigint, .sigterm],
-                logger: lifecycleLogger)
+                services: watched, gracefulShutdownSignals: endings, logger: lifecycleLogger)
             configuration.maximumGracefulShutdownDuration = shutdownTime
             try await ServiceGroup(configuration: configuration).run()
         } catch {

@@ -12,7 +12,9 @@ public struct Surroundings: Sendable {
     /// Writes complaints to standard error, as they are, and waits for nobody who reads them.
     public let complaints: @Sendable (String) -> Void
     /// Reads the next line of standard input, without its end; `nil` when there is none any more.
-    public let input: @Sendable () -> String?
+    ///
+    /// Throws when it cannot be read.
+    public let input: @Sendable () throws -> String?
     /// Whether a person sits at both ends: asks may be answered, and colours seen.
     public let isInteractive: Bool
     /// Whether results go to a terminal, which takes some characters for orders.
@@ -25,7 +27,8 @@ public struct Surroundings: Sendable {
     /// Puts the parts together; without `input` there is nothing to read.
     public init(
         environment: [String: String], output: @escaping @Sendable (String) throws -> Void,
-        complaints: @escaping @Sendable (String) -> Void, input: @escaping @Sendable () -> String? = { nil },
+        complaints: @escaping @Sendable (String) -> Void,
+        input: @escaping @Sendable () throws -> String? = { nil },
         isInteractive: Bool = false, isOutputTerminal: Bool = false,
         hiddenInput: (@Sendable (_ question: String) throws -> String)? = nil,
         hideArgument: @escaping @Sendable (String) -> Void = { _ in }
@@ -45,17 +48,18 @@ public struct Surroundings: Sendable {
 
     /// The process's own.
     public static let ofProcess = Surroundings(
-        environment: ProcessInfo.processInfo.environment,
-        output: { try FileHandle.standardOutput.write(contentsOf: Data($0.utf8)) },
+        environment: ProcessText.environment,
+        output: { try StandardOutput.ofProcess.write($0) },
         complaints: { LogSink.standardError.write($0) },
-        input: { readLine() }, isInteractive: isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1,
+        input: { try StandardInput.ofProcess.line() },
+        isInteractive: isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1,
         isOutputTerminal: isatty(STDOUT_FILENO) == 1,
         hiddenInput: isatty(STDIN_FILENO) == 1 ? SecretPrompt.ask : nil,
         hideArgument: { ArgumentMemory.overwrite($0) })
 
     /// Prints results for people, in plain characters.
     ///
-    /// - Throws: ``CommandFailure`` with ``ExitStatus/unexpected``, lest a script take half a result for one.
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/standardStreamFailed``, lest a script take half a result for one.
     public func print(_ words: String) throws(CommandFailure) { try print(exactly: words.printable) }
 
     /// Prints a JSON text on a line; at a terminal with escapes for what is not plain.
@@ -79,13 +83,19 @@ public struct Surroundings: Sendable {
         do {
             try output(line + "\n")
         } catch {
-            throw CommandFailure(
-                .unexpected, "standard output did not take the result: see that there is room for it")
+            throw CommandFailure(undelivered: error)
         }
     }
 
     /// Says something that is no result, for people: to standard error, which pipes leave alone.
     public func note(_ line: String) { complaints(line.printable + "\n") }
+}
+
+extension CommandFailure {
+    /// Standard output did not take what was to be delivered.
+    init(undelivered error: any Error) {
+        self.init(.standardStreamFailed, error)
+    }
 }
 
 // MARK: Secrets
@@ -112,7 +122,7 @@ extension Surroundings {
         }
         if let hiddenInput { return try hiddenInput(question) }
         var text = ""
-        while text.utf8.count < Self.secretLimit, !isFound(text), let line = input() {
+        while text.utf8.count < Self.secretLimit, !isFound(text), let line = try input() {
             text += String(line.prefix(Self.secretLimit)) + "\n"
         }
         guard !text.trimmed.isEmpty else {

@@ -114,8 +114,8 @@ extension KeyringError: CustomStringConvertible {
             "a process\(pid.map { " (\($0))" } ?? "") serves from this keyring already: stop it, or use "
                 + "another home folder"
         case .system(let path, let call, let code):
-            "\(path) cannot be used (\(call): \(ResultCode(rawValue: code))): make it accessible, and look at "
-                + "the disk"
+            "\(path) cannot be used (\(call): \(ResultCode(rawValue: code))): "
+                + ResultCode(rawValue: code).advice
         case .outOfGuardedMemory:
             "no locked memory is left for another secret: raise the limits on locked memory and memory maps"
         default: nil

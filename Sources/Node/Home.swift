@@ -45,9 +45,10 @@ public struct Home: Hashable, Sendable {
 
     private static func createWithParents(_ path: String) throws(PrivateFile.Failure) {
         var end = path.startIndex
-        while let slash = path[end...].firstIndex(of: "/") {
+        // By bytes: a mark behind a slash would be one character with it.
+        while let slash = path.utf8[end...].firstIndex(of: UInt8(ascii: "/")) {
             if slash > path.startIndex { try PrivateFile.createFolder(String(path[..<slash])) }
-            end = path.index(after: slash)
+            end = path.utf8.index(after: slash)
         }
         try PrivateFile.createFolder(path)
     }

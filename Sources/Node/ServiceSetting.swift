@@ -42,6 +42,21 @@ public struct ServiceSetting: Hashable, Sendable {
         return text
     }
 
+    /// Reads the name of a service where somebody is allowed it: `NAME`, or `N/NAME` for one of instance N; `*` in the
+    /// place of the name for all of that instance.
+    ///
+    /// - Throws: ``ServiceSettingError/badName`` or ``ServiceSettingError/badInstance``.
+    public static func grantedName(_ text: String) throws(ServiceSettingError) -> ServiceName {
+        let service: ServiceName
+        do throws(AddressError) {
+            service = try ServiceName(parsing: text)
+        } catch {
+            throw .badInstance
+        }
+        if service.name != ServiceName.all { _ = try name(service.name) }
+        return service
+    }
+
     private static let unixPrefix = "unix:"
     /// What a `sockaddr_un` has room for, the closing zero aside.
     private static let pathByteCountLimit = 107
@@ -72,6 +87,8 @@ public enum ServiceSettingError: Error, Equatable, Sendable {
     case noTarget
     /// The name is empty, too long, or has other characters than it may.
     case badName
+    /// What stands before the `/` is no number of an instance.
+    case badInstance
     /// What is behind the `=` is no address.
     case badTarget(AddressError)
     /// What is behind `unix:` is empty, or too long for a socket.
@@ -87,6 +104,8 @@ extension ServiceSettingError: CustomStringConvertible {
         case .badName:
             "the name of the service is not 1 to \(ServiceSetting.nameByteCountLimit) of a-z, 0-9, - and _: "
                 + "write one like ssh"
+        case .badInstance:
+            "what stands before the / is no number of an instance: write one like 1/ssh, or ssh for instance 0"
         case .badTarget(let error): "the target of the service is wrong, \(error)"
         case .badPath: "the path of the service's socket is empty or too long: write NAME=unix:/run/web.sock"
         }

@@ -13,6 +13,9 @@ enum ChannelSettings {
     /// makes us hold one read, not several. Four cost the ends of a tunnel a seventh more.
     static let readsPerEvent: UInt = 1
 
+    /// How many connections are accepted before the loop looks at other sockets.
+    static let acceptsPerEvent: UInt = 4
+
     /// How much a socket to the network may have taken and not sent, in bytes, before it takes no more.
     ///
     /// What it has taken can be overtaken by nothing, and on a slow line Linux would take megabytes. 64 KiB is one turn of a
@@ -171,6 +174,7 @@ extension ServerBootstrap {
     func companionwayOptions() -> ServerBootstrap {
         // What waits here is dropped when it is full, and asks again after a second, after three, after seven.
         serverChannelOption(.backlog, value: 4096)
+            .serverChannelOption(.maxMessagesPerRead, value: ChannelSettings.acceptsPerEvent)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.recvAllocator, value: ChannelSettings.receiveAllocator)
             .childChannelOption(.maxMessagesPerRead, value: ChannelSettings.readsPerEvent)

@@ -46,6 +46,18 @@ struct TurnsTests {
 struct RateTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
+    @Test("tells how many may happen now, none where too many have")
+    func available() {
+        var rate = Rate(perSecond: 50, burst: 200, at: start)
+        #expect(rate.available(at: start) == 200)
+        rate.spend(190, at: start)
+        #expect(rate.available(at: start) == 10)
+        rate.spend(20, at: start)
+        #expect(rate.available(at: start) == 0)
+        #expect(rate.available(at: start + .seconds(1)) == 40)
+        #expect(rate.available(at: start + .hours(1)) == 200)
+    }
+
     @Test("allows a burst, then its pace")
     func pace() {
         var rate = Rate(perSecond: 10, burst: 3, at: start)

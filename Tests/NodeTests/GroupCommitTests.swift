@@ -1,4 +1,4 @@
-import Dispatch
+import Foundation
 import Node
 import Synchronization
 import Testing
@@ -35,6 +35,50 @@ struct GroupCommitTests {
         }
         #expect(sizes.withLock(\.self) == [1, 100])
         #expect(try await commits.answer(to: 7, from: perform) == 70)
+    }
+
+    @Test(
+        "however slow the disk is, at least ten a second are committed, because groups grow",
+        .timeLimit(.minutes(1)))
+    func slowDisk() async throws {
+        let commits = GroupCommit<Int, Int>()
+        let sizes = Mutex([Int]())
+        let commitTime = Duration.milliseconds(300)
+        let perform: @Sendable ([Int]) -> [Int] = { requests in
+            sizes.withLock { $0.append(requests.count) }
+            // What is slow here is the disk, for everybody in the group together.
+            Thread.sleep(forTimeInterval: commitTime / .seconds(1))
+            return requests
+        }
+        let count = 80
+        let clock = ContinuousClock()
+        let time = try await clock.measure {
+            // As through an endpoint's turns: eight of one invite ask at a time, and the next when one has its answer.
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                for number in 0..<count {
+                    if number >= QuestionTurns.inviteRunningLimit { try await tasks.next() }
+                    tasks.addTask {
+                        let answer = try await commits.answer(to: number, from: perform)
+                        #expect(answer == number)
+                    }
+                }
+                try await tasks.waitForAll()
+            }
+        }
+        let groups = sizes.withLock(\.self)
+        print("\(count) redemptions in \(time), \(groups.count) commits of 300 ms")
+        #expect(Double(count) / (time / .seconds(1)) >= 10)
+        #expect(groups.reduce(0, +) == count && groups.max() == QuestionTurns.inviteRunningLimit)
+
+        // And all at once they need two.
+        sizes.withLock { $0 = [] }
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for number in 0..<100 {
+                tasks.addTask { _ = try await commits.answer(to: number, from: perform) }
+            }
+            try await tasks.waitForAll()
+        }
+        #expect(sizes.withLock(\.count) <= 3)
     }
 
     @Test("what fails is told to everybody in the group, and the next one is served", .timeLimit(.minutes(1)))

@@ -23,6 +23,7 @@ struct AddressCommand: AsyncParsableCommand {
             EXAMPLES
               cway address
               cway address --form circle1
+              cway address --form circle1 --instance 1
               cway address --json | jq -r '.[0].address'
             """)
 
@@ -38,7 +39,22 @@ struct AddressCommand: AsyncParsableCommand {
     @Option(name: .long, help: ArgumentHelp("The form of the address.", valueName: "form"))
     private var form = Form.sealed
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The instance that the address leads to, where it shows this node's id.", valueName: "n"),
+        transform: Parsing.instance)
+    private var instance = 0
+
     @Flag(name: .long, help: "Print JSON.") private var json = false
+
+    func validate() throws {
+        guard instance == 0 || form != .sealed else {
+            throw ValidationError(
+                "A sealed address names no instance, or it would tell two of them apart: friends choose, as in "
+                    + "`cway connect ADDRESS \(instance)/NAME`; or give --form circle1, hmac1 or plain.")
+        }
+    }
 
     func run() async throws {
         // Looked at alone where there is one; else it is made, for it has the key of the addresses.
@@ -50,7 +66,7 @@ struct AddressCommand: AsyncParsableCommand {
                 "an address names a portal of this node, and there is none: run `cway portals add ADDRESS`")
         }
         let shown = try publishable(portals)
-        let addresses = try AddressWriter(opened).addresses(at: shown, in: form)
+        let addresses = try AddressWriter(opened).addresses(at: shown, in: form, instance: instance)
         if json {
             let list = zip(addresses, shown).map { Self.json($0, form, $1) }
             return try Surroundings.current.print(json: JSONValue.array(list).description)
@@ -120,11 +136,11 @@ struct AddressWriter {
     ///
     /// - Throws: ``CommandFailure``.
     func addresses(
-        at portals: [InvitePortal], in form: AddressCommand.Form
+        at portals: [InvitePortal], in form: AddressCommand.Form, instance: Int = 0
     ) throws(CommandFailure) -> [Written] {
         let target: TunnelTarget
         do throws(AddressError) {
-            target = try TunnelTarget(key: opened.identity.publicKey)
+            target = try TunnelTarget(key: opened.identity.publicKey, instance: instance)
         } catch {
             throw CommandFailure(.unexpected, error)
         }

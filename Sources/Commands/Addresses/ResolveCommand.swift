@@ -13,7 +13,7 @@ struct ResolveCommand: AsyncParsableCommand {
             keyring resolves. Of a plain tunnel address whose portal is not known here, the portal's id is printed.
 
             With --json, one object for each address: {"address", "status", "portal", "portalAddress", "target", \
-            "reason"}; the status is resolved, unresolved or malformed; what is not known is null.
+            "instance", "reason"}; the status is resolved, unresolved or malformed; what is not known is null.
 
             EXAMPLES
               cway resolve tunnel:VALUE.circle1
@@ -46,7 +46,7 @@ struct ResolveCommand: AsyncParsableCommand {
         var status = ExitStatus.success
         if addresses == ["-"] {
             let resolving = try Resolving(keyring, settings.portals, isForMany: true)
-            while let line = Surroundings.current.input() {
+            while let line = try Surroundings.current.input() {
                 let text = line.trimmed
                 if !text.isEmpty { try show(text, resolving, &status) }
             }

@@ -3,7 +3,7 @@ internal import NIOCore
 internal import Node
 internal import Sodium
 
-/// The demo's steps about who is let in: an invite, a published address, a stranger, a farewell.
+/// The demo's steps about who is let in: an invite, a published address, a stranger, another instance, a farewell.
 struct DemoFriendship: Sendable {
     let stage: DemoStage
     let narrator: DemoNarrator
@@ -72,6 +72,28 @@ struct DemoFriendship: Sendable {
                 ending: .targetAbsent)
             summary.strangerRefused = true
             return "\"not here\", as for one that does not exist; exit code 12"
+        }
+    }
+
+    /// The owner's second instance has nothing for the friend until it is named.
+    func openInstance() async throws {
+        try await narrator.step(
+            "A second instance",
+            "The same identity in the same process, with services and permissions of its own.",
+            watching: .owner
+        ) {
+            let question = ["call", "home", "service.list", "--instance", "1"]
+            _ = try await stage.run(.friend, question, ending: .innerHandshakeRefused)
+            try narrator.detail("at first", "the friend finds nothing there, as at one that does not exist")
+            _ = try await stage.run(
+                .owner, ["friend", "allow", "friend", "--service", "web", "--service", "1/notes"])
+            try await stage.run(.friend, question, untilEnding: .success)
+            let names = try await stage.run(.friend, question).joined()
+            guard names == #"["notes"]"# else {
+                throw CommandFailure(.verificationFailed, "instance 1 offers the friend \(names)")
+            }
+            try narrator.detail("then", "1/notes, and nothing else of that instance")
+            return "one node, two instances: no right at one is a right at the other"
         }
     }
 

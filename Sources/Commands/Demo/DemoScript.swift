@@ -30,6 +30,7 @@ struct DemoScript: Sendable {
         try await fetchPage(&findings)
         try await lookOverShoulder(findings, &summary)
         try await friendship.tryStranger(findings, &summary)
+        try await friendship.openInstance()
         let measuring = DemoMeasuring(narrator: narrator, data: data, port: findings.port, group: group)
         try await measuring.transfer(&summary)
         try await measuring.measureRoundTrips(&summary)
@@ -92,7 +93,12 @@ struct DemoScript: Sendable {
             }
             stage.handOver(String(code), to: .friend)
             stage.handOver(String(wide), to: .flooder)
-            let owner = try stage.launch(.owner, ["serve", "--service", "web=127.0.0.1:\(site.port)"])
+            let owner = try stage.launch(
+                .owner,
+                [
+                    "serve", "--service", "web=127.0.0.1:\(site.port)", "--instance", "1", "--service",
+                    "notes=127.0.0.1:\(site.port)",
+                ])
             findings.processes.append(owner)
             _ = try await owner.firstLine()
             findings.pseudonym = try stage.pseudonym(of: .owner, at: portal).id

@@ -80,7 +80,7 @@ final class DemoStage: Sendable {
 
     /// Starts a command that runs until it is told to stop, and whose end is a failure until then.
     func launch(_ role: DemoProcess.Role, _ arguments: [String]) throws -> DemoProcess {
-        try start(role, arguments + ["--until-input-ends"], isNeeded: true)
+        try start(role, Self.adding(["--until-input-ends"], to: arguments), isNeeded: true)
     }
 
     /// Runs a command that ends by itself.
@@ -117,14 +117,21 @@ final class DemoStage: Sendable {
         }
     }
 
+    /// Adds options of the whole command: behind `--instance` they would belong to that instance.
+    private static func adding(_ options: [String], to arguments: [String]) -> [String] {
+        var words = arguments
+        words.insert(contentsOf: options, at: words.firstIndex(of: "--instance") ?? words.endIndex)
+        return words
+    }
+
     private func start(
         _ role: DemoProcess.Role, _ arguments: [String], isNeeded: Bool
     ) throws -> DemoProcess {
         try cast.withLock { cast in
             guard !cast.isCleared else { throw CancellationError() }
             let process = try DemoProcess(
-                role, arguments + ["--home", home(of: role)], number: cast.processes.count + 1, in: folder,
-                executable: executable)
+                role, Self.adding(["--home", home(of: role)], to: arguments),
+                number: cast.processes.count + 1, in: folder, executable: executable)
             cast.processes.append(process)
             if isNeeded { cast.needed.append(process) }
             return process

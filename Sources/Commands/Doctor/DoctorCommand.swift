@@ -33,11 +33,18 @@ struct DoctorCommand: AsyncParsableCommand {
 
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var local: LocalOptions
+    @OptionGroup private var chosen: ChosenInstanceOptions
 
     @Argument(help: ArgumentHelp("A friend's name or id.", valueName: "friend"))
     private var friend: String?
 
     @Flag(name: .long, help: "Print JSON, one finding per line.") private var json = false
+
+    func validate() throws {
+        guard friend != nil || chosen.instance == nil else {
+            throw ValidationError("--instance is one of a friend's: name the friend.")
+        }
+    }
 
     func run() async throws {
         let isSick: Bool
@@ -63,7 +70,7 @@ struct DoctorCommand: AsyncParsableCommand {
         var flags = options.common.flags
         local.add(to: &flags)
         let (settings, logger) = try await options.common.settings(in: opened.home, flags: flags)
-        let (surroundings, json) = (Surroundings.current, json)
+        let (surroundings, json, instance) = (Surroundings.current, json, chosen.instance ?? 0)
         let isSick = Mutex(false)
         let doctor = Doctor(
             identity: opened.identity, keyring: opened.keyring, settings: settings,
@@ -77,7 +84,8 @@ struct DoctorCommand: AsyncParsableCommand {
             let result: Result<Void, any Error>
             do {
                 if let friend {
-                    result = .success(try await doctor.examine(friend, on: group.next()))
+                    result = .success(
+                        try await doctor.examine(friend, instance: instance, on: group.next()))
                 } else {
                     result = .success(try await doctor.examineNode(on: group.next()))
                 }

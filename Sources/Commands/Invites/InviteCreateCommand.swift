@@ -22,6 +22,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
             EXAMPLES
               cway invite create
               cway invite create --label anna --service ssh --service web --expires 12h
+              cway invite create --label ben --service 1/ssh
               cway invite create --label family --uses 5 --expires never --qr
             """)
 
@@ -30,9 +31,10 @@ struct InviteCreateCommand: AsyncParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "A service that the friend may open; may be repeated. Default: all, also later ones.",
+            "A service that the friend may open; may be repeated. Default: all of instance 0, also later ones.",
+            discussion: "1/ssh is ssh of instance 1; * stands for all, and 1/* for all of that instance.",
             valueName: "name"),
-        transform: Parsing.serviceName)
+        transform: Parsing.grantedService)
     private var service: [String] = []
 
     @Option(name: .long, help: ArgumentHelp("How many may redeem it.", valueName: "n"))

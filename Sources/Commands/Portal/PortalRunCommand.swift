@@ -13,7 +13,8 @@ struct PortalRunCommand: AsyncParsableCommand {
         discussion: """
             Prints one line when it is ready: its address, which nodes give to --portal. The portal sees who connects \
             to whom and how much, never what. It stops in order at SIGINT or SIGTERM. Changes of its policy \
-            ('cway portal policy', 'members', 'deny') count within a second.
+            ('cway portal policy', 'members', 'deny') count within a second. Limits in config.json are read again at \
+            SIGHUP, where there is no terminal.
 
             EXAMPLES
               cway portal --listen '*:8008' --public-host portal.example.org
@@ -93,7 +94,12 @@ struct PortalRunCommand: AsyncParsableCommand {
             let printer = FramePrinter(limit: showFrames)
             configuration.inspector = { printer.show($1, from: $0) }
         }
-        try await Serving.run(threads: nil, logger: logger, serving) { [configuration] group in
+        let reload = SettingsReload(settings, logger: logger) { [flags] () async throws(CommandFailure) in
+            try await common.readSettings(in: opened.home, flags: flags)
+        }
+        configuration.changes = reload.changes
+        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
+            [configuration] group in
             [
                 PortalService(configuration, group: group, logger: logger) {
                     addresses in

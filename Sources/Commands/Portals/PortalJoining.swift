@@ -1,6 +1,6 @@
 internal import Blinding
 internal import Multiserver
-internal import MuxRPC
+package import MuxRPC
 internal import NIOCore
 internal import NIOPosix
 internal import Node
@@ -12,7 +12,7 @@ internal import Transport
 /// The portal is dialled under the invite's key pair and told the key that will be shown there from then on.
 ///
 /// Source: ssb-invite, index.js, `accept`.
-struct PortalJoining: Sendable {
+package struct PortalJoining: Sendable {
     let opened: OpenedKeyring
     let options: CommonOptions
     let showsRealID: Bool
@@ -79,26 +79,35 @@ struct PortalJoining: Sendable {
 
     private static func answer(to shown: PublicKey, over link: NodeLink) async -> Result<Void, any Error> {
         do {
-            guard
-                case .failure(let error) = try await link.call(
-                    ["invite", "use"], [["feed": .string(shown.id)]])
-            else { return .success(()) }
-            if let busy = HopFailure(busy: error) { return .failure(busy) }
-            guard !error.message.hasPrefix("method:") else {
-                return .failure(
-                    Unknown.invite(
-                        CommandFailure(
-                            .inviteRefused,
-                            "the portal does not know the invite: it is used up, revoked or expired; ask its operator "
-                                + "for another one")))
-            }
-            return .failure(
-                CommandFailure(
-                    .inviteRefused,
-                    "the portal refused the invite (\(error.message)): ask its operator for another one"))
+            return outcome(of: try await link.call(["invite", "use"], [["feed": .string(shown.id)]]))
         } catch {
             return .failure(
                 CommandFailure(.connectionLost, "the connection broke before the portal's answer: try again"))
         }
     }
+
+    /// What a portal's answer to `invite.use` means.
+    ///
+    /// A pub that follows the key says so as an error, and has done before what it is asked for.
+    package static func outcome(of reply: Reply) -> Result<Void, any Error> {
+        guard case .failure(let error) = reply, !error.message.contains(alreadyFollowing) else {
+            return .success(())
+        }
+        if let busy = HopFailure(busy: error) { return .failure(busy) }
+        guard !error.message.hasPrefix("method:") else {
+            return .failure(
+                Unknown.invite(
+                    CommandFailure(
+                        .inviteRefused,
+                        "the portal does not know the invite: it is used up, revoked or expired; ask its operator "
+                            + "for another one")))
+        }
+        return .failure(
+            CommandFailure(
+                .inviteRefused,
+                "the portal refused the invite (\(error.message)): ask its operator for another one"))
+    }
+
+    /// Source: ssb-invite, index.js.
+    private static let alreadyFollowing = "already following"
 }

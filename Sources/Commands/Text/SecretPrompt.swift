@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import Glibc
+internal import Node
 
 /// Asks at the terminal for something that nobody is to read over a shoulder, or in the scroll-back.
 enum SecretPrompt {
@@ -20,7 +21,9 @@ enum SecretPrompt {
     /// - Throws: `ExitCode` 130 for Ctrl-C, as a shell has it.
     @Sendable static func ask(_ question: String) throws -> String {
         var usual = termios()
-        guard unsafe tcgetattr(STDIN_FILENO, &usual) == 0 else { return readLine() ?? "" }
+        guard unsafe tcgetattr(STDIN_FILENO, &usual) == 0 else {
+            return try StandardInput.ofProcess.line() ?? ""
+        }
         var hidden = usual
         // Without signals either: Ctrl-C has to put the terminal right first.
         hidden.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
@@ -37,10 +40,9 @@ enum SecretPrompt {
     private static func read() throws -> String {
         var bytes: [UInt8] = []
         while bytes.count < byteCountLimit {
-            var byte: UInt8 = 0
-            let count = unsafe Glibc.read(STDIN_FILENO, &byte, 1)
-            if count < 0, errno == EINTR { continue }
-            guard count == 1, byte != Key.end else { break }
+            var piece: [UInt8] = [0]
+            guard try StandardStream.read(STDIN_FILENO, into: &piece) > 0, piece[0] != Key.end else { break }
+            let byte = piece[0]
             switch byte {
             case Key.interrupt: throw ExitCode(128 + SIGINT)
             case Key.backspace, Key.delete: _ = bytes.popLast()

@@ -121,7 +121,8 @@ public struct Caller: Sendable {
         for token in tokens {
             do {
                 return try await BusyTime.openTunnel(until: deadline) {
-                    try await link.openTunnel(to: target, token: token, by: way.shownKey)
+                    try await link.openTunnel(
+                        to: target, token: token, by: way.shownKey, instance: way.instance)
                 }
             } catch let failure as SessionFailure {
                 guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words) else {

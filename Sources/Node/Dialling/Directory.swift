@@ -62,7 +62,9 @@ public struct Directory: Sendable {
         case .tunnel(let tunnel):
             let way = try way(to: tunnel.target, at: tunnel.portal)
             // An address that names its portal does not make a hidden friend's node one that is asked for by its id.
-            if let way, !way.isOpen { return .friend(tunnel.target, at: tunnel.portal) }
+            if let way, !way.isOpen {
+                return .friend(tunnel.target, at: tunnel.portal, instance: tunnel.instance)
+            }
             let places = try places(of: tunnel.portal, or: way)
             guard let first = places.first else {
                 let known = try keyring?.namedPortals() ?? []
@@ -75,7 +77,9 @@ public struct Directory: Sendable {
             guard let found = try keyring.resolve(blinded, now: WallClock.seconds()) else {
                 throw DestinationError.unresolved
             }
-            return .friend(found.target.publicKey, at: found.portal.key.publicKey)
+            return .friend(
+                found.target.publicKey, at: found.portal.key.publicKey,
+                instance: blinded.target?.instance ?? 0)
         }
     }
 
@@ -122,17 +126,20 @@ public struct Directory: Sendable {
                     instance: tunnel.instance)
             }
             return .tunnel(target: tunnel.target, ways: ways)
-        case .friend(let key, let portal):
+        case .friend(let key, let portal, let instance):
             guard let keyring else { throw DestinationError.noKeyring }
             guard key != keyring.owner.publicKey else { throw DestinationError.ownNode }
             guard let friend = try keyring.friend(key) else { throw DestinationError.unresolved }
             let known = friend.reach?.portals ?? []
             let wanted = known.filter { portal == nil || $0.key.publicKey == portal }
-            guard named.isEmpty else { return try route(to: key, named: portal, known: wanted) }
+            guard named.isEmpty else {
+                return try route(to: key, named: portal, known: wanted, instance)
+            }
             guard !wanted.isEmpty else { throw DestinationError.unreachableFriend(friend.name) }
             let authors = try authors()
             let route = try Self.route(
-                to: key, through: authors.addingHosts(of: wanted), namedBy: authors, as: identity)
+                to: key, through: authors.addingHosts(of: wanted), namedBy: authors, as: identity,
+                instance: instance)
             return route.trying(first: friend.lastPlace)
         }
     }
@@ -142,7 +149,7 @@ public struct Directory: Sendable {
     /// An address names its portal, so only that one counts for it; a name does not. Where the keyring does not say that
     /// the friend is open it is asked for by token.
     private func route(
-        to target: PublicKey, named portal: PublicKey?, known: [InvitePortal]
+        to target: PublicKey, named portal: PublicKey?, known: [InvitePortal], _ instance: Int
     ) throws -> Route {
         let places = named.filter { portal == nil || $0.key == portal }
         if places.isEmpty, let portal { throw DestinationError.otherPortal(portal) }
@@ -152,7 +159,8 @@ public struct Directory: Sendable {
             ways: places.map { place in
                 let known = known.first { $0.key.publicKey == place.key }
                 return Route.Way(
-                    portal: place, pair: known?.isOpen == true ? nil : pair, shownKey: known?.shownKey)
+                    portal: place, pair: known?.isOpen == true ? nil : pair, shownKey: known?.shownKey,
+                    instance: instance)
             })
     }
 
@@ -165,14 +173,16 @@ public struct Directory: Sendable {
     /// - Throws: `BlindingError` or `AddressError`.
     static func route(
         to target: PublicKey, through portals: [InvitePortal], namedBy authors: AddressAuthors,
-        as identity: Identity
+        as identity: Identity, instance: Int = 0
     ) throws -> Route {
         let isHidden = portals.contains { !$0.isOpen }
         let pair = isHidden ? try FriendPair(of: identity, with: target) : nil
         return .tunnel(
             target: target,
             ways: try portals.map { portal in
-                try Route.Way(portal, namedBy: authors.author(of: try PeerAddress(portal)), pair: pair)
+                try Route.Way(
+                    portal, namedBy: authors.author(of: try PeerAddress(portal)), pair: pair,
+                    instance: instance)
             })
     }
 }

@@ -159,7 +159,8 @@ extension HopFailure: CustomStringConvertible {
             "your friend's node is not at the portal now, or does not have you as a friend any more: "
                 + "ask its owner whether it runs"
         case .innerHandshakeRefused:
-            "the target refused the inner handshake: ask its owner to allow the id that `cway id` prints here"
+            "the target refused the inner handshake: ask its owner to allow the id that `cway id` prints here, and at "
+                + "which instance"
         case .dismissed:
             "the owner has removed this node from their friends, and only a later invite lets it in again: ask for one"
         case .innerHandshakeTimedOut:

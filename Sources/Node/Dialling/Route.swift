@@ -17,7 +17,7 @@ public enum Route: Sendable {
         public let portal: PeerAddress
         /// Who has named the portal's address.
         public let author: AddressAuthor
-        /// Which of several nodes with the target's key; 0 for the usual one.
+        /// Which of the target's instances; 0 for the usual one.
         public let instance: Int
         /// What makes the tokens for a target that is hidden there; `nil` where it is asked for by its id.
         public let pair: FriendPair?
@@ -36,10 +36,10 @@ public enum Route: Sendable {
 
         /// The way through a portal that the owner names, to a target that is asked for by a token, or by its id where
         /// there is no pair.
-        init(portal: PeerAddress, pair: FriendPair?, shownKey: PublicKey?) {
+        init(portal: PeerAddress, pair: FriendPair?, shownKey: PublicKey?, instance: Int) {
             self.portal = portal
             author = .owner
-            instance = 0
+            self.instance = instance
             self.pair = pair
             self.shownKey = pair == nil ? nil : shownKey
         }
@@ -47,10 +47,12 @@ public enum Route: Sendable {
         /// The way through a portal that an invite, a grant or the keyring names.
         ///
         /// - Throws: `AddressError`, for a host that cannot be dialled.
-        init(_ portal: InvitePortal, namedBy author: AddressAuthor, pair: FriendPair?) throws(AddressError) {
+        init(
+            _ portal: InvitePortal, namedBy author: AddressAuthor, pair: FriendPair?, instance: Int = 0
+        ) throws(AddressError) {
             self.portal = try PeerAddress(portal)
             self.author = author
-            instance = 0
+            self.instance = instance
             self.pair = portal.isOpen ? nil : pair
             shownKey = portal.shownKey
         }

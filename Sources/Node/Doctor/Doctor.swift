@@ -56,6 +56,10 @@ public struct Doctor: Sendable {
         try report(
             servingProcess.map { Finding("serve", .good, "process \($0) serves from this keyring") }
                 ?? Finding("serve", .odd, "no node serves from this keyring", remedy: "run `cway serve`"))
+        for (number, offer) in settings.instances.sorted(by: { $0.key < $1.key }) {
+            let names = offer.services.map(\.name).joined(separator: ", ")
+            try report(Finding("instance \(number)", .good, "the settings have it offer \(names)"))
+        }
         if portals.isEmpty {
             try report(Finding("portals", .odd, "there is none", remedy: "run `cway portals add ADDRESS`"))
         }
@@ -167,10 +171,10 @@ public struct Doctor: Sendable {
 
     // MARK: A friend
 
-    /// Goes the way to a friend, through each portal that is known for them.
+    /// Goes the way to an instance of a friend, through each portal that is known for them.
     ///
     /// - Throws: what `report` throws, or `KeyringError`.
-    public func examine(_ friend: Friend, on eventLoop: any EventLoop) async throws {
+    public func examine(_ friend: Friend, instance: Int = 0, on eventLoop: any EventLoop) async throws {
         guard let reach = friend.reach, !reach.portals.isEmpty else {
             try report(
                 Finding(
@@ -189,20 +193,23 @@ public struct Doctor: Sendable {
             try AddressAuthors(settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
                 .addingHosts(of: reach.portals)
         }
-        for place in places { try await examine(friend, at: place, on: eventLoop) }
+        for place in places {
+            try await examine(friend, instance: instance, at: place, on: eventLoop)
+        }
     }
 
     private func examine(
-        _ friend: Friend, at portal: InvitePortal, on eventLoop: any EventLoop
+        _ friend: Friend, instance: Int, at portal: InvitePortal, on eventLoop: any EventLoop
     ) async throws {
         let address = try PeerAddress(portal)
-        let hop = "friend \(friend.name) at \(address.net.hostAndPort)"
+        let place = instance == 0 ? "" : ", instance \(instance),"
+        let hop = "friend \(friend.name)\(place) at \(address.net.hostAndPort)"
         let (identity, keyring, settings) = (identity, keyring, settings)
         let (author, route) = try await Blocking.run {
             let authors = try AddressAuthors(
                 settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
             let route = try Directory.route(
-                to: friend.key, through: [portal], namedBy: authors, as: identity)
+                to: friend.key, through: [portal], namedBy: authors, as: identity, instance: instance)
             return (authors.author(of: address), route)
         }
         guard try await reach(address, namedBy: author, hop: hop, on: eventLoop, { _ in }) else { return }
@@ -238,7 +245,9 @@ public struct Doctor: Sendable {
             try report(
                 Finding(
                     hop, .odd, "it offers no service to this node",
-                    remedy: "ask its owner to run `cway friend allow`, or to serve one"))
+                    remedy:
+                        "ask its owner to run `cway friend allow`, or to serve one; those of another instance "
+                        + "are seen with --instance"))
             return
         }
         try report(Finding(hop, .good, "it offers \(names.joined(separator: ", "))"))

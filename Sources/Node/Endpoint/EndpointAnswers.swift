@@ -73,7 +73,7 @@ struct EndpointAnswers: Sendable {
 
     /// Remembers when a friend was here last.
     func noteVisit(_ event: NodeLinkEvent) {
-        guard case .happened(.accepted(let friend)) = event, keyring.beginVisit() else { return }
+        guard case .happened(.accepted(let friend, _)) = event, keyring.beginVisit() else { return }
         let (keyring, logger) = (keyring, logger)
         Task {
             do {

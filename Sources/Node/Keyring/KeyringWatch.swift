@@ -8,7 +8,7 @@ struct KeyringWatch: Sendable {
     /// reads no disk and makes no system call.
     private static let interval = Duration.milliseconds(200)
     /// How long to wait before a state is read again that could not be read.
-    private static let failureTime = Duration.seconds(1)
+    static let failureTime = Duration.seconds(1)
     /// How often invites are looked through for those that have expired.
     private static let tidyTime = Duration.seconds(600)
 
@@ -20,6 +20,7 @@ struct KeyringWatch: Sendable {
 
     /// Watches until the task is cancelled.
     func run() async {
+        let troubles = TroubleLog(logger)
         var seen: Int?
         var tidied = ContinuousClock.now
         var day = Epoch(unixSeconds: WallClock.seconds())
@@ -35,9 +36,10 @@ struct KeyringWatch: Sendable {
                 do {
                     try await changed()
                     seen = number
+                    troubles.end()
                 } catch {
                     if Task.isCancelled { break }  // whoever watched is stopping: nothing is wrong
-                    logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
+                    troubles.say(.error, "the keyring could not be read", reason: "\(error)")
                     pause = Self.failureTime
                 }
             }

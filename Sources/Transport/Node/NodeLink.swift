@@ -36,7 +36,7 @@ public final class NodeLink: Sendable {
     /// - Throws: ``DialFailure``.
     public static func dial(
         _ peer: PeerAddress, namedBy author: AddressAuthor = .owner, showing identity: Identity,
-        configuration: NodeConnection.Configuration, services: [String: ServiceTarget] = [:],
+        configuration: NodeConnection.Configuration, services: [ServiceName: ServiceTarget] = [:],
         on eventLoop: any EventLoop,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {
@@ -90,10 +90,16 @@ public final class NodeLink: Sendable {
         try await eventLoop.flatSubmit { [core] in core.value.announce(hidden: entries) }.get()
     }
 
-    /// Changes what is offered to whom; returns when sessions and streams that are not allowed any more have ended.
-    public func update(policy: EndpointPolicy) async {
+    /// Changes what is offered to whom, and where it is to be had unless `services` is `nil`.
+    ///
+    /// Returns when sessions and streams that are not allowed any more have ended; others stay with the service that
+    /// they have reached.
+    public func update(policy: EndpointPolicy, services: [ServiceName: ServiceTarget]? = nil) async {
         // The submitted work does not throw, and a loop that takes no more has no sessions either.
-        try? await eventLoop.submit { [core] in core.value.act { $0.update(policy: policy) } }.get()
+        try? await eventLoop.submit { [core] in
+            if let services { core.value.services = services }
+            core.value.act { $0.update(policy: policy) }
+        }.get()
     }
 
     /// Answers a peer's question; nothing comes of it where the session is over.

@@ -185,6 +185,7 @@ public final class PortalConnection: ConnectionMachine {
         guard phase != .broken else { return }
         begin(at: now)
         read.unpromisedByteCount = session.inboundByteCount
+        session.muxrpc.peerCallLimit = allowance.callLimit(at: now, isLast: hasInputEnded)
         do {
             var mayGoOn = !isBlocked
             while mayGoOn, let event = try session.next() {
@@ -199,7 +200,9 @@ public final class PortalConnection: ConnectionMachine {
             }
             allowance.countCalls(session.muxrpc.peerCallCount, at: now)
             legs.flush(at: now, into: &outputs)
-            if isServed { try allowance.pay(for: session, at: account) }
+            if isServed || isBlocked {
+                try allowance.pay(for: session, at: account, isPaused: legs.isPaused)
+            }
             isHoldingInput = isBlocked
             if isHoldingInput { wishIfNeeded() }
             if hasInputEnded { try session.inputEnded() }

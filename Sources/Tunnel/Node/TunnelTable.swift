@@ -17,9 +17,7 @@ final class TunnelTable {
     let outputs: NodeOutputs
     let outer: SecureSession
     let portal: PublicKey
-    /// Which of the connections this is that share the accounts.
-    let number: ConnectionNumber
-    private let waits: StreamWaits
+    private let context: SessionContext
     private var tunnels: [StreamID: NodeTunnel] = [:]
     private var streams: [SessionID: StreamID] = [:]
     /// When handshakes are given up, refusals told, and sessions ended that may not stay.
@@ -28,24 +26,26 @@ final class TunnelTable {
     private var touched: Set<StreamID> = []
     /// Those that have input which waits until the peer takes more.
     var holding: Set<StreamID> = []
-    /// Those that have more than a round gives, and how much more that is together, in bytes.
+    /// Those that have more than a round gives, and how much more that is together, in bytes, and in bytes of memory.
     private var unfed: Set<StreamID> = []
     private(set) var unfedByteCount = 0
+    private(set) var unfedCapacity = 0
     private var lastSession: UInt64 = 0
+    /// Whether the connection is about to end, so that no tunnel is begun and the ends of all are awaited.
+    private(set) var isLeaving = false
 
     init(
         configuration: NodeConnection.Configuration, portal: PublicKey, outer: SecureSession,
-        waits: StreamWaits, outputs: NodeOutputs
+        context: SessionContext
     ) {
         self.configuration = configuration
-        number = configuration.accounts.makeConnectionNumber()
         house = configuration.reception.policy.map {
-            CurrentPolicy($0, own: configuration.identity.publicKey)
+            CurrentPolicy($0, own: configuration.identity.publicKey, portal: portal)
         }
         self.outer = outer
         self.portal = portal
-        self.waits = waits
-        self.outputs = outputs
+        self.context = context
+        outputs = context.outputs
     }
 
     /// How many tunnels there are.
@@ -59,6 +59,9 @@ final class TunnelTable {
 
     /// Who pays for what is held.
     var accounts: EndpointAccounts { configuration.accounts }
+
+    /// Which of the connections this is that share the accounts.
+    var number: ConnectionNumber { context.connection }
 
     /// When the first handshake is given up, the first refusal is due, or the first session has to end.
     var deadline: NIODeadline? {
@@ -88,11 +91,10 @@ final class TunnelTable {
     }
 
     func makeSession(
-        _ id: SessionID, _ secure: SecureSession, house: CurrentPolicy?, payer: EndpointAccounts.Party
+        _ id: SessionID, _ secure: SecureSession, house: CalledInstance?, payer: EndpointAccounts.Party
     ) -> PeerSession {
         PeerSession(
-            id: id, secure: secure, house: house, payer: accounts.payer(for: payer).open(), waits: waits,
-            outputs: outputs, wallClock: configuration.wallClock)
+            id: id, secure: secure, house: house, payer: accounts.payer(for: payer).open(), in: context)
     }
 
     /// Adds a tunnel of ours.
@@ -119,7 +121,9 @@ final class TunnelTable {
             guard case .open = tunnel.phase else { continue }
             touched.insert(stream)
             guard !tunnel.session.followPolicy() else { continue }
-            if let peer = tunnel.session.secure.peer { outputs.append(.happened(.dismissed(peer))) }
+            if let peer = tunnel.session.secure.peer {
+                outputs.append(.happened(.dismissed(peer, instance: tunnel.session.house?.number)))
+            }
             tunnel.session.tellRemoved()
             bidFarewell(tunnel, on: stream)
         }
@@ -147,11 +151,12 @@ final class TunnelTable {
     /// laid out at once, and stop where `limit` bytes wait: what is left then stays until the peer takes more.
     func feed(whileBelow limit: Int, at now: NIODeadline) {
         let byteCount = limit == .max ? Int.max : Self.roundByteCount
-        unfedByteCount = 0
+        (unfedByteCount, unfedCapacity) = (0, 0)
         for stream in touched.union(holding).union(unfed) {
             guard let tunnel = tunnels[stream] else { continue }
             feed(tunnel, on: stream, atMost: byteCount, whileBelow: limit, at: now)
             unfedByteCount += tunnel.arrived.readableBytes
+            unfedCapacity += tunnel.arrived.storageCapacity
         }
     }
 
@@ -178,12 +183,9 @@ final class TunnelTable {
         if tunnel.causer != nil, !secure.isOpen,
             secure.inboundByteCount + arrived.readableBytes > NodeConnection.earlyByteCount
         {
-            if let first = arrived.getSlice(
-                at: arrived.readerIndex, length: min(arrived.readableBytes, NodeConnection.earlyByteCount)),
-                secure.inboundByteCount == 0
-            {
-                secure.receive(first)
-            }
+            // A copy: a slice would keep all that came.
+            let first = arrived.readableBytesView.prefix(NodeConnection.earlyByteCount)
+            if secure.inboundByteCount == 0 { secure.receive(ByteBuffer(bytes: first)) }
             return
         }
         tunnel.seat?.activity.heard(at: now)
@@ -285,6 +287,25 @@ final class TunnelTable {
 
     // MARK: Ends
 
+    /// Says goodbye in every tunnel, which ends with its peer's.
+    ///
+    /// Nobody is to send into a tunnel any more when it ends: what is on its way then costs a Go portal its session.
+    func leave() {
+        isLeaving = true
+        for (stream, tunnel) in tunnels {
+            guard case .open = tunnel.phase else {
+                bidFarewell(tunnel, on: stream)
+                continue
+            }
+            tunnel.session.streams.abandon()
+            tunnel.session.secure.close()
+            touched.insert(stream)
+        }
+    }
+
+    /// Whether there is no tunnel any more, and the portal has ended all of which the end was awaited.
+    var haveEnded: Bool { tunnels.isEmpty && outer.muxrpc.awaitedEndCount == 0 }
+
     /// Says goodbye in every tunnel, and ends it.
     func close() {
         for (stream, tunnel) in tunnels {
@@ -307,7 +328,7 @@ final class TunnelTable {
 
     private func sayGoodbye(_ tunnel: NodeTunnel, on stream: StreamID) {
         flush(tunnel, on: stream)
-        outer.muxrpc.end(stream)
+        if isLeaving { outer.muxrpc.endAwaitingAnswer(stream) } else { outer.muxrpc.end(stream) }
         drop(stream, tunnel.isDismissed ? .dismissed : nil)
     }
 

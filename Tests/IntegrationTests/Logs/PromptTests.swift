@@ -6,7 +6,7 @@ extension Integration {
     @Suite("Codes that are typed")
     struct PromptTests {
         /// The two ends of a terminal.
-        private struct Terminal {
+        struct Terminal {
             let master: FileHandle
             let slave: FileHandle
 

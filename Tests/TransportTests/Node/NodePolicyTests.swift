@@ -86,7 +86,7 @@ struct NodePolicyTests {
         }
         #expect(error.message == "method:circle,grant is not in list of allowed methods")
 
-        policy.services = ["ssh"]
+        policy.instances[0]?.services = ["ssh"]
         stage.portal.node.update(policy: policy)
         stage.portal.run()
         #expect(peer.ends[streams[1]] == "no such service" && peer.session.isOpen)
