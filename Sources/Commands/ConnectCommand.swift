@@ -14,9 +14,11 @@ public struct ConnectCommand: AsyncParsableCommand {
         commandName: "connect",
         abstract: "Use a friend's service: as a local port, or on standard input and output.",
         discussion: """
-            With --listen, prints the local port once a first session stands, and keeps it through restarts of the \
-            portal and the target: open connections end, new ones wait and work. With --stdio, transfers until both \
-            sides have said all, which is what ssh expects of a ProxyCommand.
+            With --listen, prints the local port once a first session stands. Where the portal or the target is not \
+            there, at the start or later, it is dialled again after longer and longer pauses, and each state is said \
+            once; open connections end, new ones wait up to 30 s and work. It ends when the target does not offer the \
+            service at first, or has removed this node from its friends. With --stdio, transfers until both sides have said \
+            all, which is what ssh expects of a ProxyCommand; there it is tried once, and a limit for 5 s.
 
             EXAMPLES
               cway connect anna web --listen 8080
@@ -49,6 +51,12 @@ public struct ConnectCommand: AsyncParsableCommand {
         transform: Parsing.listenAddress)
     private var listen: ListenAddress?
 
+    @Flag(name: .long, help: "With --listen: wait until the target offers the service.")
+    private var wait = false
+
+    @Flag(name: .long, help: "With --listen: end with the first failure, and with the session.")
+    private var once = false
+
     @Flag(name: .long, help: "Transfer standard input and output.")
     private var stdio = false
 
@@ -70,6 +78,9 @@ public struct ConnectCommand: AsyncParsableCommand {
             throw ValidationError("Give one of --listen PORT, --stdio and --ssh-config.")
         }
         guard user == nil || sshConfig else { throw ValidationError("--user belongs to --ssh-config.") }
+        guard listen != nil || !(wait || once) else {
+            throw ValidationError("--wait and --once are for --listen: leave them out.")
+        }
     }
 
     /// Forwards until a signal, transfers until the end, or prints the lines.
@@ -86,12 +97,13 @@ public struct ConnectCommand: AsyncParsableCommand {
     }
 
     private func forward(from listen: ListenAddress, _ plan: DialPlan) async throws {
-        try await Serving.run(threads: 1, logger: plan.logger, serving) { group in
-            let surroundings = Surroundings.current
-            return [
+        let surroundings = Surroundings.current
+        var wish = ForwardService.Wish(service: service.name)
+        (wish.waitsForOffer, wish.triesOnce) = (wait, once)
+        try await Serving.run(threads: 1, logger: plan.logger, serving) { [wish] group in
+            [
                 ForwardService(
-                    from: listen, to: service.name, dialler: plan.dialler, on: group.next(),
-                    logger: plan.logger
+                    from: listen, to: wish, dialler: plan.dialler, on: group.next(), logger: plan.logger
                 ) { try surroundings.print($0.hostAndPort) }
             ]
         }
@@ -121,6 +133,7 @@ public struct ConnectCommand: AsyncParsableCommand {
             host = friend?.name ?? host
             // By name the instance is said with the service, wherever it was said here.
             words += [friend?.name ?? key.id, named.description, "--stdio"]
+            words += dial.portal.flatMap { ["--portal", "\($0)"] }
         }
         if let home = options.common.home { words += ["--home", home] }
         if let network = options.common.network { words += ["--network", network.text] }

@@ -70,7 +70,13 @@ struct MethodCall: Sendable {
 
     /// What the peer says of the method, or what everybody means by it where the peer says nothing; else async.
     private func kindInManifest(of connection: PeerConnection) async throws -> CallKind {
-        let answer = try await call(["manifest"], [], of: connection)
+        let answer: Reply
+        do {
+            answer = try await call(["manifest"], [], of: connection)
+        } catch HopFailure.connectionLost {
+            // Nothing was done yet that must be done once.
+            throw HopFailure.endedEarly(connection.dialled.net)
+        }
         var tree = JSONValue.null
         if case .value(let manifest) = answer { tree = manifest }
         for part in name { tree = tree[part] ?? .null }
@@ -98,6 +104,8 @@ struct MethodCall: Sendable {
             return reply
         } catch let error as SessionFailure {
             throw HopFailure(error)
+        } catch MuxRPCError.closed {
+            throw HopFailure.endedEarly(connection.dialled.net)
         } catch let error as MuxRPCError {
             throw Self.failure(error)
         }

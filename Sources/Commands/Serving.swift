@@ -81,7 +81,7 @@ extension CommandFailure {
     init(servingError error: any Error) {
         switch error {
         case let failure as CommandFailure: self = failure
-        case let failure as HopFailure: self.init(failure)
+        case is HopFailure, is DestinationError: self.init(dialError: error)
         case let failure as StandardStreamFailure: self.init(.standardStreamFailed, failure)
         case let error as IOError: self.init(.unexpected, Self.words(forListening: error))
         case let error as SocketAddressError.UnknownHost:

@@ -65,6 +65,8 @@ public enum KeyringError: Error, Equatable, Sendable {
     case tooManyServices(Int)
     /// A grant names more portals than it may.
     case tooManyPortals(Int)
+    /// A portal has as many hosts as are kept.
+    case tooManyHosts
     /// A node's own name is too long or cannot be printed.
     case badNodeName
     /// So many entries cannot be announced.
@@ -146,6 +148,9 @@ extension KeyringError: CustomStringConvertible {
             "\(count) services are more than \(ServiceGrant.nameCountLimit): allow all of them"
         case .tooManyPortals(let count):
             "\(count) portals are more than \(InviteCode.portalCountLimit): name fewer"
+        case .tooManyHosts:
+            "\(PortalRecord.hostCountLimit) hosts of this portal are known already: remove one with "
+                + "`cway portals remove HOST:PORT`"
         case .badNodeName:
             "a node's name has 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed: choose another"
         case .tooManyEntries(let count, let limit):

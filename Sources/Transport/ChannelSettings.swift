@@ -69,6 +69,19 @@ enum ChannelSettings {
         #endif
     }
 
+    /// Tells how many bytes of what was sent the peer's system has, over all time, where more is on the way; at once, on the
+    /// channel's loop.
+    static func withAcknowledgedBytes(on channel: any Channel, _ body: @escaping (UInt64) -> Void) {
+        #if os(Linux)
+        guard let socket = channel as? any SocketOptionProvider else { return }
+        let state: EventLoopFuture<SendState> = socket.unsafeGetSocketOption(
+            level: .tcp, name: .init(rawValue: TCP_INFO))
+        state.assumeIsolated().whenSuccess { state in
+            if state.isMoreUnderWay { body(state.acknowledgedByteCount) }
+        }
+        #endif
+    }
+
     /// When the system finds out that nobody is at the other end of a silent connection, in its own units, and at most
     /// ``KeepAlive/count`` of its questions later.
     enum KeepAlive {
@@ -80,6 +93,29 @@ enum ChannelSettings {
         static let count: ChannelOptions.Types.SocketOption.Value = 3
     }
 }
+
+#if os(Linux)
+/// The first fields of the system's `tcp_info`, of which the C library knows fewer; in words of 64 bits, of which those of
+/// 32 bits are the lower half.
+///
+/// Source: linux/tcp.h; all of them are there since Linux 4.6.
+private struct SendState {
+    private typealias Words = (
+        UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64,
+        UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64
+    )
+
+    private var words: Words = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+    /// `tcpi_bytes_acked`.
+    var acknowledgedByteCount: UInt64 { words.15 }
+
+    /// Whether `tcpi_unacked` or `tcpi_notsent_bytes` is not 0.
+    var isMoreUnderWay: Bool {
+        UInt32(truncatingIfNeeded: words.3) > 0 || UInt32(truncatingIfNeeded: words.18) > 0
+    }
+}
+#endif
 
 /// Buffers for what is read, as large as the last reads suggest, each let go with its content.
 ///

@@ -67,7 +67,8 @@ struct InviteCreateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let opened = try options.open()
-        let portals = try await OwnPortals.find(named: portal, opened, options.common)
+        let portals = try await OwnPortals.find(
+            named: portal, atEveryHost: true, opened, options.common)
         guard !portals.isEmpty else {
             throw CommandFailure(
                 .usage,
@@ -152,14 +153,17 @@ struct InviteCreateCommand: AsyncParsableCommand {
 enum OwnPortals {
     /// Those that are named, else those of the keyring, else those of the settings; each with the key shown there.
     ///
+    /// Of a portal that listens at several hosts the first one, or also the others as far as an invite has room.
+    ///
     /// How the node is announced at each is the keyring's to say, and hidden where it says nothing.
     ///
     /// - Throws: ``CommandFailure``.
     static func find(
-        named: [PeerAddress], _ opened: OpenedKeyring, _ common: CommonOptions
+        named: [PeerAddress], atEveryHost: Bool = false, _ opened: OpenedKeyring, _ common: CommonOptions
     ) async throws(CommandFailure) -> [InvitePortal] {
         let known = try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.portals().map(\.portal)
+            let portals = try keyring.portals()
+            return atEveryHost ? portals.places : portals.map(\.portal)
         }
         var portals: [InvitePortal] = named.isEmpty ? known : []
         if portals.isEmpty { portals = try await find(addressed: named, known, opened, common) }

@@ -132,8 +132,7 @@ extension CommandFailure {
             case .noSuchFriend, .unknownName: .notFound
             case .notAdmitted, .badName, .nameTaken, .ownKey, .unusableKey, .invite, .seedUsed, .badUseCount,
                 .expiryPassed, .labelTooLong, .badServiceName, .tooManyServices, .tooManyPortals,
-                .badNodeName,
-                .tooManyEntries:
+                .tooManyHosts, .badNodeName, .tooManyEntries:
                 .usage
             default: .keyringUnusable
             }

@@ -17,6 +17,14 @@ package struct PortalJoining: Sendable {
     let options: CommonOptions
     let showsRealID: Bool
 
+    /// How long a portal of ours takes to notice an invite that was made a moment ago, at most.
+    private static let noticingTime = Duration.milliseconds(1_500)
+
+    /// What a portal says that does not know the invite: it does not let its holder in, or offers the method to no one.
+    private enum Unknown: Error {
+        case invite(CommandFailure)
+    }
+
     /// Dials the portal, and makes this node one of those who may announce there.
     ///
     /// - Throws: ``CommandFailure``: the hop that failed, or ``ExitStatus/inviteRefused`` with the portal's words.
@@ -30,18 +38,42 @@ package struct PortalJoining: Sendable {
             let group = try EventLoops.make(1)
             let result: Result<Void, any Error>
             do {
-                try await BusyTime.run { _ in
-                    let link = try await caller.connect(toPortal: portal, on: group.next())
-                    let answer = await Self.answer(to: shown, over: link)
-                    await link.close()
-                    try answer.get()
+                let loop = group.next()
+                do {
+                    try await Self.redeem(for: shown, at: portal, as: caller, on: loop)
+                } catch Unknown.invite {
+                    // It may have been made a moment ago: looked at once more.
+                    try await Task.sleep(for: Self.noticingTime)
+                    try await Self.redeem(for: shown, at: portal, as: caller, on: loop)
                 }
                 result = .success(())
+            } catch Unknown.invite(let failure) {
+                result = .failure(failure)
             } catch {
                 result = .failure((error as? HopFailure).map { CommandFailure($0) } ?? error)
             }
             try? await group.shutdownGracefully()
             try result.get()
+        }
+    }
+
+    private static func redeem(
+        for shown: PublicKey, at portal: PeerAddress, as caller: Caller, on eventLoop: any EventLoop
+    ) async throws {
+        try await BusyTime.run { _ in
+            let link: NodeLink
+            do {
+                link = try await caller.connect(toPortal: portal, on: eventLoop)
+            } catch HopFailure.outerHandshakeRefused(_, answered: true) {
+                throw Unknown.invite(
+                    CommandFailure(
+                        .inviteRefused,
+                        "\(portal.net.hostAndPort) has another key than the invite says, or does not know the invite: "
+                            + "it is used up, revoked or expired; ask its operator for another one"))
+            }
+            let answer = await answer(to: shown, over: link)
+            await link.close()
+            try answer.get()
         }
     }
 
@@ -62,6 +94,14 @@ package struct PortalJoining: Sendable {
             return .success(())
         }
         if let busy = HopFailure(busy: error) { return .failure(busy) }
+        guard !error.message.hasPrefix("method:") else {
+            return .failure(
+                Unknown.invite(
+                    CommandFailure(
+                        .inviteRefused,
+                        "the portal does not know the invite: it is used up, revoked or expired; ask its operator "
+                            + "for another one")))
+        }
         return .failure(
             CommandFailure(
                 .inviteRefused,

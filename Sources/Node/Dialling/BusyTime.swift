@@ -3,8 +3,8 @@ internal import Tunnel
 
 /// How long somebody who is busy is asked again.
 ///
-/// A portal or a node that is at a limit says `busy`, with or without words behind a colon. Most limits give way in a
-/// moment; one that does not is said to the user as what it may be.
+/// A portal or a node that is at a limit says `busy`, with or without words behind a colon; a portal that cannot even say
+/// that closes the connection. Most limits give way in a moment; one that does not is said to the user as what it may be.
 package enum BusyTime {
     /// How long to ask again.
     package static let limit = Duration.seconds(5)
@@ -22,7 +22,7 @@ package enum BusyTime {
         words.hasPrefix("busy: too many connections")
     }
 
-    /// Does something, again and again while it comes to ``HopFailure/busy(_:)``; `body` is told until when.
+    /// Does something, again and again while it comes to what may be a limit; `body` is told until when.
     package static func run<Value>(
         for limit: Duration = BusyTime.limit, _ body: (ContinuousClock.Instant) async throws -> Value
     ) async throws -> Value {
@@ -30,8 +30,8 @@ package enum BusyTime {
         while true {
             do {
                 return try await body(deadline)
-            } catch HopFailure.busy(let words) {
-                guard ContinuousClock.now < deadline else { throw HopFailure.busy(words) }
+            } catch let failure as HopFailure where failure.mayPass {
+                guard ContinuousClock.now < deadline else { throw failure }
                 try await sleep()
             }
         }

@@ -11,13 +11,15 @@ internal import Transport
 struct FriendVisit: Sendable {
     let keyring: Keyring
     let friend: PublicKey
+    /// Where it was reached, to be tried first the next time.
+    var place: PortalPlace?
     let logger: Logger
 
     /// Does all of it; what fails is logged and tried again at the next connect.
     func run(over connection: PeerConnection) async {
-        let (keyring, friend) = (keyring, friend)
+        let (keyring, friend, place) = (keyring, friend, place)
         do {
-            _ = try await Blocking.run { try keyring.markSeen(friend, now: WallClock.seconds()) }
+            _ = try await Blocking.run { try keyring.markSeen(friend, at: place, now: WallClock.seconds()) }
             await ClockCheck(keyring: keyring, troubles: TroubleLog(logger)).run(over: connection.link)
             try await fetchGrant(over: connection)
         } catch {

@@ -1,4 +1,5 @@
 public import Blinding
+internal import Keyring
 public import Multiserver
 public import Sodium
 public import Transport
@@ -33,6 +34,16 @@ public enum Route: Sendable {
             shownKey = nil
         }
 
+        /// The way through a portal that the owner names, to a target that is asked for by a token, or by its id where
+        /// there is no pair.
+        init(portal: PeerAddress, pair: FriendPair?, shownKey: PublicKey?, instance: Int) {
+            self.portal = portal
+            author = .owner
+            self.instance = instance
+            self.pair = pair
+            self.shownKey = pair == nil ? nil : shownKey
+        }
+
         /// The way through a portal that an invite, a grant or the keyring names.
         ///
         /// - Throws: `AddressError`, for a host that cannot be dialled.
@@ -53,6 +64,16 @@ public enum Route: Sendable {
         case .direct(let peer): peer.key
         case .tunnel(let target, _): target
         }
+    }
+
+    /// The same ways, the one where the target was last reached first.
+    func trying(first place: PortalPlace?) -> Route {
+        guard let place, case .tunnel(let target, let ways) = self,
+            let index = ways.firstIndex(where: { $0.portal.place == place })
+        else { return self }
+        var ordered = ways
+        ordered.insert(ordered.remove(at: index), at: 0)
+        return .tunnel(target: target, ways: ordered)
     }
 }
 

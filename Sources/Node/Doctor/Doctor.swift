@@ -6,6 +6,7 @@ internal import MuxRPC
 public import NIOCore
 internal import SecretHandshake
 public import Sodium
+internal import Synchronization
 internal import Transport
 internal import Tunnel
 
@@ -54,7 +55,7 @@ public struct Doctor: Sendable {
         try report(Finding("identity", .good, "this node is \(identity.publicKey.id)"))
         let keyring = keyring
         let (portals, friends, openCount) = try await Blocking.run {
-            let portals = try keyring.portals().map(\.portal)
+            let portals = try keyring.portals()
             return (portals, try keyring.friends(), try keyring.invites().count { $0.closing == nil })
         }
         try report(
@@ -80,14 +81,14 @@ public struct Doctor: Sendable {
         if portals.isEmpty, !onlyCalls {
             try report(Finding("portals", .odd, "there is none", remedy: "run `cway portals add ADDRESS`"))
         }
-        for portal in portals { try await examine(portal, on: eventLoop) }
+        for portal in portals { try await examine(hostsOf: portal, on: eventLoop) }
         if servingProcess == nil {
             for friend in reached { try await examine(friend, on: eventLoop) }
         }
         try examineClock()
         // Last, for a portal's word on the clock is needed where there is anything to mend.
         guard !keyring.isCopy else { return }
-        let check = AddressCheck(keyring: keyring, portals: portals)
+        let check = AddressCheck(keyring: keyring, portals: portals.map(\.portal))
         for finding in try await Blocking.run({ try check.findings(now: WallClock.seconds()) }) {
             try report(finding)
         }
@@ -110,6 +111,23 @@ public struct Doctor: Sendable {
                     "clock", .odd, "it is more than two days from when it was last known to be right",
                     remedy: "set the clock; a portal that agrees settles it, or --trust-clock"))
         }
+    }
+
+    /// Looks at every host of a portal; where one does, the others are odd at the worst.
+    private func examine(hostsOf portal: PortalRecord, on eventLoop: any EventLoop) async throws {
+        guard !portal.others.isEmpty else { return try await examine(portal.portal, on: eventLoop) }
+        var found: [[Finding]] = []
+        for host in portal.hosts {
+            let findings = Mutex([Finding]())
+            let doctor = Doctor(
+                identity: identity, keyring: keyring, settings: settings, servingProcess: servingProcess,
+                outerKey: membership.outerKey, logger: logger
+            ) { finding in findings.withLock { $0.append(finding) } }
+            try await doctor.examine(host, on: eventLoop)
+            found.append(findings.withLock(\.self))
+        }
+        let works = found.contains { !$0.contains { $0.verdict == .bad } }
+        for finding in found.joined() { try report(works ? finding.notBad : finding) }
     }
 
     private func examine(_ portal: InvitePortal, on eventLoop: any EventLoop) async throws {
@@ -197,8 +215,13 @@ public struct Doctor: Sendable {
                     "friend \(friend.name)", .odd, "their invite is not redeemed yet",
                     remedy: "run `cway join` again when their node is online"))
         }
-        for portal in reach.portals {
-            try await examine(friend, instance: instance, at: portal, on: eventLoop)
+        let (keyring, settings) = (keyring, settings)
+        let places = try await Blocking.run {
+            try AddressAuthors(settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
+                .addingHosts(of: reach.portals)
+        }
+        for place in places {
+            try await examine(friend, instance: instance, at: place, on: eventLoop)
         }
     }
 
@@ -303,7 +326,9 @@ public struct Doctor: Sendable {
         let start = ContinuousClock.now
         let link: NodeLink
         do {
-            link = try await caller(outerKey).connect(toPortal: portal, namedBy: author, on: eventLoop)
+            link = try await BusyTime.run { _ in
+                try await caller(outerKey).connect(toPortal: portal, namedBy: author, on: eventLoop)
+            }
         } catch let failure as HopFailure {
             try report(
                 membership.finding(hop, failure, at: portal.key, isOpen: isOpen) ?? Finding(hop, failure))

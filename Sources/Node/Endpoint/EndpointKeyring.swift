@@ -81,7 +81,7 @@ final class EndpointKeyring: Sendable {
         let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
         let open = Set(try keyring.portals().map(\.portal).filter(\.isOpen).map(\.key.publicKey))
         let places = Self.adding(ownPlacesOf: surroundings.settings, to: common) {
-            surroundings.isVisible || open.contains($0.key)
+            surroundings.isVisible || open.contains($0)
         }
         return EndpointView(
             edition: surroundings.edition, sequence: sequence, policy: policy, places: places,
@@ -91,7 +91,7 @@ final class EndpointKeyring: Sendable {
 
     /// Without a keyring everything is open, and nothing changes but the settings.
     private func staticView(_ surroundings: Surroundings) -> EndpointView {
-        let common = Set(surroundings.portals.map { EndpointView.Place(portal: $0, isOpen: true) })
+        let common = EndpointView.places(at: surroundings.portals) { _ in true }
         return EndpointView(
             edition: surroundings.edition, sequence: 0,
             policy: EndpointPolicy(
@@ -136,28 +136,22 @@ final class EndpointKeyring: Sendable {
     private func commonPlaces(
         _ keyring: Keyring, _ surroundings: Surroundings
     ) throws -> Set<EndpointView.Place> {
-        let known = try keyring.portals().map(\.portal)
-        guard !surroundings.portals.isEmpty else {
-            return Set(
-                try known.map {
-                    .init(portal: try PeerAddress($0), isOpen: surroundings.isVisible || $0.isOpen)
-                })
-        }
-        let open = Set(known.filter(\.isOpen).map(\.key.publicKey))
-        return Set(
-            surroundings.portals.map {
-                .init(portal: $0, isOpen: surroundings.isVisible || open.contains($0.key))
-            })
+        let known = try keyring.portals()
+        let open = Set(known.filter(\.portal.isOpen).map(\.portal.key.publicKey))
+        let hosts =
+            surroundings.portals.isEmpty
+            ? try known.flatMap(\.hosts).map { try PeerAddress($0) } : surroundings.portals
+        return EndpointView.places(at: hosts) { surroundings.isVisible || open.contains($0) }
     }
 
     /// Adds the portals that only some instances have; one connection to a portal is for all.
     private static func adding(
-        ownPlacesOf settings: Settings, to common: Set<EndpointView.Place>, isOpen: (PeerAddress) -> Bool
+        ownPlacesOf settings: Settings, to common: Set<EndpointView.Place>, isOpen: (PublicKey) -> Bool
     ) -> Set<EndpointView.Place> {
         var places = common
-        for portal in settings.instances.values.flatMap(\.portals)
-        where !places.contains(where: { $0.portal.key == portal.key }) {
-            places.insert(.init(portal: portal, isOpen: isOpen(portal)))
+        let own = EndpointView.places(at: settings.instances.values.flatMap(\.portals), isOpen: isOpen)
+        for place in own where !places.contains(where: { $0.portal.key == place.portal.key }) {
+            places.insert(place)
         }
         return places
     }

@@ -9,10 +9,28 @@ internal import Tunnel
 /// What an endpoint is to its portals and friends at one moment: data, made anew from the keyring after each change.
 struct EndpointView: Sendable {
     /// A portal at which to be announced.
+    ///
+    /// It is the same one wherever it listens: at a portal that is known at several hosts there is one announcement, so two
+    /// places are equal that differ in their hosts only.
     struct Place: Hashable, Sendable {
+        /// The portal, at the first of its hosts.
         let portal: PeerAddress
         /// Whether under its id; else hidden, under tokens.
         let isOpen: Bool
+        /// Its other hosts.
+        var others: [PeerAddress] = []
+
+        /// Every host, the first one first.
+        var hosts: [PeerAddress] { [portal] + others }
+
+        static func == (left: Place, right: Place) -> Bool {
+            left.portal.key == right.portal.key && left.isOpen == right.isOpen
+        }
+
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(portal.key)
+            hasher.combine(isOpen)
+        }
     }
 
     /// How often the settings had changed.
@@ -43,6 +61,25 @@ struct EndpointView: Sendable {
             !offer.services.isEmpty && offer.portals?.contains(place.portal.key) != false
         }.keys.sorted()
     }
+}
+
+extension EndpointView {
+    /// The places that a list of hosts makes, those of one key together.
+    static func places(at hosts: [PeerAddress], isOpen: (PublicKey) -> Bool) -> Set<Place> {
+        var places: [PublicKey: Place] = [:]
+        for host in hosts {
+            guard var place = places[host.key] else {
+                places[host.key] = Place(portal: host, isOpen: isOpen(host.key))
+                continue
+            }
+            if !place.hosts.contains(host) { place.others.append(host) }
+            places[host.key] = place
+        }
+        return Set(places.values)
+    }
+
+    /// The hosts of a place, as they are known now.
+    func hosts(of place: Place) -> [PeerAddress] { places.first { $0 == place }?.hosts ?? place.hosts }
 }
 
 extension EndpointPolicy.Rights {

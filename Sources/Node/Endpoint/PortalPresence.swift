@@ -44,11 +44,12 @@ struct PortalPresence: Sendable {
     /// Stays until the task is cancelled.
     func run() async {
         var backoff = Backoff()
+        var dialling = PortalDialling()
         // Apart from the others: each of the two is announced in turn, which ends nothing.
         let conflicts = TroubleLog(logger)
         while !Task.isCancelled {
             let start = ContinuousClock.now
-            let outcome = await stayOnce()
+            let outcome = await stayOnce(&dialling)
             if Task.isCancelled { break }
             let pause: Duration
             switch outcome {
@@ -72,28 +73,31 @@ struct PortalPresence: Sendable {
     // MARK: One connection
 
     /// One connection, from dialling to its end.
-    private func stayOnce() async -> Outcome {
-        let events = LinkEvents()
-        let link: NodeLink
+    private func stayOnce(_ dialling: inout PortalDialling) async -> Outcome {
+        let connection: PortalDialling.Connection
         do {
             let view = await board.view
             let shown =
                 place.isOpen ? identity : try Pseudonym.identity(of: identity, at: PortalKey(portal.key))
-            link = try await NodeLink.dial(
-                portal, showing: shown, configuration: configuration(view.policy), services: view.targets,
-                on: group.next()
-            ) { events.post($0) }
+            let configuration = configuration(view.policy)
+            let loop = group.next()
+            connection = try await dialling.dial(view.hosts(of: place)) { host, events in
+                try await NodeLink.dial(
+                    host, showing: shown, configuration: configuration, services: view.targets, on: loop
+                ) { events.post($0) }
+            }
         } catch {
-            let failure = (error as? DialFailure).map { HopFailure($0, at: portal) } ?? HopFailure(error)
+            let failure = HopFailure(error)
             // Nothing comes of waiting, unlike with a portal that is away.
             let level: Logger.Level =
                 if case .outerHandshakeRefused(_, answered: true) = failure { .error } else { .warning }
             troubles.say(level, "no connection to the portal", reason: "\(failure)")
             return .ended(wasAnnounced: false)
         }
+        let (link, events) = (connection.link, connection.events)
         link.ended.whenComplete { _ in events.finish() }
         return await withTaskCancellationHandler {
-            let outcome = await stay(on: link, events)
+            let outcome = await stay(on: connection)
             await board.left(portal.key)
             await link.close()
             return outcome
@@ -102,8 +106,9 @@ struct PortalPresence: Sendable {
         }
     }
 
-    private func stay(on link: NodeLink, _ events: LinkEvents) async -> Outcome {
-        await withTaskGroup(of: Void.self) { tasks in
+    private func stay(on connection: PortalDialling.Connection) async -> Outcome {
+        let link = connection.link
+        return await withTaskGroup(of: Void.self) { tasks in
             // First of all: what the portal is asked below it may leave unanswered, and bring calls meanwhile.
             tasks.addTask { await followPolicy(on: link) }
             tasks.addTask { await followClock(over: link) }
@@ -113,9 +118,21 @@ struct PortalPresence: Sendable {
                 return .unsuitable
             }
             tasks.addTask { await Announcement(presence: self, link: link).run() }
-            let outcome = await follow(events, of: link)
+            tasks.addTask { await leave(connection) }
+            let outcome = await follow(connection.events, of: link)
             tasks.cancelAll()
             return outcome
+        }
+    }
+
+    /// Leaves a host that is none of the portal's any more, for another one.
+    private func leave(_ connection: PortalDialling.Connection) async {
+        for await view in await board.views() where !view.hosts(of: place).contains(connection.host) {
+            logger.info(
+                "this host of the portal was removed: dialling another one",
+                metadata: ["host": "\(connection.host.net.hostAndPort)"])
+            await connection.link.close()
+            return
         }
     }
 

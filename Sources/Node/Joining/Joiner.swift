@@ -89,7 +89,8 @@ public struct Joiner: Sendable {
         return try await Blocking.run {
             let authors = try AddressAuthors(
                 settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
-            return try Directory.route(to: target, through: portals, namedBy: authors, as: identity)
+            return try Directory.route(
+                to: target, through: authors.addingHosts(of: portals), namedBy: authors, as: identity)
         }
     }
 

@@ -29,6 +29,7 @@ extension PortalConnection {
             default: throw .invalidArguments
             }
         } catch {
+            happened(.announcementRefused(error == .membersOnly ? peer : nil, reason: error.message))
             refuse(request, error.message)
         }
     }
@@ -58,6 +59,7 @@ extension PortalConnection {
             if outcome == .done { happened(.announcedHidden(id)) }
             try? session.muxrpc.reply(to: call, with: true)
         case .refused(let refusal):
+            happened(.announcementRefused(nil, reason: refusal.message))
             session.muxrpc.fail(call, message: refusal.message)
         }
     }
@@ -173,6 +175,7 @@ extension PortalConnection {
         guard policy.admits(peer) else {
             // The owner takes a used invite's key away before it answers: the holder still has to hear the answer.
             guard redeemCall == nil || policy.standing(of: peer) == .denied else { return }
+            happened(.notAdmitted(peer))
             close(.refused, message: PortalMessage.notAdmitted, at: now)
             return
         }

@@ -234,6 +234,7 @@ public final class PortalConnection: ConnectionMachine {
     private func admit(_ peer: PublicKey) throws(SecureSessionError) {
         guard portal.admit(peer, on: id) else {
             session.refuse()
+            happened(.notAdmitted(peer))
             breakOff(.refused)
             return
         }

@@ -26,6 +26,10 @@ extension PeerSession {
         return true
     }
 
+    /// Tells a peer that it is not let in any more; the goodbye that follows says nothing of the kind, nor do the portals
+    /// of a hidden node, where it is as absent from then on as for everybody else.
+    func tellRemoved() { _ = try? secure.muxrpc.call(NodeManifest.removal, []) }
+
     /// Whether this is a friend's call, which is answered then.
     func serve(_ request: Request, of friend: PublicKey, in house: CalledInstance) -> Bool {
         switch request.name {

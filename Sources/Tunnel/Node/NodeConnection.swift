@@ -162,8 +162,18 @@ public final class NodeConnection {
             if held.holding.byteCount > 0 { pay() }
             return nil
         }
+        // A handshake has a time of its own.
+        if handshakeDeadline == nil { liveness.sent(at: now) }
         goOn(at: now)
         return bytes
+    }
+
+    /// Whether nothing was heard since something was sent.
+    public var isUnanswered: Bool { liveness.isUnanswered }
+
+    /// The peer's system has so many bytes of what was written, over all time, and more is on the way.
+    public func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
+        liveness.acknowledged(byteCount, at: now)
     }
 
     /// The next thing for the owner.

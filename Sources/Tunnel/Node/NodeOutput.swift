@@ -108,6 +108,8 @@ public enum SessionFailure: Error, Equatable, Sendable {
     case lost
     /// The other side's bytes could not be opened.
     case forged
+    /// The other side does not let this identity in any more, and has said so before its goodbye.
+    case dismissed
     /// The other side makes us hold more than it may: packets that do not come whole, or answers that it does not read.
     case overdrawn
 }

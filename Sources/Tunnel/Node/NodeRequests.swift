@@ -69,7 +69,7 @@ extension NodeConnection {
         do {
             secure = try SecureSession(
                 dialling: target, as: identity ?? configuration.identity, network: configuration.network,
-                manifest: NodeManifest.client, framing: .tunnelled)
+                manifest: NodeManifest.caller, framing: .tunnelled)
         } catch {
             throw .wrongPeer
         }

@@ -130,6 +130,7 @@ final class TunnelTable {
             if let peer = tunnel.session.secure.peer {
                 outputs.append(.happened(.dismissed(peer, instance: tunnel.session.house?.number)))
             }
+            tunnel.session.tellRemoved()
             bidFarewell(tunnel, on: stream)
         }
     }
@@ -291,6 +292,8 @@ final class TunnelTable {
         case .established(let peer):
             established(tunnel, on: stream, with: peer)
         case .request(let request):
+            // Only from whom we have called: nobody else can send us away.
+            if stream.isOurs, request.name == NodeManifest.removal { tunnel.isDismissed = true }
             session.refuse(request)
         case .reply(let number, let reply):
             outputs.append(.reply(CallID(session: session.id, number: number), reply))
@@ -347,7 +350,7 @@ final class TunnelTable {
     private func sayGoodbye(_ tunnel: NodeTunnel, on stream: StreamID) {
         flush(tunnel, on: stream)
         if isLeaving { outer.muxrpc.endAwaitingAnswer(stream) } else { outer.muxrpc.end(stream) }
-        drop(stream, nil)
+        drop(stream, tunnel.isDismissed ? .dismissed : nil)
     }
 
     func drop(_ stream: StreamID, _ failure: SessionFailure?) {
