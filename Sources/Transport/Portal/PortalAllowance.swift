@@ -27,7 +27,7 @@ struct PortalAllowance {
     /// How many calls the peer may have made in all, as things stand; at the end of its input a burst more, for there is
     /// no later for them.
     func callLimit(at now: NIODeadline, isLast: Bool) -> Int {
-        countedCallCount + Int(calls.available(at: now)) + (isLast ? burst : 0)
+        countedCallCount + calls.available(at: now) + (isLast ? burst : 0)
     }
 
     /// Counts what costs as much as a call.

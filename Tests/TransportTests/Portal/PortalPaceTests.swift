@@ -63,9 +63,11 @@ struct PortalPaceTests {
         #expect(world.portal.statistics.tokenCount == 2)
         world.wait(.milliseconds(900))
         #expect(world.portal.statistics.tokenCount == 0)
+        let refusal = "announced too often: once per second at most"
         #expect(
-            world.happenings.suffix(3) == [
-                .announced(peer.key, .subscription), .announcedHidden(ConnectionID(1)),
+            world.happenings.suffix(5) == [
+                .announced(peer.key, .subscription), .announcementRefused(nil, reason: refusal),
+                .announcedHidden(ConnectionID(1)), .announcementRefused(nil, reason: refusal),
                 .leftHidden(ConnectionID(1)),
             ])
     }
