@@ -8,6 +8,8 @@ internal import Tunnel
 package enum BusyTime {
     /// How long to ask again.
     package static let limit = Duration.seconds(5)
+    /// How often at least, where each time takes long, as over a slow line.
+    private static let leastCount = 6
     /// How long to wait in between: a random part of it, lest all who were refused come back together.
     private static let pause = Duration.milliseconds(400)
     private static let shortestPart = 0.1
@@ -27,11 +29,15 @@ package enum BusyTime {
         for limit: Duration = BusyTime.limit, _ body: (ContinuousClock.Instant) async throws -> Value
     ) async throws -> Value {
         let deadline = ContinuousClock.now + limit
+        var count = 0
         while true {
             do {
+                count += 1
                 return try await body(deadline)
             } catch let failure as HopFailure where failure.mayPass {
-                guard ContinuousClock.now < deadline else { throw failure }
+                // A target that is busy has been asked often enough by ``openTunnel(until:_:)``.
+                let leastCount = if case .busy(let words) = failure, !isPortalBusy(words) { 1 } else { leastCount }
+                guard ContinuousClock.now < deadline || count < leastCount else { throw failure }
                 try await sleep()
             }
         }
@@ -41,11 +47,13 @@ package enum BusyTime {
     static func openTunnel(
         until deadline: ContinuousClock.Instant, _ body: () async throws -> SessionID
     ) async throws -> SessionID {
+        var count = 0
         while true {
             do {
+                count += 1
                 return try await body()
             } catch SessionFailure.targetNotThere(let words) where isBusy(words) && !isPortalBusy(words) {
-                guard ContinuousClock.now < deadline else { throw SessionFailure.targetNotThere(words) }
+                guard ContinuousClock.now < deadline || count < leastCount else { throw SessionFailure.targetNotThere(words) }
                 try await sleep()
             }
         }
