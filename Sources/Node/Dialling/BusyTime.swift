@@ -36,8 +36,9 @@ package enum BusyTime {
                 return try await body(deadline)
             } catch let failure as HopFailure where failure.mayPass {
                 // A target that is busy has been asked often enough by ``openTunnel(until:_:)``.
-                let leastCount = if case .busy(let words) = failure, !isPortalBusy(words) { 1 } else { leastCount }
-                guard ContinuousClock.now < deadline || count < leastCount else { throw failure }
+                var wasAskedEnough = count >= leastCount
+                if case .busy(let words) = failure, !isPortalBusy(words) { wasAskedEnough = true }
+                guard ContinuousClock.now < deadline || !wasAskedEnough else { throw failure }
                 try await sleep()
             }
         }
@@ -53,7 +54,9 @@ package enum BusyTime {
                 count += 1
                 return try await body()
             } catch SessionFailure.targetNotThere(let words) where isBusy(words) && !isPortalBusy(words) {
-                guard ContinuousClock.now < deadline || count < leastCount else { throw SessionFailure.targetNotThere(words) }
+                guard ContinuousClock.now < deadline || count < leastCount else {
+                    throw SessionFailure.targetNotThere(words)
+                }
                 try await sleep()
             }
         }

@@ -30,7 +30,8 @@ extension Integration {
                 #expect(removed.contains(new))
                 try await server.logLine(with: "this host of the portal was removed")
                 while true {
-                    let call = try stage.cway(home: "friend", ["call", FriendNetwork.petname, "service.list"])
+                    let call = try stage.cway(
+                        home: "friend", ["call", FriendNetwork.petname, "service.list"])
                     let ending = try await call.end()
                     if ending == .exit(0) { break }
                     try #require(ending == .exit(12), "\(call.log)")
