@@ -97,11 +97,12 @@ public struct ConnectCommand: AsyncParsableCommand {
     }
 
     private func forward(from listen: ListenAddress, _ plan: DialPlan) async throws {
-        let surroundings = Surroundings.current
         var wish = ForwardService.Wish(service: service.name)
         (wish.waitsForOffer, wish.triesOnce) = (wait, once)
         try await Serving.run(threads: 1, logger: plan.logger, serving) { [wish] group in
-            [
+            // Those of a command that serves, whose results wait for no reader.
+            let surroundings = Surroundings.current
+            return [
                 ForwardService(
                     from: listen, to: wish, dialler: plan.dialler, on: group.next(), logger: plan.logger
                 ) { try surroundings.print($0.hostAndPort) }

@@ -117,8 +117,15 @@ struct DemoFriendship: Sendable {
             }
             for await _ in visits { break }
             let start = ContinuousClock.now
+            let forwards = stage.release(.friend)
             _ = try await stage.run(.owner, ["friend", "remove", "friend"])
             let time = await lastVisit.value - start
+            for forward in forwards {
+                let ending = try await forward.ended()
+                guard ending == .exited(ExitStatus.innerHandshakeRefused.rawValue) else {
+                    throw CommandFailure(.unexpected, "the removed friend's `cway connect` \(ending)")
+                }
+            }
             summary.removalSeconds = time / .seconds(1)
             try narrator.detail("cut after", DemoNarrator.seconds(time))
             try await stage.run(.friend, ["call", "home", "whoami"], untilEnding: .targetAbsent)

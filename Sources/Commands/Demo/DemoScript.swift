@@ -184,7 +184,8 @@ struct DemoScript: Sendable {
     private func endInOrder(_ findings: DemoFindings) async throws {
         try await narrator.step("Clean-up", "Every process says goodbye to the others, the portal last.") {
             stage.release()
-            for process in findings.processes.reversed() {
+            // The removed friend's has ended already.
+            for process in findings.processes.reversed() where process.ending == nil {
                 process.signal(SIGTERM)
                 let ending = try await process.ended()
                 guard ending == .exited(0) else {

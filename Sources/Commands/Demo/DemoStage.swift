@@ -142,6 +142,15 @@ final class DemoStage: Sendable {
     /// A process that has ended though it is needed.
     var casualty: DemoProcess? { cast.withLock { $0.needed.first { $0.ending != nil } } }
 
+    /// From now on the processes of somebody may end; they are returned.
+    func release(_ role: DemoProcess.Role) -> [DemoProcess] {
+        cast.withLock { cast in
+            let released = cast.needed.filter { $0.role == role }
+            cast.needed.removeAll { $0.role == role }
+            return released
+        }
+    }
+
     /// From now on processes may end.
     func release() { cast.withLock { $0.needed.removeAll() } }
 

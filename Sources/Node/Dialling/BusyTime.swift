@@ -36,8 +36,10 @@ package enum BusyTime {
                 return try await body(deadline)
             } catch let failure as HopFailure where failure.mayPass {
                 // A target that is busy has been asked often enough by ``openTunnel(until:_:)``.
-                var wasAskedEnough = count >= leastCount
-                if case .busy(let words) = failure, !isPortalBusy(words) { wasAskedEnough = true }
+                // A target has been asked often enough by ``openTunnel(until:_:)``; and whoever ends connections without
+                // a word may take long over each.
+                var wasAskedEnough = true
+                if case .busy(let words) = failure, isPortalBusy(words) { wasAskedEnough = count >= leastCount }
                 guard ContinuousClock.now < deadline || !wasAskedEnough else { throw failure }
                 try await sleep()
             }
