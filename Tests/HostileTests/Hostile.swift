@@ -1,3 +1,6 @@
+import Glibc
+import NIOCore
+import NIOPosix
 import Sodium
 import Synchronization
 import TestSupport
@@ -16,6 +19,16 @@ enum Hostile {
             try await Task.sleep(for: .milliseconds(10))
         }
         return try await isSo()
+    }
+}
+
+extension MultiThreadedEventLoopGroup {
+    /// A thread for those who have machines of their own: here it takes what the others leave of the cores.
+    static func ofOthers() -> MultiThreadedEventLoopGroup {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        // Of the thread that calls, on Linux.
+        group.next().execute { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 15) }
+        return group
     }
 }
 

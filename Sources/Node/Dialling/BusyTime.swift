@@ -39,7 +39,9 @@ package enum BusyTime {
                 // A target has been asked often enough by ``openTunnel(until:_:)``; and whoever ends connections without
                 // a word may take long over each.
                 var wasAskedEnough = true
-                if case .busy(let words) = failure, isPortalBusy(words) { wasAskedEnough = count >= leastCount }
+                if case .busy(let words) = failure, isPortalBusy(words) {
+                    wasAskedEnough = count >= leastCount
+                }
                 guard ContinuousClock.now < deadline || !wasAskedEnough else { throw failure }
                 try await sleep()
             }

@@ -25,7 +25,7 @@ final class ListeningPortal: Sendable {
     private let portalGroup: MultiThreadedEventLoopGroup
     /// The loops of honest peers, which have to see what the portal does and not what the others' loops do.
     private let honestGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let group = MultiThreadedEventLoopGroup.ofOthers()
 
     private init(portal: Portal, server: PortalServer, portalGroup: MultiThreadedEventLoopGroup) {
         self.portal = portal
