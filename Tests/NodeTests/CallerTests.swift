@@ -72,7 +72,8 @@ struct CallerTests {
             count < 3 ? "busy: too many handshakes at once" : Self.absent
         }
         #expect(failure == .friendAbsent)
-        #expect(calls.count >= 4 && calls.allSatisfy { $0.connection == 0 })
+        // Whether the portal is there may have been asked in between.
+        #expect(calls.count >= 2 && calls.allSatisfy { $0.connection == 0 })
     }
 
     @Test("asks a busy portal again on another connection")

@@ -36,7 +36,7 @@ struct LimitedPortalTests {
 
     @Test("is dialled again while it ends connections at once, by each of fifty at a time")
     func fifty() async throws {
-        try await refusing(60) { address, _ in
+        try await refusing(25) { address, _ in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 for _ in 0..<50 {
                     tasks.addTask {
@@ -73,7 +73,7 @@ struct LimitedPortalTests {
         let identity = try Identity.random()
         let keyring = try Keyring(
             folder: folder.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds())
-        for count in [5, Int.max] {
+        for count in [1, Int.max] {
             try await refusing(count) { address, _ in
                 let place = try InvitePortal(
                     key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false
@@ -86,7 +86,7 @@ struct LimitedPortalTests {
                 ) { finding in findings.withLock { $0.append(finding) } }
                 try await doctor.examineNode(on: loop)
                 let said = findings.withLock(\.self).filter { $0.hop.hasPrefix("portal ") }
-                #expect(said.first?.verdict == (count == 5 ? .good : .odd), "\(said)")
+                #expect(said.first?.verdict == (count == 1 ? .good : .odd), "\(said)")
                 #expect(!said.contains { $0.verdict == .bad })
                 _ = try keyring.removePortal(place.key)
             }
