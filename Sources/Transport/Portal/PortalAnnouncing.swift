@@ -193,6 +193,14 @@ extension PortalConnection {
         }
     }
 
+    /// Has the peer pay, and lets it send, according to its standing.
+    func adopt(_ standing: PortalPolicy.Standing, of peer: PublicKey) {
+        allowance.giveBack()
+        account = portal.accounts.account(of: peer, standing: standing, from: source, on: id)
+        session.muxrpc.manifest = PortalCall.manifest(
+            tokenLimit: portal.settings.tokenLimits.count(for: standing))
+    }
+
     /// Takes the announcement back that is not permitted any more; tunnels stay.
     private func endAnnouncement(of peer: PublicKey) {
         let wasHidden = portal.isHidden(id)

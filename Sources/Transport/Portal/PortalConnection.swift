@@ -41,9 +41,7 @@ public final class PortalConnection: ConnectionMachine {
     let seat: ConnectionSeat?
 
     var stage: Stage
-    /// What the handshake needs before it goes on.
-    var wish: PortalHandshake.Wish?
-    var liveness: Liveness
+    private var liveness: Liveness
     private var read: PortalLegs.Read
     private var isHoldingInput = false
     private var hasInputEnded = false
@@ -84,13 +82,7 @@ public final class PortalConnection: ConnectionMachine {
     // MARK: What the channel asks
 
     /// What is to become of the connection.
-    public var phase: ConnectionPhase {
-        switch stage {
-        case .handshake, .open, .turnedAway, .closing: .running
-        case .finished: .finished
-        case .broken: .broken
-        }
-    }
+    public var phase: ConnectionPhase { stage.phase }
 
     /// Whether the socket should be read.
     public var wantsInput: Bool { phase != .broken && !isBlocked }
@@ -116,12 +108,6 @@ public final class PortalConnection: ConnectionMachine {
     /// The next thing to do.
     public func nextOutput() -> PortalOutput? { outputs.popFirst() }
 
-    /// Whether muxrpc is spoken.
-    var isOpen: Bool {
-        guard case .open = stage else { return false }
-        return true
-    }
-
     /// Whether the peer's packets have to wait.
     ///
     /// Not any more when nothing follows them: the channel is about to go, and little is left.
@@ -129,16 +115,8 @@ public final class PortalConnection: ConnectionMachine {
         if case .handshake(let handshake) = stage {
             return session.hasHandshakeMessage && !handshake.mayGoOn
         }
-        guard isServed, !hasInputEnded else { return false }
+        guard stage.isServed, !hasInputEnded else { return false }
         return legs.isPaused || isCalling || hasUnreadAnswers
-    }
-
-    /// Whether calls are answered, if only by a refusal.
-    private var isServed: Bool {
-        switch stage {
-        case .open, .turnedAway: true
-        case .handshake, .closing, .finished, .broken: false
-        }
     }
 
     /// Whether the peer has asked for more than it has read, or more than there is room for.
@@ -149,7 +127,7 @@ public final class PortalConnection: ConnectionMachine {
     }
 
     /// Whether the peer has called so much that its next packets have to wait.
-    var isCalling: Bool { allowance.callsReadyAt > now }
+    private var isCalling: Bool { allowance.callsReadyAt > now }
 
     // MARK: Bytes in
 
@@ -200,7 +178,7 @@ public final class PortalConnection: ConnectionMachine {
             }
             allowance.countCalls(session.muxrpc.peerCallCount, at: now)
             legs.flush(at: now, into: &outputs)
-            if isServed || isBlocked {
+            if stage.isServed || isBlocked {
                 try allowance.pay(for: session, at: account, isPaused: legs.isPaused)
             }
             isHoldingInput = isBlocked
@@ -223,7 +201,7 @@ public final class PortalConnection: ConnectionMachine {
             if pings.streams.contains(stream) { return pinged(on: stream, type, body) }
             legs.append(body, type: type, on: stream, read: &read, into: &outputs)
         case .session(.request(let request)):
-            if isOpen { answer(request) } else { refuse(request, PortalMessage.tooManyConnections) }
+            if stage.isOpen { answer(request) } else { refuse(request, PortalMessage.tooManyConnections) }
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
         case .session(.reply): announcing.answered()  // only pings are asked, and any answer will do
         case .session(.lateFailure): break
@@ -242,14 +220,6 @@ public final class PortalConnection: ConnectionMachine {
         try session.accept()
         happened(.connected(peer))
         stage = hasPlace(peer) ? .open : .turnedAway(until: now + portal.settings.refusalTime)
-    }
-
-    /// Has the peer pay, and lets it send, according to its standing.
-    func adopt(_ standing: PortalPolicy.Standing, of peer: PublicKey) {
-        allowance.giveBack()
-        account = portal.accounts.account(of: peer, standing: standing, from: source, on: id)
-        session.muxrpc.manifest = PortalCall.manifest(
-            tokenLimit: portal.settings.tokenLimits.count(for: standing))
     }
 
     private func streamEnded(_ stream: StreamID, message: String?) {
@@ -273,13 +243,13 @@ public final class PortalConnection: ConnectionMachine {
             if subscriptions.isWaiting { updateSubscribers(at: now) }
         } while session.outboundByteCount > 0 || takeTurn(at: now)
         // What has been written is paid for no longer; where there is no room for the rest, the next input says so.
-        if isServed { try? allowance.pay(for: session, at: account) }
+        if stage.isServed { try? allowance.pay(for: session, at: account) }
         return nil
     }
 
     /// Seals what a tunnel sends next; whether there was anything.
     private func takeTurn(at now: NIODeadline) -> Bool {
-        guard isOpen, let turn = legs.queues.next(at: now) else { return false }
+        guard stage.isOpen, let turn = legs.queues.next(at: now) else { return false }
         switch consume turn {
         case .batch(let tunnel, var batch, let resumesSender):
             guard let leg = legs[tunnel] else { return true }
@@ -291,11 +261,6 @@ public final class PortalConnection: ConnectionMachine {
             forget(tunnel)
         }
         return true
-    }
-
-    func forget(_ tunnel: TunnelID) {
-        legs.remove(tunnel, at: now)
-        portal.forget(tunnel, on: id)
     }
 
     func post(_ message: RelayMessage, to mailbox: any RelayMailbox) {
@@ -334,6 +299,17 @@ public final class PortalConnection: ConnectionMachine {
         default: break
         }
         goOn(at: now)
+    }
+
+    private func checkLiveness(at now: NIODeadline) {
+        // While we do not read the peer its silence means nothing.
+        if legs.isPaused || isCalling { liveness.heard(at: now) }
+        switch liveness.timeReached(now) {
+        // Where too much is open the ping cannot be sent; the silence is measured all the same.
+        case .ask: _ = try? session.muxrpc.call(["tunnel", "ping"], [])
+        case .giveUp: breakOff(.silent)
+        case .wait: break
+        }
     }
 
     // MARK: The end

@@ -40,6 +40,7 @@ struct PortalHandshake {
 
     private var place: Place
     private var hasTurn = false
+    private var wish: Wish?
     /// When it has taken too long.
     private(set) var deadline: NIODeadline
 
@@ -59,18 +60,24 @@ struct PortalHandshake {
         }
     }
 
-    /// A message is here and has to wait: what for, unless that was said already.
-    mutating func messageArrived(at now: NIODeadline) -> Wish? {
+    /// A message is here and has to wait: ``takeWish()`` says what for, unless that was said already.
+    mutating func messageArrived(at now: NIODeadline) {
         switch place {
-        case .free, .inLot, .inTurn(isAsked: true): return nil
+        case .free, .inLot, .inTurn(isAsked: true): break
         case .silent:
             place = .inLot
             deadline = now + Self.drawTime
-            return .draw
+            wish = .draw
         case .inTurn(isAsked: false):
             place = .inTurn(isAsked: true)
-            return .turn
+            wish = .turn
         }
+    }
+
+    /// What is wished for, said once.
+    mutating func takeWish() -> Wish? {
+        defer { wish = nil }
+        return wish
     }
 
     /// The connection was drawn.

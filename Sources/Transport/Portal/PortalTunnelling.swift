@@ -14,7 +14,7 @@ extension PortalConnection {
 
     /// A message from another connection of the portal, or from its owner.
     public func deliver(_ message: consuming RelayMessage, at now: NIODeadline) {
-        guard isOpen else { return }
+        guard stage.isOpen else { return }
         begin(at: now)
         switch consume message {
         case .open(let tunnel, let argument, let request): open(tunnel, argument: argument, request: request)
@@ -139,6 +139,19 @@ extension PortalConnection {
     private func refuse(_ tunnel: PortalTunnel, _ refusal: ConnectRefusal) {
         post(.ended(tunnel.id, message: refusal.message), to: tunnel.client.mailbox)
         drop(tunnel)
+    }
+
+    func end(_ stream: StreamID, message: String?) {
+        if let message {
+            session.muxrpc.fail(stream, message: message)
+        } else {
+            session.muxrpc.end(stream)
+        }
+    }
+
+    func forget(_ tunnel: TunnelID) {
+        legs.remove(tunnel, at: now)
+        portal.forget(tunnel, on: id)
     }
 
     /// Forgets a tunnel whose call was not passed on.

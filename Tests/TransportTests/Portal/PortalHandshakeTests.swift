@@ -70,9 +70,9 @@ struct PortalHandshakeTests {
         #expect(connection.wantsInput)
         peer.receive(try #require(connection.nextWrite(at: now)))
         connection.receive(try #require(peer.nextOutbound()), at: now)
-        #expect(!connection.isOpen && connection.takeWish() == .turn)
+        #expect(!connection.stage.isOpen && connection.takeWish() == .turn)
         connection.takeTurn(at: now)
-        #expect(connection.isOpen && connection.takeWish() == nil)
+        #expect(connection.stage.isOpen && connection.takeWish() == nil)
     }
 
     @Test("takes no turn when the peer has left, or is out of time")
@@ -135,7 +135,7 @@ struct PortalHandshakeTests {
     func givingWay() throws {
         let (connection, peer) = try connect(place)
         carry(connection, peer, at: now)
-        #expect(connection.isOpen)
+        #expect(connection.stage.isOpen)
         connection.giveWay(at: now)
         #expect(connection.phase == .broken)
     }
