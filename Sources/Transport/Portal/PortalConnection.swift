@@ -163,7 +163,9 @@ public final class PortalConnection: ConnectionMachine {
         guard phase != .broken else { return }
         begin(at: now)
         read.unpromisedByteCount = session.inboundByteCount
-        session.muxrpc.peerCallLimit = allowance.callLimit(at: now, isLast: hasInputEnded)
+        // Nobody waits any more, so what would be left of the input would pile up.
+        session.muxrpc.peerCallLimit =
+            stage.isLeaving ? .max : allowance.callLimit(at: now, isLast: hasInputEnded)
         do {
             var mayGoOn = !isBlocked
             while mayGoOn, let event = try session.next() {

@@ -35,5 +35,13 @@ extension PortalConnection {
             case .handshake, .closing, .finished, .broken: false
             }
         }
+
+        /// Whether nothing is begun any more that the peer asks for, and all that it sends is read and dropped.
+        var isLeaving: Bool {
+            switch self {
+            case .closing, .finished, .broken: true
+            case .handshake, .open, .turnedAway: false
+            }
+        }
     }
 }

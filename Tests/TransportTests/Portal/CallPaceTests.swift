@@ -44,4 +44,15 @@ struct CallPaceTests {
         #expect(Self.callCount(link) == 400 && link.connection.phase == .broken)
         #expect(world.portal.statistics.connectionCount == 0)
     }
+
+    @Test("are taken behind our goodbye and not begun, so that nothing of them waits", arguments: names)
+    func goodbye(name: String) throws {
+        let world = try PortalWorld()
+        let (peer, link) = try world.connect(.random())
+        link.isPeerReading = false
+        link.connection.close(at: world.now)
+        for _ in 0..<1000 { _ = try peer.call(name) }
+        world.run()
+        #expect(Self.callCount(link) == 1000 && link.connection.session.inboundByteCount == 0)
+    }
 }
