@@ -87,7 +87,6 @@ extension PortalConnection {
 
     /// Does what has waited for the end of the interval.
     func changeAnnouncement(at now: NIODeadline) {
-        guard !announcing.hasFallenSilent(at: now) else { return endReplaced(at: now) }
         guard let wish = announcing.takeDue(at: now), let peer = session.peer else { return }
         follow(wish, as: peer)
     }
@@ -123,17 +122,14 @@ extension PortalConnection {
         announceCall = nil
     }
 
-    /// How long a peer may be silent when another connection has announced its identity.
-    private static let overtakenTime = TimeAmount.seconds(10)
-
-    /// Says so in answer to the call by which the peer announced itself, which makes a node of ours give way.
+    /// Says that another connection has announced the peer, in answer to the call by which this one did; a node of ours
+    /// gives way then.
     ///
-    /// JavaScript does not hear it, and goes on with the connection. One whose machine has another address now does not
-    /// answer, and whoever is connected to it need not wait for longer to learn that.
+    /// JavaScript does not hear it, and goes on with the connection. One whose machine has another address now owes an
+    /// answer, and ``Liveness`` finds soon that none comes: its callers need not wait for longer to learn that.
     func tellOvertaken(at now: NIODeadline) {
         endAnnounceCall(PortalMessage.announcedElsewhere)
-        _ = try? session.muxrpc.call(["tunnel", "ping"], [])
-        announcing.asks(until: now + Self.overtakenTime)
+        askPeer(at: now)
     }
 
     /// Says why, in answer to the call by which the peer announced itself, and ends.

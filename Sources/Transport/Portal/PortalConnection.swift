@@ -205,8 +205,7 @@ public final class PortalConnection: ConnectionMachine {
         case .session(.request(let request)):
             if stage.isOpen { answer(request) } else { refuse(request, PortalMessage.tooManyConnections) }
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
-        case .session(.reply): announcing.answered()  // only pings are asked, and any answer will do
-        case .session(.lateFailure): break
+        case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
         case .session(.goodbye), .ended: finish(.goodbye)
         }
     }
@@ -307,11 +306,25 @@ public final class PortalConnection: ConnectionMachine {
         // While we do not read the peer its silence means nothing.
         if legs.isPaused || isCalling { liveness.heard(at: now) }
         switch liveness.timeReached(now) {
-        // Where too much is open the ping cannot be sent; the silence is measured all the same.
-        case .ask: _ = try? session.muxrpc.call(["tunnel", "ping"], [])
+        case .ask: askPeer(at: now)
         case .giveUp: breakOff(.silent)
         case .wait: break
         }
+    }
+
+    /// Asks whether the peer is there.
+    func askPeer(at now: NIODeadline) {
+        // Where too much is open the ping cannot be sent; the silence is measured all the same.
+        _ = try? session.muxrpc.call(["tunnel", "ping"], [])
+        liveness.sent(at: now)
+    }
+
+    /// Whether nothing was heard since the peer was asked something out of turn.
+    public var isUnanswered: Bool { liveness.isUnanswered }
+
+    /// The peer's system has so many bytes of what was written, over all time, and more is on the way.
+    public func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
+        liveness.acknowledged(byteCount, at: now)
     }
 
     // MARK: The end

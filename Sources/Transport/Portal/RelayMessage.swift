@@ -16,7 +16,7 @@ public enum RelayMessage: Sendable {
     case resume(TunnelID)
     /// The tunnel is cut: end at once, and drop what is queued.
     case cut(TunnelID, TunnelCut)
-    /// Another connection of the same identity has announced itself: say so, and end unless your peer answers.
+    /// Another connection of the same identity has announced itself: say so, and end where your peer is silent.
     case overtaken
     /// Other connections of the same identity have announced themselves: say so and end.
     case replaced

@@ -156,7 +156,7 @@ struct PortalCallsTests {
         #expect(older.tunnels.count == 1)
     }
 
-    @Test("the older of two announcements with goodbye, where its machine does not answer any more")
+    @Test("the older of two announcements without a word, where its machine is silent")
     func overtakenSilence() throws {
         let world = try PortalWorld()
         let identity = try Identity.random()
@@ -169,9 +169,26 @@ struct PortalCallsTests {
         #expect(link.connection.phase == .running && client.ends.isEmpty)
         world.wait(.milliseconds(200))
         #expect(client.ends[tunnel.near] == PortalMessage.otherSideIsGone, "its callers dial again at once")
-        #expect(world.happenings.contains(.disconnected(older.key, .replaced)))
+        #expect(world.happenings.contains(.disconnected(older.key, .silent)))
         let again = try world.tunnel(from: client, to: newer)
         #expect(client.ends[again.near] == nil && newer.tunnels.count == 1)
+    }
+
+    @Test("neither of two announcements, where the older is not read and so cannot be heard")
+    func overtakenUnread() throws {
+        let world = try PortalWorld { $0.tunnelQueueByteCount = 100_000 }
+        let identity = try Identity.random()
+        let (older, link) = try world.announced(identity)
+        let (client, slow) = try world.connect(.random())
+        let tunnel = try world.tunnel(from: client, to: older)
+        link.readByteCount = 64 << 10
+        slow.isPeerReading = false
+        older.session.send(ByteBuffer(repeating: 1, count: 400 << 10), on: tunnel.far)
+        world.run()
+        #expect(!link.connection.wantsInput)
+        _ = try world.announced(identity)
+        world.wait(.seconds(15))
+        #expect(link.connection.phase == .running && client.ends.isEmpty)
     }
 
     @Test("the older of two subscriptions with an error on its stream")
