@@ -61,11 +61,12 @@ public struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     }
 
     /// Drops everything, and closes every flow.
-    ///
-    /// Queue by queue: one that waits for its turn and its account hold each other, and with them what is charged.
     @inlinable
     public mutating func removeAll() {
-        for tunnel in Array(queues.keys) { remove(tunnel) }
+        for queue in queues.values { queue.flow.close() }
+        // A queue that waits for its turn and its account hold each other, and with them what is charged.
+        for account in accounts.values { account.round.removeAll() }
+        queues.removeAll()
         accounts.removeAll()
         round.removeAll()
         stalledSince.removeAll()
