@@ -43,14 +43,6 @@ public protocol ConnectionMachine: AnyObject {
     func acknowledged(_ byteCount: UInt64, at now: NIODeadline)
 }
 
-extension ConnectionMachine {
-    /// Most do not ask.
-    public var isUnanswered: Bool { false }
-
-    /// Most do not ask.
-    public func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {}
-}
-
 /// What is to become of a connection.
 public enum ConnectionPhase: Equatable, Sendable {
     /// It goes on.

@@ -17,7 +17,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     /// What it has not taken cannot be overtaken any more, so on a slow line little is given to it.
     private static var roundByteCounts: ClosedRange<Int> { (64 << 10)...(256 << 10) }
     /// How long a timer waits at least: so long that the loop sees to its sockets first, and not longer.
-    static var leastTime: TimeAmount { .microseconds(5) }
+    private static var leastTime: TimeAmount { .microseconds(5) }
     /// How long the peer's end is awaited once everything is said.
     static var closeTime: TimeAmount { .seconds(2) }
 

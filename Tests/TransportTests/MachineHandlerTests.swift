@@ -64,6 +64,8 @@ struct MachineHandlerTests {
         var wantsInput: Bool { true }
         var phase: ConnectionPhase { .running }
         var isWithinFrame: Bool { false }
+        var isUnanswered: Bool { false }
+        func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {}
     }
 
     /// Stands for a socket, and takes what is written one by one when it is slow.
