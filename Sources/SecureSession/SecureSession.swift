@@ -101,7 +101,7 @@ public final class SecureSession {
         return arrived.byteCount >= expected
     }
 
-    /// What arrived and was not taken by ``next()`` yet, in bytes; after a `nil` mostly less than one frame's.
+    /// What arrived and was not taken by ``next()`` yet, in bytes; less than a frame's where that wants more.
     public var inboundByteCount: Int { arrived.byteCount }
 
     /// What waits to be sent, in bytes.
@@ -154,7 +154,7 @@ public final class SecureSession {
         }
     }
 
-    /// The next thing that happened, or `nil` when more bytes, or a decision, have to come first.
+    /// The next thing that happened; `nil` where more bytes, a decision, or a greater limit of calls have to come first.
     ///
     /// - Throws: any ``SecureSessionError``; the session has failed then.
     public func next() throws(SecureSessionError) -> Event? {

@@ -1,6 +1,8 @@
 package import Sodium
 
-/// The third message: who the client is, with its proof, for the server's eyes only; one that exists is valid, except a decoy's.
+/// The third message: who the client is, with its proof, for the server's eyes only.
+///
+/// One that exists is valid, unless it is a decoy's.
 ///
 /// | offset | bytes | field, inside a secretbox of 16 + 96 bytes                         |
 /// |--------|-------|--------------------------------------------------------------------|

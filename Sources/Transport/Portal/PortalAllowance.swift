@@ -42,9 +42,9 @@ struct PortalAllowance {
     /// Charges the parts of packets that the session holds, the answers that nobody reads, and what was read of a peer
     /// that has to wait, in steps.
     ///
-    /// Where there is no room for it the peer is not read until it has read its answers; and one that sends the part
-    /// of a packet which nobody can keep has to go, as has one that called or did not read until it had to wait, with
-    /// more in hand than there is room for. Who `isPaused` for a receiver has a full queue instead, and keeps one read.
+    /// Without room the peer is not read until it has read its answers. It has to go where nobody can keep the part of a
+    /// packet that it has sent, and where it waits because of its own calls or answers and there is no room for what was
+    /// read of it. One that `isPaused` for a receiver keeps that read all the same: it waits for somebody else.
     /// - Throws: `SecureSessionError.overAllowance`.
     mutating func pay(
         for session: SecureSession, at account: Account, isPaused: Bool = true
