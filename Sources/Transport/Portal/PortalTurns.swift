@@ -1,5 +1,4 @@
 internal import NIOCore
-internal import SecureSession
 internal import Sodium
 internal import Tunnel
 

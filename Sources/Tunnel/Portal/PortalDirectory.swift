@@ -55,7 +55,7 @@ public struct PortalDirectory: Sendable {
     }
 
     /// How many connections of an identity are kept that announced it before: with the newest as many as of a token.
-    private static let earlierLimit = 7
+    private static let earlierLimit = HiddenDirectory.announcerLimit - 1
 
     private var announcements: [PublicKey: Announcement] = [:]
     /// The subscribers that know everything, and are to be awakened by the next change.
