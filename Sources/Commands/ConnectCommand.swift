@@ -16,9 +16,10 @@ public struct ConnectCommand: AsyncParsableCommand {
         discussion: """
             With --listen, prints the local port once a first session stands. Where the portal or the target is not \
             there, at the start or later, it is dialled again after longer and longer pauses, and each state is said \
-            once; open connections end, new ones wait up to 30 s and work. It ends when the target does not offer the \
-            service at first, or has removed this node from its friends. With --stdio, transfers until both sides have said \
-            all, which is what ssh expects of a ProxyCommand; there it is tried once, and a limit for 5 s.
+            once; meanwhile open connections end, and new ones wait up to 30 s for the next session. It ends when the \
+            target does not offer the service at the start, or has removed this node from its friends. With --stdio, \
+            transfers until both sides have said all, which is what ssh expects of a ProxyCommand; it dials once, or \
+            for 5 s where it may have met a limit.
 
             EXAMPLES
               cway connect anna web --listen 8080
@@ -54,7 +55,9 @@ public struct ConnectCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "With --listen: wait until the target offers the service.")
     private var wait = false
 
-    @Flag(name: .long, help: "With --listen: end with the first failure, and with the session.")
+    @Flag(
+        name: .long,
+        help: "With --listen: never dial again; the first failure ends it, and so does the session's end.")
     private var once = false
 
     @Flag(name: .long, help: "Transfer standard input and output.")

@@ -8,7 +8,7 @@ internal import Node
 struct ShownKeyOptions: ParsableArguments, Sendable {
     @Flag(
         name: .customLong("identify"),
-        help: "Show the portal this node's pseudonym there, for portals that let members only call.")
+        help: "Show the portal this node's pseudonym, which is needed where only members may call.")
     var showsPseudonym = false
 
     @Flag(

@@ -157,3 +157,55 @@ struct MethodCall: Sendable {
         }
     }
 }
+
+/// How methods are called that ssb programs have in common, for peers that show no manifest.
+///
+/// JavaScript portals refuse `manifest` to strangers, and a source that is called as async is an error there.
+///
+/// Sources: the manifests of ssb-tunnel, ssb-room, go-ssb-room, ssb-gossip, ssb-blobs, ssb-db, ssb-ebt, ssb-invite.
+enum WellKnownMethods {
+    /// How the method of that name is called; `nil` for a name that is not known.
+    static func kind(of name: [String]) -> CallKind? { kinds[name.joined(separator: ".")] }
+
+    private static let kinds: [String: CallKind] = [
+        "manifest": .async, "whoami": .async, "get": .async, "getAddress": .async,
+        "tunnel.announce": .async, "tunnel.leave": .async, "tunnel.isRoom": .async, "tunnel.ping": .async,
+        "tunnel.endpoints": .source, "tunnel.connect": .duplex,
+        "room.metadata": .async, "room.attendants": .source, "room.members": .source, "room.connect": .duplex,
+        "room.registerAlias": .async, "room.revokeAlias": .async, "room.listAliases": .async,
+        "gossip.ping": .duplex, "invite.use": .async,
+        "blobs.get": .source, "blobs.getSlice": .source, "blobs.changes": .source,
+        "blobs.createWants": .source,
+        "blobs.ls": .source, "blobs.add": .sink, "blobs.has": .async, "blobs.size": .async,
+        "blobs.want": .async,
+        "createHistoryStream": .source, "createFeedStream": .source, "createLogStream": .source,
+        "createUserStream": .source, "createWantStream": .source, "messagesByType": .source, "links": .source,
+        "ebt.replicate": .duplex,
+        "service.list": .async, "service.open": .duplex, "echo": .duplex,
+    ]
+}
+
+/// What peers of other programs say of a call that failed, in words for people.
+package enum RemoteWords {
+    /// The message without what programs put around it, and without the method's name, which is said already.
+    ///
+    /// Sources of the texts: ssbc/muxrpc, permissions.js and local-api.js; ssbc/go-muxrpc, errors.go; Node's `Error`.
+    package static func text(of message: String) -> String {
+        let isRefusal = refusals.contains { message.contains($0) }
+        guard !isRefusal else { return "the peer offers no such method to this node" }
+        var words = message[...]
+        while let wrapping = wrappings.first(where: words.hasPrefix) {
+            words = words.dropFirst(wrapping.count)
+        }
+        if words.hasPrefix("no async:") { return "\(words): it may be a source, so try --source" }
+        if words.hasPrefix("no source:") {
+            return "\(words): it may be an async method, so leave out --source"
+        }
+        return words.isEmpty ? message : String(words)
+    }
+
+    private static let refusals = [
+        "is not in list of allowed methods", "no such method", "no such command", "not a function",
+    ]
+    private static let wrappings = ["Error: ", "Error - ", "muxrpc CallError: ", "muxrpc: "]
+}

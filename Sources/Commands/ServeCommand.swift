@@ -89,6 +89,7 @@ public struct ServeCommand: AsyncParsableCommand {
         // One node serves from a home at a time, until here.
         _ = consume lock
     }
+
     /// Friends still reach the node, measure the way to it and fetch addresses, so it is served all the same.
     private static func sayThatNothingIsServed() {
         Surroundings.current.note(

@@ -33,7 +33,13 @@ enum Serving {
                 return .failure(error)
             }
         }
-        await output.finish()
+        do throws(CommandFailure) {
+            try await output.finish()
+        } catch {
+            // What has ended the services says more.
+            try result.get()
+            throw error
+        }
         try result.get()
     }
 

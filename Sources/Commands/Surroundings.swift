@@ -102,6 +102,13 @@ public struct Surroundings: Sendable {
 
     /// Says something that is no result, for people: to standard error, which pipes leave alone.
     public func note(_ line: String) { complaints(line.printable + "\n") }
+
+    /// Asks a person to decide; everything but a yes is a no, also a terminal that cannot be read.
+    func isConfirmed(_ question: String) -> Bool {
+        complaints("\(question.printableLine) [y/N] ")
+        let answer = try? input()
+        return ["y", "yes"].contains(answer?.trimmed.lowercased())
+    }
 }
 
 extension CommandFailure {

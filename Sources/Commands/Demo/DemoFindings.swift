@@ -12,7 +12,7 @@ struct DemoFindings {
     var sealedAddress = ""
     /// The friend's local port that leads to the owner's web service.
     var port = 0
-    /// What runs until the end.
-    var processes: [DemoProcess] = []
+    /// The portal's process, whose log is looked into.
+    var portal: DemoProcess?
     var page = ""
 }

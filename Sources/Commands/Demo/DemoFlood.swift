@@ -12,9 +12,7 @@ struct DemoFlood: Sendable {
     let group: any EventLoopGroup
 
     /// Floods, measures the honest friend's round trips meanwhile, and ends the flood.
-    func play(
-        _ measuring: DemoMeasuring, _ findings: inout DemoFindings, _ summary: inout DemoSummary
-    ) async throws {
+    func play(_ measuring: DemoMeasuring, _ summary: inout DemoSummary) async throws {
         try await narrator.step(
             "A friend who floods",
             "Another friend begins \(Self.downloadCount) downloads and reads none; round trips once more.",
@@ -23,7 +21,6 @@ struct DemoFlood: Sendable {
             let code = try stage.handedOver(to: .flooder)
             _ = try await stage.run(.flooder, ["join", code, "--name", "home"])
             let flooder = try stage.launch(.flooder, ["connect", "home", "web", "--listen", "127.0.0.1:0"])
-            findings.processes.append(flooder)
             let port = Int(try NetAddress(hostAndPort: try await flooder.firstLine()).port)
             let downloads = try await begin(port: port)
             summary.besideFloodMicroseconds = .init(try await measuring.roundTrips())

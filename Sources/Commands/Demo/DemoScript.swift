@@ -34,10 +34,9 @@ struct DemoScript: Sendable {
         let measuring = DemoMeasuring(narrator: narrator, data: data, port: findings.port, group: group)
         try await measuring.transfer(&summary)
         try await measuring.measureRoundTrips(&summary)
-        try await DemoFlood(stage: stage, narrator: narrator, group: group).play(
-            measuring, &findings, &summary)
+        try await DemoFlood(stage: stage, narrator: narrator, group: group).play(measuring, &summary)
         try await friendship.removeFriend(findings, &summary)
-        try await endInOrder(findings)
+        try await endInOrder()
         return summary
     }
 
@@ -65,7 +64,7 @@ struct DemoScript: Sendable {
                     "portal", "--listen", "127.0.0.1:0", "--show-frames", "\(Self.frameLimit)", "--log-level",
                     "debug",
                 ])
-            findings.processes.append(portal)
+            findings.portal = portal
             findings.portalAddress = try await portal.firstLine()
             findings.portalKey = findings.ids[.portal]
             try narrator.detail("process", "\(portal.identifier)")
@@ -99,7 +98,6 @@ struct DemoScript: Sendable {
                     "serve", "--service", "web=127.0.0.1:\(site.port)", "--instance", "1", "--service",
                     "notes=127.0.0.1:\(site.port)",
                 ])
-            findings.processes.append(owner)
             _ = try await owner.firstLine()
             findings.pseudonym = try stage.pseudonym(of: .owner, at: portal).id
             try narrator.detail("process", "\(owner.identifier)")
@@ -121,7 +119,6 @@ struct DemoScript: Sendable {
         ) {
             let friend = try stage.launch(
                 .friend, ["connect", findings.sealedAddress, "web", "--listen", "127.0.0.1:0"])
-            findings.processes.append(friend)
             let line = try await friend.firstLine()
             findings.port = Int(try NetAddress(hostAndPort: line).port)
             try narrator.detail("process", "\(friend.identifier)")
@@ -145,7 +142,7 @@ struct DemoScript: Sendable {
             "These bytes it passed on, in its own words: the tunnel's ends encrypt for each other.",
             watching: .portal
         ) {
-            guard let portal = findings.processes.first else { throw CancellationError() }
+            guard let portal = findings.portal else { throw CancellationError() }
             let log = portal.log
             let seen = SeenFrames(log: log)
             try checkIsWhole(seen, endpoint: findings.pseudonym, page: findings.page)
@@ -181,11 +178,10 @@ struct DemoScript: Sendable {
         else { throw CommandFailure(.unexpected, "the portal did not write down all that it passed on") }
     }
 
-    private func endInOrder(_ findings: DemoFindings) async throws {
+    private func endInOrder() async throws {
         try await narrator.step("Clean-up", "Every process says goodbye to the others, the portal last.") {
-            stage.release()
-            // The removed friend's has ended already.
-            for process in findings.processes.reversed() where process.ending == nil {
+            let processes = stage.release()
+            for process in processes.reversed() {
                 process.signal(SIGTERM)
                 let ending = try await process.ended()
                 guard ending == .exited(0) else {
@@ -193,7 +189,7 @@ struct DemoScript: Sendable {
                         .unexpected, "the \(process.role) \(ending) when it was to end in order")
                 }
             }
-            return "\(findings.processes.count) processes ended in order"
+            return "\(processes.count) processes ended in order"
         }
     }
 }

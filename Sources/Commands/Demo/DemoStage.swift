@@ -151,8 +151,13 @@ final class DemoStage: Sendable {
         }
     }
 
-    /// From now on processes may end.
-    func release() { cast.withLock { $0.needed.removeAll() } }
+    /// From now on all processes may end; those that were needed until now are returned, in the order of their start.
+    func release() -> [DemoProcess] {
+        cast.withLock { cast in
+            defer { cast.needed.removeAll() }
+            return cast.needed
+        }
+    }
 
     /// The last lines of a process's log.
     func logTail(of role: DemoProcess.Role, count: Int = 8) -> [Substring] {

@@ -13,12 +13,12 @@ struct DoctorCommand: AsyncParsableCommand {
         abstract: "Look at every hop that this node, or the way to a friend, depends on.",
         discussion: """
             Looks at the keyring, dials each portal of this node, compares clocks, and asks each portal for this node \
-            itself, to see that its announcement stands. On a machine from which no node serves it goes the ways to all \
-            friends. With a friend's name, goes the way to that friend through \
-            every portal that is known, up to the services and the grant. Each hop is printed with what was found \
-            and, where something is wrong, with what to do about it. Nothing is changed but a friend's newer grant, and \
-            keys that are of a later day than today, once a portal has confirmed this machine's clock; \
-            in a new home the identity and an empty keyring are made, as by any other command.
+            itself, to see that its announcement stands. Where no node serves from this home it goes the ways to all \
+            friends. With a friend's name, goes the way to that friend through every portal that is known, up to the \
+            services and the grant. Where only members of a portal may call, --identify asks as one of them. Each hop is \
+            printed with what was found and, where something is wrong, with what to do about it. Nothing is changed but \
+            a friend's newer grant, and keys that are of a later day than today, once a portal has confirmed this \
+            machine's clock; in a new home the identity and an empty keyring are made, as by any other command.
 
             With --json, one object per line: {"hop", "verdict", "words", "remedy"}; the verdict is good, odd or bad. \
             A keyring, identity or settings that cannot be read, and a friend who is not known, are findings too, after \
@@ -28,8 +28,6 @@ struct DoctorCommand: AsyncParsableCommand {
               cway doctor
               cway doctor home
               cway doctor --json | jq -r 'select(.verdict == "bad") | .hop'
-
-            A portal that serves its members alone is asked as one with --identify.
 
             Ends with 24 when something does not work.
             """)

@@ -82,10 +82,7 @@ struct FriendRemoveCommand: AsyncParsableCommand {
     private func isRenewed(_ found: InviteOfRemoved) -> Bool {
         guard found.wasOpen, found.invite.closing(at: WallClock.seconds()) == nil else { return false }
         if renew || json || !Surroundings.current.isInteractive { return renew }
-        Surroundings.current.complaints("Make a new one for the others? [y/N] ")
-        // A terminal that cannot be read says no.
-        let answer = try? Surroundings.current.input()
-        return ["y", "yes"].contains(answer?.trimmed.lowercased())
+        return Surroundings.current.isConfirmed("Make a new one for the others?")
     }
 
     /// A new invite with what was left of an old one; `nil` where this node has no portal to name in it.

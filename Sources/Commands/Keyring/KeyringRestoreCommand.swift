@@ -88,11 +88,8 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
         if keepAll || keepNone { return keepAll }
         guard keep.isEmpty else { return keep.contains(friend.name) || keep.contains(friend.key.id) }
         let seen = friend.lastSeen.map { "last seen \(TimeText.text($0))" } ?? "never seen"
-        Surroundings.current.complaints(
-            "Is \(friend.name.printableLine) (\(friend.key.id), \(seen)) still a friend? [y/N] ")
-        // A terminal that cannot be read says no.
-        let answer = try? Surroundings.current.input()
-        return ["y", "yes"].contains(answer?.trimmed.lowercased())
+        return Surroundings.current.isConfirmed(
+            "Is \(friend.name) (\(friend.key.id), \(seen)) still a friend?")
     }
 
     private func tell(_ report: RestoreReport) throws(CommandFailure) {

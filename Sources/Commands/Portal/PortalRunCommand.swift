@@ -110,6 +110,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         }
         _ = consume lock
     }
+
     /// Says so where the printed address is for others, and nobody else gets here; a proxy in front may be meant.
     private func warn(of listen: [ListenAddress]) {
         let own: Set = ["localhost", "127.0.0.1", "::1"]

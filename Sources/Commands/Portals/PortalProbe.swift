@@ -41,7 +41,7 @@ enum PortalProbe {
                 return complaint
             case .outOfTime:
                 // Dialling goes on for a while in the group's thread, which ends with the process.
-                return "portal not reachable at \(portal.net.hostAndPort): no answer within 3 s"
+                return "portal not reachable at \(portal.net.hostAndPort): no answer within \(time.components.seconds) s"
             }
         }
         return nil

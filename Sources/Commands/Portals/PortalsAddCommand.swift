@@ -13,14 +13,13 @@ struct PortalsAddCommand: AsyncParsableCommand {
         discussion: """
             An address is stored, and dialled once, with a warning where nobody, or another key, answers. A portal that is \
             known gets another host: both are dialled, friends learn of the new one at their next connect, and `cway \
-            portals remove HOST:PORT` takes the old one away. At a portal through which only friends are reached, another \
-            host is dialled to reach them, and this node announces itself there with --announce alone.
+            portals remove HOST:PORT` takes the old one away. Another host of a portal that so far only friends have \
+            named is dialled to reach them; this node announces itself there only with --announce.
 
-            An invite, which portals make that let members only \
-            announce (host:port:@KEY.ed25519~SEED), is redeemed first, for the key that this node will show there. \
-            It holds a secret: without an argument it is asked for, and not shown, or read from standard input. As an \
-            argument it stands in the shell's history, and for a moment in the list of processes, where it is \
-            overwritten as soon as it is read.
+            An invite (host:port:@KEY.ed25519~SEED), which a portal makes where only members may announce, is redeemed \
+            first, for the key that this node will show there. It holds a secret: without an argument it is asked for, \
+            and not shown, or read from standard input. As an argument it stands in the shell's history, and for a \
+            moment in the list of processes, where it is overwritten as soon as it is read.
 
             EXAMPLES
               cway portals add net:portal.example.org:8008~shs:KEY=
@@ -38,7 +37,7 @@ struct PortalsAddCommand: AsyncParsableCommand {
 
     @Flag(
         name: .customLong("announce"),
-        help: "Announce this node there, also where friends alone are reached by now.")
+        help: "Announce this node there too, where so far it is only dialled to reach friends.")
     private var announces = false
 
     @Flag(name: .customLong("open"), help: "Announce under this node's real id there, not hidden.")

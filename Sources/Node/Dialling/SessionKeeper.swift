@@ -152,11 +152,15 @@ actor SessionKeeper {
         throw CancellationError()
     }
 
-    /// Says why there is no session, unless that is what was said last.
+    /// Says why there is no session; what was said last, only to those who want to see each try.
     private func say(_ failure: HopFailure) {
-        guard saidHop != failure.progress, !Task.isCancelled else { return }
+        guard !Task.isCancelled else { return }
+        let metadata: Logger.Metadata = ["reason": "\(failure)"]
+        guard saidHop != failure.progress else {
+            return logger.debug("no session as before: dialling on", metadata: metadata)
+        }
         saidHop = failure.progress
-        logger.warning("no session yet: dialling on until there is one", metadata: ["reason": "\(failure)"])
+        logger.warning("no session yet: dialling on until there is one", metadata: metadata)
     }
 
     private func end(of connection: PeerConnection) async -> HopFailure? {

@@ -142,9 +142,8 @@ extension Integration {
                 let once = try stage.cway(home: "friend", connect + ["--once"])
                 #expect(try await once.end() == .exit(12) && once.outputText.isEmpty)
 
-                let forward = try stage.cway(home: "friend", connect)
-                try await forward.logLine(with: "no session yet")
-                try await Task.sleep(for: .seconds(4))
+                let forward = try stage.cway(home: "friend", connect + ["--log-level", "debug"])
+                try await forward.logLines(2, with: "no session as before")
                 #expect(forward.count(of: "no session yet") == 1, "\(forward.log)")
                 server = try await network.serve(["echo": echo])
                 let port = try #require(

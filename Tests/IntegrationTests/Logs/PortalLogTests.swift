@@ -29,9 +29,13 @@ extension Integration {
                 #expect(try await again.end() == .exit(18), "\(again.log)")
 
                 try await stage.run(home: "portal", ["portal", "deny", id])
-                try await Task.sleep(for: .seconds(1))
-                _ = try await stage.cway(home: "stranger", call).end()
-                let denied = try await portal.process.logLine(with: "refused: this key is denied")
+                // A running portal follows within a second.
+                let refusal = "refused: this key is denied"
+                while !portal.process.log.contains(refusal) {
+                    _ = try await stage.cway(home: "stranger", call).end()
+                    try Task.checkCancellation()
+                }
+                let denied = try await portal.process.logLine(with: refusal)
                 #expect(denied.contains("cway portal allow \(id)"))
             }
         }
