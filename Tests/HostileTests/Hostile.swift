@@ -9,7 +9,8 @@ import Testing
 /// What peers do to take the service from others, over real sockets, one file per attack; an honest pair beside it.
 @Suite("Hostile peers", .serialized)
 enum Hostile {
-    /// Waits for what nobody tells, and looks a hundred times a second; whether it came to be in time.
+    /// Waits for what nobody tells, such as memory that is given back, and looks a hundred times a second; whether it
+    /// came to be in time.
     static func eventually(
         within limit: Duration, _ isSo: () async throws -> Bool
     ) async throws -> Bool {

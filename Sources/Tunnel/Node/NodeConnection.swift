@@ -43,6 +43,8 @@ public final class NodeConnection {
     static let unfedByteCount = 256 << 10
     /// How much a connection holds itself without being charged for it, in bytes: parts of frames, between two reads.
     private static let freeByteCount = 16 << 10
+    /// How long after there was no room for what it holds it asks again: nobody tells when others have made some.
+    private static let roomTime = TimeAmount.milliseconds(100)
 
     let configuration: Configuration
     let remote: PublicKey
@@ -66,7 +68,8 @@ public final class NodeConnection {
     private var unwrittenByteCount = 0
     private var isOverdrawn = false
     private var hasInputEnded = false
-    /// When the tunnels that have more than a round gives get more: at once, but after what else the loop has to do.
+    /// When the tunnels that have more than a round gives get more: at once, but after what else the loop has to do; or
+    /// when room is asked for again.
     private var nextRound: NIODeadline?
 
     /// Whether the connection is to be cut, whatever waits.
@@ -159,7 +162,7 @@ public final class NodeConnection {
     public func nextWrite(at now: NIODeadline) -> ByteBuffer? {
         guard let bytes = outer.secure.nextOutbound() else {
             unwrittenByteCount = 0
-            if held.holding.byteCount > 0 { pay() }
+            if isOverdrawn || held.holding.byteCount > 0 { pay() }
             return nil
         }
         // A handshake has a time of its own.
@@ -204,7 +207,14 @@ public final class NodeConnection {
         sayGoodbyeBehindTunnels(at: now)
         pay()
         isHoldingInput = isBlocked || tunnels.isHoldingInput
-        nextRound = tunnels.needsAnotherRound && !isBlocked ? now : nil
+        nextRound =
+            if isBlocked {
+                nil
+            } else if tunnels.needsAnotherRound {
+                now
+            } else {
+                isOverdrawn ? now + Self.roomTime : nil
+            }
     }
 
     /// Pays for what the connection holds itself, once a round; where there is no room the peer is not read until less
@@ -296,7 +306,7 @@ public final class NodeConnection {
             if now >= handshakeDeadline { return end(.timedOut) }
         } else {
             // While we do not read, the peer's silence means nothing; whether it reads is the channel's to judge.
-            if isBlocked { liveness.heard(at: now) }
+            if isBlocked || isOverdrawn { liveness.heard(at: now) }
             switch liveness.timeReached(now) {
             case .wait: break
             case .ask: _ = try? outer.secure.muxrpc.call(["tunnel", "ping"], [])
@@ -307,7 +317,7 @@ public final class NodeConnection {
         while let key = waits.next(at: now) { session(key.session)?.streams.waitIsOver(key, at: now) }
         settle()
         sayGoodbyeBehindTunnels(at: now)
-        if nextRound != nil { process(at: now) } else { goOn(at: now) }
+        if nextRound != nil || isOverdrawn { process(at: now) } else { goOn(at: now) }
     }
 
     // MARK: The end

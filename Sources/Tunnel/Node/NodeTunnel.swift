@@ -64,6 +64,40 @@ final class NodeTunnel {
     func refusalTime(ofProofAt arrival: NIODeadline, now: NIODeadline) -> NIODeadline {
         entry == nil ? now : max(now, arrival + NodeConnection.refusalTime)
     }
+
+    /// Whether a caller's hello has arrived, or a part of it, that no round has given to the session.
+    var hasHello: Bool {
+        guard case .handshake = phase else { return false }
+        return causer != nil && !isAnswered && arrived.readableBytes > 0
+    }
+
+    /// Gives the session what has arrived for it.
+    ///
+    /// Before its handshake is over an honest caller sends the messages and nothing else: what comes behind them is not
+    /// kept.
+    func feed(atMost byteCount: Int, at now: NIODeadline) {
+        var waiting = arrived
+        arrived = ByteBuffer()
+        let secure = session.secure
+        if causer != nil, !secure.isOpen,
+            secure.inboundByteCount + waiting.readableBytes > NodeConnection.earlyByteCount
+        {
+            // A copy: a slice would keep all that came.
+            let first = waiting.readableBytesView.prefix(NodeConnection.earlyByteCount)
+            if secure.inboundByteCount == 0 { secure.receive(ByteBuffer(bytes: first)) }
+            return
+        }
+        seat?.activity.heard(at: now)
+        guard waiting.readableBytes > byteCount else { return secure.receive(waiting) }
+        // A copy: with a slice each side would hold, and copy when it writes, the memory of both.
+        var part = ByteBuffer()
+        part.writeBytes(waiting.readableBytesView.prefix(byteCount))
+        waiting.moveReaderIndex(forwardBy: byteCount)
+        // What arrives meanwhile is put behind it: it would else grow by all that was fed.
+        if waiting.readerIndex >= waiting.readableBytes { waiting.discardReadBytes() }
+        arrived = waiting
+        secure.receive(part)
+    }
 }
 
 extension SessionFailure {

@@ -16,6 +16,8 @@ final class TunnelTable {
     static let roundCallCount = 256
     /// How many of them each session is given, however many sessions there are.
     private static let leastCallCount = 4
+    /// How many callers' hellos are answered in a round: each costs two key agreements, for which everybody else waits.
+    private static let roundHelloCount = 4
 
     let configuration: NodeConnection.Configuration
     /// Who is let in; nobody at a node that only dials.
@@ -154,7 +156,8 @@ final class TunnelTable {
     /// Gives every tunnel what this round has opened for it, or an earlier one has left.
     ///
     /// Each gets ``roundByteCount`` at most, unless this is the last round: the rest stays for the next one. Answers are
-    /// laid out at once, and stop where `limit` bytes wait: what is left then stays until the peer takes more.
+    /// laid out at once, and stop where `limit` bytes wait: what is left then stays until the peer takes more. Of callers
+    /// who say hello those go first who came first; in the last round nobody waits for an answer to that.
     func feed(whileBelow limit: Int, at now: NIODeadline) {
         let byteCount = limit == .max ? Int.max : Self.roundByteCount
         (unfedByteCount, unfedCapacity) = (0, 0)
@@ -162,13 +165,31 @@ final class TunnelTable {
         let callCount =
             limit == .max
             ? Int.max : max(Self.leastCallCount, Self.roundCallCount / max(1, streams.count))
+        var hellos: [(tunnel: NodeTunnel, stream: StreamID)] = []
         for stream in streams {
             guard let tunnel = tunnels[stream] else { continue }
-            tunnel.session.allowance = callCount
-            feed(tunnel, on: stream, atMost: byteCount, whileBelow: limit, at: now)
-            unfedByteCount += tunnel.arrived.readableBytes
-            unfedCapacity += tunnel.arrived.storageCapacity
+            if tunnel.hasHello {
+                hellos.append((tunnel, stream))
+            } else {
+                tunnel.session.allowance = callCount
+                feed(tunnel, on: stream, atMost: byteCount, whileBelow: limit, at: now)
+                noteUnfed(tunnel)
+            }
         }
+        hellos.sort { $0.tunnel.session.id.rawValue < $1.tunnel.session.id.rawValue }
+        for (index, (tunnel, stream)) in hellos.enumerated() {
+            if limit < .max, index < Self.roundHelloCount {
+                feed(tunnel, on: stream, atMost: byteCount, whileBelow: limit, at: now)
+            } else {
+                unfed.insert(stream)
+            }
+            noteUnfed(tunnel)
+        }
+    }
+
+    private func noteUnfed(_ tunnel: NodeTunnel) {
+        unfedByteCount += tunnel.arrived.readableBytes
+        unfedCapacity += tunnel.arrived.storageCapacity
     }
 
     private func feed(
@@ -178,7 +199,7 @@ final class TunnelTable {
         let hasArrived = tunnel.arrived.readableBytes > 0
         guard hasArrived || holding.contains(stream) || unfed.contains(stream) else { return }
         // What an earlier round has left in the session comes first, and no more with it.
-        if hasArrived, !tunnel.isBehind || byteCount == .max { take(tunnel, atMost: byteCount, at: now) }
+        if hasArrived, !tunnel.isBehind || byteCount == .max { tunnel.feed(atMost: byteCount, at: now) }
         touched.insert(stream)
         advance(tunnel, on: stream, whileBelow: limit, at: now)
         guard tunnels[stream] != nil else { return }
@@ -189,38 +210,11 @@ final class TunnelTable {
         }
     }
 
-    /// Gives a session what has arrived for it.
-    ///
-    /// Before its handshake is over an honest caller sends the messages and nothing else: what comes behind them is not
-    /// kept.
-    private func take(_ tunnel: NodeTunnel, atMost byteCount: Int, at now: NIODeadline) {
-        var arrived = tunnel.arrived
-        tunnel.arrived = ByteBuffer()
-        let secure = tunnel.session.secure
-        if tunnel.causer != nil, !secure.isOpen,
-            secure.inboundByteCount + arrived.readableBytes > NodeConnection.earlyByteCount
-        {
-            // A copy: a slice would keep all that came.
-            let first = arrived.readableBytesView.prefix(NodeConnection.earlyByteCount)
-            if secure.inboundByteCount == 0 { secure.receive(ByteBuffer(bytes: first)) }
-            return
-        }
-        tunnel.seat?.activity.heard(at: now)
-        guard arrived.readableBytes > byteCount else { return secure.receive(arrived) }
-        // A copy: with a slice each side would hold, and copy when it writes, the memory of both.
-        var part = ByteBuffer()
-        part.writeBytes(arrived.readableBytesView.prefix(byteCount))
-        arrived.moveReaderIndex(forwardBy: byteCount)
-        // What arrives meanwhile is put behind it: it would else grow by all that was fed.
-        if arrived.readerIndex >= arrived.readableBytes { arrived.discardReadBytes() }
-        tunnel.arrived = arrived
-        secure.receive(part)
-    }
-
     /// The portal says that a tunnel has ended.
     func end(_ stream: StreamID, _ remoteError: RemoteError?, at now: NIODeadline) {
-        // Everything that came before the end, and of this tunnel only: the others have their rounds.
-        if let tunnel = tunnels[stream] {
+        // Everything that came before the end, and of this tunnel only: the others have their rounds. Nobody is there to
+        // take the answer to a hello.
+        if let tunnel = tunnels[stream], !tunnel.hasHello {
             tunnel.session.allowance = .max
             feed(tunnel, on: stream, atMost: .max, whileBelow: .max, at: now)
         }

@@ -127,6 +127,9 @@ final class BesiegedEndpoint: Sendable {
         return HonestPair(endpoint: links[1], client: client, session: session)
     }
 
+    /// Has the endpoint leave the portal through which the hostile ones come.
+    func leaveAttackedPortal() async { await links[0].close() }
+
     /// Has an honest friend's round trips measured before and during an attack, and everything given back after it.
     ///
     /// `during` is awaited while the attack lasts; an attack on a portal is looked at from there.
@@ -141,6 +144,7 @@ final class BesiegedEndpoint: Sendable {
         let attackers = try await attack()
         let watch = Task {
             var peak = (held: 0, used: 0)
+            // A peak is seen only by looking, again and again.
             while !Task.isCancelled {
                 peak = (max(peak.held, heldByteCount), max(peak.used, Memory.usedByteCount))
                 try? await Task.sleep(for: .milliseconds(10))
@@ -165,7 +169,7 @@ final class BesiegedEndpoint: Sendable {
         #expect(during.percentile(99) <= before.percentile(99) + .milliseconds(50))
         #expect(peak.used - used <= 128 << 20)
         for attacker in attackers { attacker.close() }
-        // What an account has drawn ahead counts, a step of 256 KiB at most.
+        // What an account has drawn ahead counts, a step of 256 KiB at most; and no allocator tells what it has back.
         _ = try await Hostile.eventually(within: .seconds(15)) {
             heldByteCount <= held + 512 << 10 && Memory.usedByteCount <= used + 8 << 20
         }

@@ -79,6 +79,7 @@ final class CalledEndpoint: Sendable {
             let start = NIODeadline.now()
             _ = try await link.call(["tunnel", "ping"], on: session)
             times.append(Double((NIODeadline.now() - start).nanoseconds) / 1e6)
+            // A pace at which they meet whatever the attack does in a second or two.
             try await Task.sleep(for: .milliseconds(5))
         }
         return times.sorted()

@@ -57,10 +57,17 @@ extension HonestPair {
 /// How many streams were ended.
 final class StreamCounter: Sendable {
     private let reasons = Mutex<[String]>([])
+    private let (ends, continuation) = AsyncStream.makeStream(of: String.self)
 
-    func append(_ reason: String) { reasons.withLock { $0.append(reason) } }
+    func append(_ reason: String) {
+        reasons.withLock { $0.append(reason) }
+        continuation.yield(reason)
+    }
 
     var all: [String] { reasons.withLock(\.self) }
+
+    /// Waits until one has ended; `nil` where the test is over before.
+    func next() async -> String? { await ends.first { _ in true } }
 }
 
 /// An end that says and reads nothing, and tells when its stream is over.

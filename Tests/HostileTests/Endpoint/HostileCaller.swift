@@ -15,8 +15,7 @@ final class HostileCaller: ChannelInboundHandler {
     private(set) var sessions: [StreamID: SecureSession] = [:]
     /// How the streams inside the sessions ended, and the tunnels.
     private(set) var endings: [String] = []
-    /// How many bytes have come on streams inside the sessions, and how many answers.
-    private(set) var receivedByteCount = 0
+    /// How many answers have come, in the sessions and outside.
     private(set) var replyCount = 0
     /// The last answer inside a session.
     private(set) var lastReply: Reply?
@@ -32,6 +31,7 @@ final class HostileCaller: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private let established: EventLoopPromise<Void>
     private var expected: [StreamID: EventLoopPromise<StreamID>] = [:]
+    private var awaitedEnds: [StreamID: EventLoopPromise<Void>] = [:]
     private var isPumping = false
     private var isWaiting = false
 
@@ -93,6 +93,14 @@ final class HostileCaller: ChannelInboundHandler {
     func openTunnel(to target: PublicKey) throws -> StreamID {
         let argument: JSONValue = ["portal": .string(portal.id), "target": .string(target.id)]
         return try outer.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
+    }
+
+    /// Done when a tunnel has ended.
+    func end(of tunnel: StreamID) throws -> EventLoopFuture<Void> {
+        guard let context else { throw ChannelError.ioOnClosedChannel }
+        let promise = awaitedEnds[tunnel] ?? context.eventLoop.makePromise()
+        if sessions[tunnel] == nil { promise.succeed() } else { awaitedEnds[tunnel] = promise }
+        return promise.futureResult
     }
 
     /// Opens a stream in a session.
@@ -157,7 +165,8 @@ final class HostileCaller: ChannelInboundHandler {
         self.context = nil
         established.fail(ChannelError.eof)
         for promise in expected.values { promise.fail(ChannelError.eof) }
-        expected = [:]
+        for promise in awaitedEnds.values { promise.fail(ChannelError.eof) }
+        (expected, awaitedEnds) = ([:], [:])
         sessions = [:]
         feed = nil
     }
@@ -177,6 +186,7 @@ final class HostileCaller: ChannelInboundHandler {
             endings.append(error?.message ?? "")
             sessions[tunnel] = nil
             expected.removeValue(forKey: tunnel)?.fail(error ?? RemoteError("ended"))
+            awaitedEnds.removeValue(forKey: tunnel)?.succeed()
         case .session(.reply): replyCount += 1
         case .client, .proof, .session, .ended: break
         }
@@ -192,16 +202,11 @@ final class HostileCaller: ChannelInboundHandler {
             while let event = try session.next() {
                 switch event {
                 case .established: expected.removeValue(forKey: tunnel)?.succeed(tunnel)
-                case .packet(_, _):
-                    var body = ByteBuffer()
-                    session.openPacket(into: &body)
-                    receivedByteCount += body.readableBytes
-                case .session(.data(_, _, let body)): receivedByteCount += body.readableBytes
                 case .session(.ended(_, let error)): endings.append(error?.message ?? "")
                 case .session(.reply(_, let reply)):
                     replyCount += 1
                     lastReply = reply
-                case .client, .proof, .session, .ended: break
+                case .client, .proof, .packet, .session, .ended: break
                 }
             }
         } catch {
@@ -262,10 +267,19 @@ struct Attacker: Sendable {
 
     /// Opens a tunnel with a session in it.
     func session(with target: PublicKey, as identity: Identity) async throws -> StreamID {
+        try await outcome { try $0.openSession(to: target, as: identity) }
+    }
+
+    /// Waits for the end of a tunnel.
+    func end(of tunnel: StreamID) async throws { try await outcome { try $0.end(of: tunnel) } }
+
+    private func outcome<Result: Sendable>(
+        _ body: @escaping @Sendable (HostileCaller) throws -> EventLoopFuture<Result>
+    ) async throws -> Result {
         try await channel.eventLoop.flatSubmit {
             defer { caller.value.pump() }
             do {
-                return try caller.value.openSession(to: target, as: identity)
+                return try body(caller.value)
             } catch {
                 return channel.eventLoop.makeFailedFuture(error)
             }

@@ -22,7 +22,7 @@ final class SilentCaller: ChannelInboundHandler {
         self.opened = opened
     }
 
-    /// Opens so many tunnels with that argument from 127.0.0.`host`, and returns when they are asked for.
+    /// Opens so many tunnels with that argument from 127.0.0.`host`, and returns when the portal has seen to all.
     static func start(
         _ count: Int, _ argument: JSONValue, at portal: PeerAddress, from host: Int, on loop: any EventLoop
     ) async throws -> any Channel {
@@ -47,11 +47,13 @@ final class SilentCaller: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         session.receive(unwrapInboundIn(data))
         while let event = try? session.next() {
+            if case .session(.reply) = event { opened.succeed() }
             guard case .established = event else { continue }
             for _ in 0..<count {
                 _ = try? session.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
             }
-            opened.succeed()
+            // The answer comes behind what the portal does about them.
+            _ = try? session.muxrpc.call(["tunnel", "ping"], [])
         }
         flush(context)
     }

@@ -77,10 +77,7 @@ extension Hostile {
             try await attacker.act {
                 _ = try $0.sessions[tunnel]?.muxrpc.call(["invite", "use"], [use])
             }
-            let isOut = try await Hostile.eventually(within: .seconds(5)) {
-                try await attacker.act { $0.sessions[tunnel] == nil }
-            }
-            #expect(isOut)
+            try await attacker.end(of: tunnel)
             let reply = try await attacker.act { $0.lastReply }
             #expect(reply == .failure(RemoteError("invite used up")))
         }

@@ -178,6 +178,20 @@ struct GivingWayTests {
         #expect(stage.accounts.heldByteCount <= 2 << 20 + 512 << 10)
     }
 
+    @Test("what one leaves is enough for many who come at once")
+    func promised() throws {
+        let stage = try Stage(greedyCount: 1, honestCount: 1) { $0.bytes = 2 << 20 }
+        try stage.fill(try stage.session(of: stage.greedy[0], at: stage.attacked), 8)
+        let before = stage.displacedCount(.memory, at: stage.attacked)
+        let honest = try stage.session(of: stage.honest[0], at: stage.quiet)
+        // More than fit beside the others, and all in one round: nobody has gone before the last one has asked.
+        for _ in 0..<100 { _ = try honest.open(.duplex, "service.open", [["name": "ssh"]]) }
+        stage.run()
+        #expect(honest.ends.isEmpty)
+        #expect(stage.displacedCount(.memory, at: stage.attacked) == before + 1)
+        #expect(stage.accounts.heldByteCount <= 2 << 20)
+    }
+
     @Test("who brings much that is not whole gives way too, with its session")
     func pending() throws {
         let stage = try Stage(greedyCount: 12, honestCount: 12) { $0.bytes = 4 << 20 }

@@ -88,6 +88,28 @@ struct NodeRoundTests {
         #expect(portal.node.deadline.map { $0 > portal.now } == true && portal.ended.isEmpty)
     }
 
+    @Test("callers' hellos are answered a few at a time, in order, and others are served in between")
+    func hellos() throws {
+        let honest = try friend().peer
+        let stranger = try Identity.random()
+        let tunnels = try (0..<20).map { _ in try portal.connect(["target": .string(key.id)]) }
+        for (seed, tunnel) in tunnels.enumerated() {
+            let caller = HandmadeCaller(
+                seed: UInt64(seed), network: portal.network, server: key, as: stranger, stranger: stranger)
+            portal.outer.session.send(ByteBuffer(bytes: try caller.hello()), on: tunnel)
+        }
+        let ping = try honest.call("tunnel.ping", [])
+        portal.run()
+        #expect(honest.replies[ping] == .value(7), "nobody waits for all handshakes of others")
+        func answered() -> [StreamID] { tunnels.filter { portal.outer.takeBytes(on: $0) != nil } }
+        #expect(answered() == Array(tunnels[0..<4]))
+        for first in stride(from: 4, to: 20, by: 4) {
+            nextRound()
+            #expect(answered() == Array(tunnels[first..<first + 4]))
+        }
+        #expect(portal.node.deadline.map { $0 > portal.now } == true && portal.ended.isEmpty)
+    }
+
     @Test("nothing of a burst is lost at the end", arguments: [false, true])
     func atTheEnd(isWholeConnection: Bool) throws {
         let anna = try friend()

@@ -19,7 +19,7 @@ struct HoldingBooks {
     private static let displacedLimit = 128
     private static let resources: [ScarceResource] = [.memory, .streams, .sockets]
 
-    private(set) var holdings: [UInt64: Holding] = [:]
+    private var holdings: [UInt64: Holding] = [:]
     private var ofAccount: [ScarceResource: [Int: Set<UInt64>]] = [:]
     /// What has been told to go, with how much of its memory nobody has got yet.
     private var leaving: [UInt64: Int] = [:]

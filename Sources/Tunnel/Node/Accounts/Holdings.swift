@@ -23,9 +23,6 @@ final class Holdings: Sendable {
 
     private let books = Mutex(HoldingBooks())
 
-    /// How many streams there are, and sessions.
-    var count: Int { books.withLock { $0.holdings.count } }
-
     // MARK: Opening
 
     /// What a session holds beside its streams, at one of its accounts; nothing yet.
@@ -53,6 +50,11 @@ final class Holdings: Sendable {
             func take(_ resource: ScarceResource, _ count: Int) throws(ScarceResource) -> Charge {
                 let account = payer.account(for: resource)
                 if let charge = account.charge(count) { return charge }
+                if resource == .memory, let contention = account.contention(for: count),
+                    books.takePromised(count, within: contention)
+                {
+                    return account.overdraw(count)
+                }
                 let asking = HoldingBooks.Asking(
                     owner: payer.owner.bytes, account: account, holding: nil, isSession: false)
                 guard let more = books.choose(count, of: resource, for: asking, beside: chosen) else {
