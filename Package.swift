@@ -137,8 +137,10 @@ let package = Package(
         // Tests, one target per module.
         .target(
             name: "TestSupport",
-            dependencies: ["BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "Sodium", nioCore],
-            path: "Tests/TestSupport", resources: [.copy("Homes")], swiftSettings: settings),
+            dependencies: [
+                "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], path: "Tests/TestSupport", resources: [.copy("Homes")], swiftSettings: settings),
         .testTarget(
             name: "AccountTests", dependencies: ["Account", "TestSupport", nioCore], swiftSettings: settings),
         .testTarget(

@@ -9,7 +9,7 @@ enum Dialled {
     /// Dials, hands the connection to `work`, and says goodbye whatever came of it; signals end it in order.
     ///
     /// A cancelled `work` finds its connection closed, so whatever it waits for fails. Where `asksAgain` says so, work
-    /// that came to ``HopFailure/busy(_:)`` is begun again with another connection, for ``BusyTime/limit``.
+    /// that came to ``HopFailure/busy(_:)`` is begun again with another connection, as ``BusyTime`` says.
     ///
     /// - Throws: ``CommandFailure`` with the hop that failed, or what `work` throws.
     static func run<Value: Sendable>(
@@ -22,7 +22,7 @@ enum Dialled {
             do {
                 let value =
                     asksAgain
-                    ? try await BusyTime.run { _ in try await once(plan, work, on: group.next()) }
+                    ? try await BusyTime().run { _ in try await once(plan, work, on: group.next()) }
                     : try await once(plan, work, on: group.next())
                 result = .success(value)
             } catch is DiallingCancelled {
@@ -45,11 +45,10 @@ enum Dialled {
         let connection: PeerConnection
         do {
             connection = try await connect(plan, on: eventLoop)
-        } catch let failure as HopFailure {
-            throw failure
         } catch is CancellationError {
             throw DiallingCancelled()
         } catch {
+            // Not as a hop's failure: dialling has asked again itself, and is not begun again for that.
             throw CommandFailure(dialError: error)
         }
         plan.logger.debug("connected", metadata: ["target": "\(plan.dialler.destination.target.id)"])

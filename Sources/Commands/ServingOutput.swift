@@ -1,5 +1,5 @@
 internal import Dispatch
-package import ServiceLifecycle
+internal import ServiceLifecycle
 internal import Synchronization
 
 /// The results of a command that serves: nothing that serves waits for whoever reads them, not even for the end.

@@ -122,8 +122,14 @@ public final class Keyring: Sendable {
 
     /// The number of the newest commit of any process; when it is the same, nothing has changed.
     ///
-    /// It takes no system call, so a running node asks several times a second, and ``sequence()`` after that.
+    /// It takes no system call, so a running node asks several times a second, and ``readNumber()`` after that: reads
+    /// see the commit a moment later.
     public var stateNumber: Int { store.environment.stateNumber }
+
+    /// The number of the state that is read; what is read later is no older.
+    public func readNumber() throws(KeyringError) -> Int {
+        try KeyringError.storing { () throws(LMDBError) in try store.environment.readNumber() }
+    }
 
     /// The sequence number, raised by one with every change of what others can notice.
     public func sequence() throws(KeyringError) -> UInt64 {

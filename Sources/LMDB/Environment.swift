@@ -95,8 +95,14 @@ public final class Environment: Sendable {
 
     /// The number of the newest commit, of whichever process.
     ///
-    /// Read from the mapped file without a system call, so it can be asked several times a second.
+    /// Read from the mapped file without a system call, so it can be asked several times a second. It is there before
+    /// ``read(_:)`` sees the commit, for as long as the disk takes to note it: ``readNumber()`` says what is seen.
     public var stateNumber: Int { handle.stateNumber }
+
+    /// The number of the state that ``read(_:)`` sees; what it sees later is no older.
+    public func readNumber() throws(LMDBError) -> Int {
+        try read { (transaction) throws(LMDBError) in transaction.number }
+    }
 
     /// Waits until everything committed is on the disk; ``write(_:)`` has done so already.
     public func sync() throws(LMDBError) {

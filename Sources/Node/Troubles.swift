@@ -39,7 +39,13 @@ package struct Troubles: Sendable {
     }
 
     /// It works: whatever comes next is new.
-    package mutating func end() { known = [:] }
+    ///
+    /// - Returns: whether there was any trouble.
+    @discardableResult
+    package mutating func end() -> Bool {
+        defer { known = [:] }
+        return !known.isEmpty
+    }
 }
 
 /// Writes the troubles of a loop, those that are left unsaid for who wants to see each try.
@@ -49,16 +55,19 @@ final class TroubleLog: Sendable {
 
     init(_ logger: Logger) { self.logger = logger }
 
-    /// One more try has met a trouble.
-    func say(_ level: Logger.Level, _ message: Logger.Message, reason: String? = nil) {
+    /// One more try has met a trouble; it is another one where it has another `name`, else where its words differ.
+    func say(
+        _ level: Logger.Level, _ message: Logger.Message, reason: String? = nil, as name: String? = nil
+    ) {
         var metadata: Logger.Metadata = reason.map { ["reason": "\($0)"] } ?? [:]
         let now = ContinuousClock.now
-        let triesSince = troubles.withLock { $0.admit("\(message): \(reason ?? "")", at: now) }
+        let triesSince = troubles.withLock { $0.admit(name ?? "\(message): \(reason ?? "")", at: now) }
         guard let triesSince else { return logger.debug(message, metadata: metadata) }
         if triesSince > 0 { metadata["tries"] = "\(triesSince + 1)" }
         logger.log(level: level, message, metadata: metadata)
     }
 
-    /// It works.
-    func end() { troubles.withLock { $0.end() } }
+    /// It works; whether there was any trouble.
+    @discardableResult
+    func end() -> Bool { troubles.withLock { $0.end() } }
 }

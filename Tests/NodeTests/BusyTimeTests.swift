@@ -1,3 +1,4 @@
+import Multiserver
 import Node
 import Testing
 
@@ -16,7 +17,7 @@ struct BusyTimeTests {
     @Test("goes on until there is an answer", .timeLimit(.minutes(1)))
     func answered() async throws {
         var count = 0
-        let answer = try await BusyTime.run { _ in
+        let answer = try await BusyTime().run { _ in
             count += 1
             if count < 4 { throw HopFailure.busy("busy: too many connections from your address") }
             return "an answer"
@@ -28,7 +29,7 @@ struct BusyTimeTests {
     func others() async throws {
         var count = 0
         await #expect(throws: HopFailure.friendAbsent) {
-            try await BusyTime.run { _ in
+            try await BusyTime().run { _ in
                 count += 1
                 throw HopFailure.friendAbsent
             }
@@ -38,17 +39,35 @@ struct BusyTimeTests {
 
     @Test("ends when its time is over, and says that it may be a limit", .timeLimit(.minutes(1)))
     func limit() async throws {
-        #expect(BusyTime.limit == .seconds(5))
+        #expect(BusyTime().limit == .seconds(5) && BusyTime().pause == .milliseconds(400))
         let (start, limit) = (ContinuousClock.now, Duration.milliseconds(300))
         var count = 0
         await #expect(throws: HopFailure.busy("busy: too many")) {
-            try await BusyTime.run(for: limit) { deadline in
-                #expect(deadline - start <= limit + .milliseconds(100))
+            try await BusyTime(limit: limit).run { _ in
                 count += 1
                 throw HopFailure.busy("busy: too many")
             }
         }
-        #expect(count > 1 && ContinuousClock.now - start >= limit)
+        #expect(count >= BusyTime.leastCount && ContinuousClock.now - start >= limit)
         #expect("\(HopFailure.busy("busy: too many"))".contains("which may be a limit"))
+    }
+
+    @Test(
+        "goes on beyond its time until six have been in vain",
+        arguments: [
+            HopFailure.busy("busy"), .busy("busy: too many connections from your address"),
+            .endedEarly(try NetAddress(host: "localhost", port: 8008)),
+            .outerHandshakeRefused(try NetAddress(host: "localhost", port: 8008), answered: false),
+        ])
+    func leastCount(_ failure: HopFailure) async throws {
+        #expect(BusyTime.leastCount == 6)
+        var count = 0
+        await #expect(throws: failure) {
+            try await BusyTime(limit: .zero, pause: .zero).run { _ in
+                count += 1
+                throw failure
+            }
+        }
+        #expect(count == 6)
     }
 }

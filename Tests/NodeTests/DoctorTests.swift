@@ -7,6 +7,7 @@ import Node
 import SecretHandshake
 import Sodium
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("The doctor")
@@ -63,7 +64,7 @@ struct DoctorTests: Sendable {
         "says of a busy portal that it may be at a limit, not that it is the wrong one",
         .timeLimit(.minutes(1)))
     func busy() async throws {
-        let portal = try ScriptedPortal { _, _ in "busy: too many connections from your address" }
+        let portal = ScriptedPortal { _, _ in .error("busy: too many connections from your address") }
         try await portal.run { address in
             let place = try InvitePortal(
                 key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false)

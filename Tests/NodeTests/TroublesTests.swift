@@ -33,8 +33,13 @@ struct TroublesTests {
         var troubles = Troubles()
         #expect(troubles.admit("away", at: Self.start) == 0)
         #expect(troubles.admit("away", at: Self.start + .seconds(1)) == nil)
-        troubles.end()
+        let ended = troubles.end()
+        #expect(ended)
         #expect(troubles.admit("away", at: Self.start + .seconds(2)) == 0)
+        let endedAgain = troubles.end()
+        #expect(endedAgain)
+        let endedOnceMore = troubles.end()
+        #expect(!endedOnceMore)
     }
 
     @Test("are remembered up to a bound, the newest longest")

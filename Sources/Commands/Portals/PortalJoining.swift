@@ -60,7 +60,7 @@ package struct PortalJoining: Sendable {
     private static func redeem(
         for shown: PublicKey, at portal: PeerAddress, as caller: Caller, on eventLoop: any EventLoop
     ) async throws {
-        try await BusyTime.run { _ in
+        try await BusyTime().run { _ in
             let link: NodeLink
             do {
                 link = try await caller.connect(toPortal: portal, on: eventLoop)

@@ -1,5 +1,6 @@
 public import Blinding
 internal import LMDB
+package import Sodium
 
 /// A portal that the owner has named: where it listens, and whether this node announces itself there.
 ///
@@ -76,11 +77,10 @@ extension InvitePortal {
         }
     }
 
-    /// The same host with the manner of another one of the same portal.
-    func inManner(of other: InvitePortal) throws(KeyringError) -> InvitePortal {
+    /// The same host in a manner that all hosts of the portal have.
+    package func inManner(isOpen: Bool, shownKey: PublicKey?) throws(KeyringError) -> InvitePortal {
         do throws(InviteCodeError) {
-            return try InvitePortal(
-                key: key, host: host, port: port, isOpen: other.isOpen, shownKey: other.shownKey)
+            return try InvitePortal(key: key, host: host, port: port, isOpen: isOpen, shownKey: shownKey)
         } catch {
             throw .invite(error)
         }

@@ -48,7 +48,9 @@ extension Keyring {
             let isKnown = known.hosts.contains { $0.isSamePlace(as: portal) }
             var hosts = isKnown ? known.hosts : known.hosts + [portal]
             guard hosts.count <= PortalRecord.hostCountLimit else { throw .tooManyHosts }
-            for index in hosts.indices { hosts[index] = try hosts[index].inManner(of: portal) }
+            for index in hosts.indices {
+                hosts[index] = try hosts[index].inManner(isOpen: portal.isOpen, shownKey: portal.shownKey)
+            }
             let record = PortalRecord(
                 portal: hosts[0], others: Array(hosts.dropFirst()), addedAt: known.addedAt,
                 isAnnounced: known.isAnnounced || isAnnounced)
@@ -102,16 +104,9 @@ extension Keyring {
             guard let known = try transaction.record(PortalRecord.self, key.publicKey), known.isAnnounced
             else { return false }
             guard known.portal.isOpen != isOpen else { return true }
-            var hosts: [InvitePortal] = []
-            for host in known.hosts {
-                do throws(InviteCodeError) {
-                    hosts.append(
-                        try InvitePortal(
-                            key: key, host: host.host, port: host.port, isOpen: isOpen,
-                            shownKey: host.shownKey))
-                } catch {
-                    throw .invite(error)
-                }
+            var hosts = known.hosts
+            for index in hosts.indices {
+                hosts[index] = try hosts[index].inManner(isOpen: isOpen, shownKey: known.portal.shownKey)
             }
             let record = PortalRecord(
                 portal: hosts[0], others: Array(hosts.dropFirst()), addedAt: known.addedAt)

@@ -24,6 +24,8 @@ public struct Caller: Sendable {
     public var outerKey: OuterKey
     /// The network that both handshakes speak.
     public var network: NetworkIdentifier
+    /// How whoever may be at a limit is asked again.
+    package var busyTime = BusyTime()
     /// Whose pseudonym, or key, portals see where it is not a fresh one: an invite's reader is the member, not the invite.
     private let node: Identity
 
@@ -45,11 +47,13 @@ public struct Caller: Sendable {
         switch route {
         case .direct(let peer):
             // It may be a portal, which has no business with the key that targets know.
-            let link = try await BusyTime.run { _ in try await connect(toPortal: peer, on: eventLoop) }
+            let link = try await busyTime.run { _ in try await connect(toPortal: peer, on: eventLoop) }
             return PeerConnection(link: link, to: peer)
         case .tunnel(let target, let ways):
             let race = PortalRace(ways: ways) { way in
-                try await BusyTime.run { try await connect(to: target, along: way, until: $0, on: eventLoop) }
+                try await busyTime.run { asking in
+                    try await connect(to: target, along: way, asking: &asking, on: eventLoop)
+                }
             } close: {
                 await $0.close()
             }
@@ -75,12 +79,11 @@ public struct Caller: Sendable {
     }
 
     private func connect(
-        to target: PublicKey, along way: Route.Way, until deadline: ContinuousClock.Instant,
-        on eventLoop: any EventLoop
+        to target: PublicKey, along way: Route.Way, asking: inout BusyTime.Asking, on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
         let link = try await connect(toPortal: way.portal, namedBy: way.author, on: eventLoop)
         do {
-            let session = try await openTunnel(to: target, along: way, over: link, until: deadline)
+            let session = try await openTunnel(to: target, along: way, over: link, asking: &asking)
             return PeerConnection(link: link, session: session, through: way.portal)
         } catch {
             await link.close()
@@ -108,11 +111,10 @@ public struct Caller: Sendable {
     ///
     /// A busy target is asked again on the same connection; where it is the portal that is busy, this one is of no use.
     private func openTunnel(
-        to target: PublicKey, along way: Route.Way, over link: NodeLink,
-        until deadline: ContinuousClock.Instant
+        to target: PublicKey, along way: Route.Way, over link: NodeLink, asking: inout BusyTime.Asking
     ) async throws -> SessionID {
         guard let pair = way.pair else {
-            return try await BusyTime.openTunnel(until: deadline) {
+            return try await asking.openTunnel {
                 try await link.openTunnel(to: target, instance: way.instance)
             }
         }
@@ -120,7 +122,7 @@ public struct Caller: Sendable {
         var missing = SessionFailure.lost
         for token in tokens {
             do {
-                return try await BusyTime.openTunnel(until: deadline) {
+                return try await asking.openTunnel {
                     try await link.openTunnel(
                         to: target, token: token, by: way.shownKey, instance: way.instance)
                 }

@@ -214,9 +214,7 @@ struct AddressAuthors: Sendable {
         for host in hosts where !all.contains(where: { $0.isSamePlace(as: host) }) {
             guard let known = portals.first(where: { $0.key == host.key }) else { continue }
             // How the target is announced there, whoever knows the host, is what the target has said.
-            let place = try? InvitePortal(
-                key: host.key, host: host.host, port: host.port, isOpen: known.isOpen,
-                shownKey: known.shownKey)
+            let place = try? host.inManner(isOpen: known.isOpen, shownKey: known.shownKey)
             if let place { all.append(place) }
         }
         return all

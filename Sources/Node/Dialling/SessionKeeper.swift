@@ -6,8 +6,8 @@ internal import Tunnel
 
 /// Keeps one session with a target, dialling again whenever there is none, and hands it to whoever asks.
 ///
-/// What fails is tried again with longer and longer pauses, at the start as later on, and said once for each state that
-/// lasts; what stays so until a person has done something about it ends it.
+/// What fails is tried again with longer and longer pauses, at the start as later on, and said by the hop that failed,
+/// as ``Troubles`` decides; what stays so until a person has done something about it ends it.
 actor SessionKeeper {
     /// How long somebody waits for a session before being turned away: longer than a portal's restart takes.
     static let waitTime = Duration.seconds(30)
@@ -35,8 +35,7 @@ actor SessionKeeper {
     private var waiters: [UInt64: CheckedContinuation<PeerConnection, any Error>] = [:]
     private var lastWaiter: UInt64 = 0
     private var hasStopped = false
-    /// The state that was said last, by the hop that failed; `nil` while all is well.
-    private var saidHop: Int?
+    private let troubles: TroubleLog
 
     /// A keeper of sessions in which a service is offered; where it `triesOnce`, any failure ends it.
     init(
@@ -48,6 +47,7 @@ actor SessionKeeper {
         self.triesOnce = triesOnce
         self.eventLoop = eventLoop
         self.logger = logger
+        troubles = TroubleLog(logger)
     }
 
     /// The session, as soon as one stands.
@@ -94,8 +94,7 @@ actor SessionKeeper {
             do {
                 let connection = try await connect(asking: isFirst)
                 publish(connection)
-                if saidHop != nil || !isFirst { logger.info("connected again") }
-                saidHop = nil
+                if troubles.end() || !isFirst { logger.info("connected again") }
                 if isFirst { try isReady() }
                 isFirst = false
                 let start = ContinuousClock.now
@@ -109,7 +108,10 @@ actor SessionKeeper {
                     "the session is over: dialling again",
                     metadata: ["reason": "\(failure.map(\.description) ?? "goodbye")"])
             } catch let failure as HopFailure where !failure.isFinal && !triesOnce {
-                say(failure)
+                guard !Task.isCancelled else { return }
+                troubles.say(
+                    .warning, "no session yet: dialling on until there is one", reason: "\(failure)",
+                    as: "\(failure.progress)")
             }
             let pause = backoff.failed(at: .now(), fraction: .random(in: 0..<1))
             // Cancelled when the command ends: the loop's condition sees to the rest.
@@ -150,17 +152,6 @@ actor SessionKeeper {
         }
         for try await connection in connections { return connection }
         throw CancellationError()
-    }
-
-    /// Says why there is no session; what was said last, only to those who want to see each try.
-    private func say(_ failure: HopFailure) {
-        guard !Task.isCancelled else { return }
-        let metadata: Logger.Metadata = ["reason": "\(failure)"]
-        guard saidHop != failure.progress else {
-            return logger.debug("no session as before: dialling on", metadata: metadata)
-        }
-        saidHop = failure.progress
-        logger.warning("no session yet: dialling on until there is one", metadata: metadata)
     }
 
     private func end(of connection: PeerConnection) async -> HopFailure? {

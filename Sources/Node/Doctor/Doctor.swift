@@ -326,7 +326,7 @@ public struct Doctor: Sendable {
         let start = ContinuousClock.now
         let link: NodeLink
         do {
-            link = try await BusyTime.run { _ in
+            link = try await BusyTime().run { _ in
                 try await caller(outerKey).connect(toPortal: portal, namedBy: author, on: eventLoop)
             }
         } catch let failure as HopFailure {

@@ -1,7 +1,7 @@
 internal import Sodium
 
 /// Where an endpoint's parts learn of each new ``EndpointView``, and note which of them their portals have been told.
-actor EndpointBoard {
+package actor EndpointBoard {
     /// How long a redeemer waits for the endpoint's portals, all of them together.
     ///
     /// Source: protocol.md, section 5.
@@ -12,7 +12,7 @@ actor EndpointBoard {
         let continuation: CheckedContinuation<Void, Never>
     }
 
-    private(set) var view: EndpointView
+    package private(set) var view: EndpointView
     private var readers: [UInt64: AsyncStream<EndpointView>.Continuation] = [:]
     private var waiters: [UInt64: Waiter] = [:]
     private var lastNumber: UInt64 = 0
@@ -20,7 +20,8 @@ actor EndpointBoard {
     private var announced: [PublicKey: UInt64] = [:]
     private var isClosed = false
 
-    init(_ view: EndpointView) { self.view = view }
+    /// A board with a first view.
+    package init(_ view: EndpointView) { self.view = view }
 
     // MARK: Views
 
@@ -40,14 +41,23 @@ actor EndpointBoard {
 
     /// Puts up a new view; one that is older than the present one is late, and dropped.
     ///
-    /// Redeemers are seen to side by side, so what one of them has read may arrive behind the next one's. Whoever else
-    /// has read something new reads again where it was late: it is false then.
+    /// Redeemers are seen to side by side, so what one of them has read may arrive behind the next one's.
+    ///
+    /// - Returns: whether it was put up.
     @discardableResult
-    func publish(_ view: EndpointView) -> Bool {
+    package func publish(_ view: EndpointView) -> Bool {
         guard view.edition >= self.view.edition, view.sequence >= self.view.sequence else { return false }
         self.view = view
         for reader in readers.values { reader.yield(view) }
         return true
+    }
+
+    /// Puts up what `read` makes of the present view, unless that is `nil`; reads again what was late.
+    ///
+    /// It may have newer friends and older settings than what was put up meanwhile, or the other way round: dropped, it
+    /// would be missing until the next change.
+    package func update(_ read: @Sendable (EndpointView) async throws -> EndpointView?) async throws {
+        while let next = try await read(view), !publish(next) {}
     }
 
     /// Ends every reader's stream, because the endpoint stops.

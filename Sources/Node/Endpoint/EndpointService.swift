@@ -82,7 +82,9 @@ public struct EndpointService: Service {
             keyring.use(settings)
             while !Task.isCancelled {
                 do {
-                    if await board.publish(try await Blocking.run { try keyring.view() }) { break }
+                    try await board.update { _ in try await Blocking.run { try keyring.view() } }
+                    troubles.end()
+                    break
                 } catch {
                     troubles.say(.error, "the keyring could not be read", reason: "\(error)")
                     try? await Task.sleep(for: KeyringWatch.failureTime)
@@ -95,9 +97,9 @@ public struct EndpointService: Service {
     private func watch(_ keyring: EndpointKeyring, _ board: EndpointBoard) async {
         guard let store = keyring.keyring else { return }
         await KeyringWatch(keyring: store, logger: logger) {
-            let last = await board.view.sequence
-            let view = try await Blocking.run { try keyring.view(unlessAt: last) }
-            if let view { await board.publish(view) }
+            try await board.update { present in
+                try await Blocking.run { try keyring.view(unlessAt: present.sequence) }
+            }
         }.run()
     }
 

@@ -1,18 +1,18 @@
 internal import Blinding
 internal import Keyring
 internal import Logging
-internal import Multiserver
-internal import Sodium
-internal import Transport
-internal import Tunnel
+package import Multiserver
+package import Sodium
+package import Transport
+package import Tunnel
 
 /// What an endpoint is to its portals and friends at one moment: data, made anew from the keyring after each change.
-struct EndpointView: Sendable {
+package struct EndpointView: Sendable {
     /// A portal at which to be announced.
     ///
     /// It is the same one wherever it listens: at a portal that is known at several hosts there is one announcement, so two
     /// places are equal that differ in their hosts only.
-    struct Place: Hashable, Sendable {
+    package struct Place: Hashable, Sendable {
         /// The portal, at the first of its hosts.
         let portal: PeerAddress
         /// Whether under its id; else hidden, under tokens.
@@ -23,20 +23,20 @@ struct EndpointView: Sendable {
         /// Every host, the first one first.
         var hosts: [PeerAddress] { [portal] + others }
 
-        static func == (left: Place, right: Place) -> Bool {
+        package static func == (left: Place, right: Place) -> Bool {
             left.portal.key == right.portal.key && left.isOpen == right.isOpen
         }
 
-        func hash(into hasher: inout Hasher) {
+        package func hash(into hasher: inout Hasher) {
             hasher.combine(portal.key)
             hasher.combine(isOpen)
         }
     }
 
     /// How often the settings had changed.
-    let edition: Int
+    package let edition: Int
     /// The keyring's number of this state; 0 without a keyring.
-    let sequence: UInt64
+    package let sequence: UInt64
     /// Who may do what.
     let policy: EndpointPolicy
     /// Where to be announced.
@@ -44,9 +44,24 @@ struct EndpointView: Sendable {
     /// Where the services are to be had on this machine.
     let targets: [ServiceName: ServiceTarget]
     /// What the owner calls the friends, for the log.
-    var petnames: [PublicKey: String] = [:]
+    let petnames: [PublicKey: String]
     /// What the owner calls the invites.
-    var labels: [PublicKey: String] = [:]
+    let labels: [PublicKey: String]
+
+    /// Puts the parts together.
+    package init(
+        edition: Int, sequence: UInt64, policy: EndpointPolicy, places: Set<Place>,
+        targets: [ServiceName: ServiceTarget], petnames: [PublicKey: String] = [:],
+        labels: [PublicKey: String] = [:]
+    ) {
+        self.edition = edition
+        self.sequence = sequence
+        self.policy = policy
+        self.places = places
+        self.targets = targets
+        self.petnames = petnames
+        self.labels = labels
+    }
 
     /// An invite in the owner's log: by its key, and by its label where it has one.
     func naming(invite: PublicKey) -> Logger.Metadata {

@@ -105,7 +105,7 @@ public struct Joiner: Sendable {
     ) async throws {
         do {
             // An invite has few sessions at a time: who joins with two hundred others waits for its turn.
-            try await BusyTime.run(for: Self.redeemingTime) { _ in
+            try await BusyTime(limit: Self.redeemingTime).run { _ in
                 try await redeemOnce(with: invite, of: endpoint, through: portals, on: eventLoop)
             }
         } catch let failure as HopFailure {

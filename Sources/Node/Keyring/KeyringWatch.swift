@@ -1,10 +1,10 @@
 internal import Blinding
-internal import Keyring
-internal import Logging
+package import Keyring
+package import Logging
 internal import Transport
 
 /// Notices whenever the keyring has changed, whichever process changed it, and keeps it tidy meanwhile.
-struct KeyringWatch: Sendable {
+package struct KeyringWatch: Sendable {
     /// How often to look at the number of the keyring's state, which stands in memory that all processes share: this
     /// reads no disk and makes no system call.
     private static let interval = Duration.milliseconds(200)
@@ -19,8 +19,17 @@ struct KeyringWatch: Sendable {
     /// stays because a read failed once.
     let changed: @Sendable () async throws -> Void
 
+    /// A watch that tells `changed`.
+    package init(
+        keyring: Keyring, logger: Logger, changed: @escaping @Sendable () async throws -> Void
+    ) {
+        self.keyring = keyring
+        self.logger = logger
+        self.changed = changed
+    }
+
     /// Watches until the task is cancelled.
-    func run() async {
+    package func run() async {
         let troubles = TroubleLog(logger)
         var seen: Int?
         var tidied = ContinuousClock.now
@@ -31,11 +40,12 @@ struct KeyringWatch: Sendable {
                 (day, tidied) = (today, .now)
                 await tidy()
             }
-            let number = keyring.stateNumber
             var pause = Self.interval
-            if number != seen {
+            if keyring.stateNumber != seen {
                 do {
-                    try await changed()
+                    // Asked first: a commit in between, or one that reads do not see yet, is looked for once more.
+                    let number = try await Blocking.run { [keyring] in try keyring.readNumber() }
+                    if number != seen { try await changed() }
                     seen = number
                     troubles.end()
                 } catch {

@@ -1,6 +1,7 @@
 import Foundation
 import MuxRPC
 import Multiserver
+import TestSupport
 import Testing
 
 extension Hostile {
@@ -10,6 +11,10 @@ extension Hostile {
         /// Clears a screen, in two ways, turns the direction of writing, and makes up a line.
         private static let words = "x\u{1B}[2J\u{9B}2J\u{202E}\n2026-01-01T00:00:00Z info cway: friend=anna"
         private static let shown = "x\\u{1b}[2J\\u{9b}2J\\u{202e}"
+
+        private static let portal = ScriptedPortal { call, _ in
+            call.name == ["whoami"] ? .value(["name": .string(words)]) : .error(words)
+        }
 
         private static func expectPlain(_ text: String) {
             let allowed = { (scalar: Unicode.Scalar) in
@@ -22,7 +27,7 @@ extension Hostile {
 
         @Test("are plain characters where a call is refused", .timeLimit(.minutes(1)))
         func error() async throws {
-            try await LyingPortal.run(Self.words) { portal in
+            try await Self.portal.run { portal in
                 let (code, text) = try await Self.cway(["call", "\(portal)", "tunnel.ping"])
                 #expect(code != 0 && text.contains(Self.shown), "\(text.debugDescription)")
                 Self.expectPlain(text)
@@ -31,7 +36,7 @@ extension Hostile {
 
         @Test("are plain characters where a call is answered at a terminal", .timeLimit(.minutes(1)))
         func answer() async throws {
-            try await LyingPortal.run(Self.words) { portal in
+            try await Self.portal.run { portal in
                 let (code, text) = try await Self.cway(["call", "\(portal)", "whoami"], atTerminal: true)
                 #expect(code == 0 && text.contains("\\u001b[2J"), "\(text.debugDescription)")
                 Self.expectPlain(text)
@@ -40,7 +45,7 @@ extension Hostile {
 
         @Test("are plain characters in the log of a node that is refused", .timeLimit(.minutes(1)))
         func log() async throws {
-            try await LyingPortal.run(Self.words) { portal in
+            try await Self.portal.run { portal in
                 let (_, text) = try await Self.cway(
                     ["serve", "--visible", "--allow-anyone", "--portal", "\(portal)"]
                 ) { $0.contains("x\\u{1b}") }

@@ -124,7 +124,8 @@ struct LinkChargeTests {
         try portal.outer.session.muxrpc.send(ByteBuffer(repeating: 7, count: 64 << 10), on: tunnel)
         var bytes = ByteBuffer()
         while let next = portal.outer.nextOutbound() { bytes.writeImmutableBuffer(next) }
-        portal.node.receive(try #require(bytes.readSlice(length: 60 << 10)), at: portal.now)
+        let first = bytes.readSlice(length: 60 << 10)
+        portal.node.receive(try #require(first), at: portal.now)
         portal.run()
         #expect(!portal.node.wantsInput)
         portal.wait(.seconds(120))
