@@ -69,7 +69,8 @@ package final class ServingOutput: Service, Sendable {
         guard !waiting.withLock({ $0.hasLeftOut }) else {
             throw CommandFailure(
                 .standardStreamFailed,
-                "nobody read standard output for so long that results were left out: read it, or send it to a file")
+                "nobody read standard output for so long that results were left out: "
+                    + "read it, or send it to a file")
         }
     }
 }

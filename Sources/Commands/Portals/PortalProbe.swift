@@ -41,7 +41,8 @@ enum PortalProbe {
                 return complaint
             case .outOfTime:
                 // Dialling goes on for a while in the group's thread, which ends with the process.
-                return "portal not reachable at \(portal.net.hostAndPort): no answer within \(time.components.seconds) s"
+                let place = portal.net.hostAndPort
+                return "portal not reachable at \(place): no answer within \(time.components.seconds) s"
             }
         }
         return nil

@@ -109,7 +109,8 @@ extension Hostile {
             for tries in 1...20 {
                 do {
                     let dialled = try await portal.dial(from: 2 + number % 100, .call("tunnel.announce"))
-                    guard case .value = try await dialled.reply.get() else {
+                    let reply = try await dialled.reply.get()
+                    guard case .value = reply else {
                         dialled.close()
                         throw HangUp()
                     }
