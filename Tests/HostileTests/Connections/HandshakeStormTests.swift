@@ -1,3 +1,4 @@
+internal import MuxRPC
 import NIOCore
 import Sodium
 import TestSupport
@@ -109,8 +110,7 @@ extension Hostile {
             for tries in 1...20 {
                 do {
                     let dialled = try await portal.dial(from: 2 + number % 100, .call("tunnel.announce"))
-                    let reply = try await dialled.reply.get()
-                    guard case .value = reply else {
+                    guard case .value = try await dialled.reply.get() else {
                         dialled.close()
                         throw HangUp()
                     }
