@@ -1,4 +1,4 @@
-internal import MuxRPC
+import MuxRPC
 import NIOCore
 import Sodium
 import TestSupport
