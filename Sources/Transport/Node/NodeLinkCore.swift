@@ -76,16 +76,7 @@ final class NodeLinkCore {
     }
 
     /// A local end is gone.
-    func lingersNoMore(_ key: StreamKey) {
-        lingering[key] = nil
-        leaveAccounts()
-    }
-
-    /// Listens no more for what has to give way, once nothing of this connection is left that could.
-    private func leaveAccounts() {
-        guard failure != nil, lingering.isEmpty, let number else { return }
-        accounts?.forget(number)
-    }
+    func lingersNoMore(_ key: StreamKey) { lingering[key] = nil }
 
     /// There will be no channel: nobody shall wait for a session.
     func giveUp(_ failure: DialFailure) {
@@ -338,12 +329,12 @@ final class NodeLinkCore {
     }
 
     private func channelEnded() {
+        if let number { accounts?.forget(number) }
         for promise in tunnels.values { promise.fail(SessionFailure.lost) }
         for promise in tunnelEnds.values { promise.succeed(.lost) }
         for promise in replies.values { promise.fail(SessionFailure.lost) }
         (tunnels, tunnelEnds, replies) = ([:], [:], [:])
         end(.lost)
-        leaveAccounts()
     }
 }
 

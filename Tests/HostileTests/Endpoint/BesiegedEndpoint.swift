@@ -127,9 +127,6 @@ final class BesiegedEndpoint: Sendable {
         return HonestPair(endpoint: links[1], client: client, session: session)
     }
 
-    /// Has the endpoint leave the portal through which the hostile ones come.
-    func leaveAttackedPortal() async { await links[0].close() }
-
     /// Has an honest friend's round trips measured before and during an attack, and everything given back after it.
     ///
     /// `during` is awaited while the attack lasts; an attack on a portal is looked at from there.

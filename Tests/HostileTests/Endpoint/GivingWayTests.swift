@@ -48,16 +48,13 @@ extension Hostile {
         }
 
         /// Before: nobody reached what a service had not taken of a stream that was over.
-        @Test(
-            "with streams that are over and not taken give way too, also when their portal is gone",
-            .timeLimit(.minutes(1)), arguments: [false, true])
-        func lingering(isPortalGone: Bool) async throws {
+        @Test("with streams that are over and not taken give way too", .timeLimit(.minutes(1)))
+        func lingering() async throws {
             try await BesiegedEndpoint.run(hostileCount: 4) {
                 $0.descriptors = 16
             } _: { besieged in
                 let greedy = try await besieged.pair(at: besieged.attacked, as: besieged.hostile[0])
                 for _ in 0..<11 { try await greedy.send(330 << 10, to: "deaf") }
-                if isPortalGone { await besieged.leaveAttackedPortal() }
                 #expect(besieged.deafEnds.all.isEmpty)
                 let ended = StreamCounter()
                 var pairs: [HonestPair] = []

@@ -175,7 +175,8 @@ struct GivingWayTests {
         try stage.fill(peer, 8)
         let ends = peer.ends.count
         #expect((1...7).contains(ends), "the room of one is enough for another")
-        #expect(stage.accounts.heldByteCount <= 2 << 20 + 512 << 10)
+        // What has been told to go is still held, and promised to the next ones.
+        #expect(stage.accounts.heldByteCount <= 2 << 20 + 576 << 10)
     }
 
     @Test("what one leaves is enough for many who come at once")
