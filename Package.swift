@@ -20,6 +20,7 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let package = Package(
     name: "companionway",
     products: [
+        .library(name: "TypedSodium", targets: ["TypedSodium"]),
         .library(name: "SecretHandshake", targets: ["SecretHandshake"]),
         .library(name: "BoxStream", targets: ["BoxStream"]),
         .library(name: "MuxRPC", targets: ["MuxRPC"]),
@@ -55,63 +56,73 @@ let package = Package(
 
         // Level 1: who pays for what is held, and typed primitives.
         .target(name: "Account", dependencies: [nioCore], swiftSettings: settings),
-        .target(name: "Sodium", dependencies: ["CSodium"], swiftSettings: settings),
+        .target(name: "TypedSodium", dependencies: ["CSodium"], swiftSettings: settings),
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: settings),
         .target(name: "QRCode", dependencies: ["CQREncode"], swiftSettings: settings),
 
         // Level 2: one protocol each, no input or output.
-        .target(name: "SecretHandshake", dependencies: ["Sodium"], swiftSettings: settings),
-        .target(name: "BoxStream", dependencies: ["CSodium", "Sodium"], swiftSettings: settings),
+        .target(name: "SecretHandshake", dependencies: ["TypedSodium"], swiftSettings: settings),
+        .target(name: "BoxStream", dependencies: ["CSodium", "TypedSodium"], swiftSettings: settings),
         .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
-        .target(name: "Multiserver", dependencies: ["Sodium"], swiftSettings: settings),
-        .target(name: "Blinding", dependencies: ["Sodium"], swiftSettings: settings),
+        .target(name: "Multiserver", dependencies: ["TypedSodium"], swiftSettings: settings),
+        .target(name: "Blinding", dependencies: ["TypedSodium"], swiftSettings: settings),
+        .target(
+            name: "Invitation", dependencies: ["Blinding", "Multiserver", "TypedSodium"],
+            swiftSettings: settings),
 
-        // Level 3: roles and hot paths, still no input or output.
+        // Level 3: what every connection is made of, and what a node knows; still no input or output.
         .target(
             name: "SecureSession",
-            dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "Sodium", nioCore],
+            dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "TypedSodium", nioCore],
             swiftSettings: settings),
-        .target(name: "Relay", dependencies: ["Account", nioCore], swiftSettings: settings),
+        .target(name: "Connection", dependencies: ["MuxRPC", nioCore], swiftSettings: settings),
         .target(
-            name: "Keyring", dependencies: ["Blinding", "LMDB", "Multiserver", "Sodium"],
+            name: "Keyring", dependencies: ["Blinding", "Invitation", "LMDB", "Multiserver", "TypedSodium"],
             swiftSettings: settings),
+
+        // Level 4: the roles, pure: the portal, and the node's side.
+        .target(
+            name: "PortalCore",
+            dependencies: [
+                "Account", "Blinding", "BoxStream", "Connection", "Invitation", "MuxRPC", "Multiserver",
+                "SecretHandshake", "SecureSession", "TypedSodium", nioCore,
+            ], swiftSettings: settings),
         .target(
             name: "Tunnel",
             dependencies: [
-                "Account", "Blinding", "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake",
-                "SecureSession", "Sodium", nioCore,
+                "Account", "Blinding", "BoxStream", "Connection", "Invitation", "MuxRPC", "Multiserver",
+                "SecretHandshake", "SecureSession", "TypedSodium", nioCore,
             ], swiftSettings: settings),
 
-        // Level 4: channels around the machines.
+        // Level 5: channels around the machines.
         .target(
             name: "Transport",
             dependencies: [
-                "Account", "Blinding", "CMalloc", "MuxRPC", "Multiserver", "Relay", "SecretHandshake",
-                "SecureSession",
-                "Sodium", "Tunnel", nioCore,
+                "Account", "Blinding", "CMalloc", "Connection", "Invitation", "MuxRPC", "Multiserver",
+                "PortalCore", "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
 
-        // Level 5: settings, the home folder, and the roles wired into services.
+        // Level 6: settings, the home folder, and the roles wired into services.
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "CProcess", "Keyring", "LMDB", "MuxRPC", "Multiserver",
-                "SecretHandshake", "Sodium",
-                "Transport", "Tunnel", nioCore,
+                "Account", "Blinding", "CProcess", "Connection", "Invitation", "Keyring", "LMDB", "MuxRPC",
+                "Multiserver", "PortalCore", "SecretHandshake", "Transport", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
-        // Level 6: the command line, and what measures.
+        // Level 7: the command line, and what measures.
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "Keyring", "MuxRPC", "Multiserver", "Node", "QRCode", "SecretHandshake",
-                "Sodium", "Stamp", "Transport", "Tunnel", nioCore,
+                "Blinding", "Connection", "Invitation", "Keyring", "MuxRPC", "Multiserver", "Node",
+                "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
+                nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -125,8 +136,9 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 // The built executable too: the suites start it.
-                "Blinding", "BoxStream", "CSodium", "CountingAllocator", "Keyring", "Multiserver", "MuxRPC",
-                "SecretHandshake", "SecureSession", "Sodium", "Transport", "Tunnel", "cway",
+                "Blinding", "BoxStream", "CSodium", "Connection", "CountingAllocator", "Invitation",
+                "Keyring", "Multiserver", "MuxRPC", "PortalCore", "SecretHandshake", "SecureSession",
+                "Transport", "Tunnel", "TypedSodium", "cway",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -138,13 +150,15 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium", nioCore,
+                "Account", "Blinding", "BoxStream", "Connection", "Invitation", "MuxRPC", "Multiserver",
+                "PortalCore", "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
-            ], path: "Tests/TestSupport", resources: [.copy("Homes")], swiftSettings: settings),
+            ], path: "Tests/TestSupport", resources: [.copy("Homes"), .copy("Vectors")],
+            swiftSettings: settings),
         .testTarget(
             name: "AccountTests", dependencies: ["Account", "TestSupport", nioCore], swiftSettings: settings),
         .testTarget(
-            name: "SodiumTests", dependencies: ["Sodium", "TestSupport"],
+            name: "TypedSodiumTests", dependencies: ["TypedSodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
         .executableTarget(
             name: "LMDBChild", dependencies: ["LMDB"], path: "Tests/LMDBChild", swiftSettings: settings),
@@ -152,10 +166,10 @@ let package = Package(
             name: "LMDBTests", dependencies: ["LMDB", "LMDBChild", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "QRCodeTests", dependencies: ["QRCode"], swiftSettings: settings),
         .testTarget(
-            name: "SecretHandshakeTests", dependencies: ["SecretHandshake", "Sodium", "TestSupport"],
+            name: "SecretHandshakeTests", dependencies: ["SecretHandshake", "TypedSodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
         .testTarget(
-            name: "BoxStreamTests", dependencies: ["BoxStream", "CSodium", "Sodium", "TestSupport"],
+            name: "BoxStreamTests", dependencies: ["BoxStream", "CSodium", "TypedSodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
         .testTarget(
             name: "MuxRPCTests", dependencies: ["MuxRPC", "TestSupport", nioCore],
@@ -163,52 +177,72 @@ let package = Package(
         .testTarget(
             name: "SecureSessionTests",
             dependencies: [
-                "BoxStream", "MuxRPC", "SecretHandshake", "SecureSession", "Sodium", "TestSupport", nioCore,
+                "BoxStream", "MuxRPC", "SecretHandshake", "SecureSession", "TypedSodium", "TestSupport",
+                nioCore,
             ], swiftSettings: settings),
         .testTarget(
-            name: "RelayTests", dependencies: ["Account", "Relay", "TestSupport", nioCore],
+            name: "ConnectionTests", dependencies: ["Connection", "TestSupport", nioCore],
             swiftSettings: settings),
+        .testTarget(
+            name: "PortalCoreTests",
+            dependencies: [
+                "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
+                "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Tunnel",
+                "TypedSodium", nioCore,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ], swiftSettings: settings),
         .testTarget(
             name: "TunnelTests",
             dependencies: [
-                "Account", "Blinding", "MuxRPC", "Multiserver", "SecretHandshake", "SecureSession", "Sodium",
-                "TestSupport", "Tunnel", nioCore,
+                "Account", "Blinding", "BoxStream", "Connection", "Invitation", "MuxRPC", "Multiserver",
+                "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Tunnel", "TypedSodium",
+                nioCore,
             ], swiftSettings: settings),
         .testTarget(
             name: "TransportTests",
             dependencies: [
-                "Account", "Blinding", "BoxStream", "CMalloc", "MuxRPC", "Multiserver", "Relay",
-                "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", nioCore,
+                "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
+                "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Transport",
+                "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "MultiserverTests", dependencies: ["Multiserver", "Sodium", "TestSupport"],
+            name: "InvitationTests",
+            dependencies: ["Blinding", "Invitation", "Multiserver", "TestSupport", "TypedSodium"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "MultiserverTests", dependencies: ["Multiserver", "TypedSodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
         .testTarget(
-            name: "BlindingTests", dependencies: ["Blinding", "Sodium", "TestSupport"],
-            resources: [.copy("Vectors")], swiftSettings: settings),
+            name: "BlindingTests", dependencies: ["Blinding", "TypedSodium", "TestSupport"],
+            swiftSettings: settings),
         .executableTarget(
-            name: "KeyringChild", dependencies: ["Blinding", "Keyring", "Sodium"], path: "Tests/KeyringChild",
+            name: "KeyringChild",
+            dependencies: ["Blinding", "Connection", "Invitation", "Keyring", "TypedSodium"],
+            path: "Tests/KeyringChild",
             swiftSettings: settings),
         .testTarget(
             name: "KeyringTests",
             dependencies: [
-                "Blinding", "Keyring", "KeyringChild", "LMDB", "Multiserver", "Sodium", "TestSupport",
+                "Blinding", "Connection", "Invitation", "Keyring", "KeyringChild", "LMDB", "Multiserver",
+                "TypedSodium", "TestSupport",
             ], swiftSettings: settings),
         .testTarget(
             name: "NodeTests",
             dependencies: [
-                "Blinding", "Keyring", "Multiserver", "Node", "SecretHandshake", "Sodium", "TestSupport",
-                "Transport", "Tunnel",
+                "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "Node", "SecretHandshake",
+                "TypedSodium", "TestSupport",
+                "PortalCore", "Transport", "Tunnel",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(
             name: "CommandsTests",
             dependencies: [
                 // The built executable too: the demo starts it.
-                "Blinding", "Commands", "Keyring", "Multiserver", "Node", "SecretHandshake", "Sodium",
+                "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
+                "SecretHandshake", "TypedSodium",
                 "TestSupport", "cway",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -218,8 +252,9 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Blinding", "Keyring", "Multiserver", "MuxRPC", "Node", "SecretHandshake", "SecureSession",
-                "Sodium", "TestSupport", "Transport", "Tunnel", "cway", nioCore,
+                "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "MuxRPC", "Node",
+                "SecretHandshake", "SecureSession",
+                "TypedSodium", "TestSupport", "PortalCore", "Transport", "Tunnel", "cway", nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
@@ -228,8 +263,10 @@ let package = Package(
         .testTarget(
             name: "HostileTests",
             dependencies: [
-                "Account", "Blinding", "BoxStream", "CMalloc", "Keyring", "Multiserver", "MuxRPC", "Node",
-                "SecretHandshake", "SecureSession", "Sodium", "TestSupport", "Transport", "Tunnel", "cway",
+                "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "Keyring",
+                "Multiserver", "MuxRPC", "Node",
+                "SecretHandshake", "SecureSession", "TypedSodium", "TestSupport", "PortalCore", "Transport",
+                "Tunnel", "cway",
                 nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -239,8 +276,9 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Blinding", "BoxStream", "Keyring", "Multiserver", "MuxRPC", "SecretHandshake", "Sodium",
-                "Transport", "Tunnel", nioCore,
+                "Blinding", "BoxStream", "Connection", "Invitation", "Keyring", "Multiserver", "MuxRPC",
+                "SecretHandshake", "TypedSodium",
+                "PortalCore", "Transport", "Tunnel", nioCore,
             ], path: "Tests/FuzzTargets", swiftSettings: settings),
         .testTarget(
             name: "FuzzTests", dependencies: ["FuzzTargets"], resources: [.copy("Corpus")],
@@ -248,7 +286,8 @@ let package = Package(
 
         // Other implementations, started as processes.
         .testTarget(
-            name: "InteropTests", dependencies: ["BoxStream", "SecretHandshake", "Sodium", "TestSupport"],
+            name: "InteropTests",
+            dependencies: ["BoxStream", "SecretHandshake", "TypedSodium", "TestSupport"],
             resources: [.copy("Peers")], swiftSettings: settings),
     ]
 )

@@ -1,6 +1,6 @@
 internal import BoxStream
 internal import CSodium
-internal import Sodium
+internal import TypedSodium
 
 /// What no frame can be had without: libsodium's calls with nothing around them; the bodies' keystream and tag
 /// alone, with neither headers nor keys of their own; or a copy of the bodies, as a relay without encryption makes.

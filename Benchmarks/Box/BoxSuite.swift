@@ -1,5 +1,5 @@
 internal import BoxStream
-internal import Sodium
+internal import TypedSodium
 
 /// Frames of the box stream: `BoxStream` against libsodium's one-call boxes, and against their parts.
 struct BoxSuite: Suite {

@@ -1,5 +1,5 @@
 internal import BoxStream
-internal import Sodium
+internal import TypedSodium
 
 /// Frames that stand one behind the other, as they do in a buffer that is about to be sent.
 @safe

@@ -1,6 +1,6 @@
 internal import BoxStream
 internal import CSodium
-internal import Sodium
+internal import TypedSodium
 
 /// The work done as the protocol's text suggests it: one libsodium call per box.
 @safe

@@ -1,5 +1,5 @@
 internal import BoxStream
-internal import Sodium
+internal import TypedSodium
 
 /// The work done by `BoxStream`.
 final class TunedFrames: Contender {

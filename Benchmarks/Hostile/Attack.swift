@@ -1,5 +1,5 @@
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 internal import Synchronization
 
 /// What an attack has to do with: a portal and an endpoint that everybody may call, beside an honest pair.

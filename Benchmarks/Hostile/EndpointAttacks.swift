@@ -3,7 +3,7 @@ internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// Attacks of friends, and of strangers with tunnels, on the endpoint that the honest pair uses too.
 enum EndpointAttacks {

@@ -2,7 +2,7 @@ internal import MuxRPC
 internal import Multiserver
 internal import NIOCore
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// A connection to a portal of which an attack says every packet, with sessions inside its tunnels.
 ///

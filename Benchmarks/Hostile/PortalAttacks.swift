@@ -2,7 +2,7 @@ internal import Foundation
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
-internal import Sodium
+internal import TypedSodium
 
 /// Attacks of strangers on a portal; each uses addresses of its own, so that the honest pair shares none of them.
 enum PortalAttacks {

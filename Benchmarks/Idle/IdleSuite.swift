@@ -1,6 +1,6 @@
 internal import Foundation
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 internal import Transport
 
 /// How much memory a portal needs for those who are there and do nothing.

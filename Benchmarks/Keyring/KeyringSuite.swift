@@ -3,7 +3,7 @@ internal import Foundation
 internal import Histogram
 internal import Keyring
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 
 /// How fast blinded addresses are resolved and invites redeemed, by the number of friends.
 struct KeyringSuite: Suite {

@@ -1,8 +1,9 @@
 internal import Blinding
 internal import Foundation
+import Invitation
 internal import Keyring
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 
 /// A home folder with a keyring of many friends, each of whom is found at the same few portals.
 struct KeyringWorld {

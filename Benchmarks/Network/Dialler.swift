@@ -2,7 +2,7 @@ internal import Multiserver
 internal import NIOCore
 internal import NIOPosix
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 internal import Transport
 internal import Tunnel
 

@@ -1,5 +1,5 @@
 internal import Foundation
-internal import Sodium
+internal import TypedSodium
 internal import Synchronization
 
 /// Which way the bytes go.

@@ -4,7 +4,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import SecretHandshake
 internal import SecureSession
-internal import Sodium
+internal import TypedSodium
 
 /// One try to find out from the time whose endpoint it is that is called.
 struct OracleTry: Sendable {

@@ -4,7 +4,7 @@ internal import Multiserver
 internal import NIOCore
 internal import NIOPosix
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 internal import Synchronization
 internal import Transport
 internal import Tunnel

@@ -1,7 +1,7 @@
 internal import BoxStream
 internal import MuxRPC
 internal import NIOCore
-internal import Sodium
+internal import TypedSodium
 
 /// How a program puts a full frame of an inner session into boxes of the outer one.
 enum InnerFrameCut: String, CaseIterable {

@@ -2,7 +2,7 @@ internal import BoxStream
 internal import MuxRPC
 internal import NIOCore
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// A peer of a portal that cuts its boxes as it is told, as other programs do.
 final class RawPeer {

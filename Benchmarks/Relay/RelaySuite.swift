@@ -1,6 +1,6 @@
 internal import BoxStream
 internal import CountingAllocator
-internal import Sodium
+internal import TypedSodium
 
 /// The portal's work without sockets, on one thread: open, rewrite, seal.
 struct RelaySuite: Suite {

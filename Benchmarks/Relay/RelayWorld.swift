@@ -1,10 +1,11 @@
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
+import PortalCore
 internal import SecretHandshake
-internal import Sodium
 internal import Synchronization
 internal import Transport
+internal import TypedSodium
 
 /// A portal with a client and an endpoint, joined by memory instead of sockets, and a tunnel between the two.
 final class RelayWorld {

@@ -1,6 +1,6 @@
 internal import Multiserver
 internal import NIOCore
-internal import Sodium
+internal import TypedSodium
 internal import Synchronization
 internal import Transport
 internal import Tunnel

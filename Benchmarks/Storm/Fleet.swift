@@ -1,3 +1,4 @@
+import Connection
 internal import Foundation
 internal import Multiserver
 internal import MuxRPC
@@ -5,9 +6,9 @@ internal import NIOCore
 internal import NIOPosix
 internal import SecretHandshake
 internal import SecureSession
-internal import Sodium
 internal import Synchronization
 internal import Tunnel
+internal import TypedSodium
 
 /// Endpoints that are announced openly at a portal, each from an address of its own.
 final class Fleet: Sendable {

@@ -1,5 +1,5 @@
 /// What blinding refuses, invite codes apart.
-public enum BlindingError: Error, Equatable, Sendable {
+package enum BlindingError: Error, Equatable, Sendable {
     /// Two that must be different have one key.
     case sameKey
     /// A public key with which nothing secret can be agreed on: no point of the curve, or one outside of its main
@@ -17,7 +17,7 @@ public enum BlindingError: Error, Equatable, Sendable {
 
 extension BlindingError: CustomStringConvertible {
     /// The cause, and what to do about it, in a sentence for people.
-    public var description: String {
+    package var description: String {
         switch self {
         case .sameKey: "both sides have the same key: nobody can be their own friend, portal or invite"
         case .unusableKey:

@@ -1,15 +1,15 @@
-public import Sodium
+package import TypedSodium
 
 /// The key of a circle for one epoch and, by derivation, for all later ones; in guarded memory.
 ///
 /// Days go forward only: a key cannot tell those before it. ``advanced(to:)`` consumes the older key, which is
 /// wiped, so that a key stolen today opens no address of an earlier day.
-public struct ChainKey: ~Copyable, Sendable {
+package struct ChainKey: ~Copyable, Sendable {
     /// The most days that a key is advanced; ten years, so that a wrong clock costs no more than that many hashes.
-    public static let stepLimit: UInt64 = 3_660
+    package static let stepLimit: UInt64 = 3_660
 
     /// The first day that it knows.
-    public let epoch: Epoch
+    package let epoch: Epoch
     private let key: SecretKey
 
     private static let context = KeyDerivation.Context(Array("CMPNWAY1".utf8).span, at: 0)
@@ -19,7 +19,7 @@ public struct ChainKey: ~Copyable, Sendable {
     /// Copies a key into guarded memory: a fresh random one, one from the keyring, or one from a grant.
     ///
     /// - Throws: ``BlindingError/outOfGuardedMemory``.
-    public init(_ key: borrowing SecretKey, epoch: Epoch) throws(BlindingError) {
+    package init(_ key: borrowing SecretKey, epoch: Epoch) throws(BlindingError) {
         do throws(SodiumError) {
             self.key = try key.guardedCopy()
         } catch {
@@ -34,7 +34,7 @@ public struct ChainKey: ~Copyable, Sendable {
     }
 
     /// Whether it can tell an epoch: not before its own, and not more than ``stepLimit`` days after it.
-    public borrowing func reaches(_ epoch: Epoch) -> Bool {
+    package borrowing func reaches(_ epoch: Epoch) -> Bool {
         epoch >= self.epoch && epoch.number - self.epoch.number <= Self.stepLimit
     }
 
@@ -42,7 +42,7 @@ public struct ChainKey: ~Copyable, Sendable {
     ///
     /// - Throws: ``BlindingError/epochPassed(_:chainKey:)``, ``BlindingError/tooManySteps(_:limit:)`` or
     ///   ``BlindingError/outOfGuardedMemory``. Ask ``reaches(_:)`` first where the key is still needed.
-    public consuming func advanced(to later: Epoch) throws(BlindingError) -> ChainKey {
+    package consuming func advanced(to later: Epoch) throws(BlindingError) -> ChainKey {
         if later == epoch { return self }
         return ChainKey(guarded: try key(at: later, guarded: true), epoch: later)
     }
@@ -50,7 +50,7 @@ public struct ChainKey: ~Copyable, Sendable {
     /// What writes and resolves addresses on a day.
     ///
     /// - Throws: ``BlindingError/epochPassed(_:chainKey:)`` or ``BlindingError/tooManySteps(_:limit:)``.
-    public borrowing func addressing(at epoch: Epoch) throws(BlindingError) -> CircleAddressing {
+    package borrowing func addressing(at epoch: Epoch) throws(BlindingError) -> CircleAddressing {
         let chainKey = try key(at: epoch, guarded: false)
         return CircleAddressing(
             key: try Self.derive(Self.addressNumber, from: chainKey, guarded: false), epoch: epoch)
@@ -61,7 +61,7 @@ public struct ChainKey: ~Copyable, Sendable {
     /// Neither is guarded: a keyring advances thousands at once, and keeps none.
     ///
     /// - Throws: ``BlindingError/epochPassed(_:chainKey:)`` or ``BlindingError/tooManySteps(_:limit:)``.
-    public static func advance(
+    package static func advance(
         _ key: borrowing SecretKey, from epoch: Epoch, to later: Epoch
     ) throws(BlindingError) -> SecretKey {
         try walk(key, from: epoch, to: later, guarded: false)
@@ -73,13 +73,13 @@ public struct ChainKey: ~Copyable, Sendable {
     }
 
     /// Whether both are the same key of the same day, in constant time.
-    public borrowing func isEqual(to other: borrowing ChainKey) -> Bool {
+    package borrowing func isEqual(to other: borrowing ChainKey) -> Bool {
         epoch == other.epoch && key.isEqual(to: other.key)
     }
 
     /// Appends the 32 bytes of the key, for the keyring or a grant; the caller wipes them, and reserves capacity
     /// first, because an array that grows leaves a copy behind.
-    public borrowing func append(to bytes: inout [UInt8]) { key.append(to: &bytes) }
+    package borrowing func append(to bytes: inout [UInt8]) { key.append(to: &bytes) }
 
     private borrowing func key(at later: Epoch, guarded: Bool) throws(BlindingError) -> SecretKey {
         try Self.walk(key, from: epoch, to: later, guarded: guarded)

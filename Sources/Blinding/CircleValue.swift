@@ -1,19 +1,19 @@
-public import Sodium
+package import TypedSodium
 
 /// What stands for the portal, and in a sealed address for the target too, in a `circle1` address.
 ///
 /// It changes daily; outside of the circle nobody can link the values of two days or test a guess.
-public struct CircleValue: Sendable {
+package struct CircleValue: Sendable {
     /// The value as it stands in the address.
-    public let bytes: FixedBytes<32>
+    package let bytes: FixedBytes<32>
 
     /// Wraps the value of an address.
-    public init(_ bytes: FixedBytes<32>) { self.bytes = bytes }
+    package init(_ bytes: FixedBytes<32>) { self.bytes = bytes }
 }
 
 extension CircleValue: Hashable {
     /// Whether both values are the same, in constant time.
-    public static func == (left: CircleValue, right: CircleValue) -> Bool {
+    package static func == (left: CircleValue, right: CircleValue) -> Bool {
         left.bytes.isEqual(to: right.bytes)
     }
 }
@@ -21,9 +21,9 @@ extension CircleValue: Hashable {
 /// The address key of a circle for one epoch: it writes and resolves the circle's addresses of that day.
 ///
 /// Short-lived, hence not in guarded memory: made from a ``ChainKey`` to fill an index, then dropped and wiped.
-public struct CircleAddressing: ~Copyable, Sendable {
+package struct CircleAddressing: ~Copyable, Sendable {
     /// The day of the addresses.
-    public let epoch: Epoch
+    package let epoch: Epoch
     private let key: SecretKey
 
     init(key: consuming SecretKey, epoch: Epoch) {
@@ -35,14 +35,14 @@ public struct CircleAddressing: ~Copyable, Sendable {
     /// of thousands of circles.
     ///
     /// - Throws: nothing that happens, as nothing is guarded.
-    public init(chainKey: borrowing SecretKey, epoch: Epoch) throws(BlindingError) {
+    package init(chainKey: borrowing SecretKey, epoch: Epoch) throws(BlindingError) {
         self.init(key: try ChainKey.addressKey(of: chainKey), epoch: epoch)
     }
 
     /// The value of a target behind a portal on this day, for an address that shows the target.
     ///
     /// `H("companionway/1/circle-address", T ‖ P ‖ LE64(e), key: ak_e)`.
-    public borrowing func value(target: EndpointKey, portal: PortalKey) -> CircleValue {
+    package borrowing func value(target: EndpointKey, portal: PortalKey) -> CircleValue {
         value(target, portal, label: "companionway/1/circle-address")
     }
 
@@ -50,7 +50,7 @@ public struct CircleAddressing: ~Copyable, Sendable {
     ///
     /// `H("companionway/1/circle-sealed", T ‖ P ‖ LE64(e), key: ak_e)`: another one, so that who publishes both on one
     /// day does not say with the one whose the other is.
-    public borrowing func sealedValue(target: EndpointKey, portal: PortalKey) -> CircleValue {
+    package borrowing func sealedValue(target: EndpointKey, portal: PortalKey) -> CircleValue {
         value(target, portal, label: "companionway/1/circle-sealed")
     }
 
@@ -65,7 +65,7 @@ public struct CircleAddressing: ~Copyable, Sendable {
     }
 
     /// Whether this is the same day's address key, in constant time.
-    public borrowing func isEqual(to other: borrowing CircleAddressing) -> Bool {
+    package borrowing func isEqual(to other: borrowing CircleAddressing) -> Bool {
         epoch == other.epoch && key.isEqual(to: other.key)
     }
 }

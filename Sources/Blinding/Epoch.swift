@@ -1,38 +1,38 @@
-public import Sodium
+package import TypedSodium
 
 /// A day since 1970 in universal time, from midnight to midnight: the time for which blinded values hold.
-public struct Epoch: Hashable, Sendable {
+package struct Epoch: Hashable, Sendable {
     /// How many days after 1 January 1970.
-    public let number: UInt64
+    package let number: UInt64
 
     private static let secondsPerDay: UInt64 = 86_400
     private static let secondsAroundMidnight: UInt64 = 3_600
 
     /// The epoch with a number.
-    public init(_ number: UInt64) { self.number = number }
+    package init(_ number: UInt64) { self.number = number }
 
     /// The epoch in which a second lies.
-    public init(unixSeconds: UInt64) { number = unixSeconds / Self.secondsPerDay }
+    package init(unixSeconds: UInt64) { number = unixSeconds / Self.secondsPerDay }
 
     /// The day before, unless this is the first one.
-    public var previous: Epoch? { number == .min ? nil : Epoch(number - 1) }
+    package var previous: Epoch? { number == .min ? nil : Epoch(number - 1) }
 
     /// The day after, unless this is the last one that has a number.
-    public var next: Epoch? { number == .max ? nil : Epoch(number + 1) }
+    package var next: Epoch? { number == .max ? nil : Epoch(number + 1) }
 
     /// The days whose values are accepted on this one: the day before, itself and the day after, in this order.
     ///
     /// Three days, because nobody's clock is right and midnight comes while a call is under way.
-    public var window: [Epoch] { [previous, self, next].compactMap(\.self) }
+    package var window: [Epoch] { [previous, self, next].compactMap(\.self) }
 
     /// Whether the other one is in this one's ``window``.
-    public func accepts(_ other: Epoch) -> Bool {
+    package func accepts(_ other: Epoch) -> Bool {
         max(number, other.number) - min(number, other.number) <= 1
     }
 
     /// The days whose token a client tries at a second, in this order: its own, and within an hour of midnight the
     /// one on the other side of it.
-    public static func candidates(atUnixSeconds seconds: UInt64) -> [Epoch] {
+    package static func candidates(atUnixSeconds seconds: UInt64) -> [Epoch] {
         let own = Epoch(unixSeconds: seconds)
         let secondOfDay = seconds % secondsPerDay
         let neighbour: Epoch? =
@@ -47,7 +47,7 @@ public struct Epoch: Hashable, Sendable {
     }
 
     /// The number in eight bytes, least significant first: LE64(e) in the formulas.
-    public var littleEndianBytes: FixedBytes<8> {
+    package var littleEndianBytes: FixedBytes<8> {
         var bytes = FixedBytes<8>()
         for index in bytes.storage.indices {
             bytes.storage[index] = UInt8(truncatingIfNeeded: number >> (8 * UInt64(index)))
@@ -58,5 +58,5 @@ public struct Epoch: Hashable, Sendable {
 
 extension Epoch: Comparable {
     /// Whether the left day is before the right one.
-    public static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
+    package static func < (left: Epoch, right: Epoch) -> Bool { left.number < right.number }
 }

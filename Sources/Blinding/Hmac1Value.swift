@@ -1,30 +1,30 @@
-public import Sodium
+package import TypedSodium
 
 /// What stands for the portal in an `hmac1` address: `crypto_auth(message: T, key: P)`.
 ///
 /// A curtain, not a lock: it never changes, and whoever has a list of portals tries a million of them in about
 /// a second.
-public struct Hmac1Value: Sendable {
+package struct Hmac1Value: Sendable {
     /// The value as it stands in the address.
-    public let bytes: FixedBytes<32>
+    package let bytes: FixedBytes<32>
 
     /// Wraps the value of an address.
-    public init(_ bytes: FixedBytes<32>) { self.bytes = bytes }
+    package init(_ bytes: FixedBytes<32>) { self.bytes = bytes }
 
     /// Computes the value for a target behind a portal.
-    public init(target: EndpointKey, portal: PortalKey) {
+    package init(target: EndpointKey, portal: PortalKey) {
         bytes = Authentication.code(of: target.bytes.storage.span, key: portal.bytes)
     }
 
     /// Whether it hides this portal for this target, in constant time.
-    public func matches(target: EndpointKey, portal: PortalKey) -> Bool {
+    package func matches(target: EndpointKey, portal: PortalKey) -> Bool {
         Authentication.isValid(bytes, of: target.bytes.storage.span, key: portal.bytes)
     }
 }
 
 extension Hmac1Value: Hashable {
     /// Whether both values are the same, in constant time.
-    public static func == (left: Hmac1Value, right: Hmac1Value) -> Bool {
+    package static func == (left: Hmac1Value, right: Hmac1Value) -> Bool {
         left.bytes.isEqual(to: right.bytes)
     }
 }

@@ -1,17 +1,17 @@
-public import Sodium
+package import TypedSodium
 
 /// What an endpoint and one friend have in common, in guarded memory: the source of their tokens.
 ///
 /// Only the two can compute it, and the two directions differ: who is the endpoint is part of it. A portal that
 /// sees tokens learns nothing about either.
-public struct PairKey: ~Copyable, Sendable {
+package struct PairKey: ~Copyable, Sendable {
     private let key: SecretKey
 
     /// The pair as the endpoint computes it.
     ///
     /// - Throws: ``BlindingError/sameKey``, ``BlindingError/unusableKey`` or
     ///   ``BlindingError/outOfGuardedMemory``.
-    public init(endpoint: Identity, friend: FriendKey) throws(BlindingError) {
+    package init(endpoint: Identity, friend: FriendKey) throws(BlindingError) {
         key = try Self.agreed(
             own: endpoint, other: friend.publicKey, endpoint: EndpointKey(endpoint.publicKey), friend: friend)
     }
@@ -20,7 +20,7 @@ public struct PairKey: ~Copyable, Sendable {
     ///
     /// - Throws: ``BlindingError/sameKey``, ``BlindingError/unusableKey`` or
     ///   ``BlindingError/outOfGuardedMemory``.
-    public init(friend: Identity, endpoint: EndpointKey) throws(BlindingError) {
+    package init(friend: Identity, endpoint: EndpointKey) throws(BlindingError) {
         key = try Self.agreed(
             own: friend, other: endpoint.publicKey, endpoint: endpoint, friend: FriendKey(friend.publicKey))
     }
@@ -29,7 +29,7 @@ public struct PairKey: ~Copyable, Sendable {
     /// how many friends there are.
     ///
     /// - Throws: ``BlindingError/outOfGuardedMemory``.
-    public init(ghost: borrowing SecretKey) throws(BlindingError) {
+    package init(ghost: borrowing SecretKey) throws(BlindingError) {
         do throws(SodiumError) {
             key = try ghost.guardedCopy()
         } catch {
@@ -40,7 +40,7 @@ public struct PairKey: ~Copyable, Sendable {
     /// What the friend shows, and the endpoint announces, at a portal on a day.
     ///
     /// `H("companionway/1/token", P ‖ LE64(e), key: pair)`.
-    public borrowing func token(portal: PortalKey, epoch: Epoch) -> PairToken {
+    package borrowing func token(portal: PortalKey, epoch: Epoch) -> PairToken {
         var hash = GenericHash(label: "companionway/1/token", key: key)
         hash.update(portal.bytes)
         hash.update(epoch.littleEndianBytes)
@@ -48,7 +48,7 @@ public struct PairKey: ~Copyable, Sendable {
     }
 
     /// Whether both are the same pair, in constant time.
-    public borrowing func isEqual(to other: borrowing PairKey) -> Bool { key.isEqual(to: other.key) }
+    package borrowing func isEqual(to other: borrowing PairKey) -> Bool { key.isEqual(to: other.key) }
 
     /// `H("companionway/1/pair", q ‖ T ‖ F)` with `q = X25519(own secret, other's public key)`.
     ///

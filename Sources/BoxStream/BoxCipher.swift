@@ -1,5 +1,5 @@
 internal import CSodium
-internal import Sodium
+internal import TypedSodium
 
 /// XSalsa20-Poly1305 over the boxes of one direction: bit for bit `crypto_secretbox`, which the tests hold it to.
 ///

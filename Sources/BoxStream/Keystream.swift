@@ -1,5 +1,5 @@
 internal import CSodium
-internal import Sodium
+internal import TypedSodium
 
 /// The XSalsa20 keystreams of one direction: one per nonce, and the nonce counts up.
 ///

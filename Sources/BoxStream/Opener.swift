@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// The receiving half of a box stream: the caller collects bytes, this says how many and opens them.
 ///

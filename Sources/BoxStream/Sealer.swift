@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// The sending half of a box stream: cuts nothing, buffers nothing, seals each frame where it stands.
 ///

@@ -1,13 +1,13 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import MuxRPC
 internal import NIOCore
 internal import Node
 internal import Transport
 
 /// `cway call`: any method of any peer.
-public struct CallCommand: AsyncParsableCommand {
+package struct CallCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "call",
         abstract: "Call a method of a peer and print its answer as JSON.",
         discussion: """
@@ -51,10 +51,10 @@ public struct CallCommand: AsyncParsableCommand {
     private var limit: Int?
 
     /// Made by ArgumentParser.
-    public init() {}
+    package init() {}
 
     /// Refuses what does not go together.
-    public func validate() throws {
+    package func validate() throws {
         guard !(isAsync && isSource) else {
             throw ValidationError("A method is called either with --async or with --source.")
         }
@@ -62,7 +62,7 @@ public struct CallCommand: AsyncParsableCommand {
     }
 
     /// Calls, and prints.
-    public func run() async throws {
+    package func run() async throws {
         let values = try parsedArguments()
         let plan = try await dial.plan(to: target, instance: chosen.instance, options)
         let kind: CallKind? = isAsync ? .async : isSource ? .source : nil

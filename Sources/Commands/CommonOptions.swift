@@ -1,11 +1,11 @@
-public import ArgumentParser
-public import Logging
-public import Node
-public import SecretHandshake
-public import Sodium
+package import ArgumentParser
+package import Logging
+package import Node
+package import SecretHandshake
+package import TypedSodium
 
 /// The options that every command has.
-public struct CommonOptions: ParsableArguments, Sendable {
+package struct CommonOptions: ParsableArguments, Sendable {
     /// The home folder, unless the environment or the default is meant.
     @Option(
         name: .long,
@@ -13,7 +13,7 @@ public struct CommonOptions: ParsableArguments, Sendable {
             "The folder with the identity and the settings.",
             discussion: "Default: the environment variable CWAY_HOME, else ~/.companionway.",
             valueName: "folder"))
-    public var home: String?
+    package var home: String?
 
     /// How much to log.
     @Option(
@@ -28,18 +28,18 @@ public struct CommonOptions: ParsableArguments, Sendable {
             }
             return level
         })
-    public var logLevel: Logger.Level?
+    package var logLevel: Logger.Level?
 
     @OptionGroup(title: RareOptions.title) private var rare: NetworkOptions
 
     /// The network to speak on.
-    public var network: NetworkIdentifier? { rare.network }
+    package var network: NetworkIdentifier? { rare.network }
 
     /// No options.
-    public init() {}
+    package init() {}
 
     /// The flags among the settings; a command adds its own.
-    public var flags: Settings.Flags {
+    package var flags: Settings.Flags {
         var flags = Settings.Flags()
         flags.logLevel = logLevel
         flags.network = network
@@ -50,7 +50,7 @@ public struct CommonOptions: ParsableArguments, Sendable {
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/identityUnusable``, or ``ExitStatus/settingsUnusable`` for a log
     ///   level of the environment that is none: also where a command logs nothing and reads no settings.
-    public func preparedHome() throws(CommandFailure) -> Home {
+    package func preparedHome() throws(CommandFailure) -> Home {
         if logLevel == nil {
             do throws(SettingsError) {
                 try Settings.checkLogLevel(in: Surroundings.current.environment)
@@ -70,7 +70,7 @@ public struct CommonOptions: ParsableArguments, Sendable {
     /// Who this node is; the first time, the identity is made.
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/identityUnusable``.
-    public func identity(in home: Home) throws(CommandFailure) -> (identity: Identity, isFresh: Bool) {
+    package func identity(in home: Home) throws(CommandFailure) -> (identity: Identity, isFresh: Bool) {
         do throws(SecretFileError) {
             return try SecretFile(in: home).loadOrCreate()
         } catch {
@@ -85,7 +85,7 @@ public struct CommonOptions: ParsableArguments, Sendable {
     ///   - flags: ``flags`` with the command's own.
     /// - Returns: both.
     /// - Throws: ``CommandFailure`` with ``ExitStatus/settingsUnusable``.
-    public func settings(
+    package func settings(
         in home: Home, flags: Settings.Flags
     ) async throws(CommandFailure) -> (settings: Settings, logger: Logger) {
         let settings = try await readSettings(in: home, flags: flags)

@@ -1,16 +1,16 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import Glibc
 internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import NIOCore
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// `cway connect`: uses a friend's service.
-public struct ConnectCommand: AsyncParsableCommand {
+package struct ConnectCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "connect",
         abstract: "Use a friend's service: as a local port, or on standard input and output.",
         discussion: """
@@ -73,10 +73,10 @@ public struct ConnectCommand: AsyncParsableCommand {
     private var user: String?
 
     /// Made by ArgumentParser.
-    public init() {}
+    package init() {}
 
     /// Exactly one of the three ways.
-    public func validate() throws {
+    package func validate() throws {
         guard [listen != nil, stdio, sshConfig].count(where: { $0 }) == 1 else {
             throw ValidationError("Give one of --listen PORT, --stdio and --ssh-config.")
         }
@@ -87,7 +87,7 @@ public struct ConnectCommand: AsyncParsableCommand {
     }
 
     /// Forwards until a signal, transfers until the end, or prints the lines.
-    public func run() async throws {
+    package func run() async throws {
         let plan = try await dial.plan(
             to: target, instance: service.instance == 0 ? nil : service.instance, options)
         if let listen {

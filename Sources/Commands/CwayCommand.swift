@@ -1,13 +1,13 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import Foundation
 internal import Node
 internal import Stamp
 internal import Transport
 
 /// `cway`: the root of the command line.
-public struct CwayCommand: AsyncParsableCommand {
+package struct CwayCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "cway",
         abstract: "Reach your own devices and friends through a portal that cannot read along.",
         discussion: """
@@ -43,10 +43,10 @@ public struct CwayCommand: AsyncParsableCommand {
         ])
 
     /// Made by ArgumentParser.
-    public init() {}
+    package init() {}
 
     /// Does what comes before everything else, and before the first `await`, with which the runtime opens descriptors.
-    public static func prepareProcess() {
+    package static func prepareProcess() {
         ProcessSetup.holdStandardStreams()
         ProcessSetup.ignoreWriteSignals()
         ProcessDescriptors.raiseLimit()
@@ -54,7 +54,7 @@ public struct CwayCommand: AsyncParsableCommand {
     }
 
     /// Runs the command line of the process and ends the process with the command's code.
-    public static func runToExit() async -> Never {
+    package static func runToExit() async -> Never {
         ProcessSetup.protectMemory(environment: ProcessText.environment)
         ProcessMemory.keepBuffers()
         var status = await execute(ProcessText.arguments)
@@ -69,7 +69,7 @@ public struct CwayCommand: AsyncParsableCommand {
     /// Runs a command line in the current ``Surroundings`` and returns the code to end with.
     ///
     /// Help goes to standard output, everything that failed to standard error.
-    public static func execute(_ arguments: [String]) async -> Int32 {
+    package static func execute(_ arguments: [String]) async -> Int32 {
         if arguments.first == "help", let words = UsageComplaint.text(forHelpOn: arguments.dropFirst()) {
             Surroundings.current.complaints(words)
             return ExitStatus.usage.rawValue

@@ -1,4 +1,4 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import Node
 internal import Transport
 
@@ -6,7 +6,7 @@ internal import Transport
 ///
 /// Scripts may rely on the numbers. Codes 10 to 17 name the hop of a connection that failed, in the order in which
 /// they are passed.
-public enum ExitStatus: Int32, CaseIterable, Sendable {
+package enum ExitStatus: Int32, CaseIterable, Sendable {
     /// All went well.
     case success = 0
     /// Something that no other code stands for.
@@ -51,10 +51,10 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     case usage = 64
 
     /// The same for ArgumentParser.
-    public var exitCode: ExitCode { ExitCode(rawValue) }
+    package var exitCode: ExitCode { ExitCode(rawValue) }
 
     /// The cause in a few words, for the help text.
-    public var summary: String {
+    package var summary: String {
         switch self {
         case .success: "all went well"
         case .unexpected: "unexpected failure"
@@ -91,25 +91,25 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
 }
 
 /// A failure that ends a command: its code for scripts, its sentence for people.
-public struct CommandFailure: Error, Equatable, CustomStringConvertible {
+package struct CommandFailure: Error, Equatable, CustomStringConvertible {
     /// The code.
-    public let status: ExitStatus
+    package let status: ExitStatus
     /// The cause, and what to do about it.
-    public let message: String
+    package let message: String
 
     /// Puts the two together.
     ///
     /// Words of a peer may stand in the message, so it is kept in plain characters and to a bound.
-    public init(_ status: ExitStatus, _ message: String) {
+    package init(_ status: ExitStatus, _ message: String) {
         self.status = status
         self.message = message.printableText
     }
 
     /// Names the cause in the words of an error that explains itself, or those that there are for it.
-    public init(_ status: ExitStatus, _ error: any Error) {
+    package init(_ status: ExitStatus, _ error: any Error) {
         self.init(status, ErrorWords.text(of: error))
     }
 
     /// The message.
-    public var description: String { message }
+    package var description: String { message }
 }

@@ -1,12 +1,12 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import Foundation
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 
 /// `cway id`: who this node is.
-public struct IDCommand: AsyncParsableCommand {
+package struct IDCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "id",
         abstract: "Print this node's id, and create the identity if there is none.",
         discussion: """
@@ -25,10 +25,10 @@ public struct IDCommand: AsyncParsableCommand {
     private var json = false
 
     /// Made by ArgumentParser.
-    public init() {}
+    package init() {}
 
     /// Prints the id.
-    public func run() async throws {
+    package func run() async throws {
         let (identity, isFresh) = try common.identity(in: common.preparedHome())
         let id = identity.publicKey.id
         guard json else { return try Surroundings.current.print(id) }

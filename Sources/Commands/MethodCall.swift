@@ -2,6 +2,7 @@ internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import Node
+internal import PortalCore
 internal import Transport
 internal import Tunnel
 

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// What one instance of a node offers, and to whom: the options of `cway serve` before the first `--instance`, and again
 /// of every instance that follows.

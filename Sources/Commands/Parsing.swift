@@ -1,8 +1,9 @@
 internal import ArgumentParser
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import PortalCore
 internal import Transport
+internal import TypedSodium
 
 /// Reads arguments whose types explain their own errors.
 enum Parsing {

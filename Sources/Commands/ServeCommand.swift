@@ -1,16 +1,16 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import TypedSodium
 internal import Transport
 internal import Tunnel
 
 /// `cway serve`: runs an endpoint.
-public struct ServeCommand: AsyncParsableCommand {
+package struct ServeCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Offer services of this machine to friends, through portals.",
         discussion: """
@@ -39,10 +39,10 @@ public struct ServeCommand: AsyncParsableCommand {
     @OptionGroup private var others: InstanceOptions
 
     /// Made by ArgumentParser.
-    public init() {}
+    package init() {}
 
     /// Serves until a signal.
-    public func run() async throws {
+    package func run() async throws {
         let (home, identity) = try options.owner()
         let common = options.common
         var flags = common.flags

@@ -1,8 +1,9 @@
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// How a node faces the world: at which portals, hidden or not, and from which keyring.
 struct ServingPosture {

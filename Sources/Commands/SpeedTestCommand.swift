@@ -1,13 +1,13 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import Foundation
-public import Node
-internal import Sodium
+package import Node
+internal import TypedSodium
 internal import Tunnel
 
 /// `cway speedtest`: how fast a target is, and whether bytes arrive as they were sent.
-public struct SpeedTestCommand: AsyncParsableCommand {
+package struct SpeedTestCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "speedtest",
         abstract: "Measure the way to a target and back, and check every byte.",
         discussion: """
@@ -36,10 +36,10 @@ public struct SpeedTestCommand: AsyncParsableCommand {
     private var json = false
 
     /// Made by ArgumentParser.
-    public init() {}
+    package init() {}
 
     /// Refuses sizes that make no sense.
-    public func validate() throws {
+    package func validate() throws {
         guard (1...Self.sizeLimit).contains(size) else {
             throw ValidationError("--size must be from 1 to \(Self.sizeLimit).")
         }
@@ -51,7 +51,7 @@ public struct SpeedTestCommand: AsyncParsableCommand {
     private static let steps = 1000
 
     /// Measures, and prints.
-    public func run() async throws {
+    package func run() async throws {
         let plan = try await dial.plan(to: target, instance: chosen.instance, options)
         let byteCount = size << 20
         let report = try await Dialled.run(plan) { connection in
@@ -116,7 +116,7 @@ public struct SpeedTestCommand: AsyncParsableCommand {
 
 extension CommandFailure {
     /// Names what went wrong with a speed test, by code and in words.
-    public init(_ error: SpeedTestError) {
+    package init(_ error: SpeedTestError) {
         let status: ExitStatus =
             switch error {
             case .ended(.remote), .silent(.echo): .methodFailed

@@ -4,33 +4,33 @@ internal import Node
 /// What a command meets outside of its arguments: the environment, and where its words go.
 ///
 /// Tests put their own in place: `Surroundings.$current.withValue(…)`.
-public struct Surroundings: Sendable {
+package struct Surroundings: Sendable {
     /// Asks a question, and returns what is typed once `isComplete` says that it is all.
-    public typealias HiddenInput =
+    package typealias HiddenInput =
         @Sendable (_ question: String, _ isComplete: (String) -> Bool) throws -> String
 
     /// The environment variables.
-    public let environment: [String: String]
+    package let environment: [String: String]
     /// Writes results to standard output, as they are; throws when they cannot be delivered.
-    public let output: @Sendable (String) throws -> Void
+    package let output: @Sendable (String) throws -> Void
     /// Writes complaints to standard error, as they are, and waits for nobody who reads them.
-    public let complaints: @Sendable (String) -> Void
+    package let complaints: @Sendable (String) -> Void
     /// Reads the next line of standard input, without its end; `nil` when there is none any more.
     ///
     /// Throws when it cannot be read.
-    public let input: @Sendable () throws -> String?
+    package let input: @Sendable () throws -> String?
     /// Whether a person sits at both ends: asks may be answered, and colours seen.
-    public let isInteractive: Bool
+    package let isInteractive: Bool
     /// Whether results go to a terminal, which takes some characters for orders.
-    public let isOutputTerminal: Bool
+    package let isOutputTerminal: Bool
     /// Asks for something secret at the terminal, without echo, until it is told that it has come; `nil` where standard
     /// input is none.
-    public let hiddenInput: HiddenInput?
+    package let hiddenInput: HiddenInput?
     /// Overwrites an argument where the list of processes shows it.
-    public let hideArgument: @Sendable (String) -> Void
+    package let hideArgument: @Sendable (String) -> Void
 
     /// Puts the parts together; without `input` there is nothing to read.
-    public init(
+    package init(
         environment: [String: String], output: @escaping @Sendable (String) throws -> Void,
         complaints: @escaping @Sendable (String) -> Void,
         input: @escaping @Sendable () throws -> String? = { nil },
@@ -49,10 +49,10 @@ public struct Surroundings: Sendable {
     }
 
     /// Those of the running command.
-    @TaskLocal public static var current = Surroundings.ofProcess
+    @TaskLocal package static var current = Surroundings.ofProcess
 
     /// The process's own.
-    public static let ofProcess = Surroundings(
+    package static let ofProcess = Surroundings(
         environment: ProcessText.environment,
         output: { try StandardOutput.ofProcess.write($0) },
         complaints: { LogSink.standardError.write($0) },
@@ -73,12 +73,12 @@ public struct Surroundings: Sendable {
     /// Prints results for people, in plain characters.
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/standardStreamFailed``, lest a script take half a result for one.
-    public func print(_ words: String) throws(CommandFailure) { try print(exactly: words.printable) }
+    package func print(_ words: String) throws(CommandFailure) { try print(exactly: words.printable) }
 
     /// Prints a JSON text on a line; at a terminal with escapes for what is not plain.
     ///
     /// - Throws: ``CommandFailure`` as ``print(_:)``.
-    public func print(json text: String) throws(CommandFailure) {
+    package func print(json text: String) throws(CommandFailure) {
         try print(exactly: isOutputTerminal ? text.printableJSON : text)
     }
 
@@ -101,7 +101,7 @@ public struct Surroundings: Sendable {
     }
 
     /// Says something that is no result, for people: to standard error, which pipes leave alone.
-    public func note(_ line: String) { complaints(line.printable + "\n") }
+    package func note(_ line: String) { complaints(line.printable + "\n") }
 
     /// Asks a person to decide; everything but a yes is a no, also a terminal that cannot be read.
     func isConfirmed(_ question: String) -> Bool {

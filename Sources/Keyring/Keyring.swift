@@ -1,6 +1,6 @@
-public import Blinding
+package import Blinding
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 internal import Synchronization
 
 /// What a node knows about others, in two files of its home folder: its friends, invites, portals and circle.
@@ -17,9 +17,9 @@ internal import Synchronization
 /// every secret is sealed under the one key of the vault.
 ///
 /// Source: docs/protocol.md, "The circle", "Pair tokens" and "Invites".
-public final class Keyring: Sendable {
+package final class Keyring: Sendable {
     /// What is done when there is no keyring.
-    public enum Absence: Sendable {
+    package enum Absence: Sendable {
         /// One is made.
         case create
         /// It is an error: somebody knows that there was one.
@@ -29,7 +29,7 @@ public final class Keyring: Sendable {
     /// What a keyring is opened for.
     ///
     /// Keys that are moved on under a wrong clock cannot be had back, so not everybody who opens one does that.
-    public enum Purpose: Sendable {
+    package enum Purpose: Sendable {
         /// It is only looked at: nothing is written, so it may stand where nothing can be, and be of an earlier version.
         case reading
         /// Something in it is changed. What time asks for is done once a portal has confirmed the clock, or where the
@@ -56,9 +56,9 @@ public final class Keyring: Sendable {
     }
 
     /// Whose keyring it is.
-    public let owner: EndpointKey
+    package let owner: EndpointKey
     /// Whether it is a copy, of which the original may still be in use; nothing in it can be changed.
-    public let isCopy: Bool
+    package let isCopy: Bool
 
     let store: KeyringStore
     let clockState: Mutex<ClockState>
@@ -73,7 +73,7 @@ public final class Keyring: Sendable {
     ///   - trustsClock: whether `now` is right, however long the keyring was not open.
     ///   - absence: what is done when there is no keyring; none is made to be read.
     /// - Throws: ``KeyringError``; ``KeyringError/vaultLost(path:)`` unless its secrets can be opened.
-    public convenience init(
+    package convenience init(
         folder: String, owner: EndpointKey, for purpose: Purpose = .changing, now: UInt64,
         trustsClock: Bool = false, ifMissing absence: Absence = .create
     ) throws(KeyringError) {
@@ -85,7 +85,7 @@ public final class Keyring: Sendable {
     }
 
     /// Whether no keyring has come to be in a folder yet; where one was lost, its vault is still there.
-    public static func isAbsent(in folder: String) throws(KeyringError) -> Bool {
+    package static func isAbsent(in folder: String) throws(KeyringError) -> Bool {
         guard try !KeyringFile.exists("\(folder)/\(KeyringStore.fileName)") else { return false }
         return try !KeyringFile.exists("\(folder)/\(VaultFile.name)")
     }
@@ -124,15 +124,15 @@ public final class Keyring: Sendable {
     ///
     /// It takes no system call, so a running node asks several times a second, and ``readNumber()`` after that: reads
     /// see the commit a moment later.
-    public var stateNumber: Int { store.environment.stateNumber }
+    package var stateNumber: Int { store.environment.stateNumber }
 
     /// The number of the state that is read; what is read later is no older.
-    public func readNumber() throws(KeyringError) -> Int {
+    package func readNumber() throws(KeyringError) -> Int {
         try KeyringError.storing { () throws(LMDBError) in try store.environment.readNumber() }
     }
 
     /// The sequence number, raised by one with every change of what others can notice.
-    public func sequence() throws(KeyringError) -> UInt64 {
+    package func sequence() throws(KeyringError) -> UInt64 {
         try store.read { (transaction) throws(KeyringError) in try transaction.number(.sequence) ?? 0 }
     }
 }

@@ -1,9 +1,10 @@
-public import Blinding
-public import LMDB
-public import Sodium
+package import Blinding
+package import Invitation
+package import LMDB
+package import TypedSodium
 
 /// Why a keyring is not opened, or does not do what it is asked.
-public enum KeyringError: Error, Equatable, Sendable {
+package enum KeyringError: Error, Equatable, Sendable {
     // The files.
     /// There is no keyring, though one was expected.
     case missing(path: String)
@@ -75,12 +76,12 @@ public enum KeyringError: Error, Equatable, Sendable {
 
 extension KeyringError: StoreFailure {
     /// Carries the store's error.
-    public init(_ error: LMDBError) { self = .store(error) }
+    package init(_ error: LMDBError) { self = .store(error) }
 }
 
 extension KeyringError: CustomStringConvertible {
     /// The cause, and what to do about it, in a sentence for people.
-    public var description: String { fileTrouble ?? refusal }
+    package var description: String { fileTrouble ?? refusal }
 
     private var fileTrouble: String? {
         switch self {

@@ -8,17 +8,17 @@
 ///
 /// The checksum is the CRC-64 of the table's name, a zero byte, the key's length in two bytes, key, version,
 /// payload. Name and key are part of it, so that a value which turns up under another key is noticed too.
-public struct CheckedValue: Hashable, Sendable {
+package struct CheckedValue: Hashable, Sendable {
     /// The version of the payload's format.
-    public let version: UInt8
+    package let version: UInt8
     /// The payload.
-    public let payload: [UInt8]
+    package let payload: [UInt8]
 
     /// Bytes that a value takes beyond its payload.
-    public static var overheadByteCount: Int { 9 }
+    package static var overheadByteCount: Int { 9 }
 
     /// A value.
-    public init(version: UInt8, payload: [UInt8]) {
+    package init(version: UInt8, payload: [UInt8]) {
         self.version = version
         self.payload = payload
     }
@@ -53,14 +53,14 @@ public struct CheckedValue: Hashable, Sendable {
 }
 
 /// A key and its value, copied out of a table.
-public struct Entry: Hashable, Sendable {
+package struct Entry: Hashable, Sendable {
     /// The key.
-    public let key: [UInt8]
+    package let key: [UInt8]
     /// The value.
-    public let value: CheckedValue
+    package let value: CheckedValue
 
     /// A key and its value.
-    public init(key: [UInt8], value: CheckedValue) {
+    package init(key: [UInt8], value: CheckedValue) {
         self.key = key
         self.value = value
     }

@@ -1,5 +1,5 @@
 /// What is not as it was written, and where; numbers and names of tables, never a stored byte.
-public enum Damage: Error, Equatable, Sendable {
+package enum Damage: Error, Equatable, Sendable {
     /// One of the two pages with the newest state: its number, and what it has wrong.
     case meta(Int, String)
     /// A page: its number, and what it has wrong.
@@ -16,7 +16,7 @@ public enum Damage: Error, Equatable, Sendable {
 
 extension Damage: CustomStringConvertible {
     /// The damage in a few words.
-    public var description: String {
+    package var description: String {
         switch self {
         case .meta(let number, let fault): "meta page \(number): \(fault)"
         case .page(let number, let fault): "page \(number): \(fault)"

@@ -9,12 +9,12 @@ internal import CLMDB
 ///
 /// Safety: what is stored here is immutable, but for `writer`, which locks; LMDB allows each call from every
 /// thread.
-public final class Environment: Sendable {
+package final class Environment: Sendable {
     /// What the file may hold at most unless said otherwise, in bytes: addresses, neither disk nor memory.
-    public static let defaultMapByteCount = 64 << 30
+    package static let defaultMapByteCount = 64 << 30
 
     /// What is done when there is no file.
-    public enum Absence: Sendable {
+    package enum Absence: Sendable {
         /// One is made. It gets its name once it is complete.
         case creates
         /// It is an error: somebody knows that there was one.
@@ -22,7 +22,7 @@ public final class Environment: Sendable {
     }
 
     /// What is done with the file.
-    public enum Access: Sendable {
+    package enum Access: Sendable {
         /// It is read and written.
         case readWrite
         /// It is only read, so it may stand where nothing can be written.
@@ -30,14 +30,14 @@ public final class Environment: Sendable {
     }
 
     /// Brings a store of an earlier version of the schema, whose number it is given, up to date.
-    public typealias Upgrade = (inout WriteTransaction, UInt32) throws(LMDBError) -> Void
+    package typealias Upgrade = (inout WriteTransaction, UInt32) throws(LMDBError) -> Void
 
     private let handle: EnvironmentHandle
     private let tables: [Table: MDB_dbi]
     private let writer = WriterMark()
 
     /// The file.
-    public var path: String { handle.path }
+    package var path: String { handle.path }
 
     /// Opens a store after a look at all of it.
     ///
@@ -50,7 +50,7 @@ public final class Environment: Sendable {
     ///   - upgrade: brings a version that is older than ``Schema/oldestUsable`` up to date, in one transaction with
     ///     the new version's number.
     /// - Throws: ``LMDBError``.
-    public init(
+    package init(
         path: String, schema: Schema, absence: Absence = .creates, access: Access = .readWrite,
         mapByteCount: Int = Environment.defaultMapByteCount, upgrade: Upgrade? = nil
     ) throws(LMDBError) {
@@ -73,7 +73,7 @@ public final class Environment: Sendable {
     /// The state's pages are kept while `body` runs: keep it short.
     ///
     /// - Throws: what `body` throws, or the store's error in its type.
-    public func read<Result: ~Copyable, Failure: StoreFailure>(
+    package func read<Result: ~Copyable, Failure: StoreFailure>(
         _ body: (borrowing ReadTransaction) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try handle.read(tables: tables, body)
@@ -85,7 +85,7 @@ public final class Environment: Sendable {
     ///
     /// - Precondition: not called from the `body` of another `write`, which would wait for itself.
     /// - Throws: what `body` throws, or the store's error in its type.
-    public func write<Result: ~Copyable, Failure: StoreFailure>(
+    package func write<Result: ~Copyable, Failure: StoreFailure>(
         _ body: (inout WriteTransaction) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         writer.enter()
@@ -97,20 +97,20 @@ public final class Environment: Sendable {
     ///
     /// Read from the mapped file without a system call, so it can be asked several times a second. It is there before
     /// ``read(_:)`` sees the commit, for as long as the disk takes to note it: ``readNumber()`` says what is seen.
-    public var stateNumber: Int { handle.stateNumber }
+    package var stateNumber: Int { handle.stateNumber }
 
     /// The number of the state that ``read(_:)`` sees; what it sees later is no older.
-    public func readNumber() throws(LMDBError) -> Int {
+    package func readNumber() throws(LMDBError) -> Int {
         try read { (transaction) throws(LMDBError) in transaction.number }
     }
 
     /// Waits until everything committed is on the disk; ``write(_:)`` has done so already.
-    public func sync() throws(LMDBError) {
+    package func sync() throws(LMDBError) {
         try handle.check(unsafe mdb_env_sync(handle.pointer, 1), "mdb_env_sync")
     }
 
     /// Looks at every page and value, as opening does; others may write meanwhile.
-    public func check() throws(LMDBError) -> CheckReport { try EnvironmentCheck.walk(handle) }
+    package func check() throws(LMDBError) -> CheckReport { try EnvironmentCheck.walk(handle) }
 
     /// Writes a copy of the newest state to another file, of mode 0600, while others may write.
     ///
@@ -118,7 +118,7 @@ public final class Environment: Sendable {
     /// `…-draft-` with its number, of mode 0600 as well.
     ///
     /// - Throws: ``LMDBError/exists(path:)`` rather than replace a file.
-    public func copy(to path: String) throws(LMDBError) {
+    package func copy(to path: String) throws(LMDBError) {
         try EnvironmentOpening.copy(handle, to: path)
     }
 
@@ -128,7 +128,7 @@ public final class Environment: Sendable {
     /// they are used again.
     ///
     /// - Throws: what `change` throws, or as ``copy(to:)``.
-    public func copy<Failure: StoreFailure>(
+    package func copy<Failure: StoreFailure>(
         to path: String, changedBy change: (inout WriteTransaction) throws(Failure) -> Void
     ) throws(Failure) {
         let tables = tables

@@ -2,17 +2,17 @@ internal import CLMDB
 internal import Glibc
 
 /// What a look at every page and every value of a healthy store counted.
-public struct CheckReport: Equatable, Sendable {
+package struct CheckReport: Equatable, Sendable {
     /// The number of entries of each table, the store's own `schema` among them.
-    public internal(set) var tables: [String: Int] = [:]
+    package internal(set) var tables: [String: Int] = [:]
     /// Pages in use.
-    public internal(set) var usedPageCount = 0
+    package internal(set) var usedPageCount = 0
     /// Pages to be used again.
-    public internal(set) var freePageCount = 0
+    package internal(set) var freePageCount = 0
 }
 
 /// Looks at every page and every value of a store.
-public enum EnvironmentCheck {
+package enum EnvironmentCheck {
     /// How often the walk begins again because commits overtake it before it has found its state.
     private static let attempts = 100
 
@@ -23,7 +23,7 @@ public enum EnvironmentCheck {
     /// child's signal.
     ///
     /// - Throws: ``LMDBError``, also when the file is none to be opened; see ``Environment``.
-    public static func walk(_ path: String) throws(LMDBError) -> CheckReport {
+    package static func walk(_ path: String) throws(LMDBError) -> CheckReport {
         let claim = try Claim(path)
         try inspect(path)
         let handle = try EnvironmentHandle(

@@ -48,7 +48,7 @@ extension Transaction {
     /// Lends key, version and payload of every entry in a range, one after another, without copies.
     ///
     /// - Throws: ``LMDBError/damaged(path:_:)`` when a checksum is wrong, or what `body` throws.
-    public borrowing func forEach<Failure: StoreFailure>(
+    package borrowing func forEach<Failure: StoreFailure>(
         in table: Table, _ range: KeyRange = .all, _ order: KeyOrder = .ascending,
         _ body: (Span<UInt8>, UInt8, Span<UInt8>) throws(Failure) -> Step
     ) throws(Failure) {
@@ -73,7 +73,7 @@ extension Transaction {
     }
 
     /// The entries in a range, copied, `limit` of them at most.
-    public borrowing func entries(
+    package borrowing func entries(
         in table: Table, _ range: KeyRange = .all, _ order: KeyOrder = .ascending, limit: Int = .max
     ) throws(LMDBError) -> [Entry] {
         var found: [Entry] = []
@@ -87,12 +87,12 @@ extension Transaction {
     }
 
     /// The entry with the smallest key in a range.
-    public borrowing func first(in table: Table, _ range: KeyRange = .all) throws(LMDBError) -> Entry? {
+    package borrowing func first(in table: Table, _ range: KeyRange = .all) throws(LMDBError) -> Entry? {
         try entries(in: table, range, .ascending, limit: 1).first
     }
 
     /// The entry with the largest key in a range.
-    public borrowing func last(in table: Table, _ range: KeyRange = .all) throws(LMDBError) -> Entry? {
+    package borrowing func last(in table: Table, _ range: KeyRange = .all) throws(LMDBError) -> Entry? {
         try entries(in: table, range, .descending, limit: 1).first
     }
 }

@@ -1,22 +1,22 @@
 /// Which keys of a table are meant; keys are compared byte by byte, a shorter one before its continuations.
-public struct KeyRange: Equatable, Sendable {
+package struct KeyRange: Equatable, Sendable {
     /// The smallest key that belongs to it; `nil` for no bound.
-    public let lower: [UInt8]?
+    package let lower: [UInt8]?
     /// The smallest key above it that does not; `nil` for no bound.
-    public let upper: [UInt8]?
+    package let upper: [UInt8]?
 
     /// The keys from one on, up to but without another.
-    public init(from lower: [UInt8]? = nil, below upper: [UInt8]? = nil) {
+    package init(from lower: [UInt8]? = nil, below upper: [UInt8]? = nil) {
         // LMDB knows no empty key, so this bound says nothing.
         self.lower = lower.flatMap { $0.isEmpty ? nil : $0 }
         self.upper = upper
     }
 
     /// Every key.
-    public static let all = KeyRange()
+    package static let all = KeyRange()
 
     /// The keys that begin with these bytes.
-    public static func prefix(_ bytes: [UInt8]) -> KeyRange {
+    package static func prefix(_ bytes: [UInt8]) -> KeyRange {
         guard let last = bytes.lastIndex(where: { $0 != 0xFF }) else { return KeyRange(from: bytes) }
         var next = Array(bytes[...last])
         next[last] += 1
@@ -25,7 +25,7 @@ public struct KeyRange: Equatable, Sendable {
 }
 
 /// The direction in which a table is walked.
-public enum KeyOrder: Sendable {
+package enum KeyOrder: Sendable {
     /// From the smallest key on.
     case ascending
     /// From the largest key on.
@@ -33,7 +33,7 @@ public enum KeyOrder: Sendable {
 }
 
 /// Whether a walk goes on.
-public enum Step: Sendable {
+package enum Step: Sendable {
     /// On to the following key.
     case next
     /// Enough has been seen.

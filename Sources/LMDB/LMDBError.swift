@@ -1,5 +1,5 @@
 /// Why a store is not opened, read or written.
-public enum LMDBError: Error, Equatable, Sendable {
+package enum LMDBError: Error, Equatable, Sendable {
     /// There is no file, though one was expected.
     case missing(path: String)
     /// A folder, a symbolic link or a device stands in its place.
@@ -39,19 +39,19 @@ public enum LMDBError: Error, Equatable, Sendable {
 }
 
 /// An error that a transaction may end with: LMDB's own, or another that can carry one.
-public protocol StoreFailure: Error {
+package protocol StoreFailure: Error {
     /// Carries the store's error.
     init(_ error: LMDBError)
 }
 
 extension LMDBError: StoreFailure {
     /// Itself.
-    public init(_ error: LMDBError) { self = error }
+    package init(_ error: LMDBError) { self = error }
 }
 
 extension LMDBError: CustomStringConvertible {
     /// The cause, and what to do about it, in a sentence for people.
-    public var description: String {
+    package var description: String {
         switch self {
         case .missing(let path):
             "there is no store \(path): restore it from a backup"

@@ -5,50 +5,50 @@ internal import Glibc
 ///
 /// The names are LMDB's own, so that its manual can be searched for them; codes that have no name here
 /// survive.
-public struct ResultCode: RawRepresentable, Hashable, Sendable {
+package struct ResultCode: RawRepresentable, Hashable, Sendable {
     /// The number itself.
-    public let rawValue: Int32
+    package let rawValue: Int32
 
     /// Takes any number, known or not.
-    public init(rawValue: Int32) { self.rawValue = rawValue }
+    package init(rawValue: Int32) { self.rawValue = rawValue }
 
     /// The call succeeded.
-    public static let MDB_SUCCESS = ResultCode(rawValue: CLMDB.MDB_SUCCESS)
+    package static let MDB_SUCCESS = ResultCode(rawValue: CLMDB.MDB_SUCCESS)
     /// The key is there already.
-    public static let MDB_KEYEXIST = ResultCode(rawValue: CLMDB.MDB_KEYEXIST)
+    package static let MDB_KEYEXIST = ResultCode(rawValue: CLMDB.MDB_KEYEXIST)
     /// The key or the table is not there.
-    public static let MDB_NOTFOUND = ResultCode(rawValue: CLMDB.MDB_NOTFOUND)
+    package static let MDB_NOTFOUND = ResultCode(rawValue: CLMDB.MDB_NOTFOUND)
     /// A page that should be there is not.
-    public static let MDB_PAGE_NOTFOUND = ResultCode(rawValue: CLMDB.MDB_PAGE_NOTFOUND)
+    package static let MDB_PAGE_NOTFOUND = ResultCode(rawValue: CLMDB.MDB_PAGE_NOTFOUND)
     /// A page is of the wrong kind.
-    public static let MDB_CORRUPTED = ResultCode(rawValue: CLMDB.MDB_CORRUPTED)
+    package static let MDB_CORRUPTED = ResultCode(rawValue: CLMDB.MDB_CORRUPTED)
     /// An earlier failure made the environment unusable until it is opened again.
-    public static let MDB_PANIC = ResultCode(rawValue: CLMDB.MDB_PANIC)
+    package static let MDB_PANIC = ResultCode(rawValue: CLMDB.MDB_PANIC)
     /// The file or its lock file is of another version of LMDB.
-    public static let MDB_VERSION_MISMATCH = ResultCode(rawValue: CLMDB.MDB_VERSION_MISMATCH)
+    package static let MDB_VERSION_MISMATCH = ResultCode(rawValue: CLMDB.MDB_VERSION_MISMATCH)
     /// The file is none of LMDB's.
-    public static let MDB_INVALID = ResultCode(rawValue: CLMDB.MDB_INVALID)
+    package static let MDB_INVALID = ResultCode(rawValue: CLMDB.MDB_INVALID)
     /// The memory map is used up.
-    public static let MDB_MAP_FULL = ResultCode(rawValue: CLMDB.MDB_MAP_FULL)
+    package static let MDB_MAP_FULL = ResultCode(rawValue: CLMDB.MDB_MAP_FULL)
     /// There are more tables than were announced.
-    public static let MDB_DBS_FULL = ResultCode(rawValue: CLMDB.MDB_DBS_FULL)
+    package static let MDB_DBS_FULL = ResultCode(rawValue: CLMDB.MDB_DBS_FULL)
     /// There are more readers at once than places for them.
-    public static let MDB_READERS_FULL = ResultCode(rawValue: CLMDB.MDB_READERS_FULL)
+    package static let MDB_READERS_FULL = ResultCode(rawValue: CLMDB.MDB_READERS_FULL)
     /// One transaction changes too many pages.
-    public static let MDB_TXN_FULL = ResultCode(rawValue: CLMDB.MDB_TXN_FULL)
+    package static let MDB_TXN_FULL = ResultCode(rawValue: CLMDB.MDB_TXN_FULL)
     /// Another process made the file grow beyond this one's memory map.
-    public static let MDB_MAP_RESIZED = ResultCode(rawValue: CLMDB.MDB_MAP_RESIZED)
+    package static let MDB_MAP_RESIZED = ResultCode(rawValue: CLMDB.MDB_MAP_RESIZED)
     /// The table is of another kind than asked for.
-    public static let MDB_INCOMPATIBLE = ResultCode(rawValue: CLMDB.MDB_INCOMPATIBLE)
+    package static let MDB_INCOMPATIBLE = ResultCode(rawValue: CLMDB.MDB_INCOMPATIBLE)
     /// An earlier failure in the same transaction, which can only be abandoned now.
-    public static let MDB_BAD_TXN = ResultCode(rawValue: CLMDB.MDB_BAD_TXN)
+    package static let MDB_BAD_TXN = ResultCode(rawValue: CLMDB.MDB_BAD_TXN)
     /// A key without bytes, or a key or value with too many.
-    public static let MDB_BAD_VALSIZE = ResultCode(rawValue: CLMDB.MDB_BAD_VALSIZE)
+    package static let MDB_BAD_VALSIZE = ResultCode(rawValue: CLMDB.MDB_BAD_VALSIZE)
     /// A table's handle that is none.
-    public static let MDB_BAD_DBI = ResultCode(rawValue: CLMDB.MDB_BAD_DBI)
+    package static let MDB_BAD_DBI = ResultCode(rawValue: CLMDB.MDB_BAD_DBI)
 
     /// Lets a `switch` over a number name the code.
-    public static func ~= (code: ResultCode, number: Int32) -> Bool { code.rawValue == number }
+    package static func ~= (code: ResultCode, number: Int32) -> Bool { code.rawValue == number }
 }
 
 extension ResultCode {
@@ -70,7 +70,7 @@ extension ResultCode {
 
 extension ResultCode: CustomStringConvertible {
     /// The code in the words of LMDB or, for the system's codes, of the system.
-    public var description: String {
+    package var description: String {
         guard let words = unsafe mdb_strerror(rawValue) else { return "code \(rawValue)" }
         return unsafe String(cString: words)
     }

@@ -2,19 +2,19 @@
 ///
 /// The store itself keeps identity and version from the moment it appears under its name. So a store without
 /// them has lost something, and one of a later version is left alone.
-public struct Schema: Sendable {
+package struct Schema: Sendable {
     /// Who the store belongs to, for example `companionway keyring`.
-    public let identity: String
+    package let identity: String
     /// Raised by one with every change that earlier versions of the program would not understand.
-    public let version: UInt32
+    package let version: UInt32
     /// The earliest version whose stores have the same tables, so that they can be used as they are; whoever opens one
     /// brings it up to date when it suits, or reads its values in their earlier formats.
-    public let oldestUsable: UInt32
+    package let oldestUsable: UInt32
     /// The tables of this version, all of which exist from the beginning.
-    public let tables: [Table]
+    package let tables: [Table]
 
     /// Describes a store; earlier versions can be used as they are where it is said since which.
-    public init(identity: String, version: UInt32, oldestUsable: UInt32? = nil, tables: [Table]) {
+    package init(identity: String, version: UInt32, oldestUsable: UInt32? = nil, tables: [Table]) {
         self.identity = identity
         self.version = version
         self.oldestUsable = oldestUsable ?? version

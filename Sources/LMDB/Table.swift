@@ -1,13 +1,13 @@
 /// The name of one of a store's tables, each a map from keys of 1 to 511 bytes to checked values, ordered by
 /// key.
-public struct Table: Hashable, Sendable {
+package struct Table: Hashable, Sendable {
     /// The name under which LMDB keeps it.
-    public let name: String
+    package let name: String
 
     /// Names a table.
     ///
     /// - Precondition: the name is neither empty nor ``Schema``'s own `schema`, and holds no zero byte.
-    public init(_ name: String) {
+    package init(_ name: String) {
         precondition(!name.isEmpty && name != Table.schema.name, "a table needs a name of its own")
         self.init(unchecked: name)
     }

@@ -1,14 +1,14 @@
 internal import CLMDB
 
 /// What a transaction may do: read.
-public enum Reading {}
+package enum Reading {}
 /// What a transaction may do: read and write.
-public enum Writing {}
+package enum Writing {}
 
 /// A view of the store in which nobody else changes anything.
-public typealias ReadTransaction = Transaction<Reading>
+package typealias ReadTransaction = Transaction<Reading>
 /// A view of the store that becomes everybody's at once, or nobody's.
-public typealias WriteTransaction = Transaction<Writing>
+package typealias WriteTransaction = Transaction<Writing>
 
 /// One transaction, lent to a closure.
 ///
@@ -16,7 +16,7 @@ public typealias WriteTransaction = Transaction<Writing>
 /// closure of its own stand in the file's memory map: the span cannot leave that closure, and because writing
 /// needs the transaction for itself alone, nothing moves underneath it.
 @safe
-public struct Transaction<Access>: ~Copyable {
+package struct Transaction<Access>: ~Copyable {
     let pointer: OpaquePointer
     let path: String
     private let tables: [Table: MDB_dbi]
@@ -36,14 +36,14 @@ public struct Transaction<Access>: ~Copyable {
     /// The value of a key, copied; `nil` when there is none.
     ///
     /// - Throws: ``LMDBError/damaged(path:_:)`` when its checksum is wrong.
-    public borrowing func value(for key: [UInt8], in table: Table) throws(LMDBError) -> CheckedValue? {
+    package borrowing func value(for key: [UInt8], in table: Table) throws(LMDBError) -> CheckedValue? {
         try withValue(for: key, in: table, CheckedValue.copy)
     }
 
     /// Lends the value of a key, version and payload, without a copy; `nil` when there is none.
     ///
     /// - Throws: ``LMDBError/damaged(path:_:)`` when its checksum is wrong, or what `body` throws.
-    public borrowing func withValue<Result: ~Copyable, Failure: StoreFailure>(
+    package borrowing func withValue<Result: ~Copyable, Failure: StoreFailure>(
         for key: [UInt8], in table: Table, _ body: (UInt8, Span<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result? {
         var stored = unsafe MDB_val()
@@ -54,7 +54,7 @@ public struct Transaction<Access>: ~Copyable {
     }
 
     /// How many keys a table has.
-    public borrowing func count(of table: Table) throws(LMDBError) -> Int {
+    package borrowing func count(of table: Table) throws(LMDBError) -> Int {
         var statistics = MDB_stat()
         try check(unsafe mdb_stat(pointer, handle(of: table), &statistics), "mdb_stat")
         return statistics.ms_entries
@@ -115,7 +115,7 @@ extension Transaction where Access == Writing {
     /// - Throws: ``LMDBError/full(path:byteCount:)``, or ``LMDBError/refused(path:call:_:)`` with
     /// `MDB_BAD_VALSIZE`
     ///   for a key of another length. Either way the whole transaction can only fail.
-    public mutating func put(
+    package mutating func put(
         _ payload: Span<UInt8>, version: UInt8, for key: [UInt8], in table: Table
     ) throws(LMDBError) {
         try put(payload, version: version, for: key, in: table, handle(of: table))
@@ -145,7 +145,7 @@ extension Transaction where Access == Writing {
     /// Stores a value under a key of 1 to 511 bytes, in place of what was there.
     ///
     /// - Throws: as ``put(_:version:for:in:)``.
-    public mutating func put(_ value: CheckedValue, for key: [UInt8], in table: Table) throws(LMDBError) {
+    package mutating func put(_ value: CheckedValue, for key: [UInt8], in table: Table) throws(LMDBError) {
         try put(value.payload.span, version: value.version, for: key, in: table)
     }
 
@@ -153,7 +153,7 @@ extension Transaction where Access == Writing {
     ///
     /// - Returns: whether it was there.
     @discardableResult
-    public mutating func remove(_ key: [UInt8], from table: Table) throws(LMDBError) -> Bool {
+    package mutating func remove(_ key: [UInt8], from table: Table) throws(LMDBError) -> Bool {
         let code = unsafe key.withMDBValue { unsafe mdb_del(pointer, handle(of: table), &$0, nil) }
         if code == MDB_NOTFOUND { return false }
         try check(code, "mdb_del")
@@ -161,7 +161,7 @@ extension Transaction where Access == Writing {
     }
 
     /// Removes every key of a table.
-    public mutating func removeAll(from table: Table) throws(LMDBError) {
+    package mutating func removeAll(from table: Table) throws(LMDBError) {
         try check(unsafe mdb_drop(pointer, handle(of: table), 0), "mdb_drop")
     }
 }

@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// An address that can be dialled, once it is resolved if it is blinded: what a command takes as its argument.
 public enum Address: Hashable, Sendable {

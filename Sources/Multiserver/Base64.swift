@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// Base64 with the standard alphabet, padded and canonical: every byte string has exactly one spelling.
 ///

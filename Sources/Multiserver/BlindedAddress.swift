@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// A tunnel address with a value in the place of its portal: whoever cannot resolve it cannot dial it.
 ///

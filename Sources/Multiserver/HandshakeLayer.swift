@@ -1,7 +1,7 @@
-internal import Sodium
+internal import TypedSodium
 
 /// The transform `shs:key` or `shs:key:seed` on top of a protocol: whose key the handshake must prove.
-struct HandshakeLayer {
+package struct HandshakeLayer {
     /// What stands behind the key.
     enum Seed: Equatable {
         case absent
@@ -14,7 +14,7 @@ struct HandshakeLayer {
     let key: PublicKey
     let seed: Seed
 
-    static let openPortalConstant = "SSB+Room+PSK3TLYC2T86EHQCUHBUHASCASE18JBV24="
+    package static let openPortalConstant = "SSB+Room+PSK3TLYC2T86EHQCUHBUHASCASE18JBV24="
 
     /// Reads the transforms of an address: none, or this one alone, since no other is spoken here.
     init?(above address: MultiserverAddress) throws(AddressError) {

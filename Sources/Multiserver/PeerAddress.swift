@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// A peer that is dialled directly: where it listens, and the key it must prove to have.
 public struct PeerAddress: Hashable, Sendable {

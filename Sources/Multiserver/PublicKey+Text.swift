@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 extension PublicKey {
     /// Reads the id of a peer: `@`, the key in canonical Base64, `.ed25519`.

@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// A peer that is reached through a portal it is connected to.
 ///

@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// Who is reached through a tunnel, whatever the portal: the part of an address that need not be blinded.
 public struct TunnelTarget: Hashable, Sendable {

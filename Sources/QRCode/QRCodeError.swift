@@ -1,5 +1,5 @@
 /// Why there is no QR code for a text.
-public enum QRCodeError: Error, Equatable, Sendable {
+package enum QRCodeError: Error, Equatable, Sendable {
     /// There is nothing to encode.
     case empty
     /// More bytes than the largest symbol holds, at the level of correction that was asked for.
@@ -10,7 +10,7 @@ public enum QRCodeError: Error, Equatable, Sendable {
 
 extension QRCodeError: CustomStringConvertible {
     /// The cause, and what to do about it, in a sentence for people.
-    public var description: String {
+    package var description: String {
         switch self {
         case .empty: "there is nothing to draw: give a text"
         case .tooLong(let count): "\(count) bytes are too many for a QR code: pass the text on as it is"

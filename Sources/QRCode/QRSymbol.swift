@@ -9,9 +9,9 @@ internal import CQREncode
 /// | 40      | 177              |
 ///
 /// Source: ISO/IEC 18004, section 6.1; made by libqrencode, in the smallest version that holds the text.
-public struct QRSymbol: Hashable, Sendable {
+package struct QRSymbol: Hashable, Sendable {
     /// How much of a symbol may be unreadable.
-    public enum Correction: Sendable, CaseIterable {
+    package enum Correction: Sendable, CaseIterable {
         /// 7 %: the smallest symbol; good for screens, which have no scratches.
         case low
         /// 15 %.
@@ -23,16 +23,16 @@ public struct QRSymbol: Hashable, Sendable {
     }
 
     /// The size's number, from 1 to 40.
-    public let version: Int
+    package let version: Int
     /// How many modules each side has.
-    public let width: Int
+    package let width: Int
     /// Row after row from the top, each from the left.
     private let modules: [Bool]
 
     /// Encodes bytes as they are.
     ///
     /// - Throws: ``QRCodeError``.
-    public init(_ text: [UInt8], correction: Correction = .low) throws(QRCodeError) {
+    package init(_ text: [UInt8], correction: Correction = .low) throws(QRCodeError) {
         guard !text.isEmpty else { throw .empty }
         guard let count = Int32(exactly: text.count) else { throw .tooLong(text.count) }
         var reason: Int32 = 0
@@ -53,7 +53,7 @@ public struct QRSymbol: Hashable, Sendable {
     }
 
     /// Whether a module is dark; outside of the symbol all is light.
-    public func isDark(column: Int, row: Int) -> Bool {
+    package func isDark(column: Int, row: Int) -> Bool {
         guard (0..<width).contains(column), (0..<width).contains(row) else { return false }
         return modules[row * width + column]
     }

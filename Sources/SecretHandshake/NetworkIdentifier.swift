@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// The 32 bytes that tell one network from another; whoever does not know them gets no answer.
 ///

@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// What an established handshake leaves behind: the proved peer, and a key and first nonce per direction.
 ///

@@ -2,7 +2,7 @@ internal import BoxStream
 public import MuxRPC
 public import NIOCore
 public import SecretHandshake
-public import Sodium
+public import TypedSodium
 
 /// A connection's three protocols in one machine: secret-handshake, then muxrpc in box-stream frames.
 ///

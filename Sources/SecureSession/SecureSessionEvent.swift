@@ -1,5 +1,5 @@
 public import MuxRPC
-public import Sodium
+public import TypedSodium
 
 extension SecureSession {
     /// What the owner is told.

@@ -1,5 +1,5 @@
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// Either half of the handshake, as the session drives it.
 struct SessionHandshake: ~Copyable {

@@ -3,7 +3,7 @@ internal import MuxRPC
 internal import NIOCore
 internal import NIOPosix
 internal import SecureSession
-internal import Sodium
+internal import TypedSodium
 internal import Tunnel
 
 /// What is said to people of errors that do not explain themselves: those of the system and of libraries, and those of

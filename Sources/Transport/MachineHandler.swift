@@ -1,3 +1,4 @@
+internal import Connection
 internal import NIOCore
 internal import NIOPosix
 

@@ -1,12 +1,12 @@
 internal import Glibc
 
 /// How many files and sockets the process may have open.
-public enum ProcessDescriptors {
+package enum ProcessDescriptors {
     /// How many are kept for files, event loops and the owner's own connections, where there are enough.
-    public static let reservedCount = 64
+    package static let reservedCount = 64
 
     /// How many the process may have, as it was last set; connections get no more than a million.
-    public static var limit: Int {
+    package static var limit: Int {
         var limits = rlimit()
         guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0 else { return 1024 }
         return Int(clamping: min(limits.rlim_cur, 1 << 20))
@@ -15,7 +15,7 @@ public enum ProcessDescriptors {
     /// Raises the limit as far as the system lets this process.
     ///
     /// The low limit of old is for programs that look at every descriptor below it, as select(2) does.
-    public static func raiseLimit() {
+    package static func raiseLimit() {
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         var limits = rlimit()
         guard unsafe getrlimit(resource, &limits) == 0, limits.rlim_cur < limits.rlim_max else { return }
@@ -25,7 +25,7 @@ public enum ProcessDescriptors {
     }
 
     /// How many of `count` more could be opened at this moment.
-    public static func freeCount(upTo count: Int) -> Int {
+    package static func freeCount(upTo count: Int) -> Int {
         var opened: [CInt] = []
         defer { for descriptor in opened { close(descriptor) } }
         while opened.count < count {

@@ -7,23 +7,23 @@ internal import Foundation
 /// them back to the system and asks for it anew, with 64 page faults each time; or it does not, as the heap happens
 /// to lie: one endpoint took 2.8 s of CPU per GB, the next one 4.8. And what lies between other things it never
 /// gives back, so that a portal keeps what its busiest minute took.
-public enum ProcessMemory {
+package enum ProcessMemory {
     /// As much may be free at the end of each heap, in bytes; there is one for every thread that allocates.
     private static let trimThreshold: Int32 = 8 << 20
     /// What is larger is the system's own business, in bytes: no buffer of a connection is.
     private static let mapThreshold: Int32 = 4 << 20
 
     /// Keeps freed buffers for the next ones.
-    public static func keepBuffers() {
+    package static func keepBuffers() {
         // Where the allocator takes no advice the process is slower and nothing else.
         _ = shim_malloc_keep(trimThreshold, mapThreshold)
     }
 
     /// Gives every whole page back that holds nothing.
-    public static func giveBack() { _ = shim_malloc_trim() }
+    package static func giveBack() { _ = shim_malloc_trim() }
 
     /// How much of the memory that the process has is not used, in bytes; 0 where the system does not tell.
-    public static var unusedByteCount: Int {
+    package static var unusedByteCount: Int {
         let sizes = (try? String(contentsOfFile: "/proc/self/statm", encoding: .ascii)) ?? ""
         let pages = sizes.split(separator: " ").compactMap { Int($0) }
         // All pages, those that are resident, those of them that are a file's: programs, and the keyring.

@@ -2,34 +2,34 @@ internal import Foundation
 internal import Glibc
 
 /// How much this process may hold for others: what follows from the machine, once, at the start.
-public struct ProcessSizes: Equatable, Sendable {
+package struct ProcessSizes: Equatable, Sendable {
     /// What the machine has, for the whole of it.
-    public struct Machine: Equatable, Sendable {
+    package struct Machine: Equatable, Sendable {
         /// Memory in bytes, or what the control group may have of it where that is less.
-        public var memoryByteCount: Int
+        package var memoryByteCount: Int
         /// Descriptors that the process may have.
-        public var descriptorCount: Int
+        package var descriptorCount: Int
 
         /// These figures.
-        public init(memoryByteCount: Int, descriptorCount: Int) {
+        package init(memoryByteCount: Int, descriptorCount: Int) {
             self.memoryByteCount = memoryByteCount
             self.descriptorCount = descriptorCount
         }
     }
 
     /// The pool of bytes that are held for others is as large by itself.
-    public static let poolByteCounts = (64 << 20)...(256 << 20)
+    package static let poolByteCounts = (64 << 20)...(256 << 20)
 
     /// The pool of bytes that are held for others.
-    public let poolByteCount: Int
+    package let poolByteCount: Int
     /// How many connections there may be at a portal, those on trial included.
-    public let connectionCount: Int
+    package let connectionCount: Int
     /// How many descriptors the process may have.
-    public let descriptorCount: Int
+    package let descriptorCount: Int
 
     /// A quarter of the memory, within bounds, unless somebody wants a pool of another size; a connection for every
     /// descriptor but those that are reserved.
-    public init(_ machine: Machine, poolByteCount wanted: Int? = nil) {
+    package init(_ machine: Machine, poolByteCount wanted: Int? = nil) {
         let bounds = Self.poolByteCounts
         poolByteCount = wanted ?? min(max(machine.memoryByteCount / 4, bounds.lowerBound), bounds.upperBound)
         descriptorCount = machine.descriptorCount
@@ -39,7 +39,7 @@ public struct ProcessSizes: Equatable, Sendable {
     }
 
     /// The sizes of this process on this machine.
-    public static func current(poolByteCount: Int? = nil) -> ProcessSizes {
+    package static func current(poolByteCount: Int? = nil) -> ProcessSizes {
         let memory = min(physicalByteCount, ControlGroup.memoryByteCount(reading: contents) ?? .max)
         let machine = Machine(memoryByteCount: memory, descriptorCount: ProcessDescriptors.limit)
         return ProcessSizes(machine, poolByteCount: poolByteCount)
@@ -57,7 +57,7 @@ public struct ProcessSizes: Equatable, Sendable {
 
 extension ProcessSizes: CustomStringConvertible {
     /// In one line, for the log.
-    public var description: String {
+    package var description: String {
         "pool \(poolByteCount >> 20) MiB, \(connectionCount) connections of \(descriptorCount) descriptors"
     }
 }

@@ -1,5 +1,5 @@
 import Blinding
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

@@ -1,5 +1,5 @@
 import BoxStream
-import Sodium
+import TypedSodium
 import TestSupport
 
 /// Box stream the slow and obvious way, with `crypto_secretbox_easy` for every box, to compare with.

@@ -1,6 +1,6 @@
 import BoxStream
 import Foundation
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

@@ -4,7 +4,7 @@ import Foundation
 import Keyring
 import Multiserver
 import Node
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("The day of an address")

@@ -3,7 +3,7 @@ import Commands
 import Multiserver
 import Node
 import SecretHandshake
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("cway call", .timeLimit(.minutes(1)))

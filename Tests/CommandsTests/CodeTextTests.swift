@@ -1,9 +1,10 @@
 import Blinding
 import Commands
 import Foundation
+import Invitation
 import Multiserver
-import Sodium
 import Testing
+import TypedSodium
 
 @Suite("Codes in what people paste")
 struct CodeTextTests {

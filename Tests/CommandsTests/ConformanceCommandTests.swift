@@ -1,7 +1,7 @@
 import Commands
 import Foundation
 import SecretHandshake
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

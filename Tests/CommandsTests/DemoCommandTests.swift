@@ -1,6 +1,6 @@
 import Commands
 import Foundation
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("cway demo", .timeLimit(.minutes(2)), .serialized)

@@ -2,7 +2,7 @@ import Commands
 import Multiserver
 import MuxRPC
 import NIOCore
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

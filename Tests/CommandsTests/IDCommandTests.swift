@@ -1,7 +1,7 @@
 import Commands
 import Foundation
 import Multiserver
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("cway id")

@@ -1,6 +1,6 @@
 import Commands
 import Multiserver
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("Commands and instances")

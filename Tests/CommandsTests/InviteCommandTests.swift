@@ -1,6 +1,7 @@
 import Blinding
 import Commands
 import Foundation
+import Invitation
 import Multiserver
 import Testing
 

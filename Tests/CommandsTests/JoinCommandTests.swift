@@ -1,11 +1,12 @@
 import Blinding
 import Commands
 import Foundation
+import Invitation
 import Keyring
 import Multiserver
 import Node
-import Sodium
 import Testing
+import TypedSodium
 
 @Suite("cway join, and what friends do then")
 struct JoinCommandTests {

@@ -7,7 +7,7 @@ import Multiserver
 import NIOCore
 import NIOPosix
 import Node
-import Sodium
+import TypedSodium
 import Testing
 
 /// A portal on the loopback interface, and an owner's node that is hidden there: for commands of friends.

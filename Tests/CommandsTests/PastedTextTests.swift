@@ -2,7 +2,7 @@ import Blinding
 import Commands
 import Foundation
 import Multiserver
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("Codes and addresses as people hand them over")

@@ -1,5 +1,6 @@
 import Commands
 import Foundation
+import Invitation
 import Keyring
 import Multiserver
 import Testing

@@ -7,7 +7,7 @@ import NIOPosix
 import Node
 import SecretHandshake
 import ServiceLifecycle
-import Sodium
+import TypedSodium
 
 /// A portal on the loopback interface, an endpoint behind it, and the home folder of somebody who dials.
 struct TestedNetwork: Sendable {

@@ -1,6 +1,6 @@
 internal import BoxStream
 internal import NIOCore
-internal import Sodium
+internal import TypedSodium
 
 /// A stream of genuine frames with bytes changed: what is opened was sent, in order, up to the first change.
 enum BoxStreamFuzz {

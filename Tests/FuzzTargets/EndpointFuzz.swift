@@ -1,9 +1,10 @@
+import Connection
 internal import Blinding
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 internal import Transport
 internal import Tunnel
 

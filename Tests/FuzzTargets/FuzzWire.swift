@@ -2,7 +2,7 @@ internal import BoxStream
 internal import MuxRPC
 internal import NIOCore
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// A peer that shakes hands honestly and then says what the fuzzer wants; what it hears then it does not look at.
 final class FuzzPeer {

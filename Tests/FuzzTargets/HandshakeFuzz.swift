@@ -1,5 +1,5 @@
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// Keys and a network that every target shares, made of fixed bytes so that a crash can be run again.
 enum FuzzKeys {

@@ -1,7 +1,7 @@
 internal import Blinding
 internal import Foundation
 internal import Keyring
-internal import Sodium
+internal import TypedSodium
 
 /// A keyring's file with bytes changed: a look at it says what is wrong, and ends nobody.
 enum KeyringFuzz {

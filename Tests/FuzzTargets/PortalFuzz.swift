@@ -1,11 +1,13 @@
+import Connection
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
+import PortalCore
 internal import SecretHandshake
-internal import Sodium
 internal import Synchronization
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// A portal with four connections, of which the fuzzer speaks all, after real handshakes.
 enum PortalFuzz {

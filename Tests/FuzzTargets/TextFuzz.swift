@@ -1,6 +1,7 @@
 internal import Blinding
+import Invitation
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 
 /// Every parser of addresses: what it takes it prints, and takes that again.
 enum AddressFuzz {

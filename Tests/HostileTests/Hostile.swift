@@ -1,7 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
-import Sodium
+import TypedSodium
 import Synchronization
 import TestSupport
 import Testing

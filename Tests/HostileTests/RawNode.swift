@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import SecretHandshake
 import SecureSession
-import Sodium
+import TypedSodium
 
 /// A node of the tests on a real socket: it answers what comes, floods who asks for it, and reads or does not.
 ///

@@ -3,10 +3,11 @@ import Multiserver
 import MuxRPC
 import NIOCore
 import NIOPosix
+import PortalCore
 import SecretHandshake
-import Sodium
 import Testing
 import Transport
+import TypedSodium
 
 extension Hostile {
     /// A friend has an endpoint without credit send to it and does not read, on the connection that others share.

@@ -3,7 +3,7 @@ import NIOCore
 import NIOPosix
 import Node
 import SecretHandshake
-import Sodium
+import TypedSodium
 import Testing
 import Transport
 import Tunnel

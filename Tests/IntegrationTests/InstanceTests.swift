@@ -1,5 +1,6 @@
 import Foundation
 import Multiserver
+import PortalCore
 import Testing
 
 extension Integration {

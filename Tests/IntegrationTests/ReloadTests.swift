@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Multiserver
+import PortalCore
 import Testing
 
 extension Integration {

@@ -1,5 +1,6 @@
 import Foundation
 import Multiserver
+import PortalCore
 import Testing
 
 /// A portal and an endpoint as processes, with fresh homes.

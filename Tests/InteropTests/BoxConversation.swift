@@ -1,6 +1,6 @@
 import BoxStream
 import SecretHandshake
-import Sodium
+import TypedSodium
 import TestSupport
 
 /// Our end of an established connection: both directions at once, on one thread.

@@ -1,5 +1,5 @@
 import SecretHandshake
-import Sodium
+import TypedSodium
 
 extension ClientHandshake {
     /// Runs the handshake over a socket.

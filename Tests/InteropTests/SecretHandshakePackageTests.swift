@@ -1,5 +1,5 @@
 import SecretHandshake
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

@@ -1,8 +1,9 @@
 import Blinding
 import Foundation
+import Invitation
 import Keyring
-import Sodium
 import Synchronization
+import TypedSodium
 
 // The other process of the tests: it does what a line says and answers with one line, unless it is told to die on
 // the way. A line is: what to do, where to die (- for nowhere), folder, the owner's number, now, and more.

@@ -1,7 +1,8 @@
+import Invitation
 import Blinding
 import Keyring
 import Multiserver
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("The circle")

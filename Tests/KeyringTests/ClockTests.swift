@@ -1,7 +1,7 @@
 import Blinding
 import Keyring
 import Multiserver
-import Sodium
+import TypedSodium
 import Testing
 
 /// What a command may do under a clock that is wrong, and how it is mended.

@@ -1,9 +1,10 @@
 import Blinding
+import Invitation
 import Keyring
 import LMDB
-import Sodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("Copies")
 struct CopyTests {

@@ -2,7 +2,7 @@ import Blinding
 import Foundation
 import Keyring
 import LMDB
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

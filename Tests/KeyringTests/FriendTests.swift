@@ -1,8 +1,9 @@
 import Blinding
+import Invitation
 import Keyring
 import Multiserver
-import Sodium
 import Testing
+import TypedSodium
 
 @Suite("Friends")
 struct FriendTests {

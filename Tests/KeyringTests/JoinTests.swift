@@ -1,7 +1,8 @@
 import Blinding
+import Invitation
 import Keyring
-import Sodium
 import Testing
+import TypedSodium
 
 @Suite("Joining")
 struct JoinTests {

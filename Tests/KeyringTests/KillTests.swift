@@ -1,9 +1,10 @@
 import Blinding
 import Foundation
+import Invitation
 import Keyring
-import Sodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// Another process changes the keyring and is killed on the way.
 @Suite("Killed processes")

@@ -1,8 +1,9 @@
+import Invitation
 import Blinding
 import Foundation
 import Keyring
 import LMDB
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

@@ -1,10 +1,11 @@
 import Blinding
 import Foundation
+import Invitation
 import Keyring
 import LMDB
-import Sodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// A portal that listens at several hosts, or has moved.
 @Suite("Hosts of a portal")

@@ -1,6 +1,7 @@
+import Invitation
 import Blinding
 import Keyring
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

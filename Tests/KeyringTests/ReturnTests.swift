@@ -1,6 +1,6 @@
 import Blinding
 import Keyring
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

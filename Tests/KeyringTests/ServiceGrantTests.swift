@@ -1,6 +1,6 @@
 import Keyring
 import Multiserver
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("Rights")

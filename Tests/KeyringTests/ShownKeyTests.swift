@@ -1,7 +1,8 @@
 import Blinding
+import Invitation
 import Keyring
-import Sodium
 import Testing
+import TypedSodium
 
 /// The key that an endpoint shows at a portal where it is hidden, as far as its friends know it.
 @Suite("Shown keys")

@@ -1,9 +1,10 @@
 import Blinding
 import Foundation
+import Invitation
 import Keyring
 import LMDB
-import Sodium
 import TestSupport
+import TypedSodium
 
 /// A folder of a test's own with a keyring in it, removed with the value.
 final class TestedKeyring {

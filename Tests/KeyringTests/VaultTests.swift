@@ -1,9 +1,10 @@
 import Blinding
+import Invitation
 import Keyring
 import LMDB
-import Sodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// What stands in the files, once something was removed from the keyring.
 @Suite("The vault")

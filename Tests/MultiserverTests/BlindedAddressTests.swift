@@ -1,5 +1,5 @@
 import Multiserver
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

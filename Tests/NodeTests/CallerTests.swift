@@ -1,13 +1,14 @@
 import Blinding
+import Invitation
 import Keyring
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOPosix
 import Node
 import SecretHandshake
-import Sodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("A caller of a hidden friend", .timeLimit(.minutes(1)))
 struct CallerTests {

@@ -1,11 +1,12 @@
 import Blinding
+import Invitation
 import Keyring
 import Multiserver
 import Node
-import Sodium
 import TestSupport
 import Testing
 import Transport
+import TypedSodium
 
 /// Portals that have moved: several hosts of one key, and those that the command line names.
 @Suite("A directory of portals that move")

@@ -1,11 +1,12 @@
 import Blinding
+import Invitation
 import Keyring
 import Multiserver
 import Node
-import Sodium
 import TestSupport
 import Testing
 import Transport
+import TypedSodium
 
 @Suite("Directory")
 struct DirectoryTests {

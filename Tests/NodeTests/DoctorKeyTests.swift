@@ -2,7 +2,7 @@ import Blinding
 import Keyring
 import Logging
 import Node
-import Sodium
+import TypedSodium
 import Synchronization
 import Testing
 

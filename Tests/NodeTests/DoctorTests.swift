@@ -1,14 +1,15 @@
 import Blinding
+import Invitation
 import Keyring
 import Logging
 import Multiserver
 import NIOPosix
 import Node
 import SecretHandshake
-import Sodium
 import Synchronization
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("The doctor")
 struct DoctorTests: Sendable {

@@ -1,7 +1,7 @@
 import Multiserver
 import NIOCore
 import NIOPosix
-import Sodium
+import TypedSodium
 import Synchronization
 
 /// Forwards one port to another inside the process, until it is told to fall silent: whoever is connected then sees an open

@@ -1,12 +1,13 @@
 import Blinding
+import Invitation
 import Keyring
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import Node
-import Sodium
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("A grant as it travels")
 struct GrantMessageTests {

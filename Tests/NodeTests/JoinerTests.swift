@@ -1,13 +1,14 @@
 import Blinding
 import Foundation
+import Invitation
 import Keyring
 import Logging
 import NIOPosix
 import Node
-import Sodium
 import Synchronization
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("A joiner")
 struct JoinerTests {

@@ -4,7 +4,7 @@ import Keyring
 import Logging
 import Node
 import SecretHandshake
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("A watch over a keyring", .timeLimit(.minutes(1)))

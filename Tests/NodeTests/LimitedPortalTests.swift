@@ -1,4 +1,5 @@
 import Blinding
+import Invitation
 import Keyring
 import Logging
 import Multiserver
@@ -6,10 +7,10 @@ import NIOCore
 import NIOPosix
 import Node
 import SecretHandshake
-import Sodium
 import Synchronization
 import Testing
 import Transport
+import TypedSodium
 
 /// A portal at which an address has as many connections as it may.
 @Suite("A portal that limits", .timeLimit(.minutes(1)))

@@ -6,7 +6,7 @@ import NIOPosix
 import Node
 import SecretHandshake
 import ServiceLifecycle
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

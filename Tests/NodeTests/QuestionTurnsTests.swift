@@ -1,5 +1,5 @@
 import Node
-import Sodium
+import TypedSodium
 import Synchronization
 import Testing
 

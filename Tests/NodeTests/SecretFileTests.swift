@@ -1,7 +1,7 @@
 import Foundation
 import Multiserver
 import Node
-import Sodium
+import TypedSodium
 import Testing
 
 @Suite("SecretFile")

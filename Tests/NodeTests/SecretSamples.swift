@@ -1,5 +1,5 @@
 import Multiserver
-import Sodium
+import TypedSodium
 
 /// Key files written by hand around one identity, each field replaceable.
 enum SecretSamples {

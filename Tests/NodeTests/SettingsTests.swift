@@ -1,10 +1,11 @@
 import Logging
 import Multiserver
 import Node
+import PortalCore
 import SecretHandshake
-import Sodium
 import Testing
 import Transport
+import TypedSodium
 
 @Suite("Settings")
 struct SettingsTests {

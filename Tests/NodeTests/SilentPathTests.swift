@@ -3,7 +3,7 @@ import Multiserver
 import NIOCore
 import Node
 import SecretHandshake
-import Sodium
+import TypedSodium
 import Synchronization
 import Testing
 import Transport

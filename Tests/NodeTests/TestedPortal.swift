@@ -1,13 +1,15 @@
 import Blinding
+import Invitation
 import Keyring
 import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
 import Node
+import PortalCore
 import SecretHandshake
-import Sodium
 import Transport
+import TypedSodium
 
 /// A portal on the loopback interface, inside the process of the test.
 struct TestedPortal: Sendable {

@@ -1,5 +1,5 @@
 import SecretHandshake
-import Sodium
+import TypedSodium
 import TestSupport
 
 /// A client, a server and the four messages they exchange when nothing goes wrong; the same for the same seed.

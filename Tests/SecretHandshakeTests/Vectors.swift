@@ -1,6 +1,6 @@
 import Foundation
 import SecretHandshake
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

@@ -3,7 +3,7 @@ import MuxRPC
 import NIOCore
 import SecretHandshake
 import SecureSession
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

@@ -2,7 +2,7 @@ import BoxStream
 import MuxRPC
 import NIOCore
 import SecureSession
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 

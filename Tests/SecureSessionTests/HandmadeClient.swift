@@ -3,7 +3,7 @@ import MuxRPC
 import NIOCore
 import SecretHandshake
 import SecureSession
-import Sodium
+import TypedSodium
 
 /// A client made of its parts, so that frames and packets can be laid out otherwise than a session does it.
 final class HandmadeClient {

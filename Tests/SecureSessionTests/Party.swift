@@ -1,7 +1,7 @@
 import MuxRPC
 import NIOCore
 import SecureSession
-import Sodium
+import TypedSodium
 import TestSupport
 
 /// What a session told its owner, with the packets opened.

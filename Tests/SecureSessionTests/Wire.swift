@@ -2,7 +2,7 @@ import MuxRPC
 import NIOCore
 import SecretHandshake
 import SecureSession
-import Sodium
+import TypedSodium
 import TestSupport
 
 /// Two sessions joined in memory; what one sends the other receives, cut as the test wants it.

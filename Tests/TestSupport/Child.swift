@@ -1,9 +1,9 @@
 import Foundation
 
 /// A helper process that stands beside the tests: a line in, a line out.
-public final class Child {
+package final class Child {
     /// How it ended.
-    public enum End: Error, Equatable {
+    package enum End: Error, Equatable {
         case code(Int32)
         case signal(Int32)
     }
@@ -14,7 +14,7 @@ public final class Child {
     private var unread = Data()
 
     /// Starts the executable of that name.
-    public init(_ name: String) throws {
+    package init(_ name: String) throws {
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
             .deletingLastPathComponent().appendingPathComponent(name)
         process.standardInput = input
@@ -28,20 +28,20 @@ public final class Child {
     }
 
     /// Tells it something.
-    public func tell(_ line: String) throws {
+    package func tell(_ line: String) throws {
         try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8))
     }
 
     /// Its answer.
     ///
     /// - Throws: ``End`` when it ended instead; a signal is what killed it.
-    public func ask(_ line: String) throws -> String {
+    package func ask(_ line: String) throws -> String {
         try tell(line)
         return try answer()
     }
 
     /// The next line.
-    public func answer() throws -> String {
+    package func answer() throws -> String {
         while true {
             if let line = takeLine() { return line }
             let arrived = output.fileHandleForReading.availableData
@@ -51,7 +51,7 @@ public final class Child {
     }
 
     /// Its answer; `nil` when it was killed on the way.
-    public func askUntilKilled(_ line: String) throws -> String? {
+    package func askUntilKilled(_ line: String) throws -> String? {
         do {
             return try ask(line)
         } catch End.signal(SIGKILL) {
@@ -61,7 +61,7 @@ public final class Child {
 
     /// Kills it without a chance to do anything about it, and takes the lines that it said until then.
     @discardableResult
-    public func kill() -> [String] {
+    package func kill() -> [String] {
         Foundation.kill(process.processIdentifier, SIGKILL)
         while true {
             let arrived = output.fileHandleForReading.availableData

@@ -8,12 +8,12 @@ import Foundation
 /// and ines (10, by 106); hans (9, by 106), who was removed; invites used up (100), revoked (102, 106), expired (103)
 /// and open (101, 104, 105); portals hidden (0, 2) and open (1); members 20 (by 110), 21 (by id) and 24 (by 112), one who
 /// was removed (22, by 111) and one who is denied (23); and a backup.
-public enum FormerHome {
+package enum FormerHome {
     /// The files of a home.
-    public static let names = ["secret", "keyring.mdb", "keyring.vault", "backup"]
+    package static let names = ["secret", "keyring.mdb", "keyring.vault", "backup"]
 
     /// Copies the files of a home into a folder, with the permissions that they had.
-    public static func copy(schema: Int, to folder: String) throws {
+    package static func copy(schema: Int, to folder: String) throws {
         for name in names {
             let source = Bundle.module.url(
                 forResource: name, withExtension: nil, subdirectory: "Homes/schema-\(schema)")

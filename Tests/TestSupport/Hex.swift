@@ -1,10 +1,10 @@
 /// Bytes written as hexadecimal digits, for vectors.
-public struct Hex: Sendable, Equatable, ExpressibleByStringLiteral, Decodable {
+package struct Hex: Sendable, Equatable, ExpressibleByStringLiteral, Decodable {
     /// The decoded bytes.
-    public let bytes: [UInt8]
+    package let bytes: [UInt8]
 
     /// Decodes an even number of digits; anything else is a broken vector and stops the test run.
-    public init(_ text: String) {
+    package init(_ text: String) {
         precondition(text.utf8.count.isMultiple(of: 2), "an odd number of hexadecimal digits")
         var rest = Substring(text)
         var bytes: [UInt8] = []
@@ -19,17 +19,17 @@ public struct Hex: Sendable, Equatable, ExpressibleByStringLiteral, Decodable {
     }
 
     /// Decodes a literal.
-    public init(stringLiteral text: String) { self.init(text) }
+    package init(stringLiteral text: String) { self.init(text) }
 
     /// Decodes a JSON string.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         self.init(try decoder.singleValueContainer().decode(String.self))
     }
 }
 
 extension Sequence<UInt8> {
     /// The bytes as hexadecimal digits.
-    public var hex: String {
+    package var hex: String {
         map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }

@@ -4,7 +4,7 @@ package import NIOCore
 import NIOPosix
 import SecretHandshake
 package import SecureSession
-import Sodium
+import TypedSodium
 
 /// One connection to a peer that does with what comes what a script says.
 package final class ScriptedConnection: ChannelInboundHandler {

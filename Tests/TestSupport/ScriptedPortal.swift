@@ -2,7 +2,7 @@ package import MuxRPC
 package import Multiserver
 package import NIOCore
 import SecureSession
-package import Sodium
+package import TypedSodium
 import Synchronization
 
 /// A portal on the loopback interface that answers every call from a script, and notes what was asked.

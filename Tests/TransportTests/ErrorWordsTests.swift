@@ -2,7 +2,7 @@ import Glibc
 import MuxRPC
 import NIOCore
 import NIOPosix
-import Sodium
+import TypedSodium
 import Testing
 import Transport
 import Tunnel

@@ -1,3 +1,4 @@
+import Connection
 import NIOCore
 import NIOEmbedded
 import Testing

@@ -1,10 +1,11 @@
 internal import ArgumentParser
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// `cway address`: what to publish.
 struct AddressCommand: AsyncParsableCommand {

@@ -1,9 +1,10 @@
+internal import Invitation
 internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// Says where addresses lead, from the keyring alone.
 struct Resolving {

@@ -1,12 +1,12 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import Foundation
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// `cway conformance`: single protocols on standard input and output, for test suites of other implementations.
-public struct ConformanceCommand: AsyncParsableCommand {
+package struct ConformanceCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "conformance",
         abstract: "Speak one protocol on standard input and output, for conformance tests.",
         discussion: """
@@ -22,7 +22,7 @@ public struct ConformanceCommand: AsyncParsableCommand {
         subcommands: [HandshakeServerCommand.self, HandshakeClientCommand.self])
 
     /// Made by ArgumentParser.
-    public init() {}
+    package init() {}
 }
 
 /// `cway conformance shs-server`: the server's side of one secret handshake.

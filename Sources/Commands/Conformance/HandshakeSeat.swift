@@ -1,7 +1,7 @@
 package import Foundation
 internal import Node
 package import SecretHandshake
-package import Sodium
+package import TypedSodium
 
 /// The peer broke the handshake, closed, or was silent: it learns nothing, and we exit with a code of failure.
 package enum BadPeer: Error, Equatable, Sendable {

@@ -1,10 +1,10 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import Foundation
 
 /// `cway demo`: all of it at work, on this machine alone.
-public struct DemoCommand: AsyncParsableCommand {
+package struct DemoCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "See a portal, an owner, a friend and a stranger, on this machine alone.",
         discussion: """
@@ -43,10 +43,10 @@ public struct DemoCommand: AsyncParsableCommand {
     private var timeLimit: Int?
 
     /// Made by ArgumentParser.
-    public init() {}
+    package init() {}
 
     /// Refuses sizes that make no sense.
-    public func validate() throws {
+    package func validate() throws {
         guard (1...Self.sizeLimit).contains(size) else {
             throw ValidationError("--size must be from 1 to \(Self.sizeLimit).")
         }
@@ -54,7 +54,7 @@ public struct DemoCommand: AsyncParsableCommand {
     }
 
     /// Plays the demo.
-    public func run() async throws {
+    package func run() async throws {
         let start = ContinuousClock.now
         let narrator = DemoNarrator(isQuiet: json)
         try narrator.say(

@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// What the demo's steps have found out so far, for those that follow.
 struct DemoFindings {

@@ -1,7 +1,7 @@
 internal import Multiserver
 internal import NIOCore
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// The demo's steps about who is let in: an invite, a published address, a stranger, another instance, a farewell.
 struct DemoFriendship: Sendable {

@@ -1,7 +1,7 @@
 internal import NIOCore
 internal import NIOHTTP1
 internal import Node
-package import Sodium
+package import TypedSodium
 
 /// The demo's steps that measure: many bytes, and many small requests.
 package struct DemoMeasuring: Sendable {

@@ -2,7 +2,7 @@ internal import Foundation
 internal import Multiserver
 internal import NIOCore
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// The demo's steps, in the order in which they are told; those about friendship are in ``DemoFriendship``.
 struct DemoScript: Sendable {

@@ -3,7 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// A real web service on the loopback interface, for the demo's endpoint to offer.
 ///

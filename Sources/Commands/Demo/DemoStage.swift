@@ -2,7 +2,7 @@ internal import Blinding
 internal import Foundation
 internal import Glibc
 internal import Node
-internal import Sodium
+internal import TypedSodium
 internal import Synchronization
 internal import Transport
 

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Keyring
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// `cway friend allow`.
 struct FriendAllowCommand: AsyncParsableCommand {

@@ -1,7 +1,7 @@
 internal import Keyring
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// How people name a friend: by the name they gave them, or by id.
 enum FriendReference {

@@ -1,3 +1,4 @@
+internal import Invitation
 internal import Blinding
 internal import Keyring
 internal import Multiserver

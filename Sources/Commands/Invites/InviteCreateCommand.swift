@@ -1,13 +1,14 @@
 internal import ArgumentParser
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import Node
 internal import QRCode
-internal import Sodium
 internal import Transport
+internal import TypedSodium
 
 /// `cway invite create`.
 struct InviteCreateCommand: AsyncParsableCommand {

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import NIOCore
 internal import NIOPosix

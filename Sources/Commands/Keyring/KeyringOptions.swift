@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Blinding
 internal import Keyring
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// The options of every command that opens the keyring.
 struct KeyringOptions: ParsableArguments, Sendable {

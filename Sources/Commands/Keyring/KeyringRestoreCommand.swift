@@ -3,7 +3,7 @@ internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// `cway keyring restore`.
 struct KeyringRestoreCommand: AsyncParsableCommand {

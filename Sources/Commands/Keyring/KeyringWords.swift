@@ -1,8 +1,9 @@
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
-internal import Sodium
+internal import TypedSodium
 
 extension ServiceGrant {
     /// For people: `all`, or the names.

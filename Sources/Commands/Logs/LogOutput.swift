@@ -1,8 +1,8 @@
-public import Logging
+package import Logging
 internal import Synchronization
 
 /// Logging of the command line: to standard error, because standard output belongs to results.
-public enum LogOutput {
+package enum LogOutput {
     private static let level = Mutex(LogLevel(.info))
 
     /// Once per process, which swift-log insists on; also for the loggers that libraries make themselves.
@@ -11,7 +11,7 @@ public enum LogOutput {
     }
 
     /// The logger of a command; loggers made from now on have this level too, and follow its changes.
-    public static func logger(_ label: String = "cway", level chosen: Logger.Level) -> Logger {
+    package static func logger(_ label: String = "cway", level chosen: Logger.Level) -> Logger {
         _ = isReady
         level.withLock { $0 = LogLevel(chosen) }
         return Logger(label: label)

@@ -1,6 +1,6 @@
 internal import Multiserver
 internal import NIOCore
-internal import Sodium
+internal import TypedSodium
 internal import Synchronization
 
 /// Writes down what a portal passes on, up to a number of packets: for looking over the portal's shoulder.

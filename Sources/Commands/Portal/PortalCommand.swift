@@ -1,9 +1,9 @@
-public import ArgumentParser
+package import ArgumentParser
 
 /// `cway portal`: runs a portal, and says who may use it.
-public struct PortalCommand: AsyncParsableCommand {
+package struct PortalCommand: AsyncParsableCommand {
     /// What ArgumentParser needs to know.
-    public static let configuration = CommandConfiguration(
+    package static let configuration = CommandConfiguration(
         commandName: "portal",
         abstract: "Run a portal, through which nodes behind NATs are reached, and say who may use it.",
         discussion: """
@@ -25,5 +25,5 @@ public struct PortalCommand: AsyncParsableCommand {
         defaultSubcommand: PortalRunCommand.self)
 
     /// Made by ArgumentParser.
-    public init() {}
+    package init() {}
 }

@@ -3,7 +3,7 @@ internal import Keyring
 internal import Multiserver
 internal import MuxRPC
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// `cway portal policy`.
 struct PortalPolicyCommand: AsyncParsableCommand {

@@ -3,6 +3,7 @@ internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import Node
+internal import PortalCore
 internal import Transport
 
 /// `cway portal run`, or `cway portal` with its options.

@@ -1,11 +1,12 @@
 internal import Blinding
+internal import Invitation
 internal import Multiserver
 package import MuxRPC
 internal import NIOCore
 internal import NIOPosix
 internal import Node
-internal import Sodium
 internal import Transport
+internal import TypedSodium
 
 /// Redeems an invite to a portal, in the way that ssb programs have for it.
 ///

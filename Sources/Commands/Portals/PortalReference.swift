@@ -1,8 +1,9 @@
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// How people name one of their portals: its id, `host:port`, or the whole address.
 struct PortalReference {

@@ -1,9 +1,10 @@
 internal import ArgumentParser
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// `cway portals add`.
 struct PortalsAddCommand: AsyncParsableCommand {

@@ -1,3 +1,4 @@
+internal import Invitation
 internal import ArgumentParser
 internal import Blinding
 internal import Keyring

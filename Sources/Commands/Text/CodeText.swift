@@ -1,4 +1,5 @@
 internal import Blinding
+internal import Invitation
 internal import Multiserver
 internal import Node
 

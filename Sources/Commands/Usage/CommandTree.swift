@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Multiserver
 internal import Node
-internal import Sodium
+internal import TypedSodium
 
 /// The commands by their names, for what is said of a command line that cannot be understood.
 struct CommandTree {

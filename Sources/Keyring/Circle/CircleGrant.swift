@@ -1,28 +1,29 @@
-public import Blinding
-public import Sodium
+package import Blinding
+package import Invitation
+package import TypedSodium
 
 /// What a friend is given so that it can resolve the addresses of a circle, and find its owner.
 ///
 /// Its key is a secret: the value cannot be copied and has no description.
-public struct CircleGrant: ~Copyable, Sendable {
+package struct CircleGrant: ~Copyable, Sendable {
     /// The longest name in bytes.
-    public static let nameByteCountLimit = 64
+    package static let nameByteCountLimit = 64
 
     /// What the owner's node calls itself.
-    public let name: String
+    package let name: String
     /// Which generation of the circle it is.
-    public let generation: UInt64
+    package let generation: UInt64
     /// The first day that the key can tell.
-    public let epoch: Epoch
+    package let epoch: Epoch
     /// The chain key of that day.
-    public let key: SecretKey
+    package let key: SecretKey
     /// Where the owner is found, in the order in which to try; eight at most.
-    public let portals: [InvitePortal]
+    package let portals: [InvitePortal]
 
     /// Puts the parts together.
     ///
     /// - Throws: ``KeyringError/badNodeName`` or ``KeyringError/tooManyPortals(_:)``.
-    public init(
+    package init(
         name: String, generation: UInt64, epoch: Epoch, key: consuming SecretKey, portals: [InvitePortal]
     ) throws(KeyringError) {
         guard portals.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(portals.count) }
@@ -36,7 +37,7 @@ public struct CircleGrant: ~Copyable, Sendable {
     }
 
     /// Whether a node may be called so.
-    public static func isName(_ name: String) -> Bool {
+    package static func isName(_ name: String) -> Bool {
         (1...nameByteCountLimit).contains(name.utf8.count)
             && name.unicodeScalars.allSatisfy { isPrintable($0) }
     }
@@ -51,7 +52,7 @@ public struct CircleGrant: ~Copyable, Sendable {
 }
 
 /// What became of a grant.
-public enum GrantOutcome: Hashable, Sendable {
+package enum GrantOutcome: Hashable, Sendable {
     /// Its key is of a later generation, or the first one.
     case taken
     /// Its generation was known already.

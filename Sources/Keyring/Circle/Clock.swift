@@ -3,7 +3,7 @@ internal import LMDB
 internal import Synchronization
 
 /// Whether the clock may be believed: keys that were wiped because of a wrong one cannot be had back.
-public enum ClockVerdict: Hashable, Sendable {
+package enum ClockVerdict: Hashable, Sendable {
     /// It fits what it said when the keyring was last open, or a portal agreed, or the owner vouched for it.
     case confirmed
     /// It is more than two days from what it said when the keyring was last open, in Unix seconds.
@@ -12,12 +12,12 @@ public enum ClockVerdict: Hashable, Sendable {
 
 extension ClockVerdict {
     /// The most that the clock may move between two openings without a word from a portal, in seconds.
-    public static let jumpLimitSeconds: UInt64 = 2 * 86_400
+    package static let jumpLimitSeconds: UInt64 = 2 * 86_400
     /// The most that a portal's clock may differ from one that it confirms, in seconds.
-    public static let agreementSeconds: UInt64 = 86_400
+    package static let agreementSeconds: UInt64 = 86_400
 
     /// The Unix seconds in a portal's answer to `tunnel.ping`, which is in milliseconds or in microseconds.
-    public static func unixSeconds(inPing answer: UInt64) -> UInt64 {
+    package static func unixSeconds(inPing answer: UInt64) -> UInt64 {
         // Milliseconds of the year 5138 are microseconds of 1973.
         let firstMicroseconds: UInt64 = 100_000_000_000_000
         return answer >= firstMicroseconds ? answer / 1_000_000 : answer / 1_000
@@ -44,11 +44,11 @@ extension Keyring {
     private static let openedPrecisionSeconds: UInt64 = 3_600
 
     /// Whether the clock is believed: at the last tidying, or else at the opening.
-    public var clock: ClockVerdict { clockState.withLock { $0.verdict } }
+    package var clock: ClockVerdict { clockState.withLock { $0.verdict } }
 
     /// Whether a portal's word on the clock is wanted: where it is in doubt, and where something waits for it that a
     /// node which serves does by itself.
-    public func wantsPortalsClock(now: UInt64) throws(KeyringError) -> Bool {
+    package func wantsPortalsClock(now: UInt64) throws(KeyringError) -> Bool {
         let state = clockState.withLock { $0 }
         guard !isCopy, state.purpose != .reading else { return false }
         if case .unconfirmed = state.verdict { return true }
@@ -63,7 +63,7 @@ extension Keyring {
     /// tidied.
     ///
     /// - Returns: the verdict, which stays where the portal does not agree.
-    public func confirmClock(
+    package func confirmClock(
         portalUnixSeconds: UInt64, now: UInt64
     ) throws(KeyringError) -> ClockVerdict {
         let distance = max(portalUnixSeconds, now) - min(portalUnixSeconds, now)
@@ -74,14 +74,14 @@ extension Keyring {
     }
 
     /// Takes the owner's word on the clock, this once.
-    public func trustClock(now: UInt64) throws(KeyringError) { try tidy(now: now, isTrusted: true) }
+    package func trustClock(now: UInt64) throws(KeyringError) { try tidy(now: now, isTrusted: true) }
 
     /// Does what time asks for: overwrites a former key of the vault, and, unless the clock is in doubt, closes
     /// invites that have expired, lets those go that were closed long ago, and wipes chain keys of days before
     /// yesterday.
     ///
     /// Opening to serve does this; a running node does it at the beginning of each day and hourly.
-    public func tidy(now: UInt64) throws(KeyringError) {
+    package func tidy(now: UInt64) throws(KeyringError) {
         let isTrusted = clockState.withLock { $0.trustsClock }
         try tidy(now: now, isTrusted: isTrusted)
     }

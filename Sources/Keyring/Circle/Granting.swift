@@ -1,6 +1,7 @@
-public import Blinding
+package import Blinding
+internal import Invitation
 internal import LMDB
-public import Sodium
+package import TypedSodium
 
 extension Keyring {
     /// What a friend is answered when it calls `circle.grant`: yesterday's key, or today's where the generation
@@ -14,7 +15,7 @@ extension Keyring {
     /// - Throws: ``KeyringError/noSuchFriend`` when whoever asks is not let in by the keyring,
     ///   ``KeyringError/wrongClock(today:key:)`` when the clock is far from the key's day, or
     ///   ``KeyringError/badNodeName``, among others.
-    public func grant(
+    package func grant(
         name: String, to friend: PublicKey? = nil, now: UInt64
     ) throws(KeyringError) -> CircleGrant {
         let today = Epoch(unixSeconds: now)
@@ -42,7 +43,7 @@ extension Keyring {
     /// it names no portal; and an invite of the endpoint's that was pending is done.
     ///
     /// - Throws: ``KeyringError/noSuchFriend`` when the endpoint is not in the keyring.
-    public func take(
+    package func take(
         _ grant: borrowing CircleGrant, from endpoint: EndpointKey, now: UInt64
     ) throws(KeyringError) -> GrantOutcome {
         let today = Epoch(unixSeconds: now)
@@ -81,14 +82,14 @@ extension Keyring {
     }
 
     /// The generation of the owner's circle.
-    public func generation() throws(KeyringError) -> UInt64 {
+    package func generation() throws(KeyringError) -> UInt64 {
         try store.read { (transaction) throws(KeyringError) in try transaction.circle(of: owner).generation }
     }
 
     /// What writes the owner's own addresses on a day.
     ///
     /// - Throws: ``KeyringError/wrongClock(today:key:)`` for a day before the generation's, or far after.
-    public func ownAddressing(at epoch: Epoch) throws(KeyringError) -> CircleAddressing {
+    package func ownAddressing(at epoch: Epoch) throws(KeyringError) -> CircleAddressing {
         try store.readSecrets { (transaction, vaultKey) throws(KeyringError) in
             let circle = try transaction.circle(of: owner)
             let key = try chainKey(of: circle, at: epoch, vaultKey)

@@ -1,24 +1,24 @@
-public import Blinding
+package import Blinding
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 internal import Synchronization
 
 /// Keys that begin on a later day than today, as they do once they were moved on under a clock that was ahead.
 ///
 /// No address of today is written or resolved with them, and the keys of before cannot be had back.
-public struct LaterKeys: Hashable, Sendable {
+package struct LaterKeys: Hashable, Sendable {
     /// The day on which the owner's own begins; `nil` where it tells today.
-    public internal(set) var own: Epoch?
+    package internal(set) var own: Epoch?
     /// Those whose circle's key is one, by name.
-    public internal(set) var friends: [Friend] = []
+    package internal(set) var friends: [Friend] = []
 
     /// Whether every key tells today.
-    public var isEmpty: Bool { own == nil && friends.isEmpty }
+    package var isEmpty: Bool { own == nil && friends.isEmpty }
 }
 
 extension Keyring {
     /// Looks for keys that do not tell today.
-    public func laterKeys(now: UInt64) throws(KeyringError) -> LaterKeys {
+    package func laterKeys(now: UInt64) throws(KeyringError) -> LaterKeys {
         let today = Epoch(unixSeconds: now)
         return try store.read { (transaction) throws(KeyringError) in
             var found = LaterKeys()
@@ -40,7 +40,7 @@ extension Keyring {
     /// of the owner's circle begins, and friends are asked for theirs at the next connect.
     ///
     /// - Returns: whether it was done; nothing is where nobody vouches for the clock.
-    public func replaceLaterKeys(now: UInt64) throws(KeyringError) -> Bool {
+    package func replaceLaterKeys(now: UInt64) throws(KeyringError) -> Bool {
         guard clockState.withLock({ $0.isVouchedFor }) else { return false }
         let today = Epoch(unixSeconds: now)
         try store.change { (transaction, change) throws(KeyringError) in

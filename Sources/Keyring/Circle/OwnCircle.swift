@@ -1,6 +1,6 @@
 internal import Blinding
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// The circle of the keyring's owner.
 enum OwnCircle {

@@ -8,7 +8,7 @@ extension Keyring {
     /// It is complete once it has its name. One of a keyring of an earlier version is brought up to date.
     ///
     /// - Throws: ``KeyringError``; where there is a file of that name, it stays.
-    public func backup(to path: String, now: UInt64) throws(KeyringError) {
+    package func backup(to path: String, now: UInt64) throws(KeyringError) {
         do throws(KeyringError) {
             try copy(to: path, now: now)
         } catch {

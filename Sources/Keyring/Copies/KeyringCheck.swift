@@ -1,11 +1,11 @@
 internal import Blinding
 internal import LMDB
-public import Sodium
+package import TypedSodium
 
 /// What a look at all of a healthy keyring found.
-public struct KeyringReport: Hashable, Sendable {
+package struct KeyringReport: Hashable, Sendable {
     /// Whether the vault opens the keyring's secrets.
-    public enum Vault: Hashable, Sendable {
+    package enum Vault: Hashable, Sendable {
         /// It does.
         case matching
         /// It does not; the keyring can be restored in place.
@@ -13,19 +13,19 @@ public struct KeyringReport: Hashable, Sendable {
     }
 
     /// Whose keyring it is.
-    public let owner: PublicKey
+    package let owner: PublicKey
     /// When the copy was made, in Unix seconds; `nil` for an original.
-    public let copiedAt: UInt64?
+    package let copiedAt: UInt64?
     /// Its sequence number.
-    public let sequence: UInt64
+    package let sequence: UInt64
     /// Whether the vault opens its secrets.
-    public let vault: Vault
+    package let vault: Vault
     /// How many friends there are.
-    public let friendCount: Int
+    package let friendCount: Int
     /// How many invites there are, open ones and those that are remembered.
-    public let inviteCount: Int
+    package let inviteCount: Int
     /// How many entries there are, ghosts among them.
-    public let entryCount: Int
+    package let entryCount: Int
 }
 
 extension Keyring {
@@ -35,7 +35,7 @@ extension Keyring {
     /// the child's signal.
     ///
     /// - Throws: ``KeyringError``, with what is wrong.
-    public static func check(folder: String) throws(KeyringError) -> KeyringReport {
+    package static func check(folder: String) throws(KeyringError) -> KeyringReport {
         _ = try KeyringError.storing { () throws(LMDBError) in
             try EnvironmentCheck.walk("\(folder)/\(KeyringStore.fileName)")
         }

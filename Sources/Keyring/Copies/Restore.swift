@@ -1,19 +1,19 @@
-public import Blinding
+package import Blinding
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// What a restore did.
-public struct RestoreReport: Hashable, Sendable {
+package struct RestoreReport: Hashable, Sendable {
     /// The friends that were kept, by name.
-    public internal(set) var kept: [Friend] = []
+    package internal(set) var kept: [Friend] = []
     /// Those that were not, by name.
-    public internal(set) var removed: [Friend] = []
+    package internal(set) var removed: [Friend] = []
     /// How many invites were open and are revoked now.
-    public internal(set) var revokedInviteCount = 0
+    package internal(set) var revokedInviteCount = 0
     /// How many friends' circles have to be asked for again, because the vault did not open their keys.
-    public internal(set) var lostKeyCount = 0
+    package internal(set) var lostKeyCount = 0
     /// Those whose invites were accepted and can no longer be redeemed, by name.
-    public internal(set) var lostJoins: [Friend] = []
+    package internal(set) var lostJoins: [Friend] = []
 }
 
 extension Keyring {
@@ -32,7 +32,7 @@ extension Keyring {
     ///   - now: Unix seconds.
     /// - Returns: what was done.
     /// - Throws: ``KeyringError``; then everything is as it was.
-    public static func restore(
+    package static func restore(
         from path: String?, into folder: String, owner: EndpointKey, keeping keep: (Friend) -> Bool,
         naming names: [String] = [], now: UInt64
     ) throws(KeyringError) -> RestoreReport {

@@ -1,6 +1,6 @@
 internal import Blinding
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// What is done to a keyring that was a copy or has lost its vault.
 enum Restore {

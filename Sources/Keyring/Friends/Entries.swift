@@ -1,15 +1,15 @@
-public import Blinding
+package import Blinding
 internal import LMDB
-public import Sodium
+package import TypedSodium
 internal import Synchronization
 
 /// The pairs whose tokens a hidden endpoint announces: its friends, its invites, and ghosts.
 ///
 /// They stand in guarded memory as long as they are entries, so that a change costs only what has changed. What a
 /// portal takes is the limit; who is open everywhere needs no entries.
-public final class Entries: Sendable {
+package final class Entries: Sendable {
     /// The most entries, three tokens each, that fit what a portal takes from a member.
-    public static let countLimit = 4_096
+    package static let countLimit = 4_096
 
     /// A pair in one place, because a collection cannot hold what cannot be copied.
     private final class Pair: Sendable {
@@ -29,16 +29,16 @@ public final class Entries: Sendable {
     private let state = Mutex(State())
 
     /// No entries as yet.
-    public init(identity: Identity) { self.identity = identity }
+    package init(identity: Identity) { self.identity = identity }
 
     /// How many entries there are, a multiple of 16.
-    public var count: Int { state.withLock { $0.friends.count + $0.ghosts.count } }
+    package var count: Int { state.withLock { $0.friends.count + $0.ghosts.count } }
 
     /// Takes over what has changed in the keyring.
     ///
     /// - Returns: whether anything has, so that the new set must be announced.
     /// - Throws: ``KeyringError/tooManyEntries(_:limit:)`` among others; the former entries stay.
-    public func update(from keyring: Keyring) throws(KeyringError) -> Bool {
+    package func update(from keyring: Keyring) throws(KeyringError) -> Bool {
         precondition(
             keyring.owner.publicKey == identity.publicKey, "entries are those of the keyring's owner")
         return try state.withLock { (state) throws(KeyringError) in
@@ -59,7 +59,7 @@ public final class Entries: Sendable {
     }
 
     /// The tokens to announce at a portal, in no order, with whom each is for; `nil` for a ghost.
-    public func tokens(portal: PortalKey, epochs: [Epoch]) -> [PairToken: PublicKey?] {
+    package func tokens(portal: PortalKey, epochs: [Epoch]) -> [PairToken: PublicKey?] {
         let entries = state.withLock { $0 }
         var tokens: [PairToken: PublicKey?] = [:]
         tokens.reserveCapacity((entries.friends.count + entries.ghosts.count) * epochs.count)

@@ -1,7 +1,7 @@
 internal import Blinding
 internal import LMDB
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 
 extension Transaction {
     /// The friend with everything that is stored about it.

@@ -1,16 +1,17 @@
-public import Blinding
+package import Blinding
+package import Invitation
 internal import LMDB
-public import Sodium
+package import TypedSodium
 
 extension Keyring {
     /// Everybody in the keyring, by name.
-    public func friends() throws(KeyringError) -> [Friend] {
+    package func friends() throws(KeyringError) -> [Friend] {
         let friends = try store.read { (transaction) throws(KeyringError) in try transaction.friends() }
         return friends.sorted { $0.name < $1.name }
     }
 
     /// The friend with a name.
-    public func friend(named name: String) throws(KeyringError) -> Friend? {
+    package func friend(named name: String) throws(KeyringError) -> Friend? {
         guard Petname.isValid(name) else { return nil }
         return try store.read { (transaction) throws(KeyringError) in
             guard let found = try transaction.record(NameRecord.self, Array(name.utf8)) else { return nil }
@@ -19,7 +20,7 @@ extension Keyring {
     }
 
     /// The friend with a key.
-    public func friend(_ key: PublicKey) throws(KeyringError) -> Friend? {
+    package func friend(_ key: PublicKey) throws(KeyringError) -> Friend? {
         try store.read { (transaction) throws(KeyringError) in try transaction.friend(key) }
     }
 
@@ -34,7 +35,7 @@ extension Keyring {
     /// - Throws: ``KeyringError/ownKey``, ``KeyringError/unusableKey``, ``KeyringError/badName(_:)`` or
     ///   ``KeyringError/nameTaken(_:)`` among others.
     @discardableResult
-    public func admit(
+    package func admit(
         _ key: PublicKey, name: String? = nil, services: ServiceGrant, now: UInt64
     ) throws(KeyringError) -> Friend {
         try checkUsable(key)
@@ -63,7 +64,7 @@ extension Keyring {
     /// - Returns: the friend as it is from now on.
     /// - Throws: as ``admit(_:name:services:now:)``, or ``KeyringError/tooManyPortals(_:)``.
     @discardableResult
-    public func addReach(
+    package func addReach(
         to key: EndpointKey, name: String? = nil, portals: [InvitePortal]
     ) throws(KeyringError) -> Friend {
         let key = key.publicKey
@@ -83,7 +84,7 @@ extension Keyring {
     /// Changes what a friend may open.
     ///
     /// - Throws: ``KeyringError/noSuchFriend`` or ``KeyringError/notAdmitted(name:)`` among others.
-    public func allow(_ key: PublicKey, services: ServiceGrant) throws(KeyringError) {
+    package func allow(_ key: PublicKey, services: ServiceGrant) throws(KeyringError) {
         let services = try services.checked()
         try store.change { (transaction, change) throws(KeyringError) in
             guard var record = try transaction.record(FriendRecord.self, key) else { throw .noSuchFriend }
@@ -99,7 +100,7 @@ extension Keyring {
     ///
     /// - Throws: ``KeyringError/noSuchFriend``, ``KeyringError/badName(_:)`` or ``KeyringError/nameTaken(_:)``
     ///   among others.
-    public func rename(_ key: PublicKey, to name: String) throws(KeyringError) {
+    package func rename(_ key: PublicKey, to name: String) throws(KeyringError) {
         try store.change { (transaction, change) throws(KeyringError) in
             guard var record = try transaction.record(FriendRecord.self, key) else { throw .noSuchFriend }
             guard record.name != name else { return }
@@ -118,7 +119,7 @@ extension Keyring {
     ///
     /// - Returns: whether it was written.
     @discardableResult
-    public func markSeen(
+    package func markSeen(
         _ key: PublicKey, at place: PortalPlace? = nil, now: UInt64
     ) throws(KeyringError) -> Bool {
         let isKnown = try store.read { (transaction) throws(KeyringError) in
@@ -152,7 +153,7 @@ extension Keyring {
     /// - Returns: what was known about it, and what became of its invites.
     /// - Throws: ``KeyringError/noSuchFriend`` among others.
     @discardableResult
-    public func remove(_ key: PublicKey, now: UInt64) throws(KeyringError) -> Removal {
+    package func remove(_ key: PublicKey, now: UInt64) throws(KeyringError) -> Removal {
         try store.change { (transaction, change) throws(KeyringError) in
             guard let record = try transaction.record(FriendRecord.self, key) else { throw .noSuchFriend }
             let friend = try transaction.friend(key, record)

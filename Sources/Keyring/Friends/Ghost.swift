@@ -1,5 +1,5 @@
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// Pairs that nobody else has, so that the number of entries tells a portal nothing.
 ///

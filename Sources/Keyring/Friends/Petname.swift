@@ -1,5 +1,5 @@
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// What the owner of a keyring calls a friend.
 ///

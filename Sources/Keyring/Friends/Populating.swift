@@ -1,6 +1,6 @@
 internal import Blinding
 internal import LMDB
-package import Sodium
+package import TypedSodium
 
 extension Keyring {
     /// Notes many whom the owner may reach in one transaction, each by its own key and all with what one grant says;

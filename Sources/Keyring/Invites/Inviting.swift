@@ -1,6 +1,7 @@
-public import Blinding
+package import Blinding
+package import Invitation
 internal import LMDB
-public import Sodium
+package import TypedSodium
 
 extension Keyring {
     /// Makes an invite, of which only the public half is kept.
@@ -12,7 +13,7 @@ extension Keyring {
     ///   - now: Unix seconds.
     /// - Returns: the code, which is shown once and cannot be had again.
     /// - Throws: ``KeyringError``.
-    public func createInvite(
+    package func createInvite(
         _ draft: InviteDraft, portals: [InvitePortal], seed: borrowing SecretKey, now: UInt64
     ) throws(KeyringError) -> InviteCode {
         try draft.check(now: now)
@@ -40,7 +41,7 @@ extension Keyring {
     }
 
     /// Every invite that is open, or was within the last 30 days, the newest first.
-    public func invites() throws(KeyringError) -> [InviteRecord] {
+    package func invites() throws(KeyringError) -> [InviteRecord] {
         let invites = try store.read { (transaction) throws(KeyringError) in
             try transaction.records(StoredInvite.self)
         }
@@ -50,7 +51,7 @@ extension Keyring {
     /// Takes an invite back; who came by it stays a friend.
     ///
     /// - Returns: whether it was open.
-    public func revokeInvite(_ key: InviteKey, now: UInt64) throws(KeyringError) -> Bool {
+    package func revokeInvite(_ key: InviteKey, now: UInt64) throws(KeyringError) -> Bool {
         try store.change { (transaction, change) throws(KeyringError) in
             guard try transaction.close(key, .revoked, now: now) else { return false }
             change.mark()

@@ -1,6 +1,7 @@
-public import Blinding
+package import Blinding
+package import Invitation
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 extension Keyring {
     /// Accepts an invite: stores the one who made it, pending, and the seed until the invite is redeemed.
@@ -10,7 +11,7 @@ extension Keyring {
     /// - Throws: ``KeyringError/ownKey`` for one's own invite, ``KeyringError/badName(_:)`` or
     ///   ``KeyringError/nameTaken(_:)`` among others.
     @discardableResult
-    public func beginJoin(
+    package func beginJoin(
         _ code: borrowing InviteCode, name: String? = nil, now: UInt64
     ) throws(KeyringError) -> Friend {
         let key = code.endpoint.publicKey
@@ -36,7 +37,7 @@ extension Keyring {
     }
 
     /// The invite of an endpoint that has yet to be redeemed; `nil` when there is none.
-    public func pendingInvite(of endpoint: EndpointKey) throws(KeyringError) -> InviteCode? {
+    package func pendingInvite(of endpoint: EndpointKey) throws(KeyringError) -> InviteCode? {
         try store.readSecrets { (transaction, key) throws(KeyringError) -> InviteCode? in
             guard let pending = try transaction.record(PendingRecord.self, endpoint.publicKey) else {
                 return nil
@@ -54,7 +55,7 @@ extension Keyring {
     }
 
     /// Notes that an invite was redeemed, and wipes its seed, as ``take(_:from:now:)`` does too.
-    public func completeJoin(of endpoint: EndpointKey, now: UInt64) throws(KeyringError) {
+    package func completeJoin(of endpoint: EndpointKey, now: UInt64) throws(KeyringError) {
         try store.change { (transaction, change) throws(KeyringError) in
             guard var record = try transaction.record(FriendRecord.self, endpoint.publicKey) else {
                 throw .noSuchFriend
@@ -70,7 +71,7 @@ extension Keyring {
     ///
     /// - Returns: whether there was one.
     @discardableResult
-    public func abandonJoin(of endpoint: EndpointKey) throws(KeyringError) -> Bool {
+    package func abandonJoin(of endpoint: EndpointKey) throws(KeyringError) -> Bool {
         let key = endpoint.publicKey
         return try store.change { (transaction, change) throws(KeyringError) in
             guard try transaction.abandonJoin(key, change) != nil else { return false }

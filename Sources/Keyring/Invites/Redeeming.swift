@@ -1,9 +1,9 @@
-public import Blinding
+package import Blinding
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// What became of somebody who redeems an invite.
-public enum Redemption: Hashable, Sendable {
+package enum Redemption: Hashable, Sendable {
     /// A friend from now on, or already; fresh where it was not one before.
     case admitted(isFresh: Bool)
     /// No friend by this invite.
@@ -11,7 +11,7 @@ public enum Redemption: Hashable, Sendable {
 }
 
 /// Why an invite admits somebody not.
-public enum RedeemRefusal: String, Hashable, Sendable {
+package enum RedeemRefusal: String, Hashable, Sendable {
     /// As many came by it as may.
     case usedUp = "invite used up"
     /// It was taken back, or is not known.
@@ -22,7 +22,7 @@ public enum RedeemRefusal: String, Hashable, Sendable {
     case removed = "removed"
 
     /// The text of the error that the redeemer is answered with.
-    public var message: String { rawValue }
+    package var message: String { rawValue }
 
     init(_ reason: Closing.Reason) {
         self =
@@ -35,14 +35,14 @@ public enum RedeemRefusal: String, Hashable, Sendable {
 }
 
 /// Somebody who redeems an invite.
-public struct RedeemRequest: Hashable, Sendable {
+package struct RedeemRequest: Hashable, Sendable {
     /// The invite, whose key pair was shown.
-    public let invite: InviteKey
+    package let invite: InviteKey
     /// Who becomes a friend; the caller has checked the signature.
-    public let friend: FriendKey
+    package let friend: FriendKey
 
     /// Puts the two together.
-    public init(invite: InviteKey, friend: FriendKey) {
+    package init(invite: InviteKey, friend: FriendKey) {
         self.invite = invite
         self.friend = friend
     }
@@ -53,7 +53,7 @@ extension Keyring {
     ///
     /// - Throws: ``KeyringError/ownKey`` or ``KeyringError/unusableKey`` for a key that can be nobody's, besides
     ///   what the store throws.
-    public func redeem(
+    package func redeem(
         _ invite: InviteKey, by friend: FriendKey, now: UInt64
     ) throws(KeyringError) -> Redemption {
         try redeem([RedeemRequest(invite: invite, friend: friend)], now: now)[0].get()
@@ -67,7 +67,7 @@ extension Keyring {
     ///
     /// - Returns: what became of each, in their order; an error where it concerns one of them alone.
     /// - Throws: ``KeyringError``, when nothing became of any.
-    public func redeem(
+    package func redeem(
         _ requests: [RedeemRequest], now: UInt64
     ) throws(KeyringError) -> [Result<Redemption, KeyringError>] {
         let faults = requests.map(fault)

@@ -1,6 +1,6 @@
-public import Blinding
+package import Blinding
 internal import LMDB
-public import Sodium
+package import TypedSodium
 
 extension Keyring {
     /// Makes an invite to this portal, of which only the public half is kept; the caller prints the code.
@@ -13,7 +13,7 @@ extension Keyring {
     ///   - now: Unix seconds.
     /// - Returns: what is kept of it.
     /// - Throws: ``KeyringError``.
-    public func createMemberInvite(
+    package func createMemberInvite(
         label: String, uses: Int, expiry: UInt64?, seed: borrowing SecretKey, now: UInt64
     ) throws(KeyringError) -> MemberInvite {
         try InviteDraft(label: label, uses: uses, expiry: expiry).check(now: now)
@@ -36,7 +36,7 @@ extension Keyring {
     }
 
     /// Every invite to this portal that is open, or was within the last 30 days, the newest first.
-    public func memberInvites() throws(KeyringError) -> [MemberInvite] {
+    package func memberInvites() throws(KeyringError) -> [MemberInvite] {
         let invites = try store.read { (transaction) throws(KeyringError) in
             try transaction.records(StoredMemberInvite.self)
         }
@@ -47,7 +47,7 @@ extension Keyring {
     ///
     /// - Returns: whether it was open.
     @discardableResult
-    public func revokeMemberInvite(_ key: InviteKey, now: UInt64) throws(KeyringError) -> Bool {
+    package func revokeMemberInvite(_ key: InviteKey, now: UInt64) throws(KeyringError) -> Bool {
         try store.change { (transaction, change) throws(KeyringError) in
             guard try transaction.closeMemberInvite(key, now: now) else { return false }
             change.mark()
@@ -56,7 +56,7 @@ extension Keyring {
     }
 
     /// Makes somebody a member by an invite, in one transaction; see ``redeemMembers(_:now:)``.
-    public func redeemMember(
+    package func redeemMember(
         _ invite: InviteKey, by feed: PublicKey, now: UInt64
     ) throws(KeyringError) -> MemberRedemption {
         try redeemMembers([MemberRequest(invite: invite, feed: feed)], now: now)[0]
@@ -68,7 +68,7 @@ extension Keyring {
     /// is recorded with it.
     ///
     /// - Returns: what became of each, in their order.
-    public func redeemMembers(
+    package func redeemMembers(
         _ requests: [MemberRequest], now: UInt64
     ) throws(KeyringError) -> [MemberRedemption] {
         try store.change { (transaction, change) throws(KeyringError) in
@@ -82,33 +82,33 @@ extension Keyring {
 }
 
 /// Somebody who redeems an invite to a portal.
-public struct MemberRequest: Hashable, Sendable {
+package struct MemberRequest: Hashable, Sendable {
     /// The invite, whose key pair was shown.
-    public let invite: InviteKey
+    package let invite: InviteKey
     /// Who becomes a member.
-    public let feed: PublicKey
+    package let feed: PublicKey
 
     /// Puts the two together.
-    public init(invite: InviteKey, feed: PublicKey) {
+    package init(invite: InviteKey, feed: PublicKey) {
         self.invite = invite
         self.feed = feed
     }
 }
 
 /// A member who was removed, and what became of the invites that admitted it.
-public struct MemberRemoval: Hashable, Sendable {
+package struct MemberRemoval: Hashable, Sendable {
     /// What was known about it.
-    public let member: Member
+    package let member: Member
     /// The invites that were open, as they were before, each with the other members who came by it.
-    public let invites: [ClosedMemberInvite]
+    package let invites: [ClosedMemberInvite]
 }
 
 /// An invite to a portal that was closed because of somebody who came by it, or may have.
-public struct ClosedMemberInvite: Hashable, Sendable {
+package struct ClosedMemberInvite: Hashable, Sendable {
     /// As it was before.
-    public let invite: MemberInvite
+    package let invite: MemberInvite
     /// The other members who came by it, as far as that was recorded.
-    public let others: [Member]
+    package let others: [Member]
 }
 
 extension Transaction where Access == Writing {

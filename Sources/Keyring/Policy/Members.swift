@@ -1,25 +1,25 @@
 internal import Blinding
 internal import LMDB
-public import Sodium
+package import TypedSodium
 
 extension Keyring {
     /// What this portal asks of those who announce and those who call: nothing, unless said otherwise.
-    public func policy() throws(KeyringError) -> AudiencePolicy {
+    package func policy() throws(KeyringError) -> AudiencePolicy {
         try store.read { (transaction) throws(KeyringError) in try transaction.policy() }
     }
 
     /// Says who may announce at this portal.
-    public func setAnnouncers(_ audience: Audience) throws(KeyringError) {
+    package func setAnnouncers(_ audience: Audience) throws(KeyringError) {
         try changePolicy { $0.announcers = audience }
     }
 
     /// Says who may call through this portal.
-    public func setCallers(_ audience: Audience) throws(KeyringError) {
+    package func setCallers(_ audience: Audience) throws(KeyringError) {
         try changePolicy { $0.callers = audience }
     }
 
     /// The members of this portal, by label.
-    public func members() throws(KeyringError) -> [Member] {
+    package func members() throws(KeyringError) -> [Member] {
         let members = try store.read { (transaction) throws(KeyringError) in
             try transaction.records(StoredMember.self)
         }
@@ -27,7 +27,7 @@ extension Keyring {
     }
 
     /// Adds a member by id, or gives one that is there another label.
-    public func addMember(_ key: PublicKey, label: String, now: UInt64) throws(KeyringError) {
+    package func addMember(_ key: PublicKey, label: String, now: UInt64) throws(KeyringError) {
         try checkLabel(label)
         try store.change { (transaction, change) throws(KeyringError) in
             var record = try transaction.record(StoredMember.self, key) ?? StoredMember(nil, removedAt: nil)
@@ -46,7 +46,7 @@ extension Keyring {
     ///
     /// - Returns: what became of its invites; `nil` when it was no member.
     @discardableResult
-    public func removeMember(_ key: PublicKey, now: UInt64) throws(KeyringError) -> MemberRemoval? {
+    package func removeMember(_ key: PublicKey, now: UInt64) throws(KeyringError) -> MemberRemoval? {
         try store.change { (transaction, change) throws(KeyringError) in
             guard let record = try transaction.record(StoredMember.self, key),
                 let member = record.member(key)
@@ -61,7 +61,7 @@ extension Keyring {
 
     /// Serves somebody in nothing any more, member or not; the invites that admitted it are taken back, or it would
     /// come back under another key.
-    public func deny(_ key: PublicKey, now: UInt64) throws(KeyringError) {
+    package func deny(_ key: PublicKey, now: UInt64) throws(KeyringError) {
         try store.change { (transaction, change) throws(KeyringError) in
             guard try transaction.record(StoredDenial.self, key) == nil else { return }
             try transaction.put(StoredDenial(since: now), key)
@@ -76,7 +76,7 @@ extension Keyring {
     ///
     /// - Returns: whether it was denied.
     @discardableResult
-    public func undeny(_ key: PublicKey) throws(KeyringError) -> Bool {
+    package func undeny(_ key: PublicKey) throws(KeyringError) -> Bool {
         try store.change { (transaction, change) throws(KeyringError) in
             guard try transaction.drop(StoredDenial.self, key) else { return false }
             change.mark()
@@ -85,7 +85,7 @@ extension Keyring {
     }
 
     /// Everybody whom this portal serves in nothing.
-    public func denied() throws(KeyringError) -> [Denial] {
+    package func denied() throws(KeyringError) -> [Denial] {
         let denied = try store.read { (transaction) throws(KeyringError) in
             try transaction.records(StoredDenial.self)
         }

@@ -1,9 +1,9 @@
-public import Blinding
+package import Blinding
 internal import LMDB
-public import Sodium
+package import TypedSodium
 
 /// Whom a portal serves.
-public enum Audience: UInt8, Hashable, Sendable {
+package enum Audience: UInt8, Hashable, Sendable {
     /// Everyone who is not denied.
     case everyone = 0
     /// Members only.
@@ -11,66 +11,66 @@ public enum Audience: UInt8, Hashable, Sendable {
 }
 
 /// What a portal asks of those who announce themselves, and of those who call.
-public struct AudiencePolicy: Hashable, Sendable {
+package struct AudiencePolicy: Hashable, Sendable {
     /// Who may announce.
-    public internal(set) var announcers: Audience
+    package internal(set) var announcers: Audience
     /// Who may call.
-    public internal(set) var callers: Audience
+    package internal(set) var callers: Audience
 }
 
 /// A member of a portal.
-public struct Member: Hashable, Sendable {
+package struct Member: Hashable, Sendable {
     /// Who it is: the key that it shows to this portal.
-    public let key: PublicKey
+    package let key: PublicKey
     /// Whom the operator takes it for.
-    public let label: String
+    package let label: String
     /// Since when, in Unix seconds.
-    public let since: UInt64
+    package let since: UInt64
     /// The invite that it came by first; `nil` for one that was added by its id.
-    public let invite: InviteKey?
+    package let invite: InviteKey?
     /// Every invite that admitted it, the first among them, as far as they were recorded.
-    public let uses: InviteUses
+    package let uses: InviteUses
 }
 
 /// Somebody whom a portal serves in nothing.
-public struct Denial: Hashable, Sendable {
+package struct Denial: Hashable, Sendable {
     /// Who it is.
-    public let key: PublicKey
+    package let key: PublicKey
     /// Since when, in Unix seconds.
-    public let since: UInt64
+    package let since: UInt64
 
     /// Puts the two together.
-    public init(key: PublicKey, since: UInt64) {
+    package init(key: PublicKey, since: UInt64) {
         self.key = key
         self.since = since
     }
 }
 
 /// An invite to a portal, without its seed.
-public struct MemberInvite: Hashable, Sendable {
+package struct MemberInvite: Hashable, Sendable {
     /// Its public half.
-    public let key: InviteKey
+    package let key: InviteKey
     /// Whom it is for, in the operator's words.
-    public let label: String
+    package let label: String
     /// How many may come by it.
-    public let uses: Int
+    package let uses: Int
     /// How many still may.
-    public let usesLeft: Int
+    package let usesLeft: Int
     /// When it was made, in Unix seconds.
-    public let createdAt: UInt64
+    package let createdAt: UInt64
     /// When it ends, in Unix seconds.
-    public let expiry: UInt64?
+    package let expiry: UInt64?
     /// Why and when it was closed; `nil` while it is open.
-    public let closing: Closing?
+    package let closing: Closing?
 }
 
 extension MemberInvite {
     /// Why and since when it admits nobody at a time in Unix seconds; see ``InviteRecord/closing(at:)``.
-    public func closing(at now: UInt64) -> Closing? { Closing.closing(closing, expiry, now) }
+    package func closing(at now: UInt64) -> Closing? { Closing.closing(closing, expiry, now) }
 }
 
 /// What became of somebody who redeems an invite to a portal.
-public enum MemberRedemption: Hashable, Sendable {
+package enum MemberRedemption: Hashable, Sendable {
     /// A member from now on, or already; fresh where it was not one before.
     case admitted(isFresh: Bool)
     /// No member by this invite; ``RedeemRefusal/removed`` for somebody who is denied, or was removed since it was made.

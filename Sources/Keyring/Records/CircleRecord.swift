@@ -1,6 +1,7 @@
 internal import Blinding
+internal import Invitation
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// The chain key of a circle, sealed under the key of the vault: the owner's own stands under the owner's key, a
 /// friend's under the friend's.

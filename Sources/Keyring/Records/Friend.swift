@@ -1,34 +1,35 @@
-public import Blinding
+package import Blinding
+package import Invitation
 internal import LMDB
-public import Sodium
+package import TypedSodium
 
 /// Somebody in the keyring: one record for a key, two relations.
-public struct Friend: Hashable, Sendable {
+package struct Friend: Hashable, Sendable {
     /// Who it is.
-    public let key: PublicKey
+    package let key: PublicKey
     /// What the owner calls it; nobody else in the keyring has the same name.
-    public internal(set) var name: String
+    package internal(set) var name: String
     /// That it may reach the owner.
-    public internal(set) var admission: Admission?
+    package internal(set) var admission: Admission?
     /// That the owner can reach it.
-    public internal(set) var reach: Reach?
+    package internal(set) var reach: Reach?
     /// When it was last seen, in Unix seconds.
-    public internal(set) var lastSeen: UInt64?
+    package internal(set) var lastSeen: UInt64?
     /// Where it was last reached: worth trying first.
-    public internal(set) var lastPlace: PortalPlace?
+    package internal(set) var lastPlace: PortalPlace?
 }
 
 /// A host of a portal: where it was dialled, and which key it proved.
-public struct PortalPlace: Hashable, Sendable {
+package struct PortalPlace: Hashable, Sendable {
     /// The portal's key.
-    public let key: PublicKey
+    package let key: PublicKey
     /// A name, or an IP address without brackets.
-    public let host: String
+    package let host: String
     /// The port.
-    public let port: UInt16
+    package let port: UInt16
 
     /// Puts the three together.
-    public init(key: PublicKey, host: String, port: UInt16) {
+    package init(key: PublicKey, host: String, port: UInt16) {
         self.key = key
         self.host = host
         self.port = port
@@ -36,31 +37,31 @@ public struct PortalPlace: Hashable, Sendable {
 }
 
 /// That a friend may reach the owner of the keyring.
-public struct Admission: Hashable, Sendable {
+package struct Admission: Hashable, Sendable {
     /// What the friend may open.
-    public internal(set) var services: ServiceGrant
+    package internal(set) var services: ServiceGrant
     /// The invite that it came by first; `nil` for one that was admitted by its id.
-    public internal(set) var invite: InviteKey?
+    package internal(set) var invite: InviteKey?
     /// Since when, in Unix seconds.
-    public internal(set) var since: UInt64
+    package internal(set) var since: UInt64
     /// The sequence number of the keyring at which it was admitted.
-    public internal(set) var sequence: UInt64
+    package internal(set) var sequence: UInt64
     /// Every invite that admitted it, the first among them, as far as they were recorded.
-    public internal(set) var uses: InviteUses
+    package internal(set) var uses: InviteUses
 }
 
 /// That the owner of the keyring can reach a friend.
-public struct Reach: Hashable, Sendable {
+package struct Reach: Hashable, Sendable {
     /// What the friend's node calls itself, as its last grant said.
-    public internal(set) var nodeName: String?
+    package internal(set) var nodeName: String?
     /// Where it is found, in the order in which to try.
-    public internal(set) var portals: [InvitePortal]
+    package internal(set) var portals: [InvitePortal]
     /// Whether an invite has yet to be redeemed.
-    public internal(set) var isPending: Bool
+    package internal(set) var isPending: Bool
     /// The generation of its circle whose key is known; `nil` when none is.
-    public internal(set) var generation: UInt64?
+    package internal(set) var generation: UInt64?
     /// The first day that the key can tell.
-    public internal(set) var epoch: Epoch?
+    package internal(set) var epoch: Epoch?
 }
 
 /// A friend as it is stored under its key; generation and epoch stand with the chain key, ``CircleRecord``.

@@ -1,40 +1,40 @@
-public import Blinding
+package import Blinding
 internal import LMDB
 
 /// An invite as the one who made it keeps it: without its seed, so that nobody can redeem what stands here.
-public struct InviteRecord: Hashable, Sendable {
+package struct InviteRecord: Hashable, Sendable {
     /// Its public half.
-    public let key: InviteKey
+    package let key: InviteKey
     /// Whom it is for, in the owner's words.
-    public let label: String
+    package let label: String
     /// What those who come by it may open.
-    public let services: ServiceGrant
+    package let services: ServiceGrant
     /// How many may come by it.
-    public let uses: Int
+    package let uses: Int
     /// How many still may.
-    public internal(set) var usesLeft: Int
+    package internal(set) var usesLeft: Int
     /// When it was made, in Unix seconds.
-    public let createdAt: UInt64
+    package let createdAt: UInt64
     /// When it ends, in Unix seconds.
-    public let expiry: UInt64?
+    package let expiry: UInt64?
     /// Why and when it was closed; `nil` while it is open.
-    public internal(set) var closing: Closing?
+    package internal(set) var closing: Closing?
     /// The sequence number of the keyring at which it was made.
-    public let sequence: UInt64
+    package let sequence: UInt64
     /// Whether its tokens are announced; still for some days after it was closed, so that its holder can be told.
-    public internal(set) var isEntry: Bool
+    package internal(set) var isEntry: Bool
 }
 
 extension InviteRecord {
     /// Why and since when it admits nobody at a time in Unix seconds; one whose time has passed is closed in the
     /// keyring only when a node serves.
-    public func closing(at now: UInt64) -> Closing? { Closing.closing(closing, expiry, now) }
+    package func closing(at now: UInt64) -> Closing? { Closing.closing(closing, expiry, now) }
 }
 
 /// That an invite admits nobody any more.
-public struct Closing: Hashable, Sendable {
+package struct Closing: Hashable, Sendable {
     /// Why.
-    public enum Reason: UInt8, Hashable, Sendable {
+    package enum Reason: UInt8, Hashable, Sendable {
         /// As many came by it as may.
         case usedUp = 0
         /// Its maker took it back.
@@ -44,12 +44,12 @@ public struct Closing: Hashable, Sendable {
     }
 
     /// Why.
-    public let reason: Reason
+    package let reason: Reason
     /// When, in Unix seconds.
-    public let at: UInt64
+    package let at: UInt64
 
     /// Puts the two together.
-    public init(reason: Reason, at: UInt64) {
+    package init(reason: Reason, at: UInt64) {
         self.reason = reason
         self.at = at
     }
@@ -61,23 +61,23 @@ public struct Closing: Hashable, Sendable {
 }
 
 /// What an invite is to be.
-public struct InviteDraft: Hashable, Sendable {
+package struct InviteDraft: Hashable, Sendable {
     /// The most that one invite can admit.
-    public static let useLimit = 1_000
+    package static let useLimit = 1_000
     /// The longest label in bytes.
-    public static let labelByteCountLimit = 256
+    package static let labelByteCountLimit = 256
 
     /// Whom it is for; who comes by it is called so.
-    public var label: String
+    package var label: String
     /// What those who come by it may open.
-    public var services: ServiceGrant
+    package var services: ServiceGrant
     /// How many may come by it, from 1 to ``useLimit``.
-    public var uses: Int
+    package var uses: Int
     /// When it ends, in Unix seconds; `nil` for never.
-    public var expiry: UInt64?
+    package var expiry: UInt64?
 
     /// Describes an invite.
-    public init(label: String, services: ServiceGrant = .all, uses: Int = 1, expiry: UInt64? = nil) {
+    package init(label: String, services: ServiceGrant = .all, uses: Int = 1, expiry: UInt64? = nil) {
         self.label = label
         self.services = services
         self.uses = uses

@@ -1,14 +1,14 @@
-public import Blinding
+package import Blinding
 
 /// That an invite admitted somebody, and when.
-public struct InviteUse: Hashable, Sendable {
+package struct InviteUse: Hashable, Sendable {
     /// Which invite.
-    public let invite: InviteKey
+    package let invite: InviteKey
     /// When, in Unix seconds.
-    public let at: UInt64
+    package let at: UInt64
 
     /// Puts the two together.
-    public init(invite: InviteKey, at: UInt64) {
+    package init(invite: InviteKey, at: UInt64) {
         self.invite = invite
         self.at = at
     }
@@ -19,15 +19,15 @@ public struct InviteUse: Hashable, Sendable {
 /// Invariants: each invite stands in it once; it has cost a use each time, and costs none again; when whoever it is
 /// about is removed, every one of them is closed. Where the list is not complete, so is every invite that was made
 /// before redemptions were recorded: any of them may belong in it.
-public struct InviteUses: Hashable, Sendable {
+package struct InviteUses: Hashable, Sendable {
     /// From how many on those are let go whose invites are not remembered any more; they were closed long ago.
     static let tidyCount = 64
 
     /// In the order in which they were redeemed.
-    public internal(set) var list: [InviteUse]
+    package internal(set) var list: [InviteUse]
     /// Whether these are all; not for somebody who was admitted by a version of this program that recorded only the
     /// first.
-    public internal(set) var isComplete: Bool
+    package internal(set) var isComplete: Bool
 
     /// None as yet.
     init() {
@@ -42,7 +42,7 @@ public struct InviteUses: Hashable, Sendable {
     }
 
     /// Whether an invite is among them.
-    public func contains(_ invite: InviteKey) -> Bool { list.contains { $0.invite == invite } }
+    package func contains(_ invite: InviteKey) -> Bool { list.contains { $0.invite == invite } }
 
     /// Notes an invite that is not among them.
     mutating func add(

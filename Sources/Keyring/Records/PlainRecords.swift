@@ -1,5 +1,5 @@
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// Whose name it is.
 struct NameRecord: StoredRecord {

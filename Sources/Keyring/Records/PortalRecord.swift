@@ -1,25 +1,26 @@
-public import Blinding
+internal import Blinding
+package import Invitation
 internal import LMDB
-package import Sodium
+package import TypedSodium
 
 /// A portal that the owner has named: where it listens, and whether this node announces itself there.
 ///
 /// Invariant: its hosts are several places of one portal, so all have one key and one manner; eight at most.
-public struct PortalRecord: Hashable, Sendable {
+package struct PortalRecord: Hashable, Sendable {
     /// How many hosts of one portal are kept: as many places as a grant or an invite names.
-    public static let hostCountLimit = InviteCode.portalCountLimit
+    package static let hostCountLimit = InviteCode.portalCountLimit
 
     /// Which one, its first host, and whether the node is open there.
-    public let portal: InvitePortal
+    package let portal: InvitePortal
     /// Its other hosts, in the order in which they were added.
-    public let others: [InvitePortal]
+    package let others: [InvitePortal]
     /// Since when, in Unix seconds.
-    public let addedAt: UInt64
+    package let addedAt: UInt64
     /// Whether this node announces itself there; it is else a portal of friends, dialled to reach them.
-    public let isAnnounced: Bool
+    package let isAnnounced: Bool
 
     /// Puts the parts together.
-    public init(
+    package init(
         portal: InvitePortal, others: [InvitePortal] = [], addedAt: UInt64, isAnnounced: Bool = true
     ) {
         self.portal = portal
@@ -29,7 +30,7 @@ public struct PortalRecord: Hashable, Sendable {
     }
 
     /// Every host, the first one first.
-    public var hosts: [InvitePortal] { [portal] + others }
+    package var hosts: [InvitePortal] { [portal] + others }
 }
 
 extension PortalRecord: StoredRecord {
@@ -87,7 +88,7 @@ extension InvitePortal {
     }
 
     /// Whether it is the same host of the same portal, however the node is announced there.
-    public func isSamePlace(as other: InvitePortal) -> Bool {
+    package func isSamePlace(as other: InvitePortal) -> Bool {
         key == other.key && host == other.host && port == other.port
     }
 }
@@ -95,7 +96,7 @@ extension InvitePortal {
 extension [PortalRecord] {
     /// Where to find the owner, in the order in which to try: the first host of each portal, then the others as far as
     /// there is room for them in a grant or an invite.
-    public var places: [InvitePortal] {
+    package var places: [InvitePortal] {
         let room = InviteCode.portalCountLimit - count
         return map(\.portal) + flatMap(\.others).prefix(Swift.max(0, room))
     }

@@ -1,5 +1,6 @@
 internal import Blinding
-internal import Sodium
+internal import Invitation
+internal import TypedSodium
 
 /// A record that makes no sense, though its checksum is right.
 struct RecordFault: Error {}

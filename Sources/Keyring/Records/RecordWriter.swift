@@ -1,5 +1,6 @@
 internal import Blinding
-internal import Sodium
+internal import Invitation
+internal import TypedSodium
 
 /// The payload of a record, field after field; numbers most significant byte first.
 struct RecordWriter {

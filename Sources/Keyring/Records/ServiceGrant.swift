@@ -1,22 +1,22 @@
-public import Multiserver
+package import Multiserver
 
 /// Which of an endpoint's services somebody may open.
 ///
 /// Rights at an instance are for its services alone: those of instance 0 go by their names, those of others by names
 /// like `1/ssh`. ``ServiceName/all`` in the place of a name stands for all that the instance offers, now and later.
-public enum ServiceGrant: Hashable, Sendable {
+package enum ServiceGrant: Hashable, Sendable {
     /// All that instance 0 offers, now and later, and nothing of any other.
     case all
     /// Those with these names, sorted and each once; use ``services(_:)`` for any others.
     case only([String])
 
     /// The longest name of a service in bytes, without the instance.
-    public static let nameByteCountLimit = 64
+    package static let nameByteCountLimit = 64
     /// The largest number of names.
-    public static let nameCountLimit = 256
+    package static let nameCountLimit = 256
 
     /// Some services by name, in whatever order; those that stand beside all of their instance are left out.
-    public static func services(_ names: some Sequence<String>) -> ServiceGrant {
+    package static func services(_ names: some Sequence<String>) -> ServiceGrant {
         let names = Set(names)
         let wholes = Set(
             names.compactMap { Self.name($0) }.filter { $0.name == ServiceName.all }.map(\.instance))
@@ -28,7 +28,7 @@ public enum ServiceGrant: Hashable, Sendable {
     }
 
     /// Whether a service may be opened.
-    public func includes(_ name: ServiceName) -> Bool {
+    package func includes(_ name: ServiceName) -> Bool {
         switch self {
         case .all: name.instance == 0
         case .only(let names):
@@ -38,10 +38,10 @@ public enum ServiceGrant: Hashable, Sendable {
     }
 
     /// What either of the two allows.
-    public func union(_ other: ServiceGrant) -> ServiceGrant { .services(names + other.names) }
+    package func union(_ other: ServiceGrant) -> ServiceGrant { .services(names + other.names) }
 
     /// What is granted at an instance: names there, ``ServiceName/all`` among them for all; `nil` for nothing.
-    public func names(at instance: Int) -> Set<String>? {
+    package func names(at instance: Int) -> Set<String>? {
         let there = names.compactMap { Self.name($0) }.filter { $0.instance == instance }
         return there.isEmpty ? nil : Set(there.map(\.name))
     }

@@ -1,17 +1,18 @@
-public import Blinding
+package import Blinding
+internal import Invitation
 internal import LMDB
-public import Multiserver
-internal import Sodium
+package import Multiserver
+internal import TypedSodium
 
 /// Every address that a keyring can resolve around one day, so that resolving is one look.
 ///
 /// Computed in memory and never written down, because a stored one would be a history. A table with open addressing
 /// over flat arrays: 44 to 52 bytes for each value, whatever their number; nothing on the heap per value.
-public struct AddressIndex: Sendable {
+package struct AddressIndex: Sendable {
     /// The day in the middle of those whose addresses it knows.
-    public let epoch: Epoch
+    package let epoch: Epoch
     /// The keyring's sequence number that it shows.
-    public let sequence: UInt64
+    package let sequence: UInt64
 
     /// For each slot the number of its value plus one, 0 where it is free; their number is a power of two.
     private var slots: [UInt32] = []
@@ -39,7 +40,7 @@ public struct AddressIndex: Sendable {
     /// Computes the addresses of a day and of its neighbours.
     ///
     /// - Throws: ``KeyringError``.
-    public init(keyring: Keyring, epoch: Epoch) throws(KeyringError) {
+    package init(keyring: Keyring, epoch: Epoch) throws(KeyringError) {
         let owner = keyring.owner
         self = try keyring.store.readSecrets { (transaction, vaultKey) throws(KeyringError) in
             var index = AddressIndex(epoch: epoch, sequence: try transaction.number(.sequence) ?? 0)
@@ -59,10 +60,10 @@ public struct AddressIndex: Sendable {
     }
 
     /// How many values it knows: seven for each pair of a target and a portal, two for a day and one for all.
-    public var count: Int { values.count }
+    package var count: Int { values.count }
 
     /// What a blinded address means; `nil` when it is unknown.
-    public func resolve(_ address: BlindedAddress) -> Resolution? {
+    package func resolve(_ address: BlindedAddress) -> Resolution? {
         switch address {
         case .hmac1(let value, let target): find(value, .hmac1, target: target.key)
         case .circle1(let value, let target): find(value, .shown, target: target.key)

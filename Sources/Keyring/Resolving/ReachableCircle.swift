@@ -1,6 +1,7 @@
 internal import Blinding
+internal import Invitation
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// Somebody whose addresses can be resolved; the owner of the keyring is one too.
 struct ReachableCircle {

@@ -1,14 +1,15 @@
-public import Blinding
+package import Blinding
+package import Invitation
 
 /// What a blinded address means.
-public struct Resolution: Hashable, Sendable {
+package struct Resolution: Hashable, Sendable {
     /// Who is reached.
-    public let target: EndpointKey
+    package let target: EndpointKey
     /// Through which portal.
-    public let portal: InvitePortal
+    package let portal: InvitePortal
 
     /// Puts the two together.
-    public init(target: EndpointKey, portal: InvitePortal) {
+    package init(target: EndpointKey, portal: InvitePortal) {
         self.target = target
         self.portal = portal
     }

@@ -1,14 +1,15 @@
+internal import Invitation
 internal import Blinding
 internal import LMDB
-public import Multiserver
-internal import Sodium
+package import Multiserver
+internal import TypedSodium
 
 extension Keyring {
     /// What a blinded address means, yesterday, today or tomorrow; `nil` when the keyring knows nobody whose it is.
     ///
     /// Nothing is dialled. This is for one address: it looks at everybody where the target is hidden, so a node that resolves many uses a
     /// ``Resolver``. Only portals that the target's invite or grant named are considered.
-    public func resolve(_ address: BlindedAddress, now: UInt64) throws(KeyringError) -> Resolution? {
+    package func resolve(_ address: BlindedAddress, now: UInt64) throws(KeyringError) -> Resolution? {
         let days = Epoch(unixSeconds: now).window
         return try store.readSecrets { (transaction, vaultKey) throws(KeyringError) -> Resolution? in
             switch address {

@@ -1,5 +1,5 @@
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// One change of the keyring while it is being made.
 struct Change: ~Copyable {

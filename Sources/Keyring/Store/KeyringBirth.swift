@@ -1,6 +1,6 @@
 internal import Blinding
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// How a keyring comes to be, and is recognised.
 enum KeyringBirth {

@@ -1,5 +1,5 @@
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// The store and the vault, and the order in which the two change.
 ///

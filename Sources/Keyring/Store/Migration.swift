@@ -1,5 +1,5 @@
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// Brings the records of a keyring of an earlier version up to date.
 ///

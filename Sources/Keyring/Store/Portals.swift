@@ -1,9 +1,10 @@
-public import Blinding
+package import Blinding
+package import Invitation
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// What became of a portal, or another host of one, that was added.
-public enum PortalAddition: Hashable, Sendable {
+package enum PortalAddition: Hashable, Sendable {
     /// The portal was not known.
     case added
     /// It was known at these hosts, and is at one more from now on.
@@ -14,12 +15,12 @@ public enum PortalAddition: Hashable, Sendable {
 
 extension Keyring {
     /// The portals at which this node announces itself, in the order in which they were added.
-    public func portals() throws(KeyringError) -> [PortalRecord] {
+    package func portals() throws(KeyringError) -> [PortalRecord] {
         try store.read { (transaction) throws(KeyringError) in try transaction.portals() }
     }
 
     /// Every portal that the owner has named, also those that are only dialled to reach friends.
-    public func namedPortals() throws(KeyringError) -> [PortalRecord] {
+    package func namedPortals() throws(KeyringError) -> [PortalRecord] {
         try store.read { (transaction) throws(KeyringError) in try transaction.namedPortals() }
     }
 
@@ -32,7 +33,7 @@ extension Keyring {
     /// - Returns: what became of it.
     /// - Throws: ``KeyringError/ownKey`` or ``KeyringError/tooManyHosts`` among others.
     @discardableResult
-    public func addPortal(
+    package func addPortal(
         _ portal: InvitePortal, isAnnounced: Bool = true, now: UInt64
     ) throws(KeyringError) -> PortalAddition {
         guard portal.key.publicKey != owner.publicKey else { throw .ownKey }
@@ -65,7 +66,7 @@ extension Keyring {
     /// Removes a portal with all its hosts.
     ///
     /// - Returns: whether it was there.
-    public func removePortal(_ key: PortalKey) throws(KeyringError) -> Bool {
+    package func removePortal(_ key: PortalKey) throws(KeyringError) -> Bool {
         try store.change { (transaction, change) throws(KeyringError) in
             guard try transaction.drop(PortalRecord.self, key.publicKey) else { return false }
             change.mark()
@@ -76,7 +77,7 @@ extension Keyring {
     /// Removes one host of a portal, and the portal with the last one.
     ///
     /// - Returns: the hosts that are left; `nil` where the portal was not known there.
-    public func removeHost(_ place: InvitePortal) throws(KeyringError) -> [InvitePortal]? {
+    package func removeHost(_ place: InvitePortal) throws(KeyringError) -> [InvitePortal]? {
         try store.change { (transaction, change) throws(KeyringError) in
             let key = place.key.publicKey
             guard let known = try transaction.record(PortalRecord.self, key),
@@ -99,7 +100,7 @@ extension Keyring {
     /// Says whether this node is open at a portal, reached by its plain id, from the next dial on.
     ///
     /// - Returns: whether the portal is there, and this node announced at it.
-    public func setPortal(_ key: PortalKey, isOpen: Bool) throws(KeyringError) -> Bool {
+    package func setPortal(_ key: PortalKey, isOpen: Bool) throws(KeyringError) -> Bool {
         try store.change { (transaction, change) throws(KeyringError) in
             guard let known = try transaction.record(PortalRecord.self, key.publicKey), known.isAnnounced
             else { return false }

@@ -1,6 +1,6 @@
 internal import Blinding
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 extension KeyringError {
     /// Runs what fails with the store's errors.

@@ -1,5 +1,5 @@
 /// The right to serve from a keyring, of one process at a time; its death gives it back.
-public struct ServingLock: ~Copyable {
+package struct ServingLock: ~Copyable {
     private static let name = "keyring.serving"
     /// More digits than any process number has.
     private static let byteCountLimit = 20
@@ -9,7 +9,7 @@ public struct ServingLock: ~Copyable {
     /// Takes the lock of the keyring in a home folder.
     ///
     /// - Throws: ``KeyringError/alreadyServing(pid:)`` when another process, or another value in this one, has it.
-    public init(folder: String) throws(KeyringError) {
+    package init(folder: String) throws(KeyringError) {
         let file = try KeyringFile(openingOrCreating: "\(folder)/\(Self.name)")
         guard try file.lock() else {
             throw .alreadyServing(pid: Self.holder(try file.read(Self.byteCountLimit, at: 0)))

@@ -1,5 +1,5 @@
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// The keyring's single records, each a number or a key under its name.
 enum StateKey: String {

@@ -1,6 +1,6 @@
 internal import Blinding
 internal import LMDB
-internal import Sodium
+internal import TypedSodium
 
 /// What time does to a keyring.
 enum Tidying {

@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// A secret of 32 bytes under the key of the vault: a random nonce, then the box.
 struct SealedKey: Equatable {

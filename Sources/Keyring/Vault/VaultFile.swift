@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// The file `keyring.vault`: the one key under which the keyring's secrets are sealed, where overwriting it wipes
 /// it.

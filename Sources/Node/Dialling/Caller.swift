@@ -1,15 +1,17 @@
+internal import Connection
 internal import Blinding
-public import Multiserver
-public import NIOCore
-public import SecretHandshake
-public import Sodium
-public import Transport
+package import Multiserver
+package import NIOCore
+internal import PortalCore
+package import SecretHandshake
+package import Transport
 internal import Tunnel
+package import TypedSodium
 
 /// Who dials, and as whom.
-public struct Caller: Sendable {
+package struct Caller: Sendable {
     /// The key that portals see, decided before dialling and whatever a portal says.
-    public enum OuterKey: Sendable {
+    package enum OuterKey: Sendable {
         /// A fresh one for each connection.
         case fresh
         /// Always the same at one portal, unlinkable to any other; for portals that admit members only.
@@ -19,11 +21,11 @@ public struct Caller: Sendable {
     }
 
     /// The key that targets know.
-    public var identity: Identity
+    package var identity: Identity
     /// The key that portals see.
-    public var outerKey: OuterKey
+    package var outerKey: OuterKey
     /// The network that both handshakes speak.
-    public var network: NetworkIdentifier
+    package var network: NetworkIdentifier
     /// How whoever may be at a limit is asked again.
     package var busyTime = BusyTime()
     /// Whose pseudonym, or key, portals see where it is not a fresh one: an invite's reader is the member, not the invite.
@@ -31,7 +33,7 @@ public struct Caller: Sendable {
 
     /// A caller; it shows its portals fresh keys unless told otherwise, else those of `node`, which is the caller itself
     /// unless it calls with an invite.
-    public init(
+    package init(
         identity: Identity, outerKey: OuterKey = .fresh, of node: Identity? = nil, network: NetworkIdentifier
     ) {
         self.identity = identity
@@ -43,7 +45,7 @@ public struct Caller: Sendable {
     /// Connects along a route and stands in a session with the target.
     ///
     /// - Throws: ``HopFailure``, of the portal where it got furthest.
-    public func connect(_ route: Route, on eventLoop: any EventLoop) async throws -> PeerConnection {
+    package func connect(_ route: Route, on eventLoop: any EventLoop) async throws -> PeerConnection {
         switch route {
         case .direct(let peer):
             // It may be a portal, which has no business with the key that targets know.
@@ -64,7 +66,7 @@ public struct Caller: Sendable {
     /// Connects to a portal alone, or to a peer that listens itself; once, whatever comes of it.
     ///
     /// - Throws: ``HopFailure``.
-    public func connect(
+    package func connect(
         toPortal portal: PeerAddress, namedBy author: AddressAuthor = .owner, on eventLoop: any EventLoop
     ) async throws -> NodeLink {
         let configuration = NodeConnection.Configuration(
@@ -87,7 +89,7 @@ public struct Caller: Sendable {
             return PeerConnection(link: link, session: session, through: way.portal)
         } catch {
             await link.close()
-            if case SessionFailure.targetNotThere(PortalMessage.membersCall) = error {
+            if case SessionFailure.targetNotThere(ErrorText.membersCall) = error {
                 throw HopFailure.callersAreMembers(way.portal.net)
             }
             let failure = HopFailure(settingUp: error, through: way.portal)

@@ -1,10 +1,10 @@
 internal import Blinding
 internal import Keyring
-public import Multiserver
-public import Sodium
+package import Multiserver
+package import TypedSodium
 
 /// Whom a person means, before it is known which portals lead there just now.
-public enum Destination: Hashable, Sendable {
+package enum Destination: Hashable, Sendable {
     /// A peer that listens itself, or a portal.
     case peer(PeerAddress)
     /// A target that is announced by its id, through a portal whose address is known.
@@ -13,7 +13,7 @@ public enum Destination: Hashable, Sendable {
     case friend(PublicKey, at: PublicKey?, instance: Int = 0)
 
     /// Whom it leads to.
-    public var target: PublicKey {
+    package var target: PublicKey {
         switch self {
         case .peer(let peer): peer.key
         case .announced(let tunnel, _): tunnel.target
@@ -22,7 +22,7 @@ public enum Destination: Hashable, Sendable {
     }
 
     /// Which of the target's instances; 0 for the usual one.
-    public var instance: Int {
+    package var instance: Int {
         switch self {
         case .peer: 0
         case .announced(let tunnel, _): tunnel.instance
@@ -34,7 +34,7 @@ public enum Destination: Hashable, Sendable {
     ///
     /// - Throws: ``DestinationError/otherInstance(_:)`` where an address has named another one than 0,
     ///   ``DestinationError/noInstances`` for a peer that is dialled straight.
-    public func choosing(instance: Int) throws -> Destination {
+    package func choosing(instance: Int) throws -> Destination {
         guard instance != self.instance else { return self }
         guard self.instance == 0 else { throw DestinationError.otherInstance(self.instance) }
         switch self {
@@ -48,7 +48,7 @@ public enum Destination: Hashable, Sendable {
 }
 
 /// Why a name or an address leads nowhere.
-public enum DestinationError: Error, Equatable, Sendable {
+package enum DestinationError: Error, Equatable, Sendable {
     /// A tunnel address, and no portal to dial.
     case noPortal
     /// A tunnel address at another portal than those that are known.
@@ -73,7 +73,7 @@ public enum DestinationError: Error, Equatable, Sendable {
 
 extension DestinationError: CustomStringConvertible {
     /// The cause and the remedy, for people.
-    public var description: String {
+    package var description: String {
         switch self {
         case .noPortal:
             "a tunnel address needs the address of its portal: give --portal net:HOST:PORT~shs:KEY"

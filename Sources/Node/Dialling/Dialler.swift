@@ -1,23 +1,23 @@
-public import Keyring
-public import Logging
-public import NIOCore
-internal import Sodium
+package import Keyring
+package import Logging
+package import NIOCore
+internal import TypedSodium
 
 /// Reaches one destination as often as wanted, and keeps what the keyring knows of it up to date on the way.
-public struct Dialler: Sendable {
+package struct Dialler: Sendable {
     /// Who dials.
-    public let caller: Caller
+    package let caller: Caller
     /// Finds the ways.
-    public let directory: Directory
+    package let directory: Directory
     /// Whom to reach.
-    public let destination: Destination
+    package let destination: Destination
     /// Where a friend's grants go; `nil` for a node without one.
-    public let keyring: Keyring?
+    package let keyring: Keyring?
     /// Where to log.
-    public let logger: Logger
+    package let logger: Logger
 
     /// Puts the parts together.
-    public init(
+    package init(
         caller: Caller, directory: Directory, destination: Destination, keyring: Keyring?, logger: Logger
     ) {
         self.caller = caller
@@ -30,7 +30,7 @@ public struct Dialler: Sendable {
     /// Dials along the ways of this moment.
     ///
     /// - Throws: ``HopFailure``, or what ``Directory/route(to:)`` throws.
-    public func connect(on eventLoop: any EventLoop) async throws -> PeerConnection {
+    package func connect(on eventLoop: any EventLoop) async throws -> PeerConnection {
         let route = try await Blocking.run { [directory, destination] in
             try directory.route(to: destination)
         }

@@ -1,11 +1,12 @@
-public import Blinding
-public import Keyring
-public import Multiserver
-public import Sodium
+internal import Blinding
+package import Invitation
+package import Keyring
+package import Multiserver
 internal import Transport
+package import TypedSodium
 
 /// Finds out whom a name or an address means, and which portals lead there; asks the keyring and dials nothing.
-public struct Directory: Sendable {
+package struct Directory: Sendable {
     private let identity: Identity
     private let keyring: Keyring?
     private let portals: [PeerAddress]
@@ -21,7 +22,7 @@ public struct Directory: Sendable {
     ///   - named: those that count instead of what the keyring says: for an address the hosts of its portal, for a name
     ///     the only portals that are dialled, of whichever key.
     ///   - allowsLocal: whether friends may name addresses of this machine and its links.
-    public init(
+    package init(
         identity: Identity, keyring: Keyring?, portals: [PeerAddress], named: [PeerAddress] = [],
         allowsLocal: Bool = false
     ) {
@@ -37,7 +38,7 @@ public struct Directory: Sendable {
     /// Reads a friend's name, a friend's id, or an address of any form.
     ///
     /// - Throws: ``DestinationError`` or `KeyringError`.
-    public func destination(named text: String) throws -> Destination {
+    package func destination(named text: String) throws -> Destination {
         if let friend = try keyring?.friend(named: text) { return try destination(of: friend) }
         if let key = try? PublicKey(id: text), let friend = try keyring?.friend(key) {
             return try destination(of: friend)
@@ -55,7 +56,7 @@ public struct Directory: Sendable {
     /// Reads an address.
     ///
     /// - Throws: ``DestinationError`` or `KeyringError`.
-    public func destination(of address: Address) throws -> Destination {
+    package func destination(of address: Address) throws -> Destination {
         switch address {
         case .peer(let peer):
             return .peer(peer)
@@ -112,7 +113,7 @@ public struct Directory: Sendable {
     /// The ways that lead there just now; asked again before each dialling, because a friend's portals change.
     ///
     /// - Throws: ``DestinationError``, `KeyringError` or `BlindingError`.
-    public func route(to destination: Destination) throws -> Route {
+    package func route(to destination: Destination) throws -> Route {
         switch destination {
         case .peer(let peer):
             return .direct(peer)
@@ -228,7 +229,7 @@ extension PeerAddress {
     /// The address of a portal that an invite, a grant or the keyring names.
     ///
     /// - Throws: `AddressError`, for a host that cannot be dialled.
-    public init(_ portal: InvitePortal) throws(AddressError) {
+    package init(_ portal: InvitePortal) throws(AddressError) {
         self.init(net: try NetAddress(host: portal.host, port: portal.port), key: portal.key.publicKey)
     }
 }

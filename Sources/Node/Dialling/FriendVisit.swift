@@ -3,7 +3,7 @@ internal import Keyring
 internal import Logging
 internal import MuxRPC
 internal import NIOCore
-internal import Sodium
+internal import TypedSodium
 internal import Transport
 
 /// What this node does after each connect to a friend: it notes that they were there, lets the portal confirm a clock

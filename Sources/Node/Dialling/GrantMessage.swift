@@ -1,10 +1,11 @@
 package import Blinding
+internal import Invitation
 package import Keyring
 internal import Multiserver
 package import MuxRPC
 internal import NIOCore
-package import Sodium
 package import Tunnel
+package import TypedSodium
 
 /// A grant as it travels: the answer to `circle.grant`.
 ///

@@ -1,10 +1,11 @@
-public import Multiserver
+internal import Connection
+package import Multiserver
 package import MuxRPC
-public import Transport
-public import Tunnel
+package import Transport
+package import Tunnel
 
 /// Why a peer cannot be reached, by the hop that failed, with what to do next.
-public enum HopFailure: Error, Equatable, Sendable {
+package enum HopFailure: Error, Equatable, Sendable {
     /// Nothing answers at the portal's, or peer's, address.
     case unreachable(NetAddress, reason: String)
     /// An invite or a grant names an address of this machine or its link; it was not dialled.
@@ -35,7 +36,7 @@ public enum HopFailure: Error, Equatable, Sendable {
     case connectionLost(String)
 
     /// Why dialling a portal or a peer came to nothing.
-    public init(_ failure: DialFailure, at peer: PeerAddress) {
+    package init(_ failure: DialFailure, at peer: PeerAddress) {
         switch failure {
         case .unreachable(let reason): self = .unreachable(peer.net, reason: reason)
         case .localAddress(let refusal): self = .localAddress(peer.net, refusal)
@@ -48,7 +49,7 @@ public enum HopFailure: Error, Equatable, Sendable {
     }
 
     /// Why a session inside a tunnel ended, or never stood.
-    public init(_ failure: SessionFailure) {
+    package init(_ failure: SessionFailure) {
         switch failure {
         case .targetNotThere(let words): self = BusyTime.isBusy(words) ? .busy(words) : .targetAbsent(words)
         case .refused, .wrongPeer: self = .innerHandshakeRefused
@@ -115,10 +116,10 @@ public enum HopFailure: Error, Equatable, Sendable {
     }
 
     /// Why a stream ended in the middle.
-    public init(_ failure: StreamFailure, of service: String) {
+    package init(_ failure: StreamFailure, of service: String) {
         switch failure {
-        case .remote(NodeErrorText.unknownService): self = .serviceUnknown(service)
-        case .remote(NodeErrorText.serviceNotListening): self = .serviceNotListening(service)
+        case .remote(ErrorText.unknownService): self = .serviceUnknown(service)
+        case .remote(ErrorText.serviceNotListening): self = .serviceNotListening(service)
         case .remote(let words) where BusyTime.isBusy(words): self = .busy(words)
         case .remote(let words): self = .connectionLost("the other side ended the stream: \(words)")
         case .truncated: self = .connectionLost("the stream ended in the middle")
@@ -130,7 +131,7 @@ public enum HopFailure: Error, Equatable, Sendable {
 
 extension HopFailure: CustomStringConvertible {
     /// The hop, the cause and the remedy, for people.
-    public var description: String {
+    package var description: String {
         switch self {
         case .unreachable(let address, let reason):
             "portal not reachable at \(address.hostAndPort) (\(reason)): check the address, and that it runs"

@@ -1,18 +1,18 @@
-public import Multiserver
-public import NIOCore
-public import Transport
-public import Tunnel
+package import Multiserver
+package import NIOCore
+package import Transport
+package import Tunnel
 
 /// A session with a peer, and the connection it runs in.
-public struct PeerConnection: Sendable {
+package struct PeerConnection: Sendable {
     /// The connection to the portal, or to the peer itself.
-    public let link: NodeLink
+    package let link: NodeLink
     /// The session on it.
-    public let session: SessionID
+    package let session: SessionID
     /// The portal in between; `nil` for a peer that was dialled straight.
-    public let portal: PeerAddress?
+    package let portal: PeerAddress?
     /// Who was dialled: the portal, or the peer itself.
-    public let dialled: PeerAddress
+    package let dialled: PeerAddress
 
     /// What goes on beside the connection's use: see ``FriendVisit``.
     var visit: Task<Void, Never>?
@@ -32,7 +32,7 @@ public struct PeerConnection: Sendable {
     }
 
     /// The end of the session or of the connection, whichever is first.
-    public var ended: EventLoopFuture<SessionFailure?> {
+    package var ended: EventLoopFuture<SessionFailure?> {
         session == .outer ? link.ended : link.end(of: session)
     }
 
@@ -40,7 +40,7 @@ public struct PeerConnection: Sendable {
     private static let visitTime = Duration.seconds(2)
 
     /// Says goodbye to the peer, then to the portal.
-    public func close() async {
+    package func close() async {
         if let visit {
             let limit = Task {
                 try await Task.sleep(for: Self.visitTime)

@@ -1,32 +1,33 @@
-public import Blinding
+package import Blinding
+internal import Invitation
 internal import Keyring
-public import Multiserver
-public import Sodium
-public import Transport
+package import Multiserver
+package import Transport
+package import TypedSodium
 
 /// How a peer is reached: straight, or through one of the portals where it may be announced.
-public enum Route: Sendable {
+package enum Route: Sendable {
     /// It listens at an address of its own.
     case direct(PeerAddress)
     /// It is announced at portals; these are the ways, the best first, and there is at least one.
     case tunnel(target: PublicKey, ways: [Way])
 
     /// One portal, and how to ask it for the target.
-    public struct Way: Sendable {
+    package struct Way: Sendable {
         /// Whom to dial.
-        public let portal: PeerAddress
+        package let portal: PeerAddress
         /// Who has named the portal's address.
-        public let author: AddressAuthor
+        package let author: AddressAuthor
         /// Which of the target's instances; 0 for the usual one.
-        public let instance: Int
+        package let instance: Int
         /// What makes the tokens for a target that is hidden there; `nil` where it is asked for by its id.
-        public let pair: FriendPair?
+        package let pair: FriendPair?
         /// The key that the target shows the portal where it is hidden, to be named with a token; `nil` where it is not
         /// known.
-        public let shownKey: PublicKey?
+        package let shownKey: PublicKey?
 
         /// The way through a portal to a target that is asked for by its id.
-        public init(portal: PeerAddress, namedBy author: AddressAuthor = .owner, instance: Int = 0) {
+        package init(portal: PeerAddress, namedBy author: AddressAuthor = .owner, instance: Int = 0) {
             self.portal = portal
             self.author = author
             self.instance = instance
@@ -59,7 +60,7 @@ public enum Route: Sendable {
     }
 
     /// Whom it leads to.
-    public var target: PublicKey {
+    package var target: PublicKey {
         switch self {
         case .direct(let peer): peer.key
         case .tunnel(let target, _): target
@@ -78,13 +79,13 @@ public enum Route: Sendable {
 }
 
 /// What this node and a target have in common, in guarded memory: the source of the tokens of every day.
-public final class FriendPair: Sendable {
+package final class FriendPair: Sendable {
     private let key: PairKey
 
     /// The pair of an identity, one's own or an invite's, with a target.
     ///
     /// - Throws: `BlindingError`.
-    public init(of identity: Identity, with target: PublicKey) throws(BlindingError) {
+    package init(of identity: Identity, with target: PublicKey) throws(BlindingError) {
         key = try PairKey(friend: identity, endpoint: EndpointKey(target))
     }
 

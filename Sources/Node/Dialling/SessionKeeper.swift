@@ -1,3 +1,4 @@
+internal import Connection
 internal import Logging
 internal import MuxRPC
 internal import NIOCore

@@ -1,4 +1,5 @@
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Multiserver
 

@@ -1,17 +1,20 @@
+internal import Connection
 internal import Blinding
-public import Keyring
-public import Logging
+internal import Invitation
+package import Keyring
+package import Logging
 internal import Multiserver
 internal import MuxRPC
-public import NIOCore
+package import NIOCore
+internal import PortalCore
 internal import SecretHandshake
-public import Sodium
 internal import Synchronization
 internal import Transport
 internal import Tunnel
+package import TypedSodium
 
 /// Goes all the ways that a node depends on, hop by hop, and says of each what it found and what to do about it.
-public struct Doctor: Sendable {
+package struct Doctor: Sendable {
     /// Clocks that differ by less cannot spoil anything: values of the neighbouring days are accepted too.
     private static let smallClockDifference: UInt64 = 3_600
 
@@ -25,7 +28,7 @@ public struct Doctor: Sendable {
 
     /// A doctor; `servingProcess` is the node that serves from this keyring just now, portals see `outerKey`, and `report`
     /// is told each finding.
-    public init(
+    package init(
         identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int?,
         outerKey: Caller.OuterKey = .fresh, logger: Logger,
         report: @escaping @Sendable (Finding) throws -> Void
@@ -51,7 +54,7 @@ public struct Doctor: Sendable {
     /// serve, at the ways to all friends.
     ///
     /// - Throws: what `report` throws.
-    public func examineNode(on eventLoop: any EventLoop) async throws {
+    package func examineNode(on eventLoop: any EventLoop) async throws {
         try report(Finding("identity", .good, "this node is \(identity.publicKey.id)"))
         let keyring = keyring
         let (portals, friends, openCount) = try await Blocking.run {
@@ -177,7 +180,7 @@ public struct Doctor: Sendable {
             try report(Finding(hop, .good, "this node is announced, and lets itself in"))
         } catch SessionFailure.targetNotThere(let words) where BusyTime.isBusy(words) {
             try report(Finding(hop, .busy(words)))
-        } catch SessionFailure.targetNotThere(PortalMessage.membersCall) {
+        } catch SessionFailure.targetNotThere(ErrorText.membersCall) {
             try report(membership.unasked(hop, at: portal))
         } catch SessionFailure.targetNotThere(let words) {
             try report(
@@ -201,7 +204,7 @@ public struct Doctor: Sendable {
     /// Goes the way to an instance of a friend, through each portal that is known for them.
     ///
     /// - Throws: what `report` throws, or `KeyringError`.
-    public func examine(_ friend: Friend, instance: Int = 0, on eventLoop: any EventLoop) async throws {
+    package func examine(_ friend: Friend, instance: Int = 0, on eventLoop: any EventLoop) async throws {
         guard let reach = friend.reach, !reach.portals.isEmpty else {
             try report(
                 Finding(

@@ -1,9 +1,9 @@
 internal import Multiserver
 
 /// What the doctor found at one hop.
-public struct Finding: Equatable, Sendable {
+package struct Finding: Equatable, Sendable {
     /// How bad it is.
-    public enum Verdict: String, Sendable {
+    package enum Verdict: String, Sendable {
         /// As it should be.
         case good
         /// It works, and something is odd.
@@ -13,13 +13,13 @@ public struct Finding: Equatable, Sendable {
     }
 
     /// What was looked at: `keyring`, `portal HOST:PORT`, `friend NAME at HOST:PORT`.
-    public let hop: String
+    package let hop: String
     /// How bad it is.
-    public let verdict: Verdict
+    package let verdict: Verdict
     /// What was found.
-    public let words: String
+    package let words: String
     /// What to do about it; `nil` where there is nothing to be done.
-    public let remedy: String?
+    package let remedy: String?
 
     init(_ hop: String, _ verdict: Verdict, _ words: String, remedy: String? = nil) {
         self.hop = hop
@@ -35,7 +35,7 @@ public struct Finding: Equatable, Sendable {
     ///
     /// The sentences of this program's errors name the cause and, behind a colon, the remedy. It is the last colon that
     /// parts them: before it there may be a path or the words of a peer, with colons of their own.
-    public init(_ hop: String, failure sentence: String) {
+    package init(_ hop: String, failure sentence: String) {
         guard let colon = sentence.ranges(of: ": ").last else {
             self.init(hop, .bad, sentence)
             return

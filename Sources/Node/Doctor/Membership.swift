@@ -1,6 +1,7 @@
 internal import Blinding
+internal import Invitation
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 
 /// What the doctor says where a portal may serve its members alone: that it does, and whom to ask for what.
 struct Membership: Sendable {

@@ -2,7 +2,7 @@ internal import Blinding
 internal import Logging
 internal import Multiserver
 internal import MuxRPC
-internal import Sodium
+internal import TypedSodium
 internal import Transport
 internal import Tunnel
 

@@ -1,9 +1,10 @@
+internal import Connection
 internal import Blinding
 internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import MuxRPC
-internal import Sodium
+internal import TypedSodium
 internal import Transport
 internal import Tunnel
 
@@ -38,7 +39,7 @@ struct EndpointAnswers: Sendable {
         } catch KeyringError.noSuchFriend {
             link.answer(question.id, with: .failure(Self.noFriend))
         } catch is QuestionTurns.TooMany {
-            link.answer(question.id, with: .failure(NodeErrorText.tooManyQuestions))
+            link.answer(question.id, with: .failure(ErrorText.tooManyQuestions))
         } catch {
             logger.error(
                 "a question could not be answered", metadata: ["reason": "\(ErrorWords.text(of: error))"])

@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// Where an endpoint's parts learn of each new ``EndpointView``, and note which of them their portals have been told.
 package actor EndpointBoard {

@@ -1,8 +1,9 @@
+internal import Invitation
 internal import Blinding
 internal import Keyring
 internal import Logging
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 internal import Synchronization
 internal import Transport
 internal import Tunnel

@@ -1,6 +1,6 @@
 internal import Logging
 internal import Multiserver
-internal import Sodium
+internal import TypedSodium
 internal import Transport
 internal import Tunnel
 

@@ -1,33 +1,33 @@
 internal import Blinding
-public import Keyring
-public import Logging
-public import Multiserver
-public import NIOCore
-public import ServiceLifecycle
-public import Sodium
+package import Keyring
+package import Logging
+package import Multiserver
+package import NIOCore
+internal import ServiceLifecycle
+package import TypedSodium
 package import Tunnel
 
 /// An endpoint: it stays announced at its portals, whatever the network does, until it is told to stop.
 ///
 /// What another process changes in the keyring meanwhile, friends, invites, portals, counts within a second.
-public struct EndpointService: Service {
+package struct EndpointService: Service {
     /// What an endpoint is made of.
-    public struct Configuration: Sendable {
+    package struct Configuration: Sendable {
         /// Who it is.
-        public var identity: Identity
+        package var identity: Identity
         /// Services, friends by id and the network.
-        public var settings: Settings
+        package var settings: Settings
         /// Its friends, invites and portals; `nil` for an endpoint that knows those of the settings only, and is open.
-        public var keyring: Keyring?
+        package var keyring: Keyring?
         /// Whether to be announced under its id everywhere, keyring or not.
-        public var isVisible = false
+        package var isVisible = false
         /// Who pays for what is held, at all portals together.
         package var accounts = EndpointAccounts()
         /// Settings that count from then on in the place of those before; the network and the memory stay.
-        public var changes: AsyncStream<Settings>?
+        package var changes: AsyncStream<Settings>?
 
         /// A configuration.
-        public init(identity: Identity, settings: Settings, keyring: Keyring? = nil) {
+        package init(identity: Identity, settings: Settings, keyring: Keyring? = nil) {
             self.identity = identity
             self.settings = settings
             self.keyring = keyring
@@ -41,7 +41,7 @@ public struct EndpointService: Service {
 
     /// An endpoint; `isAnnounced` is told each address at which friends reach it, after every first announcement
     /// on a connection.
-    public init(
+    package init(
         _ configuration: Configuration, group: any EventLoopGroup, logger: Logger,
         isAnnounced: @escaping @Sendable (Address) throws -> Void
     ) {
@@ -54,7 +54,7 @@ public struct EndpointService: Service {
     /// Serves until the group shuts down.
     ///
     /// - Throws: `KeyringError`, when the keyring cannot be read at the start.
-    public func run() async throws {
+    package func run() async throws {
         let keyring = EndpointKeyring(
             configuration.keyring,
             .init(

@@ -2,7 +2,7 @@ internal import Blinding
 internal import Keyring
 internal import Logging
 package import Multiserver
-package import Sodium
+package import TypedSodium
 package import Transport
 package import Tunnel
 

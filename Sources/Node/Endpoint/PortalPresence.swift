@@ -1,12 +1,14 @@
 internal import Blinding
+internal import Connection
 internal import Logging
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
+internal import PortalCore
 internal import SecretHandshake
-internal import Sodium
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// An endpoint's stay at one portal: it dials, announces, serves, and dials again, until its task is cancelled.
 struct PortalPresence: Sendable {
@@ -191,7 +193,7 @@ struct PortalPresence: Sendable {
                 // Only another node with this identity is made way for. A portal that ends an announcement for
                 // another reason, such as a changed policy, is dialled again: it may take the next.
                 let isAnnounced = await board.isAnnounced(at: portal.key)
-                wasReplaced = isAnnounced && error.message == PortalMessage.announcedElsewhere
+                wasReplaced = isAnnounced && error.message == ErrorText.announcedElsewhere
                 if !wasReplaced {
                     troubles.say(.error, "the portal ended the announcement", reason: error.message)
                 }

@@ -1,5 +1,5 @@
 internal import Account
-package import Sodium
+package import TypedSodium
 internal import Synchronization
 
 /// Who may put a question to the keyring now: one of each friend at a time, in turns by key, and few in all.

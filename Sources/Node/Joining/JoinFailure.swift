@@ -1,7 +1,7 @@
-public import Keyring
+package import Keyring
 
 /// Why an invite was not redeemed.
-public enum JoinFailure: Error, Equatable, Sendable {
+package enum JoinFailure: Error, Equatable, Sendable {
     /// The owner's node has refused the invite, for good.
     case refused(RedeemRefusal)
     /// A hop failed on the way; what was stored stays, and the same command goes on from there.
@@ -19,7 +19,7 @@ public enum JoinFailure: Error, Equatable, Sendable {
 
 extension JoinFailure: CustomStringConvertible {
     /// The cause and the remedy, for people.
-    public var description: String {
+    package var description: String {
         switch self {
         case .refused(.usedUp): "the invite is used up: somebody else has redeemed it; ask for another one"
         case .refused(.revoked): "the invite was revoked by its owner: ask for another one"

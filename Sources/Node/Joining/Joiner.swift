@@ -1,19 +1,20 @@
-public import Blinding
-public import Keyring
-public import Logging
+internal import Blinding
+package import Invitation
+package import Keyring
+package import Logging
 internal import Multiserver
 internal import MuxRPC
-public import NIOCore
+package import NIOCore
 internal import SecretHandshake
-public import Sodium
 internal import Transport
+package import TypedSodium
 
 /// Redeems an invite: afterwards its owner's node is a friend that this one reaches.
 ///
 /// The relation is stored first, marked pending, with the invite. Whatever breaks after that, the same call goes on: it
 /// asks for the friend's grant under this node's own key, which succeeds where the answer to an earlier redeem
 /// was lost, and only then redeems (again).
-public struct Joiner: Sendable {
+package struct Joiner: Sendable {
     /// How often a first visit is tried after the owner's yes: its portals need a moment to learn of the new friend.
     private static let visitTries = 6
     private static let visitPause = Duration.milliseconds(500)
@@ -29,7 +30,7 @@ public struct Joiner: Sendable {
     private var network: NetworkIdentifier { settings.network }
 
     /// A joiner for this node's identity; the settings name the network, and whether the invite may lead to this machine.
-    public init(
+    package init(
         identity: Identity, keyring: Keyring, settings: Settings, outerKey: Caller.OuterKey = .fresh,
         logger: Logger
     ) {
@@ -44,7 +45,7 @@ public struct Joiner: Sendable {
     ///
     /// - Returns: the friend as it is stored now.
     /// - Throws: ``JoinFailure``, or `KeyringError`.
-    public func join(
+    package func join(
         _ code: consuming InviteCode, name: String?, on eventLoop: any EventLoop
     ) async throws -> Friend {
         let (invite, endpoint, portals) = (try code.identity(), code.endpoint, code.portals)

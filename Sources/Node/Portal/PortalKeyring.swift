@@ -2,9 +2,10 @@ internal import Blinding
 internal import Keyring
 internal import Logging
 internal import Multiserver
-internal import Sodium
+internal import PortalCore
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// A portal's own keyring: who may do what there, and the invites by which others become members.
 ///

@@ -1,36 +1,37 @@
 internal import Blinding
-public import Keyring
-public import Logging
-public import Multiserver
-public import NIOCore
+package import Keyring
+package import Logging
+package import Multiserver
+package import NIOCore
+internal import PortalCore
 internal import SecretHandshake
-public import ServiceLifecycle
-public import Sodium
+internal import ServiceLifecycle
 internal import Synchronization
 internal import Transport
 internal import Tunnel
+package import TypedSodium
 
 /// A portal as a service: it listens until it is told to stop, and says goodbye then.
-public struct PortalService: Service {
+package struct PortalService: Service {
     /// What a portal is made of.
-    public struct Configuration: Sendable {
+    package struct Configuration: Sendable {
         /// Who it is.
-        public var identity: Identity
+        package var identity: Identity
         /// Where it listens, and for which network, and how much a source may take.
-        public var settings: Settings
+        package var settings: Settings
         /// How it is called in lists.
-        public var name: String
+        package var name: String
         /// The host in the printed addresses, where others reach it by another name than it listens at.
-        public var publicHost: String?
+        package var publicHost: String?
         /// Who may do what, and who comes by which invite; without one everybody may do everything.
-        public var keyring: Keyring?
+        package var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
-        public var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
+        package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
         /// Settings of which the limits for addresses count from then on.
-        public var changes: AsyncStream<Settings>?
+        package var changes: AsyncStream<Settings>?
 
         /// A configuration.
-        public init(identity: Identity, settings: Settings, name: String = "companionway") {
+        package init(identity: Identity, settings: Settings, name: String = "companionway") {
             self.identity = identity
             self.settings = settings
             self.name = name
@@ -43,7 +44,7 @@ public struct PortalService: Service {
     private let isReady: @Sendable ([PeerAddress]) throws -> Void
 
     /// A portal; `isReady` is told its addresses, with the real port, once it accepts connections.
-    public init(
+    package init(
         _ configuration: Configuration, group: any EventLoopGroup, logger: Logger,
         isReady: @escaping @Sendable ([PeerAddress]) throws -> Void
     ) {
@@ -56,7 +57,7 @@ public struct PortalService: Service {
     /// Serves until the group shuts down.
     ///
     /// - Throws: the system's error when an address cannot be bound, or `KeyringError`.
-    public func run() async throws {
+    package func run() async throws {
         let settings = configuration.settings
         let keyring = configuration.keyring.map { PortalKeyring(keyring: $0, logger: logger) }
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)

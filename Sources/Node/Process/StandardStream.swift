@@ -1,9 +1,9 @@
 internal import Glibc
 
 /// Standard input or output failed: what was read is not all there was, or not everything was delivered.
-public struct StandardStreamFailure: Error, Equatable, Sendable {
+package struct StandardStreamFailure: Error, Equatable, Sendable {
     /// Which of the two.
-    public enum Stream: Equatable, Sendable {
+    package enum Stream: Equatable, Sendable {
         /// Standard input.
         case input
         /// Standard output.
@@ -11,12 +11,12 @@ public struct StandardStreamFailure: Error, Equatable, Sendable {
     }
 
     /// Which of the two failed.
-    public let stream: Stream
+    package let stream: Stream
     /// The system's code, `errno`.
-    public let code: Int32
+    package let code: Int32
 
     /// Puts the two together.
-    public init(_ stream: Stream, code: Int32) {
+    package init(_ stream: Stream, code: Int32) {
         self.stream = stream
         self.code = code
     }
@@ -24,7 +24,7 @@ public struct StandardStreamFailure: Error, Equatable, Sendable {
 
 extension StandardStreamFailure: CustomStringConvertible {
     /// The cause, and what to do about it, in a sentence for people.
-    public var description: String {
+    package var description: String {
         switch (stream, code) {
         case (.input, EISDIR): "standard input is a folder: give it a file, a pipe or a terminal"
         case (.input, EBADF): "standard input is closed: give it a file, a pipe or a terminal"

@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// The client has proved itself and waits for the server's proof and consent.
 struct AwaitingServerAccept: ~Copyable {

@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// The client has said hello and waits for the server's.
 struct AwaitingServerHello: ~Copyable {

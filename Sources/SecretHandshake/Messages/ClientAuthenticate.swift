@@ -1,4 +1,4 @@
-package import Sodium
+package import TypedSodium
 
 /// The third message: who the client is, with its proof, for the server's eyes only.
 ///

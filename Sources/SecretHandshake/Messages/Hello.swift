@@ -1,4 +1,4 @@
-package import Sodium
+package import TypedSodium
 
 /// The side that dials and proves itself first; marks what is the client's.
 package enum Client {}

@@ -1,4 +1,4 @@
-package import Sodium
+package import TypedSodium
 
 /// The fourth message: the server's proof, which is its consent as well; one that exists is valid.
 ///

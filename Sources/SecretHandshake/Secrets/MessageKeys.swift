@@ -1,4 +1,4 @@
-package import Sodium
+package import TypedSodium
 
 /// Seals the client's authenticate: SHA-256(K ‖ ab ‖ aB).
 package struct AuthenticateKey: ~Copyable {

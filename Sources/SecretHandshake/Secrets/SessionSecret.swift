@@ -1,4 +1,4 @@
-package import Sodium
+package import TypedSodium
 
 /// S = SHA-256(accept key): the session's secret, from which each direction's key is hashed.
 package struct SessionSecret: ~Copyable {

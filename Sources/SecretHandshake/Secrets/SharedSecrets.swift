@@ -1,4 +1,4 @@
-package import Sodium
+package import TypedSodium
 
 /// ab: what the two ephemeral keys agree on, with the hash of it that both sides sign.
 package struct EphemeralSecret: ~Copyable {

@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// The server has answered a hello and waits for the client to prove who it is.
 struct AwaitingClientAuthenticate: ~Copyable {

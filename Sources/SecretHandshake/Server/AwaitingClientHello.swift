@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// The server waits for a client's hello.
 struct AwaitingClientHello: ~Copyable {

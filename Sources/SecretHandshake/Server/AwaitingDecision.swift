@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// The client has proved who it is; whether it is welcome is for the caller to say.
 struct AwaitingDecision: ~Copyable {

@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// A client's proof that was taken and not looked at, with all that it takes to look at it, on any thread.
 ///

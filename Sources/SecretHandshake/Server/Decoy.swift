@@ -1,4 +1,4 @@
-internal import Sodium
+internal import TypedSodium
 
 /// What is worked on in the place of something that is not there, so that the work takes the same time.
 struct Decoy: Sendable {

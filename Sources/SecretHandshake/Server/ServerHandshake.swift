@@ -1,4 +1,4 @@
-public import Sodium
+public import TypedSodium
 
 /// The server half of secret-handshake: bytes in, actions out; no sockets, clocks or randomness.
 ///

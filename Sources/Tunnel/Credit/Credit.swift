@@ -1,24 +1,24 @@
 /// The numbers of `service.open`'s flow control, in bytes of binary packets.
 ///
 /// Source: Companionway's protocol, section 6, "Credit".
-public enum Credit {
+package enum Credit {
     /// What both sides may send before the other has said anything.
-    public static let initialByteCount = 262_144
+    package static let initialByteCount = 262_144
     /// The most that one packet may allow, that may be outstanding, and that a window grows to.
-    public static let maximumByteCount = 4_194_304
+    package static let maximumByteCount = 4_194_304
     /// The most that a sender keeps sent and not yet granted back, over all streams of one session.
     ///
     /// With what frames it, it is less than a portal holds for one tunnel and direction.
-    public static let sessionByteCount = 4_194_304
+    package static let sessionByteCount = 4_194_304
     /// The most that a receiver holds for readers that do not read, over all streams of one session.
     ///
     /// Four times what a sender that keeps the rules has under way; the stream that goes beyond is ended. It is less where
     /// the accounts of an endpoint are short.
-    public static let heldByteCount = 16_777_216
+    package static let heldByteCount = 16_777_216
 }
 
 /// A breach of the credit rules by the peer: the stream ends with the error `credit`, the session stays.
-public enum CreditError: Error, Equatable, Sendable {
+package enum CreditError: Error, Equatable, Sendable {
     /// More bytes came than were allowed.
     case exceeded
     /// A grant that is no integer of 1…4,194,304, or that brings what is outstanding above that.

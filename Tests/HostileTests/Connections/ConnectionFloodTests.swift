@@ -1,9 +1,10 @@
 import MuxRPC
 import NIOCore
-import Sodium
+import PortalCore
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// Connections that fill a portal, and again what is given back.

@@ -1,10 +1,12 @@
+import PortalCore
+import Connection
 import MuxRPC
 import NIOCore
-import Sodium
 import TestSupport
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// Handshakes that are begun and left, and those of many honest nodes at once.

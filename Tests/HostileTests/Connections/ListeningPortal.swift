@@ -4,13 +4,14 @@ import Multiserver
 import MuxRPC
 import NIOCore
 import NIOPosix
+import PortalCore
 import SecretHandshake
 import SecureSession
-import Sodium
 import Synchronization
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 /// A portal that listens with limits, on event loops of its own, and peers that dial it from addresses of the loopback
 /// network; an honest pair comes from 127.0.0.1.

@@ -5,12 +5,13 @@ import Multiserver
 import MuxRPC
 import NIOCore
 import NIOPosix
+import PortalCore
 import SecretHandshake
-import Sodium
 import Synchronization
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 /// An endpoint that is to be reached openly at two portals: hostile friends come through one, honest ones through the
 /// other.

@@ -4,10 +4,11 @@ import Multiserver
 import MuxRPC
 import NIOCore
 import NIOPosix
+import PortalCore
 import SecretHandshake
-import Sodium
 import Transport
 import Tunnel
+import TypedSodium
 
 /// An endpoint at a portal of this process, over real sockets; endpoint, portal and callers have threads of their own.
 final class CalledEndpoint: Sendable {

@@ -1,6 +1,6 @@
 import MuxRPC
 import NIOCore
-import Sodium
+import TypedSodium
 import Synchronization
 import Testing
 import Transport

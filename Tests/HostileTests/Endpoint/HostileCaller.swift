@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import SecretHandshake
 import SecureSession
-import Sodium
+import TypedSodium
 
 /// A connection to a portal, with sessions in its tunnels, that says and reads what an attack needs.
 final class HostileCaller: ChannelInboundHandler {

@@ -4,7 +4,7 @@ import NIOPosix
 import Testing
 
 /// A service on this machine that reads what it gets, or reads nothing.
-final class LocalEnd: ChannelInboundHandler {
+package final class LocalEnd: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     static func listen(reads: Bool, on group: any EventLoopGroup) async throws -> UInt16 {

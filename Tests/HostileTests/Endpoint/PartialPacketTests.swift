@@ -1,7 +1,7 @@
 import MuxRPC
 import NIOCore
 import SecureSession
-import Sodium
+import TypedSodium
 import Testing
 import Transport
 import Tunnel

@@ -3,7 +3,7 @@ import MuxRPC
 import NIOCore
 import NIOPosix
 import SecureSession
-import Sodium
+import TypedSodium
 
 /// A caller that opens tunnels and says nothing in them, on its event loop.
 final class SilentCaller: ChannelInboundHandler {

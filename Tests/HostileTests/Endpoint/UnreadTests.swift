@@ -2,7 +2,7 @@ import MuxRPC
 import Multiserver
 import NIOCore
 import SecureSession
-import Sodium
+import TypedSodium
 import Testing
 import Transport
 import Tunnel

@@ -1,15 +1,16 @@
 import Blinding
 import Logging
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import NIOPosix
+import PortalCore
 import SecretHandshake
 import SecureSession
-import Sodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 /// A portal that listens, and peers that dial it from addresses of the loopback network, which count as sources of
 /// their own; honest ones come from 127.0.0.1.

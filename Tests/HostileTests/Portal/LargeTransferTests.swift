@@ -5,7 +5,7 @@ import NIOCore
 import NIOPosix
 import SecretHandshake
 import SecureSession
-import Sodium
+import TypedSodium
 import Testing
 import Transport
 

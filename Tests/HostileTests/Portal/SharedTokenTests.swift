@@ -2,7 +2,7 @@ import Blinding
 import MuxRPC
 import NIOCore
 import SecureSession
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 import Transport

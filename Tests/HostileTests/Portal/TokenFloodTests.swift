@@ -1,8 +1,9 @@
+import PortalCore
 import Blinding
 import MuxRPC
 import NIOCore
 import SecureSession
-import Sodium
+import TypedSodium
 import TestSupport
 import Testing
 import Transport

@@ -1,14 +1,15 @@
 import Logging
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import NIOPosix
+import PortalCore
 import SecretHandshake
 import SecureSession
-import Sodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// A portal's tunnels, of many who want many.

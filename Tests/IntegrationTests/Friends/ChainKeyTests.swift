@@ -1,9 +1,11 @@
 import Blinding
+import Invitation
 import Keyring
 import Multiserver
 import Node
-import Sodium
+import PortalCore
 import Testing
+import TypedSodium
 
 extension Integration {
     @Suite("Chain keys")

@@ -1,7 +1,7 @@
 import Blinding
 import Foundation
 import Keyring
-import Sodium
+import TypedSodium
 import Testing
 
 /// Keys that have to be gone once their time is over, as a test knows them beforehand.

@@ -1,4 +1,5 @@
 import Foundation
+import PortalCore
 import Testing
 
 /// Portals, and the home of an owner who is hidden at them and makes friends by invites; all as processes.

@@ -1,7 +1,8 @@
 import Foundation
 import Multiserver
-import Sodium
+import PortalCore
 import Testing
+import TypedSodium
 
 extension Integration {
     @Suite("A hidden endpoint")

@@ -1,6 +1,6 @@
 import Multiserver
 import Node
-import Sodium
+import TypedSodium
 import Testing
 
 extension Integration {

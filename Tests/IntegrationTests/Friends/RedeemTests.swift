@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import Node
 import Multiserver
-import Sodium
+import TypedSodium
 import Testing
 
 extension Integration {

@@ -1,11 +1,12 @@
 import Blinding
 import Foundation
+import Invitation
 import Keyring
 import Logging
 import NIOPosix
 import Node
 import SecretHandshake
-import Sodium
+import TypedSodium
 
 /// Somebody with a keyring of their own who redeems an invite, inside the process of the test.
 struct Redeemer: Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import PortalCore
 import Testing
 
 extension Integration {

@@ -1,6 +1,6 @@
 import NIOCore
 import NIOPosix
-import Sodium
+import TypedSodium
 
 /// A TCP connection of the test to a port of this machine.
 final class LocalConnection: Sendable {

@@ -1,6 +1,6 @@
 import NIOCore
 import NIOPosix
-import Sodium
+import TypedSodium
 
 /// A TCP server of the test on the loopback interface, to stand behind an endpoint.
 final class LocalService: Sendable {

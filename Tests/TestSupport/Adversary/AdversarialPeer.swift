@@ -1,15 +1,15 @@
-public import NIOCore
+package import NIOCore
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// A peer that speaks every layer correctly up to a seeded point, and then misbehaves.
 ///
 /// It knows no socket and no clock: give it what arrives, send what ``nextOutput()`` returns, and when ``isDone``
 /// end the connection if it ``hangsUp``. The same plan and surroundings, given the same bytes, do the same. Where
 /// nothing is wrong it answers what a portal, an endpoint or a client is asked.
-public final class AdversarialPeer: CustomStringConvertible {
+package final class AdversarialPeer: CustomStringConvertible {
     /// What it does.
-    public let plan: AdversaryPlan
+    package let plan: AdversaryPlan
 
     private let surroundings: AdversarySurroundings
     private let outer: Speaker
@@ -20,7 +20,7 @@ public final class AdversarialPeer: CustomStringConvertible {
     private var sentByteCount = 0
 
     /// A peer at the start of its connection.
-    public init(_ plan: AdversaryPlan, in surroundings: AdversarySurroundings) {
+    package init(_ plan: AdversaryPlan, in surroundings: AdversarySurroundings) {
         self.plan = plan
         self.surroundings = surroundings
         random = SeededRandom(seed: plan.seed ^ 0x5eed)
@@ -48,27 +48,27 @@ public final class AdversarialPeer: CustomStringConvertible {
     // MARK: State
 
     /// Whether the misdeed is committed and everything that belongs to it is sent.
-    public var isDone: Bool { output.readableBytes == 0 && isSpent }
+    package var isDone: Bool { output.readableBytes == 0 && isSpent }
 
     /// Whether it ends the connection once it has nothing more to send.
-    public var hangsUp: Bool { outer.conversation.hangsUp }
+    package var hangsUp: Bool { outer.conversation.hangsUp }
 
     /// Whether it takes what is sent to it; one that does not should not be given any.
-    public var reads: Bool { !(isSpent && plan.misdeed == .packet(.neverReading)) }
+    package var reads: Bool { !(isSpent && plan.misdeed == .packet(.neverReading)) }
 
     /// Whether the call behind the misdeed got an answer, which shows that the session it was made in goes on.
-    public var probeIsAnswered: Bool { guilty?.probeIsAnswered ?? false }
+    package var probeIsAnswered: Bool { guilty?.probeIsAnswered ?? false }
 
     /// How the other side ended the stream of a ``StreamMisdeed``: `true`, an error object, or not yet.
-    public var breachAnswer: String? { guilty?.breachAnswer }
+    package var breachAnswer: String? { guilty?.breachAnswer }
 
     /// What the other side did wrong, in any layer; an honest one does nothing wrong, whatever is done to it.
-    public var complaints: [String] {
+    package var complaints: [String] {
         outer.conversation.complaints + (inner?.conversation.complaints ?? [])
     }
 
     /// The plan, and how far it got.
-    public var description: String {
+    package var description: String {
         "\(plan); sent \(sentByteCount), \(isSpent ? "done" : "not done"), complaints: \(complaints)"
     }
 
@@ -78,22 +78,22 @@ public final class AdversarialPeer: CustomStringConvertible {
     // MARK: Bytes
 
     /// Takes bytes that arrived.
-    public func receive(_ bytes: ByteBuffer) {
+    package func receive(_ bytes: ByteBuffer) {
         guard reads else { return }
         for turn in outer.receive(bytes) { take(turn) }
         collect()
     }
 
     /// Takes bytes that arrived.
-    public func receive(_ bytes: [UInt8]) { receive(ByteBuffer(bytes: bytes)) }
+    package func receive(_ bytes: [UInt8]) { receive(ByteBuffer(bytes: bytes)) }
 
     /// Takes note that nothing more will arrive.
-    public func inputEnded() {
+    package func inputEnded() {
         outer.conversation.end(hangingUp: true)
     }
 
     /// The next bytes to send, or `nil` when there are none until more arrives.
-    public func nextOutput() -> ByteBuffer? {
+    package func nextOutput() -> ByteBuffer? {
         guard output.readableBytes > 0 else { return nil }
         let limit: Int
         switch plan.cut {

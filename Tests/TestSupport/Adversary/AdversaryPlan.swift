@@ -1,7 +1,7 @@
 /// What an ``AdversarialPeer`` is going to do, all of it decided by one seed.
-public struct AdversaryPlan: Sendable, CustomStringConvertible {
+package struct AdversaryPlan: Sendable, CustomStringConvertible {
     /// Which side of the outer handshake it takes.
-    public enum Role: String, Sendable, CaseIterable {
+    package enum Role: String, Sendable, CaseIterable {
         /// It dials.
         case client
         /// It is dialled.
@@ -9,7 +9,7 @@ public struct AdversaryPlan: Sendable, CustomStringConvertible {
     }
 
     /// In which of the two nested sessions it misbehaves.
-    public enum Depth: String, Sendable, CaseIterable {
+    package enum Depth: String, Sendable, CaseIterable {
         /// In the connection itself.
         case outer
         /// In the session inside a tunnel that it opens with `tunnel.connect`, as inner client.
@@ -19,7 +19,7 @@ public struct AdversaryPlan: Sendable, CustomStringConvertible {
     }
 
     /// How its output is cut into pieces.
-    public enum Cut: String, Sendable, CaseIterable {
+    package enum Cut: String, Sendable, CaseIterable {
         /// As long as a socket is read at once.
         case reads
         /// Into a few thousand bytes, more or less.
@@ -29,20 +29,20 @@ public struct AdversaryPlan: Sendable, CustomStringConvertible {
     }
 
     /// What everything random comes from.
-    public var seed: UInt64
+    package var seed: UInt64
     /// Which side it takes.
-    public var role: Role
+    package var role: Role
     /// Where it misbehaves.
-    public var depth: Depth
+    package var depth: Depth
     /// What it does.
-    public var misdeed: Misdeed
+    package var misdeed: Misdeed
     /// How many correct calls it makes before.
-    public var honestCallCount: Int
+    package var honestCallCount: Int
     /// How its output comes.
-    public var cut: Cut
+    package var cut: Cut
 
     /// The plan of a seed; role and depth may be fixed by the test's surroundings.
-    public init(seed: UInt64, role: Role? = nil, depth: Depth? = nil, misdeed: Misdeed? = nil) {
+    package init(seed: UInt64, role: Role? = nil, depth: Depth? = nil, misdeed: Misdeed? = nil) {
         var random = SeededRandom(seed: seed)
         self.seed = seed
         self.role = role ?? Self.choose(Role.allCases, &random)
@@ -53,7 +53,7 @@ public struct AdversaryPlan: Sendable, CustomStringConvertible {
     }
 
     /// Everything that a failing test has to say.
-    public var description: String {
+    package var description: String {
         "seed \(seed): \(role.rawValue), \(depth.rawValue), \(honestCallCount) calls, then \(misdeed), \(cut.rawValue)"
     }
 

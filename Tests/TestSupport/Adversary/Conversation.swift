@@ -1,7 +1,7 @@
 internal import MuxRPC
 internal import NIOCore
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// One secure connection as the adversary keeps it: handshake, boxes and packets, without an opinion on muxrpc.
 ///

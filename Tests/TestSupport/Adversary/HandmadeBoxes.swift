@@ -1,5 +1,5 @@
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// A box stream made by hand with NaCl's one-call boxes, so that it can also be made wrong.
 ///

@@ -1,5 +1,5 @@
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 extension HandshakeMisdeed {
     /// Which of its two messages a side spoils.

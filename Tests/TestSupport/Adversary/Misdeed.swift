@@ -1,5 +1,5 @@
 /// What an ``AdversarialPeer`` does wrong; everything before it is correct.
-public enum Misdeed: Hashable, Sendable, CaseIterable, CustomStringConvertible {
+package enum Misdeed: Hashable, Sendable, CaseIterable, CustomStringConvertible {
     /// In one of its two handshake messages.
     case handshake(HandshakeMisdeed)
     /// In a frame, behind a correct handshake.
@@ -10,7 +10,7 @@ public enum Misdeed: Hashable, Sendable, CaseIterable, CustomStringConvertible {
     case stream(StreamMisdeed)
 
     /// What the other side has to make of it.
-    public enum Consequence: Sendable {
+    package enum Consequence: Sendable {
         /// The session fails.
         case failure
         /// The session goes on: the `manifest` call behind the misdeed is answered.
@@ -20,13 +20,13 @@ public enum Misdeed: Hashable, Sendable, CaseIterable, CustomStringConvertible {
     }
 
     /// Every misdeed there is.
-    public static var allCases: [Misdeed] {
+    package static var allCases: [Misdeed] {
         HandshakeMisdeed.allCases.map(Misdeed.handshake) + BoxMisdeed.allCases.map(Misdeed.box)
             + PacketMisdeed.allCases.map(Misdeed.packet) + StreamMisdeed.allCases.map(Misdeed.stream)
     }
 
     /// What the other side has to make of it.
-    public var consequence: Consequence {
+    package var consequence: Consequence {
         switch self {
         case .handshake(let deed): deed == .silence ? .unspecified : .failure
         case .box(let deed): deed.consequence
@@ -36,7 +36,7 @@ public enum Misdeed: Hashable, Sendable, CaseIterable, CustomStringConvertible {
     }
 
     /// Layer and name.
-    public var description: String {
+    package var description: String {
         switch self {
         case .handshake(let deed): "handshake.\(deed.rawValue)"
         case .box(let deed): "box.\(deed.rawValue)"
@@ -47,7 +47,7 @@ public enum Misdeed: Hashable, Sendable, CaseIterable, CustomStringConvertible {
 }
 
 /// What can be wrong with a handshake message.
-public enum HandshakeMisdeed: String, Sendable, CaseIterable {
+package enum HandshakeMisdeed: String, Sendable, CaseIterable {
     /// Random bytes instead of it.
     case garbage
     /// One bit of it is another.
@@ -67,7 +67,7 @@ public enum HandshakeMisdeed: String, Sendable, CaseIterable {
 }
 
 /// What can be wrong with a box-stream frame.
-public enum BoxMisdeed: String, Sendable, CaseIterable {
+package enum BoxMisdeed: String, Sendable, CaseIterable {
     /// Random bytes instead of a frame.
     case forgedFrame
     /// One bit of a genuine frame is another.
@@ -106,7 +106,7 @@ public enum BoxMisdeed: String, Sendable, CaseIterable {
 ///
 /// The first rows are those of the table of what JavaScript and Go sessions survive (the project's notes on the
 /// wire, section 4).
-public enum PacketMisdeed: String, Sendable, CaseIterable {
+package enum PacketMisdeed: String, Sendable, CaseIterable {
     /// A call with `"type":"sync"`, at which Go ends the session.
     case syncCall
     /// Packets of every kind without a body, at which JavaScript ends the session.
@@ -175,7 +175,7 @@ public enum PacketMisdeed: String, Sendable, CaseIterable {
 }
 
 /// What can be wrong on a stream with credit.
-public enum StreamMisdeed: String, Sendable, CaseIterable {
+package enum StreamMisdeed: String, Sendable, CaseIterable {
     /// Credit of 0.
     case creditZero
     /// Credit of -1.

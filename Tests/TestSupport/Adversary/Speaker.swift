@@ -2,7 +2,7 @@ internal import MuxRPC
 internal import Multiserver
 internal import NIOCore
 internal import SecretHandshake
-internal import Sodium
+internal import TypedSodium
 
 /// The adversary's muxrpc on one conversation: honest calls, the misdeed, a probe, and answers to what is asked.
 final class Speaker {

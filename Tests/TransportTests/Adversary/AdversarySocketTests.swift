@@ -2,12 +2,13 @@ import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
+import PortalCore
 import SecretHandshake
-import Sodium
 import TestSupport
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 /// Adversaries over real sockets, beside an endpoint and a client that exchange bytes all the while.
 @Suite("A portal that listens, under attack")

@@ -2,7 +2,7 @@ import MuxRPC
 import NIOCore
 import SecretHandshake
 import SecureSession
-import Sodium
+import TypedSodium
 
 /// One call of the lying portal at the endpoint, from `tunnel.connect` to its end.
 final class LiarCall {

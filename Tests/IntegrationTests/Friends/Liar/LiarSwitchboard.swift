@@ -3,7 +3,7 @@ import MuxRPC
 import Multiserver
 import NIOCore
 import Node
-import Sodium
+import TypedSodium
 
 /// The connections of the portal that lies, and what it answers on them; on its event loop.
 final class LiarSwitchboard: LiarWire.Owner {

@@ -1,7 +1,7 @@
 import MuxRPC
 import NIOCore
 import SecureSession
-import Sodium
+import TypedSodium
 
 /// One connection to the portal that lies, on its event loop: an honest session, in which anything may be said.
 final class LiarWire: ChannelInboundHandler {

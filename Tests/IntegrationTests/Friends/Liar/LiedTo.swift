@@ -1,9 +1,11 @@
 import Blinding
+import Invitation
 import Keyring
 import Multiserver
 import Node
-import Sodium
+import PortalCore
 import Testing
+import TypedSodium
 
 /// A hidden owner at a portal that lies, with friends whose keys the test holds.
 struct LiedTo: Sendable {

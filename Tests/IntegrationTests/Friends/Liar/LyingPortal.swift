@@ -1,12 +1,13 @@
 import Blinding
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import NIOPosix
+import PortalCore
 import SecretHandshake
 import SecureSession
-import Sodium
 import Tunnel
+import TypedSodium
 
 /// A portal inside the process of the test that knows its trade, and lies as it is told to.
 final class LyingPortal: Sendable {

@@ -1,7 +1,7 @@
 import Blinding
 import MuxRPC
 import Multiserver
-import Sodium
+import TypedSodium
 import Testing
 
 extension Integration {

@@ -4,10 +4,11 @@ import Multiserver
 import MuxRPC
 import NIOPosix
 import Node
-import Sodium
+import PortalCore
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Integration {
     @Suite("An announcement that was heard before")

@@ -4,7 +4,7 @@ import Keyring
 import Multiserver
 import NIOCore
 import Node
-import Sodium
+import TypedSodium
 import Testing
 
 extension Integration {

@@ -2,7 +2,7 @@ import Blinding
 import MuxRPC
 import Multiserver
 import NIOCore
-import Sodium
+import TypedSodium
 import Testing
 
 extension Integration {

@@ -1,0 +1,10 @@
+internal import Foundation
+
+/// The time of day, for peers that ask and for what holds for a day.
+package enum WallClock {
+    /// Milliseconds since 1970.
+    @Sendable package static func milliseconds() -> Int64 { Int64(Date.now.timeIntervalSince1970 * 1000) }
+
+    /// Seconds since 1970.
+    @Sendable package static func seconds() -> UInt64 { UInt64(max(0, milliseconds()) / 1000) }
+}

@@ -1,0 +1,72 @@
+internal import Connection
+package import Blinding
+package import MuxRPC
+
+/// The tokens of one hidden announcement: each well-formed, each there once.
+///
+/// Reading 12,288 of them takes some milliseconds, so that is done off the event loops and under no lock;
+/// ``HiddenDirectory`` takes them as they are.
+package struct HiddenAnnouncement: Equatable, Sendable {
+    /// The tokens, in the order they came.
+    package var tokens: [PairToken] { hashed.map(\.token) }
+
+    /// How many tokens there are.
+    package var count: Int { hashed.count }
+
+    let hashed: [HashedToken]
+
+    /// What tells this set from others, in whatever order its tokens come.
+    ///
+    /// Made with the process's own key: only by chance, one in 2⁶⁴, does another set have it.
+    let fingerprint: UInt64
+
+    /// Reads the `tokens` of a call.
+    ///
+    /// The count is looked at first: what is too long is not read.
+    /// - Throws: ``AnnounceRefusal``.
+    package init(_ values: [JSONValue], limit: Int) throws(AnnounceRefusal) {
+        guard values.count <= limit else { throw .tooManyTokens }
+        var tokens = Set<PairToken>(minimumCapacity: values.count)
+        var hashed: [HashedToken] = []
+        hashed.reserveCapacity(values.count)
+        var fingerprint = UInt64(values.count)
+        for value in values {
+            guard let text = value.string, let token = try? PairToken(base64: text) else {
+                throw .malformedToken
+            }
+            guard tokens.insert(token).inserted else { throw .repeatedToken }
+            hashed.append(HashedToken(token))
+            fingerprint &+= UInt64(truncatingIfNeeded: token.hashValue)
+        }
+        self.hashed = hashed
+        self.fingerprint = fingerprint
+    }
+}
+
+/// Why a portal does not follow an announcement; what was announced before stays.
+package enum AnnounceRefusal: Error, Equatable, Sendable {
+    /// The arguments ask for something between open and hidden, which nobody should guess at.
+    case invalidArguments
+    /// A token in the list is none.
+    case malformedToken
+    /// A token is in the list twice.
+    case repeatedToken
+    /// More tokens than the connection, its source address, or the portal may have.
+    case tooManyTokens
+    /// The connection has changed its announcement less than a second ago.
+    case tooOften
+    /// The portal lets members announce, and the peer is none.
+    case membersOnly
+
+    /// What the peer is told.
+    package var message: String {
+        switch self {
+        case .invalidArguments: "announce: invalid arguments"
+        case .malformedToken: "announce: malformed token"
+        case .repeatedToken: "announce: repeated token"
+        case .tooManyTokens: "too many tokens"
+        case .tooOften: "announced too often: once per second at most"
+        case .membersOnly: ErrorText.membersAnnounce
+        }
+    }
+}

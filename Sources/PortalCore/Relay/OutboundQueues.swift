@@ -1,0 +1,162 @@
+package import NIOCore
+
+/// What waits to be sent on one connection: a queue per tunnel, served in turns by account, and in each by tunnel.
+///
+/// Deficit round-robin (Shreedhar and Varghese, 1995), twice: at each turn an account may send ``quantumByteCount``
+/// more than it has sent, and of its tunnels each the same; so accounts get equal shares of the socket, however many
+/// tunnels they have and however they cut their packets. An end stands behind its tunnel's batches.
+package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
+    /// How much an account, and a tunnel of it, may send per turn, in bytes: 64 KiB, one batch.
+    package static var quantumByteCount: Int { 64 << 10 }
+
+    /// What is to be sent next; consume it, so that the batch has one owner and can be sealed in place.
+    package enum Turn {
+        /// Packets of a tunnel, and whether its sender is to be told to go on.
+        case batch(TunnelID, Batch, resumesSender: Bool)
+        /// The end of a tunnel, plain or with an error's message; the tunnel is gone from here.
+        case end(TunnelID, message: String?)
+    }
+
+    let patience: TimeAmount
+    var queues: [TunnelID: TunnelQueue<Batch>] = [:]
+    var accounts: [Int: AccountTurns<Batch>] = [:]
+    /// The accounts that have something to send.
+    var round = CircularBuffer<AccountTurns<Batch>>()
+    /// Whether the first of `round` was given what it may send in this turn.
+    var isTurnBegun = false
+    /// Since when the tunnels whose senders are paused have made no progress.
+    var stalledSince: [TunnelID: NIODeadline] = [:]
+
+    /// No tunnels; one whose sender is paused is stuck when it makes no progress for as long as `patience`.
+    package init(patience: TimeAmount = .seconds(30)) { self.patience = patience }
+
+    /// Begins a queue; what is taken out of it is released from the flow.
+    package mutating func insert(_ flow: TunnelFlow) {
+        let id = flow.causerID
+        let account = accounts[id] ?? AccountTurns(id: id)
+        accounts[id] = account
+        account.tunnelCount += 1
+        queues[flow.tunnel] = TunnelQueue(flow: flow, account: account)
+    }
+
+    /// Drops a tunnel's queue and closes its flow.
+    package mutating func remove(_ tunnel: TunnelID) {
+        stalledSince[tunnel] = nil
+        guard let queue = queues.removeValue(forKey: tunnel) else { return }
+        queue.flow.close()
+        let account = queue.account
+        account.remove(queue)
+        guard account.tunnelCount == 0 else { return }
+        accounts[account.id] = nil
+        guard account.hasTurn else { return }
+        if round.first === account {
+            finishTurn()
+        } else {
+            round.removeAll { $0 === account }
+        }
+    }
+
+    /// Drops everything, and closes every flow.
+    package mutating func removeAll() {
+        for queue in queues.values { queue.flow.close() }
+        // A queue that waits for its turn and its account hold each other, and with them what is charged.
+        for account in accounts.values { account.round.removeAll() }
+        queues.removeAll()
+        accounts.removeAll()
+        round.removeAll()
+        stalledSince.removeAll()
+        isTurnBegun = false
+    }
+
+    /// Appends packets, unless the tunnel has ended or its flow is closed.
+    package mutating func append(_ batch: consuming Batch, to tunnel: TunnelID, at now: NIODeadline) {
+        guard let queue = queues[tunnel], !queue.flow.isClosed else { return }
+        queue.append(batch)
+        if queue.flow.isPaused, stalledSince[tunnel] == nil { stalledSince[tunnel] = now }
+        activate(queue)
+    }
+
+    /// Puts the end behind what waits; a second one changes nothing.
+    ///
+    /// The tunnel cannot be stuck any more: its sender waits for nothing.
+    package mutating func appendEnd(message: String?, to tunnel: TunnelID) {
+        guard let queue = queues[tunnel] else { return }
+        queue.appendEnd(message: message)
+        stalledSince[tunnel] = nil
+        activate(queue)
+    }
+
+    /// Whether nothing waits.
+    package var isEmpty: Bool { queues.values.allSatisfy(\.isEmpty) }
+
+    /// What to send next, or `nil` when nothing waits.
+    package mutating func next(at now: NIODeadline) -> Turn? {
+        while let account = round.first {
+            if !isTurnBegun {
+                account.deficit += Self.quantumByteCount
+                isTurnBegun = true
+            }
+            guard let (queue, taken) = account.take(quantumByteCount: Self.quantumByteCount) else {
+                finishTurn()
+                account.deficit = 0
+                account.hasTurn = false
+                continue
+            }
+            switch taken {
+            case .batch(let batch):
+                let resumes = queue.flow.release(batch.heldByteCount)
+                noteProgress(of: queue.flow, at: now)
+                return .batch(queue.flow.tunnel, batch, resumesSender: resumes)
+            case .end(let message):
+                remove(queue.flow.tunnel)
+                return .end(queue.flow.tunnel, message: message)
+            case .accountOverdrawn, .overdrawn, .empty:
+                finishTurn()
+                round.append(account)
+            }
+        }
+        return nil
+    }
+
+    /// The tunnels that are stuck: their senders are paused, and for `patience` nothing was taken out.
+    package mutating func stuck(at now: NIODeadline) -> [TunnelID] {
+        let due = stalledSince.filter { $0.value + patience <= now }.keys.sorted()
+        return due.filter { tunnel in
+            // Its sender has found by itself that there is room again.
+            let isPaused = queues[tunnel]?.flow.isPaused == true
+            if !isPaused { stalledSince[tunnel] = nil }
+            return isPaused
+        }
+    }
+
+    /// Whether the sender of a stuck tunnel is to be told to go on after all: it was paused when all queues together
+    /// were longer, and what it has queued is little enough now.
+    package mutating func resumeIfRoom(_ tunnel: TunnelID) -> Bool {
+        guard queues[tunnel]?.flow.resumeIfRoom() == true else { return false }
+        stalledSince[tunnel] = nil
+        return true
+    }
+
+    /// When the first tunnel is going to be stuck.
+    package var stuckDeadline: NIODeadline? { stalledSince.values.min().map { $0 + patience } }
+
+    mutating func activate(_ queue: TunnelQueue<Batch>) {
+        guard !queue.hasTurn else { return }
+        queue.hasTurn = true
+        let account = queue.account
+        account.round.append(queue)
+        guard !account.hasTurn else { return }
+        account.hasTurn = true
+        round.append(account)
+    }
+
+    mutating func finishTurn() {
+        _ = round.popFirst()
+        isTurnBegun = false
+    }
+
+    mutating func noteProgress(of flow: TunnelFlow, at now: NIODeadline) {
+        guard stalledSince[flow.tunnel] != nil else { return }
+        stalledSince[flow.tunnel] = flow.isPaused ? now : nil
+    }
+}

@@ -1,0 +1,78 @@
+internal import NIOCore
+
+/// What waits for one tunnel, in order, and how much of it may go in this turn.
+///
+/// A class, so that a look-up is all that a batch costs: a struct in a dictionary is hashed for at every change. And
+/// inlinable, like its owner, so that both are made for the batches of whoever uses them: generic ones look their types
+/// up at every step.
+final class TunnelQueue<Batch: QueuedBatch> {
+    /// What there is to take.
+    enum Taken {
+        /// The first batch.
+        case batch(Batch)
+        /// The end, behind which there is nothing.
+        case end(message: String?)
+        /// More waits than the tunnel's turn allows.
+        case overdrawn
+        /// More waits than its account's turn allows.
+        case accountOverdrawn
+        /// Nothing; the tunnel has no turn until something comes.
+        case empty
+    }
+
+    struct End {
+        let message: String?
+
+        init(message: String?) { self.message = message }
+    }
+
+    let flow: TunnelFlow
+    /// With whose other tunnels it takes turns.
+    let account: AccountTurns<Batch>
+
+    /// How much may still be sent in this turn, in bytes.
+    var deficit = 0
+
+    var batches = CircularBuffer<Batch>()
+    var end: End?
+    var hasTurn = false
+
+    init(flow: TunnelFlow, account: AccountTurns<Batch>) {
+        self.flow = flow
+        self.account = account
+    }
+
+    var isEmpty: Bool { batches.isEmpty && end == nil }
+
+    func append(_ batch: consuming Batch) {
+        guard end == nil else { return }
+        if batch.isSmall, joinLast(batch) { return }
+        batches.append(batch)
+    }
+
+    /// Puts a batch together with the last one; whether that has taken it.
+    func joinLast(_ batch: borrowing Batch) -> Bool {
+        // Taken out, so that it has one owner: a shared buffer would be copied.
+        guard var last = batches.popLast() else { return false }
+        let byteCount = last.heldByteCount + batch.heldByteCount
+        let hasJoined = last.join(batch)
+        if hasJoined { flow.change(by: last.heldByteCount - byteCount) }
+        batches.append(last)
+        return hasJoined
+    }
+
+    func appendEnd(message: String?) {
+        if end == nil { end = End(message: message) }
+    }
+
+    func take(within accountDeficit: Int) -> Taken {
+        guard let byteCount = batches.first?.turnByteCount else {
+            if let end { return .end(message: end.message) }
+            return .empty
+        }
+        guard byteCount <= deficit else { return .overdrawn }
+        guard byteCount <= accountDeficit, let batch = batches.popFirst() else { return .accountOverdrawn }
+        deficit -= byteCount
+        return .batch(batch)
+    }
+}

@@ -1,0 +1,249 @@
+internal import Connection
+internal import Blinding
+internal import MuxRPC
+internal import NIOCore
+internal import SecretHandshake
+internal import SecureSession
+internal import TypedSodium
+
+/// Who is let in, and how others are turned away.
+extension TunnelTable {
+    // MARK: Handshakes
+
+    /// Begins to answer a tunnel that the portal has opened, by the token's entry where it named one; `false` where
+    /// there is no place for another handshake.
+    ///
+    /// Whether there is the instance that it names shows when the peer has proved who it is: one that is not there, and
+    /// one that has nothing for this peer, are refused as a stranger is.
+    func answer(
+        _ request: TunnelRequest, on stream: StreamID, entry: TokenEntry?, at now: NIODeadline
+    ) -> Bool {
+        let session = makeSessionID()
+        let causer = entry.map { HandshakeCauser.token($0.token) } ?? .portal(portal)
+        let place: HandshakePlace
+        switch accounts.handshakes.take(
+            SessionPlace(connection: number, session: session), by: causer, at: now)
+        {
+        case .full:
+            return false
+        case .place(let taken, let former):
+            place = taken
+            giveWay(former)
+        }
+        let secure = SecureSession(
+            answeringAs: configuration.identity, network: configuration.network,
+            manifest: NodeManifest.client, framing: .tunnelled, verification: .elsewhere)
+        let instance = house.map { CalledInstance(request.instance, of: $0) }
+        let peer = makeSession(session, secure, house: instance, payer: .portal(portal))
+        let tunnel = NodeTunnel(
+            session: peer, target: request.targetText, entry: entry, causer: causer, place: place)
+        insert(tunnel, on: stream, due: now + NodeConnection.helloTime)
+        return true
+    }
+
+    /// Waits for the next message once the first is answered.
+    func noteAnswer(in tunnel: NodeTunnel, on stream: StreamID, at now: NIODeadline) {
+        guard case .handshake = tunnel.phase, tunnel.causer != nil, !tunnel.isAnswered,
+            tunnel.session.secure.handshakeMessageCount == 1
+        else { return }
+        tunnel.isAnswered = true
+        tunnel.place?.waits(since: now)
+        due[stream] = now + NodeConnection.proofTime
+    }
+
+    /// Gives a proof out to be looked at; the connection goes on meanwhile.
+    func takeProof(in tunnel: NodeTunnel, on stream: StreamID, at now: NIODeadline) {
+        guard let causer = tunnel.causer, let proof = tunnel.session.secure.takeProof() else { return }
+        tunnel.place?.proofCame()
+        tunnel.phase = .proving(since: now)
+        due[stream] = nil
+        outputs.append(
+            .prove(ProofWork(proof, session: tunnel.session.id, causer: causer, arrivedAt: now)))
+    }
+
+    /// A proof was looked at, or turned away.
+    func proved(_ work: ProofWork, at now: NIODeadline) {
+        guard let verdict = work.takeVerdict() else { return }
+        guard let (stream, tunnel) = tunnel(of: work.session), case .proving(let since) = tunnel.phase else {
+            // Whoever has left before counts as one whose proof is wrong, or it would be cheaper to leave.
+            left.looked(at: work.session, at: now)
+            outputs.append(.wrongProof(work.causer))
+            return
+        }
+        touch(stream)
+        switch consume verdict {
+        case .busy:
+            tunnel.session.secure.refuse()
+            refuse(tunnel, on: stream, nil, words: ErrorText.busy, proofCameAt: since, at: now)
+        case .failed(let error):
+            tunnel.session.secure.refuse()
+            outputs.append(.wrongProof(work.causer))
+            refuse(tunnel, on: stream, SessionFailure(.handshake(error)), proofCameAt: since, at: now)
+        case .proved(let client):
+            decide(about: client, in: tunnel, on: stream, proofCameAt: since, at: now)
+        }
+    }
+
+    /// Lets in a peer that has proved its key, or does not.
+    ///
+    /// The tunnel is in the table before the policy is looked at, and the policy is looked at again with every call: a
+    /// change of it misses no session.
+    private func decide(
+        about client: consuming ProvedClient, in tunnel: NodeTunnel, on stream: StreamID,
+        proofCameAt since: NIODeadline, at now: NIODeadline
+    ) {
+        let peer = client.client
+        let isOwner = tunnel.entry.map { $0.owner == peer } ?? true
+        let house = tunnel.session.house
+        guard let house, let standing = house.standing(of: peer), isOwner else {
+            tunnel.session.secure.refuse()
+            outputs.append(.happened(.refused(peer, instance: house?.number)))
+            if let causer = tunnel.causer { outputs.append(.wrongProof(causer)) }
+            return refuse(tunnel, on: stream, nil, proofCameAt: since, at: now)
+        }
+        do throws(SecureSessionError) {
+            try tunnel.session.secure.resume(with: client)
+            tunnel.session.offer(to: standing, in: house)
+            try tunnel.session.secure.accept()
+        } catch {
+            return refuse(tunnel, on: stream, SessionFailure(error), proofCameAt: since, at: now)
+        }
+        let party = house.party(of: peer)
+        let payer = accounts.payer(for: party)
+        let place = SessionPlace(connection: number, session: tunnel.session.id)
+        switch accounts.sessions.take(place, for: party, paidBy: payer, at: now) {
+        case .full:
+            // Its proof was right, so it hears why, where nobody else does; its place stays taken meanwhile.
+            tunnel.phase = .turnedAway
+            tunnel.session.isTurnedAway = true
+            due[stream] = now + NodeConnection.turningAwayTime
+            outputs.append(.happened(.turnedAway(peer)))
+        case .seat(let seat, let former):
+            tunnel.session.setPayer(payer.open())
+            tunnel.seat = seat
+            outputs.append(
+                .happened(
+                    standing == .invite ? .invited(peer) : .accepted(peer, instance: house.number)))
+            established(tunnel, on: stream, with: peer)
+            if standing == .invite { due[stream] = now + NodeConnection.inviteTime }
+            giveWay(former)
+        }
+        // What came behind the proof waits in the session.
+        resume(stream, at: now)
+    }
+
+    func established(_ tunnel: NodeTunnel, on stream: StreamID, with peer: PublicKey) {
+        tunnel.phase = .open
+        tunnel.place = nil
+        due[stream] = nil
+        outputs.append(.established(tunnel.session.id, peer))
+    }
+
+    // MARK: Refusals
+
+    /// Refuses a tunnel for which there will be no session; `nil` where it was our decision.
+    ///
+    /// One that came by a token is refused at a time that says nothing of the cause: so long after the proof, whatever
+    /// was wrong with it, or when the handshake would have been given up.
+    func refuse(
+        _ tunnel: NodeTunnel, on stream: StreamID, _ failure: SessionFailure?, words: String? = nil,
+        proofCameAt arrival: NIODeadline? = nil, at now: NIODeadline
+    ) {
+        switch tunnel.phase {
+        case .handshake, .proving: break
+        case .refusing, .turnedAway, .open: return fail(tunnel, on: stream, failure)
+        }
+        // Not when the refusal is due: what is done then delays it, and tells a wrong key from an unwelcome one.
+        if !stream.isOurs { noteFailure(failure) }
+        let time: NIODeadline
+        if let arrival {
+            time = tunnel.refusalTime(ofProofAt: arrival, now: now)
+        } else {
+            time = tunnel.entry == nil ? now : due[stream] ?? now
+        }
+        let refusal = NodeTunnel.Refusal(
+            at: time, because: failure, words: words ?? ErrorText.couldNotConnect(to: tunnel.target),
+            hasProof: arrival != nil)
+        guard time > now else { return end(tunnel, on: stream, refusal) }
+        holding.remove(stream)
+        tunnel.phase = .refusing(refusal)
+        due[stream] = time
+    }
+
+    /// Ends a tunnel without a session, or whose session has failed; the far side learns that it is over and no more.
+    func fail(_ tunnel: NodeTunnel, on stream: StreamID, _ failure: SessionFailure?) {
+        if case .handshake = tunnel.phase, !stream.isOurs { noteFailure(failure) }
+        let words = ErrorText.couldNotConnect(to: tunnel.target)
+        outer.muxrpc.fail(stream, message: words)
+        drop(stream, failure)
+    }
+
+    private func end(_ tunnel: NodeTunnel, on stream: StreamID, _ refusal: NodeTunnel.Refusal) {
+        outer.muxrpc.fail(stream, message: refusal.words)
+        drop(stream, refusal.because)
+    }
+
+    private func noteFailure(_ failure: SessionFailure?) {
+        if let failure { outputs.append(.happened(.handshakeFailed(failure))) }
+    }
+
+    /// Sees to a tunnel whose time has come.
+    func timeReached(in tunnel: NodeTunnel, on stream: StreamID) {
+        switch tunnel.phase {
+        case .handshake: fail(tunnel, on: stream, .timedOut)
+        case .refusing(let refusal): end(tunnel, on: stream, refusal)
+        case .turnedAway, .open: bidFarewell(tunnel, on: stream)
+        case .proving: break
+        }
+    }
+
+    /// Keeps the place of a caller that leaves behind its proof.
+    func keepPlace(of tunnel: NodeTunnel) {
+        guard let place = tunnel.place else { return }
+        switch tunnel.phase {
+        case .proving(let since):
+            let time = tunnel.refusalTime(ofProofAt: since, now: since)
+            left.keep(place, of: tunnel.session.id, until: time, isLookedAt: false)
+        case .refusing(let refusal) where refusal.hasProof:
+            left.keep(place, of: tunnel.session.id, until: refusal.at, isLookedAt: true)
+        case .handshake, .refusing, .turnedAway, .open: break
+        }
+    }
+
+    // MARK: Giving way
+
+    /// Another's session, here or on another connection, has lost its place to a newcomer.
+    private func giveWay(_ place: SessionPlace?) {
+        guard let place else { return }
+        if place.connection == number {
+            giveWay(place.session)
+        } else {
+            outputs.append(.giveWay(Displaced(place)))
+        }
+    }
+
+    /// A session here holds more than others may, who need it.
+    func giveUp(_ session: SessionID) {
+        guard let (stream, tunnel) = tunnel(of: session) else { return }
+        if let peer = tunnel.session.secure.peer {
+            outputs.append(.happened(.displaced(peer, for: .memory)))
+        }
+        fail(tunnel, on: stream, .overdrawn)
+    }
+
+    /// A session here has lost its place to a newcomer.
+    func giveWay(_ session: SessionID) {
+        guard let (stream, tunnel) = tunnel(of: session) else { return }
+        switch tunnel.phase {
+        case .handshake, .refusing:
+            noteFailure(.timedOut)
+            outer.muxrpc.fail(stream, message: ErrorText.busy)
+            drop(stream, .timedOut)
+        case .open:
+            if let peer = tunnel.session.secure.peer { outputs.append(.happened(.gaveWay(peer))) }
+            bidFarewell(tunnel, on: stream)
+        case .proving, .turnedAway:
+            break  // those have no place that another can get
+        }
+    }
+}

@@ -1,0 +1,32 @@
+internal import Blinding
+internal import Invitation
+internal import Multiserver
+internal import MuxRPC
+internal import TypedSodium
+
+/// The arguments of `invite.use`: `[{"feed": "@F.ed25519", "signature": "<b64>"}]`.
+struct InviteUse {
+    /// Who wants to become a friend.
+    let feed: PublicKey
+    /// The feed's signature over endpoint, invite and feed.
+    let signature: Signature
+
+    /// Reads the arguments; `nil` for any but canonical ones.
+    init?(_ arguments: [JSONValue]) {
+        guard arguments.count == 1, let id = arguments[0]["feed"]?.string,
+            let feed = try? PublicKey(id: id), feed.id == id,
+            let text = arguments[0]["signature"]?.string,
+            text.utf8.count == Base64.digitCount(forByteCount: Signature.byteCount),
+            let bytes = try? Base64.bytes(of: text), let signature = try? FixedBytes<64>(bytes)
+        else { return nil }
+        self.feed = feed
+        self.signature = Signature(signature)
+    }
+
+    /// Whether the feed itself wants this invite of this endpoint.
+    func isSigned(for endpoint: PublicKey, invite: PublicKey) -> Bool {
+        let message = try? RedeemMessage(
+            endpoint: EndpointKey(endpoint), invite: InviteKey(invite), friend: FriendKey(feed))
+        return message?.isSigned(with: signature) ?? false
+    }
+}

@@ -1,0 +1,131 @@
+internal import Connection
+internal import Blinding
+internal import MuxRPC
+internal import NIOCore
+internal import SecureSession
+internal import TypedSodium
+
+/// What a node and its portal ask of each other, what stands in tunnels aside.
+final class OuterCalls {
+    private let configuration: NodeConnection.Configuration
+    private let portal: PublicKey
+    private let session: PeerSession
+    private let tunnels: TunnelTable
+    private let outputs: NodeOutputs
+    /// The latest `tunnel.announce`, whose end may come long after its answer.
+    private var announceCall: RequestNumber?
+    private var tokens = AnnouncedTokens()
+
+    init(
+        configuration: NodeConnection.Configuration, portal: PublicKey, session: PeerSession,
+        tunnels: TunnelTable, outputs: NodeOutputs
+    ) {
+        self.configuration = configuration
+        self.portal = portal
+        self.session = session
+        self.tunnels = tunnels
+        self.outputs = outputs
+    }
+
+    private var secure: SecureSession { session.secure }
+
+    // MARK: What we ask
+
+    func announce() { announceCall = try? secure.muxrpc.call(["tunnel", "announce"], []) }
+
+    /// Announces tokens, or has them wait for the answer to the announcement before.
+    func announce(hidden entries: [TokenEntry]) throws(MuxRPCError) -> AnnouncementID {
+        let announcement = tokens.makeID()
+        if tokens.isOutstanding {
+            tokens.wait(announcement, entries)
+        } else {
+            try ask(announcement, entries)
+        }
+        return announcement
+    }
+
+    private func ask(_ announcement: AnnouncementID, _ entries: [TokenEntry]) throws(MuxRPCError) {
+        let texts = entries.map { JSONValue.string($0.token.base64) }
+        let argument: JSONValue = ["hidden": true, "tokens": .array(texts)]
+        let call = try secure.muxrpc.call(["tunnel", "announce"], [argument])
+        announceCall = call
+        tokens.ask(announcement, entries, by: call)
+    }
+
+    func receive(_ reply: Reply, to number: RequestNumber) {
+        // A portal that knows no tokens may answer `false`, and list the key that it sees.
+        if let announcement = tokens.answered(number, isTaken: reply == .value(.bool(true))) {
+            outputs.append(.tokensAnnounced(announcement, Self.refusal(in: reply)))
+            announceWaiting()
+        } else if number == announceCall {
+            if case .failure(let error) = reply {
+                outputs.append(.announcementEnded(error))
+            } else {
+                outputs.append(.announced)
+            }
+        } else {
+            outputs.append(.reply(CallID(session: .outer, number: number), reply))
+        }
+    }
+
+    func receive(lateFailure error: RemoteError, of number: RequestNumber) {
+        if number == announceCall { outputs.append(.announcementEnded(error)) }
+    }
+
+    private func announceWaiting() {
+        guard let (announcement, entries) = tokens.takeWaiting() else { return }
+        do {
+            try ask(announcement, entries)
+        } catch {
+            outputs.append(.tokensAnnounced(announcement, RemoteError("the announcement cannot be sent")))
+        }
+    }
+
+    /// What is wrong with the answer to an announcement of tokens.
+    private static func refusal(in reply: Reply) -> RemoteError? {
+        switch reply {
+        case .value(.bool(true)): nil
+        case .failure(let error): error
+        case .value, .string, .binary: RemoteError("the portal does not know hidden announcements")
+        }
+    }
+
+    // MARK: What the portal asks
+
+    /// Answers `tunnel.connect`; there is nothing else that reaches an owner here.
+    func answer(_ request: Request, at now: NIODeadline) {
+        guard request.name == ["tunnel", "connect"], request.kind == .duplex else {
+            return session.refuse(request)
+        }
+        let connect = TunnelRequest(request.arguments)
+        switch configuration.reception {
+        case .none:
+            refuse(request, connect)
+        case .open:
+            guard connect.isMeant(for: configuration.identity.publicKey, through: portal) else {
+                return refuse(request, connect)
+            }
+            admit(request, connect, by: nil, at: now)
+        case .hidden:
+            // One way for all that was not announced, which knows no key of ours: nobody learns who is here.
+            guard let token = connect.token(through: portal), let entry = tokens.entry(for: token) else {
+                return refuse(request, connect)
+            }
+            admit(request, connect, by: entry, at: now)
+        }
+    }
+
+    private func refuse(_ request: Request, _ connect: TunnelRequest) {
+        let message = ErrorText.couldNotConnect(to: connect.targetText)
+        secure.muxrpc.fail(request.stream, message: message)
+    }
+
+    private func admit(
+        _ request: Request, _ connect: TunnelRequest, by entry: TokenEntry?, at now: NIODeadline
+    ) {
+        guard !tunnels.isLeaving, tunnels.answer(connect, on: request.stream, entry: entry, at: now) else {
+            secure.muxrpc.fail(request.stream, message: ErrorText.busy)
+            return
+        }
+    }
+}

@@ -1,0 +1,46 @@
+internal import Blinding
+package import MuxRPC
+internal import Multiserver
+package import TypedSodium
+
+/// What a peer asks that only this node's owner can answer.
+package struct Question: Equatable, Sendable {
+    /// What is asked for.
+    package enum Kind: Equatable, Sendable {
+        /// `invite.use`: the owner of `feed` wants to become a friend by the invite whose key the peer has proved.
+        ///
+        /// The signature is `feed`'s, over this endpoint, that invite and itself; it was verified.
+        case inviteUse(feed: PublicKey, signature: Signature)
+        /// `circle.grant`: a friend wants to be able to resolve this endpoint's addresses.
+        case circleGrant
+    }
+
+    /// What to answer to.
+    package let id: QuestionID
+    /// The key that the peer has proved: a friend's or an invite's.
+    package let peer: PublicKey
+    /// What is asked for.
+    package let kind: Kind
+
+    /// The session it was asked in.
+    package var session: SessionID { id.session }
+
+    /// How many may be unanswered in one session.
+    package static let limit = 4
+}
+
+/// A question of one session; none is ever used again.
+package struct QuestionID: Hashable, Sendable {
+    let session: SessionID
+    let ordinal: UInt64
+}
+
+/// What the owner answers to a ``Question``.
+package enum Answer: Sendable {
+    /// A value that anybody may see.
+    case value(JSONValue)
+    /// JSON that carries a secret.
+    case secret(SecretJSON)
+    /// An error with this message.
+    case failure(String)
+}

@@ -1,0 +1,73 @@
+import MuxRPC
+import PortalCore
+import TestSupport
+import Testing
+import Tunnel
+import TypedSodium
+
+@Suite("A portal's policy")
+struct PortalPolicyTests {
+    private let member: PublicKey
+    private let invite: PublicKey
+    private let stranger: PublicKey
+    private let denied: PublicKey
+
+    init() throws {
+        var random = SeededRandom(seed: 8)
+        member = PublicKey(try FixedBytes(random.bytes(32).span))
+        invite = PublicKey(try FixedBytes(random.bytes(32).span))
+        stranger = PublicKey(try FixedBytes(random.bytes(32).span))
+        denied = PublicKey(try FixedBytes(random.bytes(32).span))
+    }
+
+    private func policy(announcers: PortalPolicy.Who, callers: PortalPolicy.Who) -> PortalPolicy {
+        PortalPolicy(
+            announcers: announcers, callers: callers, members: [member, denied], denied: [denied],
+            invites: [invite, member, denied])
+    }
+
+    @Test("is open to everyone unless told otherwise")
+    func open() {
+        let policy = PortalPolicy()
+        #expect(policy.standing(of: stranger) == .stranger)
+        #expect(policy.admits(stranger) && policy.letsAnnounce(stranger) && policy.letsCall(stranger))
+    }
+
+    @Test("puts denial first, then membership, then invites")
+    func standing() {
+        let policy = policy(announcers: .everyone, callers: .everyone)
+        let standings = [denied, member, invite, stranger].map(policy.standing)
+        #expect(standings == [.denied, .member, .invited, .stranger])
+    }
+
+    @Test(
+        "admits strangers to what is open to them, and not at all where nothing is",
+        arguments: [PortalPolicy.Who.everyone, .members], [PortalPolicy.Who.everyone, .members])
+    func doors(announcers: PortalPolicy.Who, callers: PortalPolicy.Who) {
+        let policy = policy(announcers: announcers, callers: callers)
+        #expect(policy.letsAnnounce(stranger) == (announcers == .everyone))
+        #expect(policy.letsCall(stranger) == (callers == .everyone))
+        #expect(policy.admits(stranger) == (announcers == .everyone || callers == .everyone))
+        #expect(policy.admits(member) && policy.letsAnnounce(member) && policy.letsCall(member))
+        #expect(policy.admits(invite) && !policy.letsAnnounce(invite) && !policy.letsCall(invite))
+        #expect(!policy.admits(denied) && !policy.letsAnnounce(denied) && !policy.letsCall(denied))
+    }
+
+    @Test("lets an invite be used and nothing else, and nobody else use it")
+    func calls() {
+        let policy = policy(announcers: .everyone, callers: .everyone)
+        for call in [PortalCall.whoAmI, .ping, .metadata] {
+            #expect([member, invite, stranger].allSatisfy { policy.allows(call, to: $0) })
+        }
+        for call in [
+            PortalCall.announce, .announceHidden([]), .malformedAnnounce, .leave, .connect, .endpoints,
+            .attendants, .members,
+        ] {
+            #expect(policy.allows(call, to: member) && policy.allows(call, to: stranger))
+            #expect(!policy.allows(call, to: invite))
+        }
+        let use = PortalCall.useInvite(stranger)
+        #expect(policy.allows(use, to: invite) && !policy.allows(use, to: member))
+        #expect(!policy.allows(use, to: stranger) && !policy.allows(use, to: denied))
+    }
+}
