@@ -53,13 +53,13 @@ package struct CommonOptions: ParsableArguments, Sendable {
     package func preparedHome() throws(CommandFailure) -> Home {
         if logLevel == nil {
             do throws(SettingsError) {
-                try Settings.checkLogLevel(in: Surroundings.current.environment)
+                try Settings.checkLogLevel(in: CommandEnvironment.current.environment)
             } catch {
                 throw CommandFailure(.settingsUnusable, error)
             }
         }
         do throws(HomeError) {
-            let home = try Home(path: home, environment: Surroundings.current.environment)
+            let home = try Home(path: home, environment: CommandEnvironment.current.environment)
             try home.prepare()
             return home
         } catch {
@@ -104,7 +104,7 @@ package struct CommonOptions: ParsableArguments, Sendable {
     func readSettings(in home: Home, flags: Settings.Flags) async throws(CommandFailure) -> Settings {
         do throws(SettingsError) {
             return try await Settings.load(
-                from: home, flags: flags, environment: Surroundings.current.environment)
+                from: home, flags: flags, environment: CommandEnvironment.current.environment)
         } catch {
             throw CommandFailure(.settingsUnusable, error)
         }

@@ -95,7 +95,7 @@ package struct ConnectCommand: AsyncParsableCommand {
         } else if stdio {
             try await transfer(plan)
         } else {
-            try Surroundings.current.print(sshLines(plan))
+            try CommandEnvironment.current.print(sshLines(plan))
         }
     }
 
@@ -104,11 +104,11 @@ package struct ConnectCommand: AsyncParsableCommand {
         (wish.waitsForOffer, wish.triesOnce) = (wait, once)
         try await Serving.run(threads: 1, logger: plan.logger, serving) { [wish] group in
             // Those of a command that serves, whose results wait for no reader.
-            let surroundings = Surroundings.current
+            let environment = CommandEnvironment.current
             return [
                 ForwardService(
                     from: listen, to: wish, dialler: plan.dialler, on: group.next(), logger: plan.logger
-                ) { try surroundings.print($0.hostAndPort) }
+                ) { try environment.print($0.hostAndPort) }
             ]
         }
     }

@@ -59,19 +59,19 @@ package struct CwayCommand: AsyncParsableCommand {
         ProcessMemory.keepBuffers()
         var status = await execute(ProcessText.arguments)
         if let failure = StandardOutput.ofProcess.finish(), status == ExitStatus.success.rawValue {
-            Surroundings.current.complaints("cway: \(failure)\n")
+            CommandEnvironment.current.complaints("cway: \(failure)\n")
             status = ExitStatus.standardStreamFailed.rawValue
         }
         LogOutput.finish()
         Foundation.exit(status)
     }
 
-    /// Runs a command line in the current ``Surroundings`` and returns the code to end with.
+    /// Runs a command line in the current ``CommandEnvironment`` and returns the code to end with.
     ///
     /// Help goes to standard output, everything that failed to standard error.
     package static func execute(_ arguments: [String]) async -> Int32 {
         if arguments.first == "help", let words = UsageComplaint.text(forHelpOn: arguments.dropFirst()) {
-            Surroundings.current.complaints(words)
+            CommandEnvironment.current.complaints(words)
             return ExitStatus.usage.rawValue
         }
         do {
@@ -83,10 +83,10 @@ package struct CwayCommand: AsyncParsableCommand {
             }
             return ExitStatus.success.rawValue
         } catch let failure as CommandFailure {
-            Surroundings.current.complaints("cway: \(failure.message)\n")
+            CommandEnvironment.current.complaints("cway: \(failure.message)\n")
             return failure.status.rawValue
         } catch let failure as StandardStreamFailure {
-            Surroundings.current.complaints("cway: \(failure)\n")
+            CommandEnvironment.current.complaints("cway: \(failure)\n")
             return ExitStatus.standardStreamFailed.rawValue
         } catch {
             return report(error, arguments)
@@ -104,15 +104,15 @@ package struct CwayCommand: AsyncParsableCommand {
             let message = fullMessage(for: error)
             guard !message.isEmpty else { break }
             do {
-                try Surroundings.current.output(HelpText.ordered(message) + "\n")
+                try CommandEnvironment.current.output(HelpText.ordered(message) + "\n")
             } catch {
-                Surroundings.current.complaints("cway: \(error)\n")
+                CommandEnvironment.current.complaints("cway: \(error)\n")
                 return ExitStatus.standardStreamFailed.rawValue
             }
         case .validationFailure:
-            Surroundings.current.complaints(UsageComplaint.text(for: error, in: arguments))
+            CommandEnvironment.current.complaints(UsageComplaint.text(for: error, in: arguments))
         default:
-            Surroundings.current.complaints("cway: \(CommandFailure(.unexpected, error).message)\n")
+            CommandEnvironment.current.complaints("cway: \(CommandFailure(.unexpected, error).message)\n")
         }
         return code.rawValue
     }

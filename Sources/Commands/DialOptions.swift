@@ -88,7 +88,7 @@ struct DialOptions: ParsableArguments, Sendable {
         local.add(to: &flags)
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .changing)
-        let directory = Directory(
+        let directory = RouteResolver(
             identity: identity, keyring: keyring, portals: settings.portals, named: portal,
             allowsLocal: settings.allowLocal)
         let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)

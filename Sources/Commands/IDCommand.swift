@@ -31,11 +31,11 @@ package struct IDCommand: AsyncParsableCommand {
     package func run() async throws {
         let (identity, isFresh) = try common.identity(in: common.preparedHome())
         let id = identity.publicKey.id
-        guard json else { return try Surroundings.current.print(id) }
+        guard json else { return try CommandEnvironment.current.print(id) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let report = try encoder.encode(Report(id: id, created: isFresh))
-        try Surroundings.current.print(json: String(decoding: report, as: UTF8.self))
+        try CommandEnvironment.current.print(json: String(decoding: report, as: UTF8.self))
     }
 
     private struct Report: Encodable {

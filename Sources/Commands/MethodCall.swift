@@ -25,7 +25,7 @@ struct MethodCall: Sendable {
         let kind = if let kind { kind } else { try await kindInManifest(of: connection) }
         switch kind {
         case .async:
-            try Surroundings.current.print(
+            try CommandEnvironment.current.print(
                 json: try await reply(to: name, arguments, of: connection).description)
         case .source:
             try await follow(connection)
@@ -116,7 +116,7 @@ struct MethodCall: Sendable {
         var count = 0
         do {
             for try await item in connection.link.source(name, arguments, on: connection.session) {
-                try Surroundings.current.print(json: try json(of: item).description)
+                try CommandEnvironment.current.print(json: try json(of: item).description)
                 count += 1
                 if count == limit { return }
             }

@@ -26,7 +26,7 @@ package final class ProgressBar: Sendable {
     package init(
         total: Int, terminal: Terminal = .ofStandardError,
         columnCount: @escaping @Sendable () -> Int = { ProgressBar.terminalColumnCount() },
-        write: @escaping @Sendable (String) -> Void = Surroundings.current.complaints
+        write: @escaping @Sendable (String) -> Void = CommandEnvironment.current.complaints
     ) {
         self.total = max(total, 1)
         self.terminal = terminal
@@ -69,7 +69,7 @@ package final class ProgressBar: Sendable {
 extension ProgressBar.Terminal {
     /// The one that standard error is.
     package static var ofStandardError: Self {
-        of(type: Surroundings.current.environment["TERM"], isTerminal: isatty(STDERR_FILENO) == 1)
+        of(type: CommandEnvironment.current.environment["TERM"], isTerminal: isatty(STDERR_FILENO) == 1)
     }
 
     /// By what the environment calls its type; who says nothing of it promises nothing.

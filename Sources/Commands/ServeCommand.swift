@@ -60,29 +60,29 @@ package struct ServeCommand: AsyncParsableCommand {
         if settings.services.isEmpty, settings.instances.values.allSatisfy(\.services.isEmpty) {
             Self.sayThatNothingIsServed()
         }
-        let posture = try ServingPosture(opened, settings, isVisible: visible)
-        let lock = try posture.lock()
-        if posture.keyring == nil {
+        let plan = try ServePlan(opened, settings, isVisible: visible)
+        let lock = try plan.lock()
+        if plan.keyring == nil {
             logger.info(
                 "open to those who are allowed by id; start again after the first invite to be hidden")
         }
         var configuration = EndpointService.Configuration(
-            identity: identity, settings: posture.settings, keyring: posture.keyring)
+            identity: identity, settings: plan.settings, keyring: plan.keyring)
         configuration.isVisible = visible
         var limits = EndpointAccounts.Limits()
         limits.bytes = sizes.poolByteCount
         limits.descriptors = sizes.connectionCount
         configuration.accounts = EndpointAccounts(limits)
-        let reload = SettingsReload(posture.settings, logger: logger) {
-            [flags, posture] () async throws(CommandFailure) in
-            try posture.following(try await common.readSettings(in: home, flags: flags)).settings
+        let reload = SettingsReload(plan.settings, logger: logger) {
+            [flags, plan] () async throws(CommandFailure) in
+            try plan.following(try await common.readSettings(in: home, flags: flags)).settings
         }
         configuration.changes = reload.changes
         try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
             [configuration] group in
             [
                 EndpointService(configuration, group: group, logger: logger) { address in
-                    try Surroundings.current.print("\(address)")
+                    try CommandEnvironment.current.print("\(address)")
                 }
             ]
         }
@@ -92,7 +92,7 @@ package struct ServeCommand: AsyncParsableCommand {
 
     /// Friends still reach the node, measure the way to it and fetch addresses, so it is served all the same.
     private static func sayThatNothingIsServed() {
-        Surroundings.current.note(
+        CommandEnvironment.current.note(
             "cway: this node offers no service yet: give --service NAME=PORT, for example --service ssh=22")
     }
 }

@@ -23,8 +23,8 @@ enum Serving {
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let output = ServingOutput()
-        let surroundings = output.taking(from: Surroundings.current)
-        let result: Result<Void, any Error> = await Surroundings.$current.withValue(surroundings) {
+        let environment = output.taking(from: CommandEnvironment.current)
+        let result: Result<Void, any Error> = await CommandEnvironment.$current.withValue(environment) {
             do {
                 return .success(
                     try await run(

@@ -21,12 +21,12 @@ package final class ServingOutput: Service, Sendable {
     package init() {}
 
     /// The same surroundings, whose results are written in their order by a thread of their own.
-    package func taking(from surroundings: Surroundings) -> Surroundings {
-        surroundings.writing { [self] text in
+    package func taking(from environment: CommandEnvironment) -> CommandEnvironment {
+        environment.writing { [self] text in
             guard takesPlace() else { return }
             queue.async { [self] in
                 do {
-                    try surroundings.output(text)
+                    try environment.output(text)
                 } catch {
                     continuation.finish(throwing: CommandFailure(undelivered: error))
                 }

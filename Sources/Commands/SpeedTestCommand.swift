@@ -65,7 +65,7 @@ package struct SpeedTestCommand: AsyncParsableCommand {
                 throw CommandFailure(error)
             }
         }
-        try Surroundings.current.print(json ? try Self.json(report) : Self.words(report), isJSON: json)
+        try CommandEnvironment.current.print(json ? try Self.json(report) : Self.words(report), isJSON: json)
     }
 
     private static func words(_ report: SpeedTest.Report) -> String {

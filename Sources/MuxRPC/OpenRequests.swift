@@ -32,7 +32,7 @@ struct OpenRequests: Sendable {
     /// Does to an open stream what a packet of the peer says, and answers an end with an end, once.
     mutating func take(
         _ turn: StreamTurn, on stream: StreamID, outbox: inout Outbox
-    ) -> SessionEvent? {
+    ) -> RPCEvent? {
         let number = stream.openerNumber
         guard let kind = kinds[number] else { return nil }
         switch turn {

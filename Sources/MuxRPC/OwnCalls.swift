@@ -43,7 +43,7 @@ struct OwnCalls: Sendable {
     /// Takes a packet with a negative number; no body stands for one that was too long to be kept.
     mutating func receive(
         _ header: PacketHeader, body: ByteBuffer?, outbox: inout Outbox
-    ) -> SessionEvent? {
+    ) -> RPCEvent? {
         guard let stream = StreamID(receivedNumber: header.requestNumber) else { return nil }
         let number = stream.openerNumber
         switch open.kind(of: number) {
@@ -62,7 +62,7 @@ struct OwnCalls: Sendable {
     }
 
     /// Fails everything that is open.
-    mutating func abandon() -> [SessionEvent] {
+    mutating func abandon() -> [RPCEvent] {
         defer { open.removeAll() }
         return open.all.map { entry in
             entry.kind.isStream
@@ -72,7 +72,7 @@ struct OwnCalls: Sendable {
     }
 
     /// What comes for a number that is free: in flight when we ended the stream, or never asked for.
-    private func receiveLate(_ header: PacketHeader, body: ByteBuffer?, number: Int32) -> SessionEvent? {
+    private func receiveLate(_ header: PacketHeader, body: ByteBuffer?, number: Int32) -> RPCEvent? {
         let wasUsed = nextNumber.map { number < $0 } ?? true
         guard wasUsed, header.isEnd, !header.isStream else { return nil }
         let error = body.map { RemoteError(body: $0, type: header.bodyType) } ?? .tooLong

@@ -37,7 +37,7 @@ struct PeerCalls: Sendable {
     /// Takes a packet with a positive number; no body stands for one that was too long to be kept.
     mutating func receive(
         _ header: PacketHeader, body: ByteBuffer?, outbox: inout Outbox
-    ) -> SessionEvent? {
+    ) -> RPCEvent? {
         let number = header.requestNumber
         switch (open.kind(of: number), header.isStream) {
         case (.source?, true), (.sink?, true), (.duplex?, true):
@@ -56,7 +56,7 @@ struct PeerCalls: Sendable {
     }
 
     /// Fails every stream that is open; calls need no answer any more.
-    mutating func abandon() -> [SessionEvent] {
+    mutating func abandon() -> [RPCEvent] {
         defer { open.removeAll() }
         return open.all.filter(\.kind.isStream).map { entry in
             .ended(StreamID(sentNumber: -entry.number), .transportEnded)
@@ -76,7 +76,7 @@ struct PeerCalls: Sendable {
     /// Answers what the manifest, the form or the limit forbids, and `manifest` itself; hands the rest out.
     private mutating func admit(
         _ header: PacketHeader, body: ByteBuffer?, outbox: inout Outbox
-    ) -> SessionEvent? {
+    ) -> RPCEvent? {
         let number = header.requestNumber
         highestNumber = max(highestNumber, number)
         count += 1

@@ -40,14 +40,14 @@ public final class SecureSession {
     private var outbound: OutboundFrames
 
     /// The muxrpc machine; what its calls put into the outbox leaves with ``nextOutbound()``.
-    public var muxrpc: Session
+    public var muxrpc: RPCConnection
 
     /// Who the peer has proved to be, once the handshake is over.
     public private(set) var peer: PublicKey?
 
     private init(manifest: Manifest, framing: Framing, verification: Verification = .atOnce) {
         self.verification = verification
-        muxrpc = Session(manifest: manifest)
+        muxrpc = RPCConnection(manifest: manifest)
         outbound = OutboundFrames(framing: framing)
     }
 

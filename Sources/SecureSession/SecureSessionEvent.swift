@@ -17,7 +17,7 @@ extension SecureSession {
         /// Everything else that muxrpc has to say.
         ///
         /// Indirect, because it is large and rare, and every packet's event would be as large.
-        indirect case session(SessionEvent)
+        indirect case session(RPCEvent)
         /// The peer's box-stream goodbye: nothing follows, and nothing is lost.
         case ended
     }

@@ -147,8 +147,11 @@ package enum ErrorWords {
     // MARK: Others
 
     private static let ownModules: Set<Substring> = [
-        "Account", "Blinding", "BoxStream", "Commands", "Keyring", "LMDB", "MuxRPC", "Multiserver", "Node",
-        "QRCode", "Relay", "SecretHandshake", "SecureSession", "Sodium", "Transport", "Tunnel",
+        "Account", "Blinding", "BoxStream", "Commands", "Connection", "Invitation", "Keyring", "LMDB",
+        "MuxRPC",
+        "Multiserver", "Node", "PortalCore", "QRCode", "SecretHandshake", "SecureSession", "Transport",
+        "Tunnel",
+        "TypedSodium",
     ]
 
     /// Whether an error's words were chosen here.

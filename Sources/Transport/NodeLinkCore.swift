@@ -236,8 +236,8 @@ final class NodeLinkCore {
             ProofThread.shared.noteWrong(causer)
         case .giveWay(let displaced):
             accounts?.tell(displaced)
-        case .happened(let happening):
-            report(.happened(happening))
+        case .event(let event):
+            report(.event(event))
         }
     }
 

@@ -12,7 +12,7 @@ package enum NodeLinkEvent: Sendable {
     /// A peer asks what only the owner can answer, with ``NodeLink/answer(_:with:)``.
     case asked(Question)
     /// A tunnel was accepted or refused.
-    case happened(NodeHappening)
+    case event(NodeEvent)
     /// A friend has a service open.
     case serviceOpened(name: ServiceName, friend: PublicKey)
     /// A friend wanted a service that nothing listens for.

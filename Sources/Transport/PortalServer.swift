@@ -77,7 +77,7 @@ package final class PortalServer: Sendable {
         let handler = MachineHandler(
             machine,
             perform: { [weak channel] output in
-                if case .happened(.connected(let peer)) = output, let channel {
+                if case .event(.connected(let peer)) = output, let channel {
                     ChannelSettings.boundStranger(
                         channel, unless: portal.policy.standing(of: peer) == .member)
                 }
@@ -124,13 +124,13 @@ package final class PortalServer: Sendable {
             Task { own.post(.redeemed(question.call, await redeem(question.invite, question.feed))) }
         case .work:
             Task { while portal.work() { await Task.yield() } }
-        case .happened(let happening):
-            log(happening, at: portal, to: logger)
+        case .event(let event):
+            log(event, at: portal, to: logger)
         }
     }
 
-    private static func log(_ happening: PortalHappening, at portal: Portal, to logger: Logger) {
-        switch happening {
+    private static func log(_ event: PortalEvent, at portal: Portal, to logger: Logger) {
+        switch event {
         case .notAdmitted(let peer):
             let isDenied = portal.policy.standing(of: peer) == .denied
             logger.notice(

@@ -31,7 +31,7 @@ final class ProofThread: Sendable {
             work.turnAway()
             return deliver()
         }
-        loop.execute { self.goOn() }
+        loop.execute { self.resumeProcessing() }
     }
 
     /// Has the next proofs of this causer come later.
@@ -39,7 +39,7 @@ final class ProofThread: Sendable {
         state.withLock { $0.queue.noteWrong(causer, at: .now()) }
     }
 
-    private func goOn() {
+    private func resumeProcessing() {
         while let job = state.withLock({ $0.queue.next(at: .now()) }) {
             job.work.look()
             job.deliver()
@@ -56,6 +56,6 @@ final class ProofThread: Sendable {
 
     private func timeReached() {
         state.withLock { $0.timer = nil }
-        goOn()
+        resumeProcessing()
     }
 }

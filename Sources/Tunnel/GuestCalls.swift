@@ -7,9 +7,9 @@ internal import TypedSodium
 /// What a peer may ask for who came through a tunnel.
 extension PeerSession {
     /// Offers what somebody of this standing may call.
-    func offer(to standing: EndpointPolicy.Standing, in house: CalledInstance) {
+    func offer(to standing: EndpointPolicy.Standing, in instance: CalledInstance) {
         secure.muxrpc.manifest = NodeManifest.inside(
-            for: standing, grantsCircle: house.grantsCircle)
+            for: standing, grantsCircle: instance.grantsCircle)
         limitPending(to: standing == .invite ? Self.invitePendingByteCount : Self.friendPendingByteCount)
     }
 
@@ -20,9 +20,9 @@ extension PeerSession {
 
     /// Follows a change of the policy; `false` where the peer is not to be here any more.
     func followPolicy() -> Bool {
-        guard let house, let standing = house.standing(of: secure.peer) else { return false }
-        offer(to: standing, in: house)
-        let allowed = Set(house.services(for: secure.peer))
+        guard let instance, let standing = instance.standing(of: secure.peer) else { return false }
+        offer(to: standing, in: instance)
+        let allowed = Set(instance.services(for: secure.peer))
         streams.endServices(message: ErrorText.unknownService) { !allowed.contains($0) }
         return true
     }
@@ -32,18 +32,18 @@ extension PeerSession {
     func tellRemoved() { _ = try? secure.muxrpc.call(NodeManifest.removal, []) }
 
     /// Whether this is a friend's call, which is answered then.
-    func serve(_ request: Request, of friend: PublicKey, in house: CalledInstance) -> Bool {
+    func serve(_ request: Request, of friend: PublicKey, in instance: CalledInstance) -> Bool {
         switch request.name {
         case ["service", "list"]:
-            reply(to: request, .array(house.services(for: friend).map { .string($0) }))
+            reply(to: request, .array(instance.services(for: friend).map { .string($0) }))
         case ["service", "open"]:
-            openService(request, of: friend, in: house)
+            openService(request, of: friend, in: instance)
         case ["echo"]:
             if let (key, place) = place(for: request, [.streams]) {
                 streams.insert(.newEcho, as: key, at: place)
             }
         case ["circle", "grant"]:
-            guard house.grantsCircle else { return false }
+            guard instance.grantsCircle else { return false }
             if hasRoomForQuestion(request) { ask(.circleGrant, for: request, of: friend) }
         default:
             return false
@@ -53,14 +53,14 @@ extension PeerSession {
 
     /// Whether this is a call by which an invite is redeemed, which is answered or asked then.
     func serve(_ request: Request, ofInvite invite: PublicKey) -> Bool {
-        guard request.name == ["invite", "use"], let house else { return false }
+        guard request.name == ["invite", "use"], let instance else { return false }
         guard hasRoomForQuestion(request) else { return true }
         guard let use = InviteUse(request.arguments) else {
             secure.muxrpc.fail(request.number, message: ErrorText.invalidInviteUse)
             finishInvite()
             return true
         }
-        guard use.isSigned(for: house.own, invite: invite) else {
+        guard use.isSigned(for: instance.own, invite: invite) else {
             secure.muxrpc.fail(request.number, message: ErrorText.badSignature)
             finishInvite()
             return true
@@ -69,19 +69,19 @@ extension PeerSession {
         return true
     }
 
-    private func openService(_ request: Request, of friend: PublicKey, in house: CalledInstance) {
+    private func openService(_ request: Request, of friend: PublicKey, in instance: CalledInstance) {
         let name = request.arguments.first?["name"]?.string
-        guard let name, let instance = house.number, house.services(for: friend).contains(name) else {
+        guard let name, let number = instance.number, instance.services(for: friend).contains(name) else {
             secure.muxrpc.fail(request.stream, message: ErrorText.unknownService)
             outputs.append(
-                .happened(
-                    .unknownService(ErrorText.cut(name ?? ""), friend, instance: house.number ?? 0)))
+                .event(
+                    .unknownService(ErrorText.cut(name ?? ""), friend, instance: instance.number ?? 0)))
             return
         }
         guard let (key, place) = place(for: request, [.streams, .sockets]) else { return }
         let stream = ServiceStream(isOpener: false, localEnd: .connecting, name: name, place: place)
         streams.insert(.service(stream), as: key, at: place)
-        let service = ServiceName(name, at: instance)
+        let service = ServiceName(name, at: number)
         outputs.append(.connectService(key, service, friend: friend, place: place))
     }
 

@@ -103,7 +103,7 @@ package final class NodeConnection: ConnectionMachine {
             SessionPlace(connection: context.connection, session: .outer), paidBy: payer, at: payer.bytes,
             givesWay: false)
         outer = PeerSession(
-            id: .outer, secure: secure, house: nil, payer: payer, in: context)
+            id: .outer, secure: secure, instance: nil, payer: payer, in: context)
         tunnels = TunnelTable(
             configuration: configuration, portal: remote, outer: secure, context: context)
         calls = OuterCalls(
@@ -174,7 +174,7 @@ package final class NodeConnection: ConnectionMachine {
         }
         // A handshake has a time of its own.
         if handshakeDeadline == nil { liveness.sent(at: now) }
-        goOn(at: now)
+        resumeProcessing(at: now)
         return bytes
     }
 
@@ -190,7 +190,7 @@ package final class NodeConnection: ConnectionMachine {
     package func nextOutput() -> NodeOutput? { outputs.next() }
 
     /// Goes on where the peer's packets had to wait; its silence meanwhile was our doing.
-    private func goOn(at now: NIODeadline) {
+    private func resumeProcessing(at now: NIODeadline) {
         guard isHoldingInput, !isBlocked, !isEnded else { return }
         liveness.heard(at: now)
         process(at: now)
@@ -199,8 +199,8 @@ package final class NodeConnection: ConnectionMachine {
     private func process(at now: NIODeadline) {
         let limit = hasInputEnded ? Int.max : Self.backlogByteCount
         do throws(SecureSessionError) {
-            while !isEnded, let concern = try outer.next(whileBelow: limit, at: now) {
-                see(to: concern, at: now)
+            while !isEnded, let event = try outer.next(whileBelow: limit, at: now) {
+                handle(event, at: now)
             }
             tunnels.feed(whileBelow: limit, at: now)
             if hasInputEnded, !isEnded {
@@ -238,8 +238,8 @@ package final class NodeConnection: ConnectionMachine {
         if unwrittenByteCount > Self.freeByteCount { pay() }
     }
 
-    private func see(to concern: PeerSession.Concern, at now: NIODeadline) {
-        switch concern {
+    private func handle(_ event: PeerSession.Event, at now: NIODeadline) {
+        switch event {
         case .established(let peer):
             handshakeDeadline = nil
             outputs.append(.established(.outer, peer))
@@ -324,7 +324,7 @@ package final class NodeConnection: ConnectionMachine {
         while let key = waits.next(at: now) { session(key.session)?.streams.waitIsOver(key, at: now) }
         settle()
         sayGoodbyeBehindTunnels(at: now)
-        if nextRound != nil || isOverdrawn { process(at: now) } else { goOn(at: now) }
+        if nextRound != nil || isOverdrawn { process(at: now) } else { resumeProcessing(at: now) }
     }
 
     // MARK: The end

@@ -65,7 +65,7 @@ package enum NodeOutput: Sendable {
     /// endpoint, is to be told, by ``NodeConnection/giveWay(_:at:)``.
     case giveWay(Displaced)
     /// Something for the log.
-    case happened(NodeHappening)
+    case event(NodeEvent)
 }
 
 /// What happened on a stream with credit.
@@ -115,7 +115,7 @@ package enum SessionFailure: Error, Equatable, Sendable {
 }
 
 /// What happens on a node's connection that its owner may want to log.
-package enum NodeHappening: Equatable, Sendable {
+package enum NodeEvent: Equatable, Sendable {
     /// A friend's tunnel to an instance stands.
     case accepted(PublicKey, instance: Int? = 0)
     /// The tunnel of an invite's holder stands.

@@ -39,8 +39,8 @@ extension NodeConnection {
     ///
     /// Does nothing at a node that only dials.
     package func update(policy: EndpointPolicy) {
-        guard !isEnded, let house = tunnels.house else { return }
-        house.policy = policy
+        guard !isEnded, let current = tunnels.policy else { return }
+        current.policy = policy
         tunnels.followPolicy()
         settle()
     }

@@ -10,7 +10,7 @@ internal import TypedSodium
 /// concerns the connection.
 final class PeerSession {
     /// What the connection has to see to.
-    enum Concern {
+    enum Event {
         case client(PublicKey)
         case proof
         case established(PublicKey)
@@ -29,7 +29,7 @@ final class PeerSession {
     let secure: SecureSession
     let streams: PeerStreams
     /// Which instance is served here, and to whom; none outside of tunnels, and none to those whom we called.
-    let house: CalledInstance?
+    let instance: CalledInstance?
     let outputs: NodeOutputs
     /// Who pays for what this session holds: whom we have called, or the portal until the peer has proved who it is.
     private(set) var payer: Payer
@@ -52,11 +52,12 @@ final class PeerSession {
 
     /// A session; `house` says what to offer to the peer, where it came through a tunnel.
     init(
-        id: SessionID, secure: SecureSession, house: CalledInstance?, payer: Payer, in context: SessionContext
+        id: SessionID, secure: SecureSession, instance: CalledInstance?, payer: Payer,
+        in context: SessionContext
     ) {
         self.id = id
         self.secure = secure
-        self.house = house
+        self.instance = instance
         self.payer = payer
         self.context = context
         outputs = context.outputs
@@ -82,7 +83,7 @@ final class PeerSession {
     /// Sees to what has arrived, up to the next thing that concerns the connection.
     ///
     /// Stops with `nil`, too, where the answers that wait to be sent have come to `limit` bytes.
-    func next(whileBelow limit: Int, at now: NIODeadline) throws(SecureSessionError) -> Concern? {
+    func next(whileBelow limit: Int, at now: NIODeadline) throws(SecureSessionError) -> Event? {
         streams.arrival = now
         while allowance > 0, secure.outboundByteCount < limit, let event = try secure.next() {
             switch event {
@@ -94,7 +95,7 @@ final class PeerSession {
                 guard streams.receivePacket(byteCount, on: stream) else { return .packet(stream) }
             case .session(let event):
                 allowance -= 1
-                if let concern = receive(event) { return concern }
+                if let event = receive(event) { return event }
             }
             guard !isBeyondLimits else { throw .overAllowance }
         }
@@ -138,7 +139,7 @@ final class PeerSession {
             && streams.pay(for: secure.heldByteCount - pendingByteCount, at: input)
     }
 
-    private func receive(_ event: SessionEvent) -> Concern? {
+    private func receive(_ event: RPCEvent) -> Event? {
         switch event {
         case .request(let request):
             return serve(request) ? nil : .request(request)
@@ -172,11 +173,11 @@ final class PeerSession {
         case ["tunnel", "ping"]:
             reply(to: request, .integer(context.wallClock()))
         default:
-            guard let house, let peer = secure.peer, let standing = house.standing(of: peer) else {
+            guard let instance, let peer = secure.peer, let standing = instance.standing(of: peer) else {
                 return false
             }
             switch standing {
-            case .friend: return serve(request, of: peer, in: house)
+            case .friend: return serve(request, of: peer, in: instance)
             case .invite: return serve(request, ofInvite: peer)
             }
         }

@@ -21,7 +21,7 @@ final class TunnelTable {
 
     let configuration: NodeConnection.Configuration
     /// Who is let in; nobody at a node that only dials.
-    let house: CurrentPolicy?
+    let policy: CurrentPolicy?
     let outputs: NodeOutputs
     let outer: SecureSession
     let portal: PublicKey
@@ -47,7 +47,7 @@ final class TunnelTable {
         context: SessionContext
     ) {
         self.configuration = configuration
-        house = configuration.reception.policy.map {
+        policy = configuration.reception.policy.map {
             CurrentPolicy($0, own: configuration.identity.publicKey, portal: portal)
         }
         self.outer = outer
@@ -99,17 +99,17 @@ final class TunnelTable {
     }
 
     func makeSession(
-        _ id: SessionID, _ secure: SecureSession, house: CalledInstance?, payer: EndpointAccounts.Party
+        _ id: SessionID, _ secure: SecureSession, instance: CalledInstance?, payer: EndpointAccounts.Party
     ) -> PeerSession {
         PeerSession(
-            id: id, secure: secure, house: house, payer: accounts.payer(for: payer).open(), in: context)
+            id: id, secure: secure, instance: instance, payer: accounts.payer(for: payer).open(), in: context)
     }
 
     /// Adds a tunnel of ours.
     func add(
         _ secure: SecureSession, on stream: StreamID, target: String, called: PublicKey, at now: NIODeadline
     ) -> SessionID {
-        let session = makeSession(makeSessionID(), secure, house: nil, payer: .called(called))
+        let session = makeSession(makeSessionID(), secure, instance: nil, payer: .called(called))
         insert(
             NodeTunnel(session: session, target: target), on: stream,
             due: now + NodeConnection.handshakeTime)
@@ -130,7 +130,7 @@ final class TunnelTable {
             touched.insert(stream)
             guard !tunnel.session.followPolicy() else { continue }
             if let peer = tunnel.session.secure.peer {
-                outputs.append(.happened(.dismissed(peer, instance: tunnel.session.house?.number)))
+                outputs.append(.event(.dismissed(peer, instance: tunnel.session.instance?.number)))
             }
             tunnel.session.tellRemoved()
             bidFarewell(tunnel, on: stream)
@@ -257,8 +257,8 @@ final class TunnelTable {
     ) {
         let session = tunnel.session
         do throws(SecureSessionError) {
-            while let concern = try session.next(whileBelow: limit - outer.outboundByteCount, at: now) {
-                guard see(to: concern, in: tunnel, on: stream, at: now) else { return }
+            while let event = try session.next(whileBelow: limit - outer.outboundByteCount, at: now) {
+                guard handle(event, in: tunnel, on: stream, at: now) else { return }
             }
         } catch {
             return refuse(tunnel, on: stream, SessionFailure(error), at: now)
@@ -274,11 +274,11 @@ final class TunnelTable {
     }
 
     /// Whether the tunnel goes on.
-    private func see(
-        to concern: PeerSession.Concern, in tunnel: NodeTunnel, on stream: StreamID, at now: NIODeadline
+    private func handle(
+        _ event: PeerSession.Event, in tunnel: NodeTunnel, on stream: StreamID, at now: NIODeadline
     ) -> Bool {
         let session = tunnel.session
-        switch concern {
+        switch event {
         case .proof:
             takeProof(in: tunnel, on: stream, at: now)
         case .client:

@@ -26,14 +26,16 @@ struct CommandRun: Sendable {
         let output = Transcript()
         let complaints = Transcript()
         let input = Mutex(lines[...])
-        let hiddenInput: Surroundings.HiddenInput? = answer.map { answer in
+        let hiddenInput: CommandEnvironment.HiddenInput? = answer.map { answer in
             { @Sendable _, _ in answer }
         }
-        let surroundings = Surroundings(
+        let environment = CommandEnvironment(
             environment: environment, output: { output.append($0) }, complaints: { complaints.append($0) },
             input: { input.withLock { $0.popFirst() } }, isInteractive: isInteractive,
             isOutputTerminal: isOutputTerminal, hiddenInput: hiddenInput)
-        code = await Surroundings.$current.withValue(surroundings) { await CwayCommand.execute(arguments) }
+        code = await CommandEnvironment.$current.withValue(environment) {
+            await CwayCommand.execute(arguments)
+        }
         self.output = output.text
         self.complaints = complaints.text
     }

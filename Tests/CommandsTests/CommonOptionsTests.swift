@@ -10,8 +10,8 @@ import Testing
 struct CommonOptionsTests {
     private let folder = TemporaryPath()
 
-    private func surroundings(_ environment: [String: String]) -> Surroundings {
-        Surroundings(environment: environment, output: { _ in }, complaints: { _ in })
+    private func commandEnvironment(_ environment: [String: String]) -> CommandEnvironment {
+        CommandEnvironment(environment: environment, output: { _ in }, complaints: { _ in })
     }
 
     @Test("become flags, and flags become settings")
@@ -23,7 +23,7 @@ struct CommonOptionsTests {
         #expect(options.flags.logLevel == .critical)
         #expect(options.flags.network == NetworkIdentifier(text: network))
         let environment = ["CWAY_LOG_LEVEL": "trace", "CWAY_ALLOW_ANYONE": "true"]
-        try await Surroundings.$current.withValue(surroundings(environment)) {
+        try await CommandEnvironment.$current.withValue(commandEnvironment(environment)) {
             let home = try options.preparedHome()
             #expect(home.path == folder.path)
             let (settings, logger) = try await options.settings(in: home, flags: options.flags)

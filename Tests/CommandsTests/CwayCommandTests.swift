@@ -15,9 +15,9 @@ struct CwayCommandTests {
 
     @Test("explains itself when it is given nothing to do")
     func noArguments() async {
-        let surroundings = await CommandRun("help")
+        let environment = await CommandRun("help")
         let run = await CommandRun([])
-        #expect(run.output == surroundings.output && run.code == 0)
+        #expect(run.output == environment.output && run.code == 0)
     }
 
     @Test(

@@ -67,10 +67,12 @@ struct IDCommandTests {
 
     @Test("fails when its result cannot be delivered")
     func fullOutput() async {
-        let surroundings = Surroundings(
+        let environment = CommandEnvironment(
             environment: ["CWAY_HOME": folder.path], output: { _ in throw CocoaError(.fileWriteOutOfSpace) },
             complaints: { _ in })
-        let code = await Surroundings.$current.withValue(surroundings) { await CwayCommand.execute(["id"]) }
+        let code = await CommandEnvironment.$current.withValue(environment) {
+            await CwayCommand.execute(["id"])
+        }
         #expect(code == ExitStatus.standardStreamFailed.rawValue)
     }
 }

@@ -9,14 +9,14 @@ struct ServingOutputTests {
         let (reads, limit) = (DispatchSemaphore(value: 0), ServingOutput.limit)
         let (lines, continuation) = AsyncStream.makeStream(of: String.self)
         let output = ServingOutput()
-        let surroundings = output.taking(
-            from: Surroundings(
+        let environment = output.taking(
+            from: CommandEnvironment(
                 environment: [:],
                 output: {
                     reads.wait()
                     continuation.yield($0)
                 }, complaints: { _ in }))
-        for number in 0..<limit + 2 { try surroundings.print("\(number)") }
+        for number in 0..<limit + 2 { try environment.print("\(number)") }
         for _ in 0..<limit + 3 { reads.signal() }
         var count = 0
         for await line in lines {
@@ -25,7 +25,7 @@ struct ServingOutputTests {
             if count == limit { break }
         }
         // There is room again, and what was lost stays so.
-        try surroundings.print("later")
+        try environment.print("later")
         for await line in lines {
             #expect(line == "later\n")
             break

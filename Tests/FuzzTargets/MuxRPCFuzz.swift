@@ -4,7 +4,7 @@ internal import NIOCore
 /// Packets in any pieces, and a session that answers: whatever comes, its state stays one that it can go on from.
 enum MuxRPCFuzz {
     static func run(_ input: inout FuzzInput) {
-        var session = Session(manifest: [
+        var session = RPCConnection(manifest: [
             "whoami": .async, "tunnel.connect": .duplex, "room.attendants": .source, "blobs.add": .sink,
         ])
         var reader = PacketReader()
@@ -52,7 +52,8 @@ enum MuxRPCFuzz {
     ]
 
     private static func answer(
-        _ event: SessionEvent, _ session: inout Session, _ streams: inout [StreamID], _ input: inout FuzzInput
+        _ event: RPCEvent, _ session: inout RPCConnection, _ streams: inout [StreamID],
+        _ input: inout FuzzInput
     ) {
         guard case .request(let request) = event else { return }
         switch (request.kind, input.choice(3)) {

@@ -142,7 +142,7 @@ private final class Seat {
             case .redeem(let question):
                 mailbox.post(.redeemed(question.call, .refused("invite used up")))
             case .work: while portal.work() {}
-            case .happened: break
+            case .event: break
             }
         }
         return hasMoved

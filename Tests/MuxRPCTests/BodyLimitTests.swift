@@ -15,7 +15,7 @@ struct BodyLimitTests {
     ) -> (items: [PacketReader.Item], greatestCapacity: Int, hasExceeded: Bool) {
         var reader = PacketReader()
         reader.allowance = allowance
-        let session = Session(manifest: Self.manifest)
+        let session = RPCConnection(manifest: Self.manifest)
         var items: [PacketReader.Item] = []
         var greatest = 0
         var rest = bytes[...]
@@ -96,7 +96,7 @@ struct BodyLimitTests {
 
     @Test("counts what is answered, and not what is sent")
     func answered() throws {
-        var session = Session(manifest: Self.manifest)
+        var session = RPCConnection(manifest: Self.manifest)
         let call = packet(0x02, 1, #"{"name":["tunnel","ping"],"args":[]}"#)
         var reader = PacketReader()
         var chunk = ByteBuffer(bytes: call + packet(0x02, 2, "{}"))

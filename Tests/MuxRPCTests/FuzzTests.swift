@@ -40,7 +40,7 @@ struct FuzzTests {
             }
         }
 
-        private func check(_ event: SessionEvent) {
+        private func check(_ event: RPCEvent) {
             switch event {
             case .request(let request):
                 if request.kind == .async {

@@ -41,7 +41,7 @@ final class Replay {
     /// Whether every packet was cut out whole, on both sides.
     var isAtPacketBoundary: Bool { readers.ours.isAtBoundary && readers.theirs.isAtBoundary }
 
-    private func note(_ event: SessionEvent?) {
+    private func note(_ event: RPCEvent?) {
         switch event {
         case .request(let request)?:
             outcome.requests.append(request.name.joined(separator: "."))

@@ -3,29 +3,29 @@ import NIOCore
 
 /// A session behind a reference, because the expectation macros take no noncopyable values.
 final class TestedSession {
-    private var session: Session
+    private var session: RPCConnection
 
     init(_ manifest: Manifest = .tested, limits: Limits = .default, firstNumber: Int32 = 1) {
-        session = Session(manifest: manifest, limits: limits, firstNumber: firstNumber)
+        session = RPCConnection(manifest: manifest, limits: limits, firstNumber: firstNumber)
     }
 
     var openRequestCount: Int { session.openRequestCount }
     var outboxByteCount: Int { session.outboxByteCount }
 
     /// Takes raw bytes, as one chunk.
-    func receive(bytes: [UInt8], limits: Limits = .default) -> [SessionEvent] {
+    func receive(bytes: [UInt8], limits: Limits = .default) -> [RPCEvent] {
         var reader = PacketReader(limits: limits)
         var chunk = ByteBuffer(bytes: bytes)
-        var events: [SessionEvent] = []
+        var events: [RPCEvent] = []
         while let item = reader.next(from: &chunk) {
             if let event = session.receive(item) { events.append(event) }
         }
         return events
     }
 
-    func receive(_ item: PacketReader.Item) -> SessionEvent? { session.receive(item) }
+    func receive(_ item: PacketReader.Item) -> RPCEvent? { session.receive(item) }
 
-    func receive(_ flags: UInt8, _ number: Int32, _ text: String) -> SessionEvent? {
+    func receive(_ flags: UInt8, _ number: Int32, _ text: String) -> RPCEvent? {
         receive(bytes: packet(flags, number, text)).first
     }
 
@@ -72,7 +72,7 @@ final class TestedSession {
     func fail(_ stream: StreamID, message: String) { session.fail(stream, message: message) }
     func isOpen(_ stream: StreamID) -> Bool { session.isOpen(stream) }
     func sayGoodbye() { session.sayGoodbye() }
-    func transportEnded() -> [SessionEvent] { session.transportEnded() }
+    func transportEnded() -> [RPCEvent] { session.transportEnded() }
 
     /// Takes what the session sends, as bytes.
     func outbox() -> [UInt8] { Array(buffer: session.takeOutbox() ?? ByteBuffer()) }

@@ -41,7 +41,8 @@ struct CallerTests {
                 key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false,
                 shownKey: shownKey)
             try keyring.addReach(to: EndpointKey(friend), name: "anna", portals: [place])
-            let directory = Directory(identity: identity, keyring: keyring, portals: [], allowsLocal: true)
+            let directory = RouteResolver(
+                identity: identity, keyring: keyring, portals: [], allowsLocal: true)
             let route = try directory.route(to: .friend(friend, at: nil))
             do {
                 var caller = Caller(identity: identity, network: .scuttlebutt)

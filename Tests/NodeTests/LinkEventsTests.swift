@@ -11,15 +11,15 @@ struct LinkEventsTests {
     func bounded() async throws {
         let events = LinkEvents()
         let peer = try Identity.random().publicKey
-        for _ in 0..<10_000 { events.post(.happened(.turnedAway(peer))) }
+        for _ in 0..<10_000 { events.post(.event(.turnedAway(peer))) }
         events.post(.announced)
-        for _ in 0..<10 { events.post(.happened(.refused(peer))) }
+        for _ in 0..<10 { events.post(.event(.refused(peer))) }
         events.finish()
         var (lines, others, leftOut) = (0, 0, 0)
         await events.forEach { event, leftOutCount in
             leftOut += leftOutCount
             switch event {
-            case .happened(.turnedAway): lines += 1
+            case .event(.turnedAway): lines += 1
             case .announced:
                 others += 1
                 #expect(lines == LinkEvents.logLimit)
@@ -33,12 +33,12 @@ struct LinkEventsTests {
     func makesRoom() async throws {
         let events = LinkEvents()
         let peer = try Identity.random().publicKey
-        for _ in 0..<LinkEvents.logLimit { events.post(.happened(.accepted(peer))) }
+        for _ in 0..<LinkEvents.logLimit { events.post(.event(.accepted(peer))) }
         var count = 0
         await events.forEach { _, leftOutCount in
             #expect(leftOutCount == 0)
             count += 1
-            if count <= 100 { events.post(.happened(.accepted(peer))) }
+            if count <= 100 { events.post(.event(.accepted(peer))) }
             if count == LinkEvents.logLimit { events.finish() }
         }
         #expect(count == LinkEvents.logLimit + 100)

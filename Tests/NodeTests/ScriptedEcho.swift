@@ -66,7 +66,7 @@ enum ScriptedEcho {
             case .none: break
             case .silentBehind(let limit) where byteCount > limit: return
             case .deafBehind(let limit) where byteCount > limit:
-                connection.isDeaf = true
+                connection.isReceiveClosed = true
                 return
             case .tooMuchBehind(let limit) where byteCount > limit: bytes.writeInteger(UInt8(0))
             case .otherByteBehind(let limit) where (before..<byteCount).contains(limit):

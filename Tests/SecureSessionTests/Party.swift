@@ -9,7 +9,7 @@ enum Told: Equatable {
     case client(PublicKey)
     case established(PublicKey)
     case packet(StreamID, [UInt8])
-    case session(SessionEvent)
+    case session(RPCEvent)
     case ended
 }
 

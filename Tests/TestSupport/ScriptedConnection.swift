@@ -17,7 +17,7 @@ package final class ScriptedConnection: ChannelInboundHandler {
     /// The connection's session; what is put into it by the script leaves behind the event.
     package let session: SecureSession
     /// Whether nothing that comes is read any more.
-    package var isDeaf = false
+    package var isReceiveClosed = false
     private let script: Script
     private var context: ChannelHandlerContext?
 
@@ -38,7 +38,7 @@ package final class ScriptedConnection: ChannelInboundHandler {
                 channel.eventLoop.makeCompletedFuture {
                     let session = SecureSession(
                         answeringAs: identity, network: .scuttlebutt, manifest: manifest)
-                    session.muxrpc = Session(manifest: manifest, limits: limits)
+                    session.muxrpc = RPCConnection(manifest: manifest, limits: limits)
                     try channel.pipeline.syncOperations.addHandler(ScriptedConnection(session, script()))
                 }
             }
@@ -70,10 +70,10 @@ package final class ScriptedConnection: ChannelInboundHandler {
     package func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !isDeaf else { return }
+        guard !isReceiveClosed else { return }
         session.receive(unwrapInboundIn(data))
         do {
-            while !isDeaf, let event = try session.next() {
+            while !isReceiveClosed, let event = try session.next() {
                 try script(self, event)
                 switch event {
                 case .client: try session.accept()

@@ -78,8 +78,8 @@ struct GivingWayTests {
 
         /// How often somebody gave way, as the log counts it.
         func displacedCount(_ resource: ScarceResource, at portal: HandmadePortal) -> Int {
-            portal.happenings.count { happening in
-                if case .displaced(_, for: resource) = happening { true } else { false }
+            portal.nodeEvents.count { event in
+                if case .displaced(_, for: resource) = event { true } else { false }
             }
         }
     }

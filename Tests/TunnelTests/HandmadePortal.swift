@@ -175,8 +175,8 @@ final class HandmadePortal {
     }
 
     /// What was logged.
-    var happenings: [NodeHappening] {
-        outputs.compactMap { if case .happened(let happening) = $0 { happening } else { nil } }
+    var nodeEvents: [NodeEvent] {
+        outputs.compactMap { if case .event(let event) = $0 { event } else { nil } }
     }
 
     /// How many proofs were wrong, or those of somebody who is not let in.

@@ -19,7 +19,7 @@ struct HiddenAdmissionTests {
         }
         #expect(stage.portal.node.tunnelCount == 4)
         #expect(
-            stage.portal.happenings == [
+            stage.portal.nodeEvents == [
                 .accepted(stage.friend.publicKey), .accepted(stage.friend.publicKey),
                 .accepted(stage.other.publicKey), .invited(stage.invite.publicKey),
             ])

@@ -47,7 +47,7 @@ struct HiddenRefusalTests {
             let target = argument["target"]?.string ?? ""
             #expect(stage.portal.outer.ends[stream] == "could not connect to:\(target)")
         }
-        #expect(stage.portal.node.tunnelCount == 0 && stage.portal.happenings.isEmpty)
+        #expect(stage.portal.node.tunnelCount == 0 && stage.portal.nodeEvents.isEmpty)
     }
 
     @Test("who says no hello, after 2 s, whatever they say", arguments: HandmadeCaller.Hello.allCases)

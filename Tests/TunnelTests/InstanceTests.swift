@@ -110,13 +110,13 @@ struct InstanceTests {
         let (second, _) = try session(stage, by: .friend, 1)
         let key = stage.friend.publicKey
         #expect(
-            stage.portal.happenings == [.accepted(key, instance: 0), .accepted(key, instance: 1)])
+            stage.portal.nodeEvents == [.accepted(key, instance: 0), .accepted(key, instance: 1)])
         var policy = EndpointPolicy(services: ["web"], access: .only([key: .all]))
         policy.instances[1] = .init(services: ["ssh"], access: .only([:]))
         stage.portal.node.update(policy: policy)
         stage.portal.run()
         #expect(second.hasEnded && !first.hasEnded)
-        #expect(stage.portal.happenings.last == .dismissed(key, instance: 1))
+        #expect(stage.portal.nodeEvents.last == .dismissed(key, instance: 1))
         #expect(try list(first, stage) == ["web"])
     }
 
@@ -132,7 +132,7 @@ struct InstanceTests {
         #expect(stage.portal.node.accounts.sessionCount == EndpointAccounts.friendSessionLimit)
         let (last, _) = try session(stage, by: .friend, 1)
         #expect(last.session.isOpen, "the longest idle one of both instances has given way")
-        #expect(stage.portal.happenings.filter { $0 == .gaveWay(stage.friend.publicKey) }.count == 1)
+        #expect(stage.portal.nodeEvents.filter { $0 == .gaveWay(stage.friend.publicKey) }.count == 1)
     }
 
     @Test("that is open answers nobody sooner whose instance is none, and names it in the log")
@@ -156,7 +156,7 @@ struct InstanceTests {
             portal.look()
             #expect(!peer.session.isOpen)
             #expect(portal.outer.ends[stream] == "could not connect to:\(identity.publicKey.id)")
-            #expect(portal.happenings.last == .refused(stranger.publicKey, instance: number))
+            #expect(portal.nodeEvents.last == .refused(stranger.publicKey, instance: number))
         }
     }
 

@@ -16,7 +16,7 @@ struct LongPacketTests {
     private func unlimit(_ peer: SessionPeer) {
         var limits = Limits()
         limits.streamBodyByteCount = .max
-        peer.session.muxrpc = Session(
+        peer.session.muxrpc = RPCConnection(
             manifest: ["tunnel.connect": .duplex, "tunnel.ping": .async], limits: limits)
     }
 

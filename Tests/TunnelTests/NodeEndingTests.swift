@@ -64,8 +64,8 @@ struct NodeEndingTests {
         #expect(endpoint.ended == [inner: nil], "an orderly end, and the endpoint stays")
         #expect(world.portal.statistics.connectionCount == 1)
         #expect(
-            world.happenings.contains { happening in
-                if case .disconnected(client.key, .goodbye) = happening { true } else { false }
+            world.events.contains { event in
+                if case .disconnected(client.key, .goodbye) = event { true } else { false }
             })
     }
 

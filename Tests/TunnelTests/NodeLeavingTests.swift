@@ -21,8 +21,8 @@ struct NodeLeavingTests {
     }
 
     private func hasLeft(_ peer: NodePeer) -> Bool {
-        world.happenings.contains { happening in
-            if case .disconnected(peer.key, _) = happening { true } else { false }
+        world.events.contains { event in
+            if case .disconnected(peer.key, _) = event { true } else { false }
         }
     }
 

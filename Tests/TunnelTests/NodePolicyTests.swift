@@ -31,7 +31,7 @@ struct NodePolicyTests {
                 #expect(peer.ends[stream] == (names.contains(name) ? nil : "no such service"))
             }
         }
-        #expect(stage.portal.happenings.contains(.unknownService("ssh", stage.other.publicKey)))
+        #expect(stage.portal.nodeEvents.contains(.unknownService("ssh", stage.other.publicKey)))
     }
 
     @Test("that loses a friend ends the friend's session in order, and waits for nobody")
@@ -49,7 +49,7 @@ struct NodePolicyTests {
             #expect(stage.portal.node.tunnelCount == 1)
             stage.portal.run()
             #expect(stage.portal.closes == [.truncated], "the local socket is reset")
-            #expect(stage.portal.happenings.last == .dismissed(stage.friend.publicKey))
+            #expect(stage.portal.nodeEvents.last == .dismissed(stage.friend.publicKey))
             stage.portal.isReading = true
             stage.portal.run()
             #expect(peer.hasGoodbye && peer.hasEnded)

@@ -16,7 +16,7 @@ struct NodeSessionTests {
         #expect(endpoint.established[.outer] == world.portalKey)
         let (client, session) = try world.client(of: endpoint.key)
         #expect(endpoint.established[try #require(endpoint.inner.first)] == client.key)
-        #expect(endpoint.happenings == [.accepted(client.key)])
+        #expect(endpoint.events == [.accepted(client.key)])
         let calls = try ["whoami", "tunnel.ping", "service.list", "manifest", "tunnel.connect"].map {
             try client.call($0, on: session)
         }
@@ -69,7 +69,7 @@ struct NodeSessionTests {
         world.run()
         #expect(client.ended[session] == .refused(answered: true))
         #expect(client.ended[.outer] == nil)
-        #expect(endpoint.happenings == [.refused(client.key)])
+        #expect(endpoint.events == [.refused(client.key)])
         #expect(endpoint.node.tunnelCount == 0 && client.node.tunnelCount == 0)
         #expect(world.portal.statistics.tunnelCount == 0)
 

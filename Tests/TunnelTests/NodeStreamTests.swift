@@ -86,7 +86,7 @@ struct NodeStreamTests {
         let unknown = try client.open(.service("ftp"), on: session)
         world.run()
         #expect(unknown.close?.failure == .remote(ErrorText.unknownService))
-        #expect(endpoint.happenings.last == .unknownService("ftp", client.key))
+        #expect(endpoint.events.last == .unknownService("ftp", client.key))
         endpoint.answer = .refuse(ErrorText.serviceNotListening)
         let dead = try client.open(.service("ssh"), on: session)
         dead.send(bytes(100_000), end: true)

@@ -46,7 +46,7 @@ struct SessionPlaceTests {
         #expect(try isLetIn(more[0], stage) && isLetIn(more[1], stage))
         #expect(!peers[0].hasGoodbye && !peers[1].hasGoodbye && !bystander.hasGoodbye)
         #expect(peers[2].hasGoodbye && peers[3].hasGoodbye && !peers[4].hasGoodbye)
-        #expect(stage.portal.happenings.filter { $0 == .gaveWay(stage.friend.publicKey) }.count == 2)
+        #expect(stage.portal.nodeEvents.filter { $0 == .gaveWay(stage.friend.publicKey) }.count == 2)
         #expect(stage.portal.node.accounts.sessionCount == 65)
     }
 
@@ -61,7 +61,7 @@ struct SessionPlaceTests {
         #expect(stage.portal.node.accounts.handshakeCount == 1)
         #expect(try !isLetIn(late, stage))
         #expect(stage.portal.node.accounts.handshakeCount == 0 && stage.portal.node.tunnelCount == 64)
-        #expect(stage.portal.happenings.last == .turnedAway(stage.friend.publicKey))
+        #expect(stage.portal.nodeEvents.last == .turnedAway(stage.friend.publicKey))
         // One that asks nothing is ended too.
         _ = try sessions(1, stage)
         stage.portal.wait(.seconds(2))

@@ -78,11 +78,11 @@ struct AddressCommand: AsyncParsableCommand {
             .addresses(at: shown, in: form, instance: instance)
         if json {
             let list = zip(addresses, shown).map { Self.json($0, form, $1) }
-            return try Surroundings.current.print(json: JSONValue.array(list).description)
+            return try CommandEnvironment.current.print(json: JSONValue.array(list).description)
         }
-        for address in addresses { try Surroundings.current.print(address.text) }
+        for address in addresses { try CommandEnvironment.current.print(address.text) }
         if let day = addresses.first?.day {
-            Surroundings.current.note(
+            CommandEnvironment.current.note(
                 "Another address from \(TimeText.text(day.rotates)) on; this one resolves until "
                     + TimeText.text(day.resolvesUntil) + ".")
         }
@@ -98,7 +98,7 @@ struct AddressCommand: AsyncParsableCommand {
             `cway portals open \(hidden.hostAndPort)`
             """
         guard !open.isEmpty else { throw CommandFailure(.usage, reason) }
-        Surroundings.current.note("left out: \(reason)")
+        CommandEnvironment.current.note("left out: \(reason)")
         return open
     }
 

@@ -48,7 +48,7 @@ struct ResolveCommand: AsyncParsableCommand {
         var status = ExitStatus.success
         if addresses == ["-"] {
             let resolving = try Resolving(keyring, settings.portals, isForMany: true)
-            while let line = try Surroundings.current.input() {
+            while let line = try CommandEnvironment.current.input() {
                 // Lists have notes in them, and space between.
                 let bare = CodeText.bare(line)
                 if !bare.isEmpty, !bare.hasPrefix("#") { try show(line, resolving, &status) }
@@ -74,12 +74,12 @@ struct ResolveCommand: AsyncParsableCommand {
         case .malformed: status = .malformedAddress
         case .unresolved: if status == .success { status = .notForThisKeyring }
         }
-        if json { return try Surroundings.current.print(json: answer.json(of: text).description) }
+        if json { return try CommandEnvironment.current.print(json: answer.json(of: text).description) }
         switch answer {
-        case .resolved(let found): try Surroundings.current.print(found.words)
+        case .resolved(let found): try CommandEnvironment.current.print(found.words)
         case .unresolved(let reason), .malformed(let reason):
             let shown = text.count > Self.shownCount ? "\(text.prefix(Self.shownCount))…" : text
-            Surroundings.current.note("cway: \(shown.printableLine): \(reason)")
+            CommandEnvironment.current.note("cway: \(shown.printableLine): \(reason)")
         }
     }
 }

@@ -43,7 +43,7 @@ struct HandshakeServerCommand: AsyncParsableCommand {
     func run() async throws {
         let network = NetworkIdentifier(try Hexadecimal.value(networkHex, "NETWORK-HEX"))
         let publicKey = PublicKey(try Hexadecimal.value(publicHex, "PUBLIC-HEX"))
-        Surroundings.current.hideArgument(secretHex)
+        CommandEnvironment.current.hideArgument(secretHex)
         let identity = try Hexadecimal.identity(secretHex, "SECRET-HEX")
         guard identity.publicKey == publicKey else {
             throw CommandFailure(

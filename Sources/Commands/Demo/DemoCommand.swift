@@ -62,7 +62,7 @@ package struct DemoCommand: AsyncParsableCommand {
         var summary = try await play(narrator)
         summary.totalSeconds = (.now - start) / .seconds(1)
         summary.steps = narrator.finished.map { .init(title: $0.title, seconds: $0.duration / .seconds(1)) }
-        guard !json else { return try Surroundings.current.print(json: try summary.json()) }
+        guard !json else { return try CommandEnvironment.current.print(json: try summary.json()) }
         try narrator.say("\nAll of it held.\n\n\(summary.table)")
         try narrator.say(
             "\nYour turn: 'cway portals add', 'cway invite create', 'cway serve'; see 'cway --help'.")
@@ -80,7 +80,7 @@ package struct DemoCommand: AsyncParsableCommand {
             result = .failure(error)
         }
         let isClear = stage.clear(keepsFolder: keep)
-        if keep { Surroundings.current.complaints("kept: \(stage.folder)\n") }
+        if keep { CommandEnvironment.current.complaints("kept: \(stage.folder)\n") }
         var summary = try result.get()
         guard isClear else {
             throw CommandFailure(.unexpected, "something is left behind; look at \(stage.folder)")

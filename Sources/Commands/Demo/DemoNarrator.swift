@@ -14,7 +14,7 @@ final class DemoNarrator: Sendable {
     }
 
     private let isQuiet: Bool
-    private let surroundings = Surroundings.current
+    private let environment = CommandEnvironment.current
     private let steps = Mutex([Step]())
 
     /// - Parameter isQuiet: whether to keep the words to oneself.
@@ -29,7 +29,7 @@ final class DemoNarrator: Sendable {
     }
 
     /// Says a line.
-    func say(_ line: String = "") throws { if !isQuiet { try surroundings.print(line) } }
+    func say(_ line: String = "") throws { if !isQuiet { try environment.print(line) } }
 
     /// Does a step: says what it is and why it matters, and ticks it off with what `body` returns.
     func step(

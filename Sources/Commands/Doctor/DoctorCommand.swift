@@ -55,7 +55,8 @@ struct DoctorCommand: AsyncParsableCommand {
         } catch let failure as CommandFailure {
             if json, let hop = hop(of: failure.status) {
                 // The failure that is told already counts, even where this cannot be written.
-                try? Surroundings.current.print(json: Finding(hop, failure: failure.message).json.description)
+                try? CommandEnvironment.current.print(
+                    json: Finding(hop, failure: failure.message).json.description)
             }
             throw failure
         }
@@ -72,14 +73,14 @@ struct DoctorCommand: AsyncParsableCommand {
         var flags = options.common.flags
         local.add(to: &flags)
         let (settings, logger) = try await options.common.settings(in: opened.home, flags: flags)
-        let (surroundings, json, instance) = (Surroundings.current, json, chosen.instance ?? 0)
+        let (environment, json, instance) = (CommandEnvironment.current, json, chosen.instance ?? 0)
         let isSick = Mutex(false)
         let doctor = Doctor(
             identity: opened.identity, keyring: opened.keyring, settings: settings,
             servingProcess: try servingProcess(opened), outerKey: showing.outerKey, logger: logger
         ) { finding in
             if finding.verdict == .bad { isSick.withLock { $0 = true } }
-            try surroundings.print(json ? finding.json.description : finding.line, isJSON: json)
+            try environment.print(json ? finding.json.description : finding.line, isJSON: json)
         }
         try await Interruption.run {
             let group = try EventLoops.make(1)

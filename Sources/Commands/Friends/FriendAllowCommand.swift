@@ -60,7 +60,7 @@ struct FriendAllowCommand: AsyncParsableCommand {
             throw CommandFailure(
                 .notFound, "no friend here is '\(argument.name)': look at `cway friend list`, or give an id")
         }
-        try Surroundings.current.print("\(friend.name) may open: \(services.words)")
+        try CommandEnvironment.current.print("\(friend.name) may open: \(services.words)")
     }
 
     private func change(
@@ -84,7 +84,7 @@ struct FriendAllowCommand: AsyncParsableCommand {
         let friend = try opened.perform { (keyring) throws(KeyringError) in
             try keyring.admit(key, name: friendName, services: services, now: WallClock.seconds())
         }
-        Surroundings.current.note("\(friend.name) may reach this node from now on")
+        CommandEnvironment.current.note("\(friend.name) may reach this node from now on")
         return friend
     }
 }

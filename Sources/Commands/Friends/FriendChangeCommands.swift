@@ -24,6 +24,6 @@ struct FriendRenameCommand: AsyncParsableCommand {
         try opened?.perform { (keyring) throws(KeyringError) in
             try keyring.rename(friend.key, to: chosenName)
         }
-        try Surroundings.current.print("\(friend.name) is \(chosenName) now")
+        try CommandEnvironment.current.print("\(friend.name) is \(chosenName) now")
     }
 }

@@ -24,13 +24,13 @@ struct FriendListCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent(for: .reading))
+        let (environment, opened) = (CommandEnvironment.current, try options.openIfPresent(for: .reading))
         let friends = try opened?.perform { (keyring) throws(KeyringError) in try keyring.friends() } ?? []
         if json {
-            return try surroundings.print(json: JSONValue.array(friends.map(\.json)).description)
+            return try environment.print(json: JSONValue.array(friends.map(\.json)).description)
         }
         guard !friends.isEmpty else {
-            return surroundings.note(
+            return environment.note(
                 "no friends yet: invite one with `cway invite create`, or redeem an invite with `cway join`")
         }
         var table = TextTable("NAME", "MAY OPEN", "REACHED", "LAST SEEN", "ID")
@@ -39,7 +39,7 @@ struct FriendListCommand: AsyncParsableCommand {
                 friend.name, friend.admission?.services.words ?? "", friend.reachWords,
                 friend.lastSeen.map(TimeText.text) ?? "never", friend.key.id)
         }
-        try surroundings.print(table.text)
+        try environment.print(table.text)
     }
 }
 
@@ -61,6 +61,6 @@ struct FriendShowCommand: AsyncParsableCommand {
 
     func run() async throws {
         let friend = try FriendReference.friend(argument.name, in: options.openIfPresent(for: .reading))
-        try Surroundings.current.print(json ? friend.json.description : friend.facts, isJSON: json)
+        try CommandEnvironment.current.print(json ? friend.json.description : friend.facts, isJSON: json)
     }
 }

@@ -42,10 +42,10 @@ struct FriendRemoveCommand: AsyncParsableCommand {
         let removal = try opened.perform { (keyring) throws(KeyringError) in
             try keyring.remove(friend.key, now: WallClock.seconds())
         }
-        if !json { try Surroundings.current.print("removed \(friend.name)") }
+        if !json { try CommandEnvironment.current.print("removed \(friend.name)") }
         var (list, fresh): ([JSONValue], [Renewed]) = ([], [])
         for found in removal.invites {
-            if !json { Surroundings.current.note(Self.words(found)) }
+            if !json { CommandEnvironment.current.note(Self.words(found)) }
             let renewed = isRenewed(found) ? try await renewed(found.invite, opened) : nil
             if let renewed { fresh.append(renewed) }
             list.append(Self.json(found, renewed?.code))
@@ -82,8 +82,8 @@ struct FriendRemoveCommand: AsyncParsableCommand {
     /// Whether an invite that is closed now gets one in its place.
     private func isRenewed(_ found: InviteOfRemoved) -> Bool {
         guard found.wasOpen, found.invite.closing(at: WallClock.seconds()) == nil else { return false }
-        if renew || json || !Surroundings.current.isInteractive { return renew }
-        return Surroundings.current.isConfirmed("Make a new one for the others?")
+        if renew || json || !CommandEnvironment.current.isInteractive { return renew }
+        return CommandEnvironment.current.isConfirmed("Make a new one for the others?")
     }
 
     /// A new invite with what was left of an old one; `nil` where this node has no portal to name in it.
@@ -92,7 +92,8 @@ struct FriendRemoveCommand: AsyncParsableCommand {
     ) async throws(CommandFailure) -> Renewed? {
         let portals = try await OwnPortals.find(named: [], opened, options.common)
         guard !portals.isEmpty else {
-            Surroundings.current.note("No new invite: it would name this node's portals, and there is none.")
+            CommandEnvironment.current.note(
+                "No new invite: it would name this node's portals, and there is none.")
             return nil
         }
         let draft = InviteDraft(
@@ -152,13 +153,13 @@ struct FriendRemoveCommand: AsyncParsableCommand {
         let others = try opened.perform { (keyring) throws(KeyringError) in
             try keyring.friends().count { $0.admission != nil }
         }
-        Surroundings.current.note(
+        CommandEnvironment.current.note(
             """
             A node that runs closes their sessions within two seconds.
             This node's addresses are others from now on: publish those of `cway address`.
             """)
         if others > 0 {
-            Surroundings.current.note(
+            CommandEnvironment.current.note(
                 "The access of the other \(others == 1 ? "friend" : "\(others) friends") renews by itself.")
         }
     }

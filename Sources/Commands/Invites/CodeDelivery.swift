@@ -4,16 +4,16 @@ internal import Foundation
 enum CodeDelivery {
     /// Prints what a command has made of a code; where that fails nobody may have it, so its invite is withdrawn.
     ///
-    /// - Throws: ``CommandFailure`` with the status of ``Surroundings/print(_:)``.
+    /// - Throws: ``CommandFailure`` with the status of ``CommandEnvironment/print(_:)``.
     static func print(
         _ lines: String, isJSON: Bool, orElse withdraw: () throws(CommandFailure) -> Void
     ) throws(CommandFailure) {
         do throws(CommandFailure) {
             if isJSON {
-                try Surroundings.current.print(json: lines)
+                try CommandEnvironment.current.print(json: lines)
             } else {
                 // As they are: the drawing of a code has colours.
-                try Surroundings.current.print(exactly: lines)
+                try CommandEnvironment.current.print(exactly: lines)
             }
         } catch let failure {
             do throws(CommandFailure) {

@@ -98,7 +98,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
         }
         guard !json else { return }
         if let width = try symbol?.get().drawingWidth, width > 80 {
-            Surroundings.current.note("the drawing takes \(width) columns: widen the window for it")
+            CommandEnvironment.current.note("the drawing takes \(width) columns: widen the window for it")
         }
         explain(draft, portals)
     }
@@ -111,7 +111,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
     /// The code and its drawing; the code alone where it has none, because it does as well.
     private static func lines(_ text: String, _ symbol: Result<QRSymbol, CommandFailure>?) -> String {
         guard case .success(let symbol)? = symbol else { return text }
-        return text + "\n" + symbol.drawing(isColoured: Surroundings.current.isInteractive)
+        return text + "\n" + symbol.drawing(isColoured: CommandEnvironment.current.isInteractive)
     }
 
     private func explain(_ draft: InviteDraft, _ portals: [InvitePortal]) {
@@ -119,14 +119,14 @@ struct InviteCreateCommand: AsyncParsableCommand {
         let uses = draft.uses == 1 ? "once" : "\(draft.uses) times"
         let whom = draft.label.isEmpty ? "" : " for \(draft.label)"
         let places = portals.map { "\($0.hostAndPort) (\($0.manner))" }.joined(separator: ", ")
-        Surroundings.current.note(
+        CommandEnvironment.current.note(
             """
             An invite\(whom): may be redeemed \(uses), \(end); services: \(draft.services.words); at \(places).
             Hand it over where nobody else reads. Its reader runs `cway join` and pastes it when asked.
             This node has to be online for that: cway serve --service NAME=PORT
             """)
         for portal in portals where Self.isLocal(portal.host) {
-            Surroundings.current.note(
+            CommandEnvironment.current.note(
                 "\(portal.hostAndPort) leads to this machine from here, and from elsewhere nowhere: its reader has to "
                     + "be here too, and gives --allow-local")
         }

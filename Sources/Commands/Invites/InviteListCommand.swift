@@ -24,15 +24,15 @@ struct InviteListCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent(for: .reading))
+        let (environment, opened) = (CommandEnvironment.current, try options.openIfPresent(for: .reading))
         let invites = try opened?.perform { (keyring) throws(KeyringError) in try keyring.invites() } ?? []
         let now = WallClock.seconds()
         if json {
-            return try surroundings.print(
+            return try environment.print(
                 json: JSONValue.array(invites.map { Self.json($0, now) }).description)
         }
         guard !invites.isEmpty else {
-            return surroundings.note("no invites: make one with `cway invite create`")
+            return environment.note("no invites: make one with `cway invite create`")
         }
         var table = TextTable("LABEL", "ID", "LEFT", "SERVICES", "EXPIRES", "STATE")
         for invite in invites {
@@ -41,7 +41,7 @@ struct InviteListCommand: AsyncParsableCommand {
                 "\(invite.usesLeft)/\(invite.uses)", invite.services.words,
                 invite.expiry.map(TimeText.text) ?? "never", invite.closing(at: now).words)
         }
-        try surroundings.print(table.text)
+        try environment.print(table.text)
     }
 
     private static func json(_ invite: InviteRecord, _ now: UInt64) -> JSONValue {

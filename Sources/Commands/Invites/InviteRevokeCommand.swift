@@ -29,7 +29,7 @@ struct InviteRevokeCommand: AsyncParsableCommand {
             try keyring.revokeInvite(found.key, now: WallClock.seconds())
         }
         let name = InviteReference.name(found.key, found.label)
-        try Surroundings.current.print(
+        try CommandEnvironment.current.print(
             isClosed == true ? "revoked \(name)" : "\(name) was closed already: \(found.closing.words)")
     }
 }

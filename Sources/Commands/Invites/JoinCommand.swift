@@ -45,7 +45,7 @@ struct JoinCommand: AsyncParsableCommand {
     private var name: String?
 
     func run() async throws {
-        let pasted = try Surroundings.current.secret(code, asking: "Invite code (not shown): ") {
+        let pasted = try CommandEnvironment.current.secret(code, asking: "Invite code (not shown): ") {
             CodeText.invite(in: $0) != nil
         }
         let text = CodeText.invite(in: pasted) ?? pasted.trimmed
@@ -70,8 +70,8 @@ struct JoinCommand: AsyncParsableCommand {
             try? await group.shutdownGracefully()
             return try result.get()
         }
-        try Surroundings.current.print(friend.name)
-        Surroundings.current.note(
+        try CommandEnvironment.current.print(friend.name)
+        CommandEnvironment.current.note(
             """
             \(friend.name) is a friend now. What they offer you: cway call \(friend.name) service.list
             To use it: cway connect \(friend.name) SERVICE --listen 8080
@@ -88,7 +88,7 @@ struct JoinCommand: AsyncParsableCommand {
         do throws(InviteCodeError) {
             let code = try InviteCode(text)
             if let expiry = code.expiry, code.isExpired(atUnixSeconds: WallClock.seconds()) {
-                Surroundings.current.note(
+                CommandEnvironment.current.note(
                     "the invite expired at \(TimeText.text(expiry)) by this clock; the friend's clock decides: trying"
                 )
             }

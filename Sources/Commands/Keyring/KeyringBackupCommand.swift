@@ -26,6 +26,6 @@ struct KeyringBackupCommand: AsyncParsableCommand {
         try opened.perform { (keyring) throws(KeyringError) in
             try keyring.backup(to: file, now: WallClock.seconds())
         }
-        try Surroundings.current.print("backed up to \(file)")
+        try CommandEnvironment.current.print("backed up to \(file)")
     }
 }

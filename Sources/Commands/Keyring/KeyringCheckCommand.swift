@@ -45,7 +45,7 @@ struct KeyringCheckCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(error)
         }
-        try Surroundings.current.print(
+        try CommandEnvironment.current.print(
             json ? Self.json(report).description : Self.words(report), isJSON: json)
         guard report.vault == .matching || report.copiedAt != nil else {
             throw CommandFailure(

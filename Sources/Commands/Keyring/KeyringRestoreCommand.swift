@@ -52,7 +52,7 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
                     + "`cway keyring restore FILE`")
         }
         let identity = try common.identity(in: home).identity
-        guard keepAll || keepNone || !keep.isEmpty || Surroundings.current.isInteractive else {
+        guard keepAll || keepNone || !keep.isEmpty || CommandEnvironment.current.isInteractive else {
             throw CommandFailure(
                 .usage,
                 "nobody can be asked who still is a friend: give --keep NAME for each, --keep-all or --keep-none"
@@ -88,23 +88,23 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
         if keepAll || keepNone { return keepAll }
         guard keep.isEmpty else { return keep.contains(friend.name) || keep.contains(friend.key.id) }
         let seen = friend.lastSeen.map { "last seen \(TimeText.text($0))" } ?? "never seen"
-        return Surroundings.current.isConfirmed(
+        return CommandEnvironment.current.isConfirmed(
             "Is \(friend.name) (\(friend.key.id), \(seen)) still a friend?")
     }
 
     private func tell(_ report: RestoreReport) throws(CommandFailure) {
-        let surroundings = Surroundings.current
-        try surroundings.print(
+        let environment = CommandEnvironment.current
+        try environment.print(
             "restored; friends kept: \(report.kept.count), dropped: \(report.removed.count)")
-        for friend in report.removed { try surroundings.print("dropped \(friend.name) \(friend.key.id)") }
-        surroundings.note(
+        for friend in report.removed { try environment.print("dropped \(friend.name) \(friend.key.id)") }
+        environment.note(
             """
             Invites that were revoked: \(report.revokedInviteCount). Make others with `cway invite create`.
             This node's addresses are others from now on: publish those of `cway address`. Friends fetch the new key \
             by themselves at their next connect.
             """)
         for friend in report.lostJoins {
-            surroundings.note(
+            environment.note(
                 "The invite of \(friend.name) was not redeemed yet and is lost: ask for another one.")
         }
     }

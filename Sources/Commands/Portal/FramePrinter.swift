@@ -9,7 +9,7 @@ internal import Synchronization
 final class FramePrinter: Sendable {
     private let limit: Int
     /// Taken while the command's own task runs: event loops do not know its surroundings.
-    private let write = Surroundings.current.complaints
+    private let write = CommandEnvironment.current.complaints
     private let count = Mutex(0)
 
     init(limit: Int) { self.limit = limit }

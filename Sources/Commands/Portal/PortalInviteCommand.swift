@@ -58,7 +58,7 @@ struct PortalInviteCommand: AsyncParsableCommand {
         }
         guard !json else { return }
         let words = end.map { "until \(TimeText.text($0))" } ?? "for ever"
-        Surroundings.current.note(
+        CommandEnvironment.current.note(
             """
             May be redeemed \(uses == 1 ? "once" : "\(uses) times"), \(words). Its reader runs `cway portals add` and \
             pastes it when asked.

@@ -27,11 +27,11 @@ struct PortalInvitesListCommand: AsyncParsableCommand {
             try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
         let now = WallClock.seconds()
         if json {
-            return try Surroundings.current.print(
+            return try CommandEnvironment.current.print(
                 json: JSONValue.array(invites.map { Self.json($0, now) }).description)
         }
         guard !invites.isEmpty else {
-            return Surroundings.current.note("no invites: make one with `cway portal invite`")
+            return CommandEnvironment.current.note("no invites: make one with `cway portal invite`")
         }
         var table = TextTable("LABEL", "ID", "LEFT", "EXPIRES", "STATE")
         for invite in invites {
@@ -40,7 +40,7 @@ struct PortalInvitesListCommand: AsyncParsableCommand {
                 "\(invite.usesLeft)/\(invite.uses)", invite.expiry.map(TimeText.text) ?? "never",
                 invite.closing(at: now).words)
         }
-        try Surroundings.current.print(table.text)
+        try CommandEnvironment.current.print(table.text)
     }
 
     private static func json(_ invite: MemberInvite, _ now: UInt64) -> JSONValue {
@@ -78,7 +78,7 @@ struct PortalInvitesRevokeCommand: AsyncParsableCommand {
             try keyring.revokeMemberInvite(found.key, now: WallClock.seconds())
         }
         let name = InviteReference.name(found.key, found.label)
-        try Surroundings.current.print(
+        try CommandEnvironment.current.print(
             isClosed == true ? "revoked \(name)" : "\(name) was closed already: \(found.closing.words)")
     }
 }

@@ -49,10 +49,10 @@ struct PortalMembersListCommand: AsyncParsableCommand {
                     "invite": .text(member.invite?.publicKey.id),
                 ]
             }
-            return try Surroundings.current.print(json: JSONValue.array(list).description)
+            return try CommandEnvironment.current.print(json: JSONValue.array(list).description)
         }
         guard !members.isEmpty else {
-            return Surroundings.current.note("no members: make an invite with `cway portal invite`")
+            return CommandEnvironment.current.note("no members: make an invite with `cway portal invite`")
         }
         var table = TextTable("LABEL", "SINCE", "CAME BY", "ID")
         for member in members {
@@ -61,7 +61,7 @@ struct PortalMembersListCommand: AsyncParsableCommand {
             }
             table.add(member.label, TimeText.text(member.since), way ?? "id", member.key.id)
         }
-        try Surroundings.current.print(table.text)
+        try CommandEnvironment.current.print(table.text)
     }
 }
 
@@ -83,7 +83,7 @@ struct PortalMembersAddCommand: AsyncParsableCommand {
         try options.open().perform { (keyring) throws(KeyringError) in
             try keyring.addMember(argument.id, label: label, now: WallClock.seconds())
         }
-        try Surroundings.current.print("member \(argument.id.id)")
+        try CommandEnvironment.current.print("member \(argument.id.id)")
     }
 }
 
@@ -110,10 +110,10 @@ struct PortalMembersRemoveCommand: AsyncParsableCommand {
         guard let removal else {
             throw CommandFailure(.notFound, "\(argument.id.id) is no member: see `cway portal members`")
         }
-        try Surroundings.current.print("removed \(argument.id.id)")
+        try CommandEnvironment.current.print("removed \(argument.id.id)")
         for closed in removal.invites {
             let others = closed.others.map { $0.label.isEmpty ? $0.key.id : $0.label }
-            Surroundings.current.note(
+            CommandEnvironment.current.note(
                 RemovedWords.closed(
                     InviteReference.name(closed.invite.key, closed.invite.label), closed.invite.usesLeft,
                     of: closed.invite.uses, others: others))

@@ -50,11 +50,11 @@ struct PortalPolicyCommand: AsyncParsableCommand {
                 "announce": .string(announcers), "call": .string(callers), "members": .count(memberCount),
                 "denied": .array(denied.map { .string($0) }),
             ]
-            return try Surroundings.current.print(json: document.description)
+            return try CommandEnvironment.current.print(json: document.description)
         }
         var lines = ["announce  \(announcers)", "call      \(callers)", "members   \(memberCount)"]
         lines += denied.map { "denied    \($0)" }
-        try Surroundings.current.print(lines.joined(separator: "\n"))
+        try CommandEnvironment.current.print(lines.joined(separator: "\n"))
     }
 }
 
@@ -78,7 +78,7 @@ struct PortalDenyCommand: AsyncParsableCommand {
         try options.open().perform { (keyring) throws(KeyringError) in
             try keyring.deny(argument.id, now: WallClock.seconds())
         }
-        try Surroundings.current.print("denied \(argument.id.id)")
+        try CommandEnvironment.current.print("denied \(argument.id.id)")
     }
 }
 
@@ -102,7 +102,7 @@ struct PortalAllowCommand: AsyncParsableCommand {
         guard wasDenied else {
             throw CommandFailure(.notFound, "\(argument.id.id) was not denied: see `cway portal policy`")
         }
-        try Surroundings.current.print("allowed \(argument.id.id)")
+        try CommandEnvironment.current.print("allowed \(argument.id.id)")
     }
 }
 

@@ -105,7 +105,7 @@ struct PortalRunCommand: AsyncParsableCommand {
             [
                 PortalService(configuration, group: group, logger: logger) {
                     addresses in
-                    for address in addresses { try Surroundings.current.print("\(address)") }
+                    for address in addresses { try CommandEnvironment.current.print("\(address)") }
                 }
             ]
         }
@@ -118,7 +118,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         guard let publicHost, !own.contains(publicHost),
             listen.allSatisfy({ $0.host.map(own.contains) ?? false })
         else { return }
-        Surroundings.current.note(
+        CommandEnvironment.current.note(
             "cway: this portal listens for this machine alone: for others give --listen '*:\(listen.first?.port ?? 8008)'"
         )
     }

@@ -46,7 +46,7 @@ struct PortalsAddCommand: AsyncParsableCommand {
 
     func run() async throws {
         let given = address.map { [$0] } ?? []
-        let pasted = try Surroundings.current.secret(given, asking: "Address or invite (not shown): ") {
+        let pasted = try CommandEnvironment.current.secret(given, asking: "Address or invite (not shown): ") {
             CodeText.portal(in: $0) != nil || CodeText.invite(in: $0) != nil
         }
         let text = CodeText.portal(in: pasted) ?? CodeText.invite(in: pasted) ?? pasted.trimmed
@@ -100,16 +100,17 @@ struct PortalsAddCommand: AsyncParsableCommand {
         }
         if isAnnounced {
             let shown = try ShownKey.key(of: opened.identity, at: portal)
-            try Surroundings.current.print("\(portal.hostAndPort): \(portal.manner), seen as \(shown.id)")
+            try CommandEnvironment.current.print(
+                "\(portal.hostAndPort): \(portal.manner), seen as \(shown.id)")
         } else {
             let names = friends.map(\.name).joined(separator: ", ")
-            try Surroundings.current.print(
+            try CommandEnvironment.current.print(
                 "\(portal.hostAndPort): dialled to reach \(names); this node is not announced there (see --announce)"
             )
         }
         if case .hostAdded(let hosts) = addition {
             let places = hosts.map(\.hostAndPort).joined(separator: ", ")
-            Surroundings.current.note(
+            CommandEnvironment.current.note(
                 "another host of the portal at \(places)"
                     + (isAnnounced
                         ? ": friends learn of it at their next connect; then remove the one that goes" : ""))
@@ -128,7 +129,7 @@ struct PortalsAddCommand: AsyncParsableCommand {
         let key: Caller.OuterKey = !isAnnounced ? .fresh : isOpen ? .real : .pseudonym
         let caller = Caller(identity: opened.identity, outerKey: key, network: settings.network)
         guard let complaint = await PortalProbe.complaint(about: portal, dialledBy: caller) else { return }
-        Surroundings.current.note("stored, but it cannot be used now: \(complaint)")
+        CommandEnvironment.current.note("stored, but it cannot be used now: \(complaint)")
     }
 }
 

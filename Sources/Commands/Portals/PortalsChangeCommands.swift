@@ -31,12 +31,12 @@ struct PortalsRemoveCommand: AsyncParsableCommand {
                 try keyring.removePortal(portal.portal.key)
             }
             let hosts = portal.hosts.map(\.hostAndPort).joined(separator: ", ")
-            return try Surroundings.current.print("removed \(hosts)")
+            return try CommandEnvironment.current.print("removed \(hosts)")
         }
         let left =
             try opened?.perform { (keyring) throws(KeyringError) in try keyring.removeHost(host) } ?? []
         let hosts = left.map(\.hostAndPort).joined(separator: ", ")
-        try Surroundings.current.print("removed \(host.hostAndPort); the portal is known at \(hosts)")
+        try CommandEnvironment.current.print("removed \(host.hostAndPort); the portal is known at \(hosts)")
     }
 }
 
@@ -101,9 +101,9 @@ struct PortalArgument: ParsableArguments, Sendable {
         }
         let changed = try PortalReference(known.key.publicKey.id, in: opened).portal.portal
         let shown = try ShownKey.key(of: opened.identity, at: changed)
-        try Surroundings.current.print("\(known.hostAndPort): \(changed.manner), seen as \(shown.id)")
+        try CommandEnvironment.current.print("\(known.hostAndPort): \(changed.manner), seen as \(shown.id)")
         if isOpen {
-            Surroundings.current.note(
+            CommandEnvironment.current.note(
                 "invites made before say that this node is hidden there: make them anew")
         }
     }

@@ -26,7 +26,7 @@ struct PortalsListCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let (surroundings, opened) = (Surroundings.current, try options.openIfPresent(for: .reading))
+        let (environment, opened) = (CommandEnvironment.current, try options.openIfPresent(for: .reading))
         let portals =
             try opened?.perform { (keyring) throws(KeyringError) in try keyring.namedPortals() } ?? []
         var (table, list) = (TextTable("PORTAL", "ANNOUNCED", "SEEN AS", "ADDRESS"), [JSONValue]())
@@ -48,11 +48,11 @@ struct PortalsListCommand: AsyncParsableCommand {
                 "seenAs": .text(shown), "added": .time(record.addedAt),
             ])
         }
-        if json { return try surroundings.print(json: JSONValue.array(list).description) }
+        if json { return try environment.print(json: JSONValue.array(list).description) }
         guard !portals.isEmpty else {
-            return surroundings.note("no portals yet: add one with `cway portals add ADDRESS`")
+            return environment.note("no portals yet: add one with `cway portals add ADDRESS`")
         }
-        try surroundings.print(table.text)
+        try environment.print(table.text)
     }
 }
 

@@ -8,7 +8,7 @@ package struct Dialler: Sendable {
     /// Who dials.
     package let caller: Caller
     /// Finds the ways.
-    package let directory: Directory
+    package let directory: RouteResolver
     /// Whom to reach.
     package let destination: Destination
     /// Where a friend's grants go; `nil` for a node without one.
@@ -18,7 +18,7 @@ package struct Dialler: Sendable {
 
     /// Puts the parts together.
     package init(
-        caller: Caller, directory: Directory, destination: Destination, keyring: Keyring?, logger: Logger
+        caller: Caller, directory: RouteResolver, destination: Destination, keyring: Keyring?, logger: Logger
     ) {
         self.caller = caller
         self.directory = directory

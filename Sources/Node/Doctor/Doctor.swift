@@ -238,7 +238,7 @@ package struct Doctor: Sendable {
         let (author, route) = try await Blocking.run {
             let authors = try AddressAuthors(
                 settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
-            let route = try Directory.route(
+            let route = try RouteResolver.route(
                 to: friend.key, through: [portal], namedBy: authors, as: identity, instance: instance)
             return (authors.author(of: address), route)
         }

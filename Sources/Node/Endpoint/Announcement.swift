@@ -14,7 +14,7 @@ struct Announcement: Sendable {
     /// After how many refusals in a row the pause between two attempts grows no more.
     private static let refusalLimit = 60
 
-    let presence: PortalPresence
+    let presence: PortalAnnouncer
     let link: NodeLink
 
     /// Announces until the connection or the task is over.

@@ -18,7 +18,7 @@ struct EndpointAnswers: Sendable {
 
     let link: NodeLink
     let keyring: EndpointKeyring
-    let board: EndpointBoard
+    let board: EndpointState
     let logger: Logger
 
     /// Finds the answer and gives it; the connection may be gone by then.
@@ -79,7 +79,7 @@ struct EndpointAnswers: Sendable {
 
     /// Remembers when a friend was here last.
     func noteVisit(_ event: NodeLinkEvent) {
-        guard case .happened(.accepted(let friend, _)) = event, keyring.beginVisit() else { return }
+        guard case .event(.accepted(let friend, _)) = event, keyring.beginVisit() else { return }
         let (keyring, logger) = (keyring, logger)
         Task {
             do {

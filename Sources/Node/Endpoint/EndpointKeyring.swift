@@ -13,7 +13,7 @@ internal import Tunnel
 /// Every call may wait for the disk: use it through ``Blocking``.
 final class EndpointKeyring: Sendable {
     /// What an endpoint brings beside its keyring.
-    struct Surroundings: Sendable {
+    struct EndpointContext: Sendable {
         let identity: Identity
         /// Of its portals, those of the keyring count where there are none.
         fileprivate(set) var settings: Settings
@@ -34,19 +34,19 @@ final class EndpointKeyring: Sendable {
     let keyring: Keyring?
     /// Whose question is next, over all portals.
     let questions = QuestionTurns()
-    private let latest: Mutex<Surroundings>
+    private let latest: Mutex<EndpointContext>
     private let entries: Entries
     private let visitCount = Mutex(0)
     private let redemptions = GroupCommit<RedeemRequest, Redeemed>()
     private let shownKeys = Mutex([PortalKey: PublicKey]())
 
-    init(_ keyring: Keyring?, _ surroundings: Surroundings) {
+    init(_ keyring: Keyring?, _ context: EndpointContext) {
         self.keyring = keyring
-        latest = Mutex(surroundings)
-        entries = Entries(identity: surroundings.identity)
+        latest = Mutex(context)
+        entries = Entries(identity: context.identity)
     }
 
-    private var surroundings: Surroundings { latest.withLock(\.self) }
+    private var context: EndpointContext { latest.withLock(\.self) }
 
     /// Has other settings count in every view from now on.
     func use(_ settings: Settings) {
@@ -67,39 +67,39 @@ final class EndpointKeyring: Sendable {
     /// The view of this moment; the pairs of friends who are new are computed, 50 µs each.
     func view() throws -> EndpointView {
         // Read first: a change in between is seen once more, not lost.
-        let surroundings = surroundings
-        guard let keyring else { return staticView(surroundings) }
+        let context = context
+        guard let keyring else { return staticView(context) }
         let sequence = try keyring.sequence()
         _ = try entries.update(from: keyring)
         let friends = try keyring.friends()
         let invites = try keyring.invites().filter(\.isEntry)
-        let common = try commonPlaces(keyring, surroundings)
+        let common = try commonPlaces(keyring, context)
         var policy = EndpointPolicy(
             instances: Self.instances(
-                of: surroundings.settings, for: friends, commonPortals: Set(common.map(\.portal.key))),
+                of: context.settings, for: friends, commonPortals: Set(common.map(\.portal.key))),
             invites: Set(invites.map(\.key.publicKey)), grantsCircle: true)
         policy.invitedBy = friends.reduce(into: [:]) { $0[$1.key] = $1.admission?.invite?.publicKey }
         let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
         let open = Set(try keyring.portals().map(\.portal).filter(\.isOpen).map(\.key.publicKey))
-        let places = Self.adding(ownPlacesOf: surroundings.settings, to: common) {
-            surroundings.isVisible || open.contains($0)
+        let places = Self.adding(ownPlacesOf: context.settings, to: common) {
+            context.isVisible || open.contains($0)
         }
         return EndpointView(
-            edition: surroundings.edition, sequence: sequence, policy: policy, places: places,
-            targets: surroundings.settings.targets, petnames: petnames,
+            edition: context.edition, sequence: sequence, policy: policy, places: places,
+            targets: context.settings.targets, petnames: petnames,
             labels: Dictionary(invites.map { ($0.key.publicKey, $0.label) }) { first, _ in first })
     }
 
     /// Without a keyring everything is open, and nothing changes but the settings.
-    private func staticView(_ surroundings: Surroundings) -> EndpointView {
-        let common = EndpointView.places(at: surroundings.portals) { _ in true }
+    private func staticView(_ context: EndpointContext) -> EndpointView {
+        let common = EndpointView.places(at: context.portals) { _ in true }
         return EndpointView(
-            edition: surroundings.edition, sequence: 0,
+            edition: context.edition, sequence: 0,
             policy: EndpointPolicy(
                 instances: Self.instances(
-                    of: surroundings.settings, for: [], commonPortals: Set(common.map(\.portal.key)))),
-            places: Self.adding(ownPlacesOf: surroundings.settings, to: common) { _ in true },
-            targets: surroundings.settings.targets)
+                    of: context.settings, for: [], commonPortals: Set(common.map(\.portal.key)))),
+            places: Self.adding(ownPlacesOf: context.settings, to: common) { _ in true },
+            targets: context.settings.targets)
     }
 
     /// What each instance offers, and to whom: rights at one are none at another.
@@ -135,14 +135,14 @@ final class EndpointKeyring: Sendable {
 
     /// The portals of all instances that have none of their own.
     private func commonPlaces(
-        _ keyring: Keyring, _ surroundings: Surroundings
+        _ keyring: Keyring, _ context: EndpointContext
     ) throws -> Set<EndpointView.Place> {
         let known = try keyring.portals()
         let open = Set(known.filter(\.portal.isOpen).map(\.portal.key.publicKey))
         let hosts =
-            surroundings.portals.isEmpty
-            ? try known.flatMap(\.hosts).map { try PeerAddress($0) } : surroundings.portals
-        return EndpointView.places(at: hosts) { surroundings.isVisible || open.contains($0) }
+            context.portals.isEmpty
+            ? try known.flatMap(\.hosts).map { try PeerAddress($0) } : context.portals
+        return EndpointView.places(at: hosts) { context.isVisible || open.contains($0) }
     }
 
     /// Adds the portals that only some instances have; one connection to a portal is for all.
@@ -169,7 +169,7 @@ final class EndpointKeyring: Sendable {
     /// The addresses at which friends reach the endpoint at a portal: where it is open its id, with each instance that
     /// offers something there; else the sealed address of today, which names no instance.
     func addresses(at place: EndpointView.Place, in view: EndpointView) throws -> [Address] {
-        let owner = surroundings.identity.publicKey
+        let owner = context.identity.publicKey
         guard !place.isOpen, let keyring else {
             let numbers = view.instances(at: place)
             return try (numbers.isEmpty ? [0] : numbers).map { number in
@@ -207,13 +207,13 @@ final class EndpointKeyring: Sendable {
     /// Not for those who are let in by id alone, or because anyone is: nobody could take it back from them.
     func grant(to friend: PublicKey) throws -> CircleGrant {
         guard let keyring else { throw KeyringError.missing(path: "") }
-        return try keyring.grant(name: surroundings.settings.name, to: friend, now: WallClock.seconds())
+        return try keyring.grant(name: context.settings.name, to: friend, now: WallClock.seconds())
     }
 
     /// The key that this endpoint shows at a portal where it is hidden; computed once for each, 70 µs.
     func shownKey(at portal: PortalKey) throws -> PublicKey {
         if let known = shownKeys.withLock({ $0[portal] }) { return known }
-        let key = try Pseudonym.identity(of: surroundings.identity, at: portal).publicKey
+        let key = try Pseudonym.identity(of: context.identity, at: portal).publicKey
         shownKeys.withLock { $0[portal] = key }
         return key
     }

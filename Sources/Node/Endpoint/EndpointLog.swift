@@ -15,24 +15,24 @@ struct EndpointLog: Sendable {
         switch event {
         case .announced, .announcementEnded, .asked:
             break  // whoever acts on it says so
-        case .happened(.accepted(let friend, let instance)):
+        case .event(.accepted(let friend, let instance)):
             logger.info("friend connected", metadata: naming(friend, at: instance))
-        case .happened(.invited(let invite)):
+        case .event(.invited(let invite)):
             logger.info("an invite's holder connected", metadata: view.naming(invite: invite))
-        case .happened(.dismissed(let peer, let instance)):
+        case .event(.dismissed(let peer, let instance)):
             logger.info("dismissed: not allowed any more", metadata: naming(peer, at: instance))
-        case .happened(.refused(let peer, let instance)):
+        case .event(.refused(let peer, let instance)):
             logger.warning("refused: not allowed", metadata: naming(peer, at: instance))
-        case .happened(.turnedAway(let peer)):
+        case .event(.turnedAway(let peer)):
             logger.info("turned away: too many sessions", metadata: naming(peer))
-        case .happened(.gaveWay(let peer)):
+        case .event(.gaveWay(let peer)):
             logger.info("an idle session gave way to another", metadata: naming(peer))
-        case .happened(.displaced(let peer, for: let resource)):
+        case .event(.displaced(let peer, for: let resource)):
             logger.info(
                 "gave way to somebody who has less", metadata: naming(peer, ["short": "\(resource)"]))
-        case .happened(.handshakeFailed(let failure)):
+        case .event(.handshakeFailed(let failure)):
             logger.info("a call without a handshake", metadata: ["reason": "\(failure)"])
-        case .happened(.unknownService(let name, let friend, let instance)):
+        case .event(.unknownService(let name, let friend, let instance)):
             logger.info("no such service", metadata: naming(friend, at: instance, ["service": "\(name)"]))
         case .serviceOpened(let name, let friend):
             logger.info("service opened", metadata: naming(friend, ["service": "\(name)"]))

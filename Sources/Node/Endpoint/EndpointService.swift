@@ -60,7 +60,7 @@ package struct EndpointService: Service {
             .init(
                 identity: configuration.identity, settings: configuration.settings,
                 isVisible: configuration.isVisible))
-        let board = EndpointBoard(try await Blocking.run { try keyring.view() })
+        let board = EndpointState(try await Blocking.run { try keyring.view() })
         let watching = Task { await watch(keyring, board) }
         let following = Task { await follow(configuration.changes, keyring, board) }
         await withGracefulShutdownHandler {
@@ -74,7 +74,7 @@ package struct EndpointService: Service {
 
     /// Puts up a new view after each change of the settings, until the task is cancelled.
     private func follow(
-        _ changes: AsyncStream<Settings>?, _ keyring: EndpointKeyring, _ board: EndpointBoard
+        _ changes: AsyncStream<Settings>?, _ keyring: EndpointKeyring, _ board: EndpointState
     ) async {
         guard let changes else { return }
         let troubles = TroubleLog(logger)
@@ -94,7 +94,7 @@ package struct EndpointService: Service {
     }
 
     /// Puts up a new view after each change of the keyring, until the task is cancelled.
-    private func watch(_ keyring: EndpointKeyring, _ board: EndpointBoard) async {
+    private func watch(_ keyring: EndpointKeyring, _ board: EndpointState) async {
         guard let store = keyring.keyring else { return }
         await KeyringWatch(keyring: store, logger: logger) {
             try await board.update { present in
@@ -104,7 +104,7 @@ package struct EndpointService: Service {
     }
 
     /// Stays at each portal of the newest view, and leaves those that are not in it any more.
-    private func keepPresences(_ board: EndpointBoard, _ keyring: EndpointKeyring) async {
+    private func keepPresences(_ board: EndpointState, _ keyring: EndpointKeyring) async {
         var presences: [EndpointView.Place: Task<Void, Never>] = [:]
         for await view in await board.views() {
             for place in presences.keys where !view.places.contains(place) {
@@ -120,11 +120,11 @@ package struct EndpointService: Service {
     }
 
     private func presence(
-        at place: EndpointView.Place, _ board: EndpointBoard, _ keyring: EndpointKeyring
-    ) -> PortalPresence {
+        at place: EndpointView.Place, _ board: EndpointState, _ keyring: EndpointKeyring
+    ) -> PortalAnnouncer {
         var logger = logger
         logger[metadataKey: "portal"] = "\(place.portal.net.hostAndPort)"
-        return PortalPresence(
+        return PortalAnnouncer(
             place: place, identity: configuration.identity, settings: configuration.settings, board: board,
             keyring: keyring, accounts: configuration.accounts, group: group, logger: logger,
             troubles: TroubleLog(logger)

@@ -64,7 +64,7 @@ extension NodeLinkEvent {
     var isForLogOnly: Bool {
         switch self {
         case .announced, .announcementEnded, .asked: false
-        case .happened, .serviceOpened, .serviceNotListening, .serviceClosed: true
+        case .event, .serviceOpened, .serviceNotListening, .serviceClosed: true
         }
     }
 }

@@ -90,7 +90,7 @@ package struct Joiner: Sendable {
         return try await Blocking.run {
             let authors = try AddressAuthors(
                 settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
-            return try Directory.route(
+            return try RouteResolver.route(
                 to: target, through: authors.addingHosts(of: portals), namedBy: authors, as: identity)
         }
     }

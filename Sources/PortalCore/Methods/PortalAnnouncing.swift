@@ -29,7 +29,7 @@ extension PortalConnection {
             default: throw .invalidArguments
             }
         } catch {
-            happened(.announcementRefused(error == .membersOnly ? peer : nil, reason: error.message))
+            emit(.announcementRefused(error == .membersOnly ? peer : nil, reason: error.message))
             refuse(request, error.message)
         }
     }
@@ -56,10 +56,10 @@ extension PortalConnection {
         switch outcome {
         case .done, .unchanged:
             announceCall = call
-            if outcome == .done { happened(.announcedHidden(id)) }
+            if outcome == .done { emit(.announcedHidden(id)) }
             try? session.muxrpc.reply(to: call, with: true)
         case .refused(let refusal):
-            happened(.announcementRefused(nil, reason: refusal.message))
+            emit(.announcementRefused(nil, reason: refusal.message))
             session.muxrpc.fail(call, message: refusal.message)
         }
     }
@@ -68,7 +68,7 @@ extension PortalConnection {
     func tokensDropped() {
         guard portal.isHidden(id) else { return }
         endAnnounceCall(AnnounceRefusal.tooManyTokens.message)
-        happened(.leftHidden(id))
+        emit(.leftHidden(id))
     }
 
     /// The peer takes its announcement back.
@@ -92,20 +92,20 @@ extension PortalConnection {
     }
 
     private func follow(_ wish: AnnouncementPace.Wish, as peer: PublicKey) {
-        let happening: PortalHappening
+        let event: PortalEvent
         let notices: Portal.Notices
         switch wish {
         case .announced(let manner):
             // Who may look and not announce has only asked for the list.
             guard let announced = try? portal.announce(peer, on: id, manner) else { return }
-            (happening, notices) = (.announced(peer, manner), announced)
+            (event, notices) = (.announced(peer, manner), announced)
         case .left:
-            happening = portal.isHidden(id) ? .leftHidden(id) : .left(peer)
+            event = portal.isHidden(id) ? .leftHidden(id) : .left(peer)
             notices = portal.leave(peer, on: id)
         }
         if notices.outcome.hasChanged {
             announcing.changes(at: now)
-            happened(happening)
+            emit(event)
         }
         post(notices)
     }
@@ -171,7 +171,7 @@ extension PortalConnection {
         guard policy.admits(peer) else {
             // The owner takes a used invite's key away before it answers: the holder still has to hear the answer.
             guard redeemCall == nil || policy.standing(of: peer) == .denied else { return }
-            happened(.notAdmitted(peer))
+            emit(.notAdmitted(peer))
             close(.refused, message: ErrorText.notAdmitted, at: now)
             return
         }
@@ -202,7 +202,7 @@ extension PortalConnection {
         let wasHidden = portal.isHidden(id)
         guard let (refusal, notices) = portal.endUnpermitted(peer, on: id) else { return }
         endAnnounceCall(refusal.message)
-        happened(wasHidden ? .leftHidden(id) : .left(peer))
+        emit(wasHidden ? .leftHidden(id) : .left(peer))
         post(notices)
     }
 }

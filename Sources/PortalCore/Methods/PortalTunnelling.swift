@@ -35,7 +35,7 @@ extension PortalConnection {
         case .redeemed(let call, let outcome): redeemed(call, outcome, at: now)
         }
         openWaiting()
-        goOn(at: now)
+        resumeProcessing(at: now)
     }
 
     private func cut(_ tunnel: TunnelID, _ reason: TunnelCut) {
@@ -50,7 +50,7 @@ extension PortalConnection {
         for tunnel in legs.judgePauses(at: now) {
             guard let leg = legs[tunnel] else { continue }
             post(.cut(tunnel, .slow), to: leg.far.mailbox)
-            happened(.tunnelCut(tunnel, .slow))
+            emit(.tunnelCut(tunnel, .slow))
             cut(tunnel, .slow)
         }
     }
@@ -64,7 +64,7 @@ extension PortalConnection {
                 continue
             }
             post(.cut(tunnel, .stuck), to: leg.far.mailbox)
-            happened(.tunnelCut(tunnel, .stuck))
+            emit(.tunnelCut(tunnel, .stuck))
             cut(tunnel, .stuck)
         }
     }
@@ -89,13 +89,13 @@ extension PortalConnection {
             post(
                 .open(tunnel, argument: connect.forwarded, request: connect.targetText),
                 to: tunnel.endpoint.mailbox)
-            happened(
+            emit(
                 isByToken
                     ? .tunnelOpenedByToken(tunnel.id)
                     : .tunnelOpened(tunnel.id, from: caller, to: tunnel.endpoint.peer))
         } catch {
             session.muxrpc.fail(request.stream, message: error.message)
-            happened(.refused(isByToken ? nil : caller, reason: error.reason))
+            emit(.refused(isByToken ? nil : caller, reason: error.reason))
         }
     }
 

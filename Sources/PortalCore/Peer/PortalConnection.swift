@@ -151,7 +151,7 @@ package final class PortalConnection: ConnectionMachine {
     func begin(at now: NIODeadline) { read.time = now }
 
     /// Goes on where the peer's packets had to wait.
-    func goOn(at now: NIODeadline) {
+    func resumeProcessing(at now: NIODeadline) {
         if allowance.isOverdrawn { try? allowance.pay(for: session, at: account) }
         guard isHoldingInput, !isBlocked else { return }
         liveness.heard(at: now)
@@ -212,13 +212,13 @@ package final class PortalConnection: ConnectionMachine {
     private func admit(_ peer: PublicKey) throws(SecureSessionError) {
         guard portal.admit(peer, on: id) else {
             session.refuse()
-            happened(.notAdmitted(peer))
+            emit(.notAdmitted(peer))
             breakOff(.refused)
             return
         }
         adopt(portal.policy.standing(of: peer), of: peer)
         try session.accept()
-        happened(.connected(peer))
+        emit(.connected(peer))
         stage = hasPlace(peer) ? .open : .turnedAway(until: now + portal.settings.refusalTime)
     }
 
@@ -237,7 +237,7 @@ package final class PortalConnection: ConnectionMachine {
     package func nextWrite(at now: NIODeadline) -> ByteBuffer? {
         repeat {
             if let buffer = session.nextOutbound() {
-                goOn(at: now)
+                resumeProcessing(at: now)
                 return buffer
             }
             if subscriptions.isWaiting { updateSubscribers(at: now) }
@@ -272,7 +272,7 @@ package final class PortalConnection: ConnectionMachine {
 
     func ask(_ question: RedeemQuestion) { outputs.append(.redeem(question)) }
 
-    func happened(_ happening: PortalHappening) { outputs.append(.happened(happening)) }
+    func emit(_ event: PortalEvent) { outputs.append(.event(event)) }
 
     // MARK: Time
 
@@ -298,7 +298,7 @@ package final class PortalConnection: ConnectionMachine {
             checkLiveness(at: now)
         default: break
         }
-        goOn(at: now)
+        resumeProcessing(at: now)
     }
 
     private func checkLiveness(at now: NIODeadline) {
@@ -334,14 +334,14 @@ package final class PortalConnection: ConnectionMachine {
         close(.closed, message: ErrorText.portalIsClosing, at: now)
     }
 
-    func close(_ departure: PortalDeparture, message: String, at now: NIODeadline) {
+    func close(_ reason: CloseReason, message: String, at now: NIODeadline) {
         switch stage {
-        case .handshake: breakOff(departure)
+        case .handshake: breakOff(reason)
         case .open, .turnedAway:
             for stream in legs.streams { session.muxrpc.fail(stream, message: message) }
             for subscription in subscriptions.all { session.muxrpc.end(subscription.stream) }
             for stream in pings.streams { session.muxrpc.end(stream) }
-            depart(departure)
+            depart(reason)
             session.close()
             stage = .closing(until: now + portal.settings.closingTime)
         case .closing, .finished, .broken: break
@@ -349,8 +349,8 @@ package final class PortalConnection: ConnectionMachine {
     }
 
     /// The session has said everything.
-    private func finish(_ departure: PortalDeparture) {
-        depart(departure)
+    private func finish(_ reason: CloseReason) {
+        depart(reason)
         switch stage {
         case .handshake, .open, .turnedAway, .closing:
             stage = .finished(until: read.time + portal.settings.closingTime)
@@ -358,13 +358,13 @@ package final class PortalConnection: ConnectionMachine {
         }
     }
 
-    func breakOff(_ departure: PortalDeparture) {
-        depart(departure)
+    func breakOff(_ reason: CloseReason) {
+        depart(reason)
         stage = .broken
     }
 
     /// Takes the connection out of the portal, once.
-    private func depart(_ departure: PortalDeparture) {
+    private func depart(_ reason: CloseReason) {
         guard !hasDeparted else { return }
         hasDeparted = true
         legs.flush(at: read.time, into: &outputs)
@@ -380,6 +380,6 @@ package final class PortalConnection: ConnectionMachine {
         subscriptions.removeAll()
         pings.removeAll()
         post(notices)
-        happened(.disconnected(session.peer, departure))
+        emit(.disconnected(session.peer, reason))
     }
 }

@@ -10,7 +10,7 @@ package enum PortalOutput: Sendable {
     /// Call ``Portal/work()`` off the event loops until it says that nothing is left.
     case work
     /// Something worth a line in the log.
-    case happened(PortalHappening)
+    case event(PortalEvent)
 }
 
 /// What happens at a portal's connection, for logs and tests.
@@ -18,7 +18,7 @@ package enum PortalOutput: Sendable {
 /// Tokens are in none of these, and neither are the keys of those who announce or are called by tokens: a log
 /// must not tell later who was in touch with whom. Who may not announce was in touch with nobody, and its key is what the
 /// operator needs.
-package enum PortalHappening: Equatable, Sendable {
+package enum PortalEvent: Equatable, Sendable {
     /// A peer has proved who it is.
     case connected(PublicKey)
     /// The peer can be reached here.
@@ -42,11 +42,11 @@ package enum PortalHappening: Equatable, Sendable {
     /// A peer may not connect.
     case notAdmitted(PublicKey)
     /// The connection is over, as far as the portal is concerned.
-    case disconnected(PublicKey?, PortalDeparture)
+    case disconnected(PublicKey?, CloseReason)
 }
 
 /// Why a connection of a portal is over.
-package enum PortalDeparture: Equatable, Sendable {
+package enum CloseReason: Equatable, Sendable {
     /// The peer said goodbye.
     case goodbye
     /// The portal closed it.

@@ -104,7 +104,7 @@ extension PortalConnection {
         legs.resend(attempt.early.map { $0.copied() }, on: next.id, at: now, into: &outputs)
         attempt.others = opened.others
         legs.attempts.keep(attempt, over: next.id, at: now)
-        happened(.tunnelOpenedByToken(next.id))
+        emit(.tunnelOpenedByToken(next.id))
         return true
     }
 

@@ -40,7 +40,7 @@ final class PortalLeg {
     var unansweredCount: Int
 
     /// Whether the other side has ended: what still comes from the peer has nowhere to go.
-    var isDeaf = false
+    var isReceiveClosed = false
 
     init(_ tunnel: PortalTunnel, stream: StreamID, on connection: ConnectionID, at now: NIODeadline) {
         self.tunnel = tunnel

@@ -78,7 +78,7 @@ struct PortalLegs: ~Copyable {
         attempts.remove(tunnel)
         guard let leg = byTunnel.removeValue(forKey: tunnel) else { return nil }
         byStream[leg.stream] = nil
-        leg.isDeaf = true
+        leg.isReceiveClosed = true
         if witness === leg { witness = nil }
         return leg
     }
@@ -98,7 +98,7 @@ struct PortalLegs: ~Copyable {
     mutating func farSideEnded(_ tunnel: TunnelID, message: String?, at now: NIODeadline) {
         guard let leg = byTunnel[tunnel] else { return }
         resume(tunnel, at: now)
-        leg.isDeaf = true
+        leg.isReceiveClosed = true
         queues.appendEnd(message: message, to: tunnel)
     }
 
@@ -109,7 +109,7 @@ struct PortalLegs: ~Copyable {
         _ byteCount: Int, on stream: StreamID, of session: SecureSession, read: inout Read,
         into outputs: inout CircularBuffer<PortalOutput>
     ) {
-        guard let leg = byStream[stream], !leg.isDeaf else { return }
+        guard let leg = byStream[stream], !leg.isReceiveClosed else { return }
         makeRoom(for: byteCount, of: leg, read: &read, into: &outputs)
         leg.batch.open(from: session)
     }
@@ -119,7 +119,7 @@ struct PortalLegs: ~Copyable {
         _ body: ByteBuffer, type: BodyType, on stream: StreamID, read: inout Read,
         into outputs: inout CircularBuffer<PortalOutput>
     ) {
-        guard let leg = byStream[stream], !leg.isDeaf else { return }
+        guard let leg = byStream[stream], !leg.isReceiveClosed else { return }
         makeRoom(for: body.readableBytes, of: leg, read: &read, into: &outputs)
         leg.batch.append(body, type: type)
     }
@@ -139,7 +139,7 @@ struct PortalLegs: ~Copyable {
     ) {
         guard !leg.batch.packets.isEmpty else { return }
         var batch = leg.takeBatch()
-        guard !leg.isDeaf else { return }
+        guard !leg.isReceiveClosed else { return }
         if !attempts.isEmpty { attempts.note(batch, on: leg.tunnel.id) }
         inspect(batch, of: leg)
         noteCarried(leg, at: now)
@@ -191,7 +191,7 @@ struct PortalLegs: ~Copyable {
         for end in [tunnel.client, tunnel.endpoint] {
             outputs.append(.post(.cut(tunnel.id, reason), to: end.mailbox))
         }
-        outputs.append(.happened(.tunnelCut(tunnel.id, reason)))
+        outputs.append(.event(.tunnelCut(tunnel.id, reason)))
     }
 
     private func inspect(_ batch: RelayedBatch, of leg: PortalLeg) {
@@ -283,6 +283,6 @@ struct PortalLegs: ~Copyable {
 
     /// Whether a tunnel waits only because the peer is not read.
     private func isWaiting(_ leg: PortalLeg) -> Bool {
-        !leg.isDeaf && !pauses.isFull(leg.tunnel.id)
+        !leg.isReceiveClosed && !pauses.isFull(leg.tunnel.id)
     }
 }

@@ -33,8 +33,8 @@ extension TunnelTable {
         let secure = SecureSession(
             answeringAs: configuration.identity, network: configuration.network,
             manifest: NodeManifest.client, framing: .tunnelled, verification: .elsewhere)
-        let instance = house.map { CalledInstance(request.instance, of: $0) }
-        let peer = makeSession(session, secure, house: instance, payer: .portal(portal))
+        let instance = policy.map { CalledInstance(request.instance, of: $0) }
+        let peer = makeSession(session, secure, instance: instance, payer: .portal(portal))
         let tunnel = NodeTunnel(
             session: peer, target: request.targetText, entry: entry, causer: causer, place: place)
         insert(tunnel, on: stream, due: now + NodeConnection.helloTime)
@@ -94,21 +94,21 @@ extension TunnelTable {
     ) {
         let peer = client.client
         let isOwner = tunnel.entry.map { $0.owner == peer } ?? true
-        let house = tunnel.session.house
-        guard let house, let standing = house.standing(of: peer), isOwner else {
+        let instance = tunnel.session.instance
+        guard let instance, let standing = instance.standing(of: peer), isOwner else {
             tunnel.session.secure.refuse()
-            outputs.append(.happened(.refused(peer, instance: house?.number)))
+            outputs.append(.event(.refused(peer, instance: instance?.number)))
             if let causer = tunnel.causer { outputs.append(.wrongProof(causer)) }
             return refuse(tunnel, on: stream, nil, proofCameAt: since, at: now)
         }
         do throws(SecureSessionError) {
             try tunnel.session.secure.resume(with: client)
-            tunnel.session.offer(to: standing, in: house)
+            tunnel.session.offer(to: standing, in: instance)
             try tunnel.session.secure.accept()
         } catch {
             return refuse(tunnel, on: stream, SessionFailure(error), proofCameAt: since, at: now)
         }
-        let party = house.party(of: peer)
+        let party = instance.party(of: peer)
         let payer = accounts.payer(for: party)
         let place = SessionPlace(connection: number, session: tunnel.session.id)
         switch accounts.sessions.take(place, for: party, paidBy: payer, at: now) {
@@ -117,13 +117,13 @@ extension TunnelTable {
             tunnel.phase = .turnedAway
             tunnel.session.isTurnedAway = true
             due[stream] = now + NodeConnection.turningAwayTime
-            outputs.append(.happened(.turnedAway(peer)))
+            outputs.append(.event(.turnedAway(peer)))
         case .seat(let seat, let former):
             tunnel.session.setPayer(payer.open())
             tunnel.seat = seat
             outputs.append(
-                .happened(
-                    standing == .invite ? .invited(peer) : .accepted(peer, instance: house.number)))
+                .event(
+                    standing == .invite ? .invited(peer) : .accepted(peer, instance: instance.number)))
             established(tunnel, on: stream, with: peer)
             if standing == .invite { due[stream] = now + NodeConnection.inviteTime }
             giveWay(former)
@@ -184,7 +184,7 @@ extension TunnelTable {
     }
 
     private func noteFailure(_ failure: SessionFailure?) {
-        if let failure { outputs.append(.happened(.handshakeFailed(failure))) }
+        if let failure { outputs.append(.event(.handshakeFailed(failure))) }
     }
 
     /// Sees to a tunnel whose time has come.
@@ -226,7 +226,7 @@ extension TunnelTable {
     func giveUp(_ session: SessionID) {
         guard let (stream, tunnel) = tunnel(of: session) else { return }
         if let peer = tunnel.session.secure.peer {
-            outputs.append(.happened(.displaced(peer, for: .memory)))
+            outputs.append(.event(.displaced(peer, for: .memory)))
         }
         fail(tunnel, on: stream, .overdrawn)
     }
@@ -240,7 +240,7 @@ extension TunnelTable {
             outer.muxrpc.fail(stream, message: ErrorText.busy)
             drop(stream, .timedOut)
         case .open:
-            if let peer = tunnel.session.secure.peer { outputs.append(.happened(.gaveWay(peer))) }
+            if let peer = tunnel.session.secure.peer { outputs.append(.event(.gaveWay(peer))) }
             bidFarewell(tunnel, on: stream)
         case .proving, .turnedAway:
             break  // those have no place that another can get

@@ -14,7 +14,7 @@ package struct ReceiveCredit {
     package private(set) var ungranted = 0
     /// Taken by the reader since the window has its present size.
     private var drainedInWindow = 0
-    private var path = PathTime()
+    private var path = RoundTripTime()
 
     package init() {}
 

@@ -46,7 +46,7 @@ extension PeerStreams {
     /// A stream has to go for somebody who has less of what is short.
     func giveWay(_ key: StreamKey, for resource: ScarceResource) {
         guard isOpen(key) else { return }
-        if let peer = secure.peer { context.outputs.append(.happened(.displaced(peer, for: resource))) }
+        if let peer = secure.peer { context.outputs.append(.event(.displaced(peer, for: resource))) }
         abort(key.stream, message: resource.farewell)
     }
 }

@@ -12,7 +12,7 @@ struct PortalCallTests {
     /// The request that a session makes of a call.
     private func request(_ name: String, _ arguments: [JSONValue] = []) throws -> Request {
         let kind = try #require(PortalCall.manifest.kind(of: name.split(separator: ".").map(String.init)))
-        var session = Session(manifest: PortalCall.manifest)
+        var session = RPCConnection(manifest: PortalCall.manifest)
         var body: JSONValue = [
             "name": .array(name.split(separator: ".").map { .string(String($0)) }), "args": .array(arguments),
         ]

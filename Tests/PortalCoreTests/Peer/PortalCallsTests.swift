@@ -15,7 +15,7 @@ struct PortalCallsTests {
     func answers() throws {
         let world = try PortalWorld()
         let (peer, _) = try world.connect(.random())
-        #expect(world.happenings == [.connected(peer.key)])
+        #expect(world.events == [.connected(peer.key)])
         let metadata: JSONValue = [
             "name": "the portal", "membership": false, "features": ["tunnel", "room1", "companionway1"],
         ]
@@ -33,9 +33,9 @@ struct PortalCallsTests {
         #expect(peer.ends[members]?.isEmpty == true && peer.values[members] == nil)
         let refusal = RemoteError("method:gossip,pong is not in list of allowed methods")
         #expect(peer.replies[unknown] == .failure(refusal))
-        #expect(world.happenings.dropFirst() == [.announced(peer.key, .explicit)])
+        #expect(world.events.dropFirst() == [.announced(peer.key, .explicit)])
         world.wait(.milliseconds(900))
-        #expect(world.happenings.dropFirst() == [.announced(peer.key, .explicit), .left(peer.key)])
+        #expect(world.events.dropFirst() == [.announced(peer.key, .explicit), .left(peer.key)])
     }
 
     @Test("subscribers with the list, themselves included, and with who comes and goes")
@@ -171,7 +171,7 @@ struct PortalCallsTests {
         #expect(link.connection.phase == .running && client.ends.isEmpty)
         world.wait(.milliseconds(200))
         #expect(client.ends[tunnel.near] == ErrorText.otherSideIsGone, "its callers dial again at once")
-        #expect(world.happenings.contains(.disconnected(older.key, .silent)))
+        #expect(world.events.contains(.disconnected(older.key, .silent)))
         let again = try world.tunnel(from: client, to: newer)
         #expect(client.ends[again.near] == nil && newer.tunnels.count == 1)
     }

@@ -27,7 +27,7 @@ struct PortalEndingTests {
         #expect(link.connection.phase == .running && world.portal.statistics.connectionCount == 1)
         world.wait(.milliseconds(1))
         #expect(link.connection.phase == .broken && link.connection.deadline == nil)
-        #expect(world.happenings == [.disconnected(nil, .handshakeTimedOut)])
+        #expect(world.events == [.disconnected(nil, .handshakeTimedOut)])
         #expect(world.portal.statistics.connectionCount == 0)
     }
 
@@ -40,8 +40,8 @@ struct PortalEndingTests {
         world.run()
         #expect(link.connection.phase == .broken)
         #expect(link.connection.nextWrite(at: world.now) == nil)
-        let failure = PortalDeparture.failed(.handshake(.wrongNetwork))
-        #expect(world.happenings == [.disconnected(nil, failure)])
+        let failure = CloseReason.failed(.handshake(.wrongNetwork))
+        #expect(world.events == [.disconnected(nil, failure)])
     }
 
     @Test("when the peer is silent for 45 seconds, having been asked after 25")
@@ -57,7 +57,7 @@ struct PortalEndingTests {
         #expect(link.connection.phase == .running)
         world.wait(.milliseconds(1))
         #expect(link.connection.phase == .broken)
-        #expect(world.happenings.last == .disconnected(peer.key, .silent))
+        #expect(world.events.last == .disconnected(peer.key, .silent))
     }
 
     @Test("not while the peer answers, be it with errors")
@@ -77,7 +77,7 @@ struct PortalEndingTests {
         peer.session.close()
         world.run()
         #expect(peer.hasGoodbye && peer.hasEnded && link.connection.phase == .finished)
-        #expect(world.happenings.last == .disconnected(peer.key, .goodbye))
+        #expect(world.events.last == .disconnected(peer.key, .goodbye))
         link.connection.inputEnded(at: world.now)
         #expect(link.connection.phase == .finished)
         #expect(world.portal.statistics.connectionCount == 0)
@@ -123,7 +123,7 @@ struct PortalEndingTests {
         world.run()
         #expect(link.connection.phase == .broken)
         #expect(client.ends[near] == ErrorText.otherSideIsGone)
-        #expect(world.happenings.last == .disconnected(endpoint.key, .failed(.boxStream(.forged))))
+        #expect(world.events.last == .disconnected(endpoint.key, .failed(.boxStream(.forged))))
     }
 
     @Test("while a client is being connected to it, and the client is told")

@@ -52,7 +52,7 @@ struct PortalHiddenTests {
 
         // What may be logged names neither side.
         #expect(
-            world.happenings.filter { if case .connected = $0 { false } else { true } } == [
+            world.events.filter { if case .connected = $0 { false } else { true } } == [
                 .announcedHidden(ConnectionID(1)), .tunnelOpenedByToken(world.firstTunnel),
                 .tunnelOpenedByToken(TunnelID(2)), .tunnelOpenedByToken(TunnelID(3)),
             ])
@@ -77,15 +77,15 @@ struct PortalHiddenTests {
             "",
         ]
         let streams = try targets.map { try client.connect(to: $0) }
-        let before = world.happenings.count
+        let before = world.events.count
         world.run()
         for (target, stream) in zip(targets, streams) {
             #expect(client.ends[stream] == "could not connect to:\(target)")
         }
         #expect(endpoint.tunnels.isEmpty && open.tunnels.isEmpty)
-        for (target, happening) in zip(targets, world.happenings.dropFirst(before)) {
+        for (target, event) in zip(targets, world.events.dropFirst(before)) {
             let name = target.hasSuffix(".token1") ? nil : client.key
-            #expect(happening == .refused(name, reason: "could not connect"))
+            #expect(event == .refused(name, reason: "could not connect"))
         }
         // A token that looks like somebody's id takes nothing away from that id, and the other way round.
         _ = try client.connect(to: open.key.id)

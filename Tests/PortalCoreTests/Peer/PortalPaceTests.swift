@@ -21,7 +21,7 @@ struct PortalPaceTests {
         let list = try watcher.open(.source, "room.attendants")
         world.wait(.seconds(1))
         let (peer, _) = try world.connect(.random())
-        let before = world.happenings.count
+        let before = world.events.count
         var calls: [RequestNumber] = []
         for _ in 0..<99 {
             calls.append(try peer.call("tunnel.announce"))
@@ -29,19 +29,19 @@ struct PortalPaceTests {
         }
         world.run()
         #expect(calls.allSatisfy(peer.isDone), "legacy clients are not refused")
-        #expect(world.happenings.dropFirst(before) == [.announced(peer.key, .explicit)])
+        #expect(world.events.dropFirst(before) == [.announced(peer.key, .explicit)])
         world.wait(.milliseconds(899))
-        #expect(world.happenings.count == before + 1)
+        #expect(world.events.count == before + 1)
         world.wait(.milliseconds(1))
-        #expect(world.happenings.last == .left(peer.key) && world.happenings.count == before + 2)
+        #expect(world.events.last == .left(peer.key) && world.events.count == before + 2)
         world.wait(.seconds(5))
-        #expect(world.happenings.count == before + 2 && watcher.values[list]?.count == 3)
+        #expect(world.events.count == before + 2 && watcher.values[list]?.count == 3)
         // What comes to nothing is nothing.
         _ = try peer.call("tunnel.announce")
         _ = try peer.call("tunnel.leave")
         _ = try peer.call("tunnel.announce")
         world.wait(.seconds(5))
-        #expect(world.happenings.count == before + 3)
+        #expect(world.events.count == before + 3)
     }
 
     @Test("follows one change in 900 ms whatever it is: open, hidden, or by a subscription")
@@ -66,7 +66,7 @@ struct PortalPaceTests {
         #expect(world.portal.statistics.tokenCount == 0)
         let refusal = "announced too often: once per second at most"
         #expect(
-            world.happenings.suffix(5) == [
+            world.events.suffix(5) == [
                 .announced(peer.key, .subscription), .announcementRefused(nil, reason: refusal),
                 .announcedHidden(ConnectionID(1)), .announcementRefused(nil, reason: refusal),
                 .leftHidden(ConnectionID(1)),
@@ -80,13 +80,13 @@ struct PortalPaceTests {
         let (peer, _) = try world.connect(.random())
         _ = try peer.announce(tokens)
         world.wait(.seconds(1))
-        let before = world.happenings.count
+        let before = world.events.count
         let again = try peer.announce(tokens.shuffled(using: &random))
         world.worksAtOnce = false
         world.run()
         world.work()
         world.run()
-        #expect(peer.isDone(again) && world.happenings.count == before)
+        #expect(peer.isDone(again) && world.events.count == before)
     }
 
     @Test("refuses a long announcement for what is wrong with it, as a short one, and keeps the set")

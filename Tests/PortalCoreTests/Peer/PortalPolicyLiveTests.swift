@@ -28,7 +28,7 @@ struct PortalPolicyLiveTests {
             let link = world.join(peer)
             world.run()
             #expect(link.connection.phase == .broken && peer.items.isEmpty)
-            #expect(world.happenings.last == .disconnected(nil, .refused))
+            #expect(world.events.last == .disconnected(nil, .refused))
         }
     }
 
@@ -48,7 +48,7 @@ struct PortalPolicyLiveTests {
         world.run()
         for (peer, link) in [(endpoint, endpointLink), (hidden, hiddenLink)] {
             #expect(peer.hasGoodbye && link.connection.phase == .finished)
-            #expect(world.happenings.contains(.disconnected(peer.key, .refused)))
+            #expect(world.events.contains(.disconnected(peer.key, .refused)))
         }
         #expect(clientLink.connection.phase == .running)
         #expect(streams.allSatisfy { client.ends[$0] == ErrorText.otherSideIsGone })
@@ -71,8 +71,8 @@ struct PortalPolicyLiveTests {
         world.wait(.seconds(1))
         let reason = RemoteError(ErrorText.membersAnnounce)
         #expect(open.lateFailures == [calls[0]: reason] && hidden.lateFailures == [calls[1]: reason])
-        #expect(world.happenings.suffix(3).contains(.left(open.key)))
-        #expect(world.happenings.suffix(3).contains(.leftHidden(ConnectionID(2))))
+        #expect(world.events.suffix(3).contains(.left(open.key)))
+        #expect(world.events.suffix(3).contains(.leftHidden(ConnectionID(2))))
         #expect(client.values[list]?.last == [])
         let misses = try [open.key.id, token.target].map { ($0, try client.connect(to: $0)) }
         let again = [try open.call("tunnel.announce"), try hidden.announce([token])]
@@ -161,7 +161,7 @@ struct PortalPolicyLiveTests {
         let list = try peer.open(.source, "tunnel.endpoints")
         world.run()
         #expect(peer.values[list] == [[]] && peer.ends[list] == nil)
-        #expect(world.happenings == [.connected(peer.key)])
+        #expect(world.events == [.connected(peer.key)])
     }
 
     @Test("lists members for members, and tells everybody whether they are one")

@@ -22,7 +22,7 @@ struct PortalReceiverTests {
 
         slow.isPeerReading = false
         link.readByteCount = 256 << 10
-        let before = world.happenings.count
+        let before = world.events.count
         client.session.send(ByteBuffer(repeating: 1, count: 3 << 20), on: stuck.near)
         world.wait(.milliseconds(29_999))
         #expect(client.ends.isEmpty && !link.connection.wantsInput)
@@ -34,7 +34,7 @@ struct PortalReceiverTests {
         #expect(client.ends == [stuck.near: message] && link.connection.wantsInput)
         #expect(lively.bytes[other.far] == ByteBuffer(string: "behind it"))
         #expect(world.portal.statistics.queuedByteCount == 0 && world.portal.statistics.tunnelCount == 1)
-        #expect(world.happenings.dropFirst(before) == [.tunnelCut(TunnelID(2), .stuck)])
+        #expect(world.events.dropFirst(before) == [.tunnelCut(TunnelID(2), .stuck)])
         slow.isPeerReading = true
         world.run()
         #expect(still.ends == [stuck.far: message])

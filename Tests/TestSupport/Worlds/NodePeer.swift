@@ -37,7 +37,7 @@ package final class NodePeer: WirePeer {
     package private(set) var announcementEnds: [RemoteError] = []
     package private(set) var tokenAnswers: [RemoteError?] = []
     package private(set) var questions: [Question] = []
-    package private(set) var happenings: [NodeHappening] = []
+    package private(set) var events: [NodeEvent] = []
     package private(set) var wrongProofs: [HandshakeCauser] = []
 
     package convenience init(_ identity: Identity, policy: EndpointPolicy? = nil, in world: PortalWorld)
@@ -171,7 +171,7 @@ package final class NodePeer: WirePeer {
             node.proved(work, at: now())
         case .wrongProof(let causer): wrongProofs.append(causer)
         case .giveWay(let displaced): node.giveWay(displaced, at: now())
-        case .happened(let happening): happenings.append(happening)
+        case .event(let event): events.append(event)
         }
     }
 }

@@ -76,7 +76,7 @@ package final class PortalWorld {
     package let portal: Portal
     package let network = NetworkIdentifier(FixedBytes<32>())
     package private(set) var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
-    package private(set) var happenings: [PortalHappening] = []
+    package private(set) var events: [PortalEvent] = []
     /// What the portal's owner was asked and has not answered.
     package private(set) var questions: [(question: RedeemQuestion, link: Link)] = []
     private var links: [Link] = []
@@ -226,7 +226,7 @@ package final class PortalWorld {
             case .post(let message, let mailbox): mailbox.post(message)
             case .work: isCalledToWork = true
             case .redeem(let question): questions.append((question, link))
-            case .happened(let happening): happenings.append(happening)
+            case .event(let event): events.append(event)
             }
         }
         return hasMoved

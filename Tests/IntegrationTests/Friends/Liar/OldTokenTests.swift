@@ -91,7 +91,7 @@ extension Integration {
                         try await Self.call(world, at: portal, by: token, as: friend)
                     }
                     let event = try await events.first { $0.first }
-                    guard case .happened(.handshakeFailed) = event, events.value.count == 1 else {
+                    guard case .event(.handshakeFailed) = event, events.value.count == 1 else {
                         Issue.record("the thief has learnt more: \(events.value)")
                         return
                     }

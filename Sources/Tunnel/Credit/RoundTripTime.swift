@@ -4,7 +4,7 @@ internal import NIOCore
 ///
 /// A burst behind a stall cannot make it look short, as it could a rate: the byte cannot come before the grant was
 /// there. So the shortest time ever is the path's own, and where all are longer bytes queue somewhere.
-struct PathTime {
+struct RoundTripTime {
     /// Times below that mean nothing: it is how exactly a busy machine's processes take turns.
     private static let leastTime = TimeAmount.milliseconds(1)
 

@@ -4,7 +4,7 @@ import Testing
 import Tunnel
 
 @Suite("What an endpoint puts up")
-struct EndpointBoardTests {
+struct EndpointStateTests {
     private func view(edition: Int, sequence: UInt64) -> EndpointView {
         EndpointView(
             edition: edition, sequence: sequence,
@@ -13,7 +13,7 @@ struct EndpointBoardTests {
 
     @Test("never goes back, in friends or in settings")
     func order() async {
-        let board = EndpointBoard(view(edition: 1, sequence: 5))
+        let board = EndpointState(view(edition: 1, sequence: 5))
         #expect(await !board.publish(view(edition: 0, sequence: 6)))
         #expect(await !board.publish(view(edition: 2, sequence: 4)))
         #expect(await board.publish(view(edition: 1, sequence: 6)))
@@ -21,7 +21,7 @@ struct EndpointBoardTests {
 
     @Test("has a removal that was read under settings that are replaced meanwhile")
     func overtaken() async throws {
-        let board = EndpointBoard(view(edition: 0, sequence: 5))
+        let board = EndpointState(view(edition: 0, sequence: 5))
         let edition = Mutex(0)
         try await board.update { present in
             guard present.sequence < 6 else { return nil }

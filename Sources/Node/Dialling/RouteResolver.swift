@@ -6,7 +6,7 @@ internal import Transport
 package import TypedSodium
 
 /// Finds out whom a name or an address means, and which portals lead there; asks the keyring and dials nothing.
-package struct Directory: Sendable {
+package struct RouteResolver: Sendable {
     private let identity: Identity
     private let keyring: Keyring?
     private let portals: [PeerAddress]

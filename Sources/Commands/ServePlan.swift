@@ -6,7 +6,7 @@ internal import Node
 internal import TypedSodium
 
 /// How a node faces the world: at which portals, hidden or not, and from which keyring.
-struct ServingPosture {
+struct ServePlan {
     private let opened: OpenedKeyring?
     private let isVisible: Bool
     private let hasCircle: Bool
@@ -26,9 +26,9 @@ struct ServingPosture {
     /// The same node with other settings, refused where they make no sense together.
     ///
     /// - Throws: ``CommandFailure`` as at the start.
-    func following(_ settings: Settings) throws(CommandFailure) -> ServingPosture {
+    func following(_ settings: Settings) throws(CommandFailure) -> ServePlan {
         // Whether it hides is decided once: friends who came since do not find one that has begun openly.
-        try ServingPosture(opened, settings, isVisible: isVisible, hasCircle: hasCircle)
+        try ServePlan(opened, settings, isVisible: isVisible, hasCircle: hasCircle)
     }
 
     private init(

@@ -11,7 +11,7 @@ import TestSupport
 import Testing
 
 @Suite("A hidden endpoint at a portal", .timeLimit(.minutes(1)))
-struct PortalPresenceTests {
+struct PortalAnnouncerTests {
     /// A portal that cannot hide anybody is left alone for a minute; one that is busy has said nothing about that.
     @Test("comes back soon to one that is busy")
     func busy() async throws {

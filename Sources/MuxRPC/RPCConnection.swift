@@ -11,7 +11,7 @@ public import NIOCore
 ///
 /// Sources: ssbc/packet-stream index.js and substream.js, ssbc/muxrpc pull-weird.js, permissions.js and
 /// local-api.js, ssbc/go-muxrpc rpc_server.go.
-public struct Session: ~Copyable, Sendable {
+public struct RPCConnection: ~Copyable, Sendable {
     private let limits: Limits
     private var ours: OwnCalls
     private var theirs: PeerCalls
@@ -45,7 +45,7 @@ public struct Session: ~Copyable, Sendable {
     // MARK: The peer's packets
 
     /// Takes the next packet; `nil` when it was answered here or legally dropped.
-    public mutating func receive(_ item: PacketReader.Item) -> SessionEvent? {
+    public mutating func receive(_ item: PacketReader.Item) -> RPCEvent? {
         guard !hasEnded else { return nil }
         switch item {
         case .goodbye:
@@ -56,7 +56,7 @@ public struct Session: ~Copyable, Sendable {
         }
     }
 
-    private mutating func receive(_ header: PacketHeader, body: ByteBuffer?) -> SessionEvent? {
+    private mutating func receive(_ header: PacketHeader, body: ByteBuffer?) -> RPCEvent? {
         let waiting = outboxByteCount
         defer { answeredByteCount += outboxByteCount - waiting }
         if !awaitedEnds.isEmpty, header.isStream, header.isEnd,
@@ -90,14 +90,14 @@ public struct Session: ~Copyable, Sendable {
     }
 
     /// Tells the session that nothing will come any more; everything open fails, in ascending order of numbers.
-    public mutating func transportEnded() -> [SessionEvent] {
+    public mutating func transportEnded() -> [RPCEvent] {
         hasEnded = true
         return ours.abandon() + theirs.abandon()
     }
 
     // MARK: Our calls
 
-    /// Calls an async or sync method; the answer is a ``SessionEvent/reply(_:_:)``.
+    /// Calls an async or sync method; the answer is a ``RPCEvent/reply(_:_:)``.
     ///
     /// - Throws: ``MuxRPCError``, and nothing is sent.
     public mutating func call(

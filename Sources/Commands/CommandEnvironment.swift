@@ -3,8 +3,8 @@ internal import Node
 
 /// What a command meets outside of its arguments: the environment, and where its words go.
 ///
-/// Tests put their own in place: `Surroundings.$current.withValue(…)`.
-package struct Surroundings: Sendable {
+/// Tests put their own in place: `CommandEnvironment.$current.withValue(…)`.
+package struct CommandEnvironment: Sendable {
     /// Asks a question, and returns what is typed once `isComplete` says that it is all.
     package typealias HiddenInput =
         @Sendable (_ question: String, _ isComplete: (String) -> Bool) throws -> String
@@ -49,10 +49,10 @@ package struct Surroundings: Sendable {
     }
 
     /// Those of the running command.
-    @TaskLocal package static var current = Surroundings.ofProcess
+    @TaskLocal package static var current = CommandEnvironment.ofProcess
 
     /// The process's own.
-    package static let ofProcess = Surroundings(
+    package static let ofProcess = CommandEnvironment(
         environment: ProcessText.environment,
         output: { try StandardOutput.ofProcess.write($0) },
         complaints: { LogSink.standardError.write($0) },
@@ -63,8 +63,8 @@ package struct Surroundings: Sendable {
         hideArgument: { ArgumentMemory.overwrite($0) })
 
     /// The same, but for where results go.
-    func writing(to output: @escaping @Sendable (String) throws -> Void) -> Surroundings {
-        Surroundings(
+    func writing(to output: @escaping @Sendable (String) throws -> Void) -> CommandEnvironment {
+        CommandEnvironment(
             environment: environment, output: output, complaints: complaints, input: input,
             isInteractive: isInteractive, isOutputTerminal: isOutputTerminal, hiddenInput: hiddenInput,
             hideArgument: hideArgument)
@@ -120,7 +120,7 @@ extension CommandFailure {
 
 // MARK: Secrets
 
-extension Surroundings {
+extension CommandEnvironment {
     /// How much is read of standard input in search of a secret, in characters.
     private static let secretLimit = 65_536
 

@@ -11,11 +11,11 @@ internal import Tunnel
 internal import TypedSodium
 
 /// An endpoint's stay at one portal: it dials, announces, serves, and dials again, until its task is cancelled.
-struct PortalPresence: Sendable {
+struct PortalAnnouncer: Sendable {
     /// How long to stay away after another node with this identity has announced itself.
     ///
     /// Two nodes with one identity would else throw each other out for ever.
-    private static let truceTime = Duration.seconds(60)
+    private static let conflictPause = Duration.seconds(60)
     /// How long to stay away from a portal that cannot keep this endpoint hidden: its operator has to update it.
     private static let unsuitableTime = Duration.seconds(60)
     /// How often the portal is asked for the time while the clock is in doubt.
@@ -26,7 +26,7 @@ struct PortalPresence: Sendable {
     let place: EndpointView.Place
     let identity: Identity
     let settings: Settings
-    let board: EndpointBoard
+    let board: EndpointState
     let keyring: EndpointKeyring
     let accounts: EndpointAccounts
     let group: any EventLoopGroup
@@ -59,7 +59,7 @@ struct PortalPresence: Sendable {
                 if ContinuousClock.now - start > Self.peaceTime { conflicts.end() }
                 conflicts.say(
                     .warning, "this identity has announced itself elsewhere: staying away for a minute")
-                pause = Self.truceTime
+                pause = Self.conflictPause
             case .unsuitable:
                 pause = Self.unsuitableTime
             case .ended(let wasAnnounced):

@@ -1,7 +1,7 @@
 public import NIOCore
 
 /// What a packet from the peer asks of the session's owner.
-public enum SessionEvent: Equatable, Sendable {
+public enum RPCEvent: Equatable, Sendable {
     /// A call that the manifest allows, of the kind that the manifest says.
     case request(Request)
     /// The one answer to a call of ours; its number is free.

@@ -1,7 +1,7 @@
 internal import TypedSodium
 
 /// Where an endpoint's parts learn of each new ``EndpointView``, and note which of them their portals have been told.
-package actor EndpointBoard {
+package actor EndpointState {
     /// How long a redeemer waits for the endpoint's portals, all of them together.
     ///
     /// Source: protocol.md, section 5.

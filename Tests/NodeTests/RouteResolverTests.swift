@@ -28,8 +28,8 @@ struct DirectoryTests {
 
     private var target: PublicKey { friend.publicKey }
 
-    private func directory(_ keyring: Keyring?, portals: [PeerAddress] = []) -> Directory {
-        Directory(identity: identity, keyring: keyring, portals: portals)
+    private func directory(_ keyring: Keyring?, portals: [PeerAddress] = []) -> RouteResolver {
+        RouteResolver(identity: identity, keyring: keyring, portals: portals)
     }
 
     private func known(
@@ -142,7 +142,7 @@ struct DirectoryTests {
     @Test("knows whose word an address is: the owner's where it is one of theirs, with key, host and port")
     func authors() throws {
         try befriend()
-        func authors(_ directory: Directory) throws -> [AddressAuthor] {
+        func authors(_ directory: RouteResolver) throws -> [AddressAuthor] {
             let friend = try ways(directory.route(to: .friend(target, at: nil)))
             let tunnel = try TunnelAddress(portal: portal.key, target: target)
             let named = try ways(directory.route(to: .announced(tunnel, through: portal)))
@@ -155,7 +155,7 @@ struct DirectoryTests {
         let another = PeerAddress(net: portal.net, key: target)
         #expect(try authors(directory(keyring, portals: [moved, another])) == [.others])
         #expect(
-            try authors(Directory(identity: identity, keyring: keyring, portals: [], allowsLocal: true))
+            try authors(RouteResolver(identity: identity, keyring: keyring, portals: [], allowsLocal: true))
                 == [.owner])
         try keyring.addPortal(known(), now: now)
         #expect(try authors(directory(keyring)) == [.owner])

@@ -43,7 +43,7 @@ struct DirectoryHostTests {
     }
 
     private func ways(_ named: [PeerAddress] = [], to text: String = "home") throws -> [Route.Way] {
-        let directory = Directory(identity: identity, keyring: keyring, portals: named, named: named)
+        let directory = RouteResolver(identity: identity, keyring: keyring, portals: named, named: named)
         let destination = try directory.destination(named: text)
         guard case .tunnel(_, let ways) = try directory.route(to: destination) else { return [] }
         return ways
