@@ -93,6 +93,14 @@ extension ConnectionLifecycle {
     /// The connection is cut.
     package mutating func breakOff() { self = .broken }
 
+    /// Changes what the handshake waits for; `nil` behind it.
+    @discardableResult
+    package mutating func withHandshake<Result>(_ change: (inout Handshake) -> Result) -> Result? {
+        guard case .handshake(var handshake) = self else { return nil }
+        defer { self = .handshake(handshake) }
+        return change(&handshake)
+    }
+
     // MARK: Liveness
 
     /// Bytes arrived.

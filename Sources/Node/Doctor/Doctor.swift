@@ -152,7 +152,7 @@ package struct Doctor: Sendable {
         }
         var knowsTokens = false
         if case .value(let json)? = reply, let features = json["features"]?.array {
-            knowsTokens = features.contains(.string(PortalCall.hidingFeature))
+            knowsTokens = features.contains(.string(Feature.hiding.rawValue))
         }
         guard !knowsTokens else { return }
         try report(

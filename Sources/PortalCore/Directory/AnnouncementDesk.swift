@@ -102,7 +102,7 @@ extension Portal {
             let tokens =
                 switch job.tokens {
                 case .read(let tokens): tokens
-                case .unread(let body): try PortalCall.tokens(unread: body)
+                case .unread(let body): try AnnounceRequest.tokens(unread: body)
                 }
             let announcement = try HiddenAnnouncement(tokens, limit: limit)
             // It is less, so there is room.

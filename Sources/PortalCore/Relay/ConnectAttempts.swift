@@ -1,4 +1,3 @@
-internal import Connection
 internal import Account
 internal import MuxRPC
 internal import NIOCore
@@ -81,38 +80,5 @@ struct ConnectAttempts {
     func silent(at now: NIODeadline) -> [TunnelID] {
         guard !attempts.isEmpty else { return [] }
         return attempts.filter { $0.value.silentUntil.map { $0 <= now } ?? false }.map(\.key).sorted()
-    }
-}
-
-/// How a portal's connection asks the next announcer of a token.
-extension PortalConnection {
-    /// Asks the next announcer in the place of one that has refused, or is silent; whether there is one.
-    func askNext(insteadOf tunnel: TunnelID, at now: NIODeadline) -> Bool {
-        guard !legs.attempts.isEmpty, var attempt = legs.attempts.remove(tunnel), now <= attempt.end,
-            let leg = legs[tunnel], let caller = session.peer,
-            let opened = try? portal.openTunnel(
-                attempt.request, from: id, of: caller,
-                argumentByteCount: attempt.request.forwarded.serialized.readableBytes, among: attempt.others)
-        else { return false }
-        forget(tunnel)
-        if let displaced = opened.displaced { legs.cut(displaced, .places, into: &outputs) }
-        let next = opened.tunnel
-        legs.insert(PortalLeg(next, stream: leg.stream, on: id, at: now))
-        post(
-            .open(next, argument: attempt.request.forwarded, request: attempt.request.targetText),
-            to: next.endpoint.mailbox)
-        legs.resend(attempt.early.map { $0.copied() }, on: next.id, at: now, into: &outputs)
-        attempt.others = opened.others
-        legs.attempts.keep(attempt, over: next.id, at: now)
-        emit(.tunnelOpenedByToken(next.id))
-        return true
-    }
-
-    /// Asks others in the place of those that have been silent for too long.
-    func leaveSilent(at now: NIODeadline) {
-        for tunnel in legs.attempts.silent(at: now) {
-            guard let far = legs[tunnel]?.far, askNext(insteadOf: tunnel, at: now) else { continue }
-            post(.ended(tunnel, message: ErrorText.otherSideIsGone), to: far.mailbox)
-        }
     }
 }

@@ -1,5 +1,4 @@
 package import MuxRPC
-package import TypedSodium
 
 /// What one connection of a portal is told by another, or by the portal's owner.
 package enum RelayMessage: Sendable {
@@ -38,24 +37,6 @@ package enum AnnouncementOutcome: Equatable, Sendable {
     case unchanged
     /// It was not followed.
     case refused(AnnounceRefusal)
-}
-
-/// What a portal's owner is asked when the holder of an invite uses it.
-package struct RedeemQuestion: Equatable, Sendable {
-    /// The call that waits for the answer.
-    package let call: RequestNumber
-    /// The key that the outer handshake has proved: the invite's.
-    package let invite: PublicKey
-    /// The key that is to be let in.
-    package let feed: PublicKey
-}
-
-/// What a portal's owner says of the use of an invite.
-package enum RedeemOutcome: Equatable, Sendable {
-    /// The key is a member, now or already.
-    case admitted
-    /// It is not let in, for a reason in the protocol's words: `invite used up`.
-    case refused(String)
 }
 
 /// Takes messages to a connection, in order, from any thread.

@@ -4,6 +4,18 @@ package import MuxRPC
 internal import Multiserver
 package import TypedSodium
 
+/// `tunnel.connect`, and `room.connect`, which go-ssb-room takes for the same: a tunnel to whoever has announced itself.
+enum ConnectMethod: PortalMethod {
+    static var kind: MethodKind { .duplex }
+
+    /// Arguments that nobody knows are passed on.
+    static func bodyByteCount(tokenLimit: Int) -> Int? { 16 << 10 }
+
+    static func answer(_ request: Request, from key: PublicKey, in calls: inout PortalCalls) {
+        calls.tunnels.connect(request, from: key)
+    }
+}
+
 /// A `tunnel.connect` as it came from a client (hop 1), understood as far as a portal has to.
 ///
 /// Every field is forwarded untouched, those that nobody knows included: ssb-tunnel's endpoints need `instance`,
