@@ -73,7 +73,8 @@ final class PortalAccounts: Sendable {
 
     /// The account of a connection for what it causes itself; its standing shows when the handshake is over.
     func account(
-        of peer: PublicKey?, standing: PortalPolicy.Standing, from source: String, on connection: ConnectionID
+        of peer: PublicKey?, standing: PortalPolicy.Standing, from source: String,
+        on connection: ConnectionID
     ) -> Account {
         guard let peer, standing == .member else { return account(of: .source(source), on: connection) }
         return account(of: .member(peer), on: connection)

@@ -303,7 +303,9 @@ enum TokenAdmission {
         }
         if let former { return .inPlace(of: former) }
         guard present.count >= HiddenDirectory.announcerLimit else { return .added }
-        if let former = present.lastIndex(where: { $0?.key == newcomer.key }) { return .inPlace(of: former) }
+        if let former = present.lastIndex(where: { $0?.key == newcomer.key }) {
+            return .inPlace(of: former)
+        }
         var counts: [String: Int] = [:]
         for case .some(let announcer) in present { counts[announcer.source, default: 0] += 1 }
         let most = counts.values.max() ?? 0

@@ -10,7 +10,9 @@ enum AnnounceMethod: PortalMethod {
     static var isLeftUnread: Bool { true }
 
     /// A token takes 47 bytes, or up to 50 where somebody escapes its slashes.
-    static func bodyByteCount(tokenLimit: Int) -> Int? { PortalMethods.bodyByteCount + 50 * tokenLimit }
+    static func bodyByteCount(tokenLimit: Int) -> Int? {
+        PortalMethods.bodyByteCount + 50 * tokenLimit
+    }
 
     static func answer(_ request: Request, from key: PublicKey, in calls: inout PortalCalls) {
         calls.announcement.announce(AnnounceRequest(request), request, as: key)
@@ -49,7 +51,8 @@ package enum AnnounceRequest: Equatable, Sendable {
     /// - Throws: ``AnnounceRefusal/invalidArguments`` where it is no call, or does not ask to be hidden: nobody needs so
     ///   many bytes to be open.
     static func tokens(unread body: ByteBuffer) throws(AnnounceRefusal) -> [JSONValue] {
-        guard let arguments = Request.arguments(of: body), case .hidden(let tokens) = Self(arguments) else {
+        guard let arguments = Request.arguments(of: body), case .hidden(let tokens) = Self(arguments)
+        else {
             throw .invalidArguments
         }
         return tokens
@@ -57,7 +60,7 @@ package enum AnnounceRequest: Equatable, Sendable {
 }
 
 /// Why a portal does not follow an announcement; what was announced before stays.
-package enum AnnounceRefusal: Error, Hashable, CaseIterable, Sendable {
+package enum AnnounceRefusal: String, Error, CaseIterable, Sendable {
     /// The arguments ask for something between open and hidden, which nobody should guess at.
     case invalidArguments
     /// A token in the list is none.

@@ -1,7 +1,7 @@
-internal import Connection
 package import Blinding
-package import MuxRPC
+internal import Connection
 internal import Multiserver
+package import MuxRPC
 package import TypedSodium
 
 /// `tunnel.connect`, and `room.connect`, which go-ssb-room takes for the same: a tunnel to whoever has announced itself.
@@ -41,10 +41,13 @@ package struct ConnectRequest: Equatable, Sendable {
     package init(
         _ arguments: [JSONValue], from caller: PublicKey, at portal: PublicKey
     ) throws(ConnectRefusal) {
-        guard arguments.count == 1, var fields = arguments[0].object, let text = fields["target"]?.string
+        guard arguments.count == 1, var fields = arguments[0].object,
+            let text = fields["target"]?.string
         else { throw .invalidArguments }
         if let named = fields["portal"], named != .null {
-            guard let name = named.string, (try? PublicKey(id: name)) == portal else { throw .wrongPortal }
+            guard let name = named.string, (try? PublicKey(id: name)) == portal else {
+                throw .wrongPortal
+            }
         } else {
             fields["portal"] = .string(portal.id)
         }
@@ -106,6 +109,24 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
     case busy
     /// The portal connects members, and the client is none.
     case membersOnly
+
+    /// What is counted of it.
+    package enum Kind: String, CaseIterable, Sendable {
+        case invalidArguments, wrongPortal, toSelf, unreachable, tooManyTunnels, busy, membersOnly
+    }
+
+    /// Which of these it is.
+    package var kind: Kind {
+        switch self {
+        case .invalidArguments: .invalidArguments
+        case .wrongPortal: .wrongPortal
+        case .toSelf: .toSelf
+        case .unreachable: .unreachable
+        case .tooManyTunnels: .tooManyTunnels
+        case .busy: .busy
+        case .membersOnly: .membersOnly
+        }
+    }
 
     /// What the client is told.
     package var message: String {

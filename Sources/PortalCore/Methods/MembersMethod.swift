@@ -1,5 +1,5 @@
-package import MuxRPC
 internal import Multiserver
+package import MuxRPC
 package import TypedSodium
 
 /// `room.members`: who belongs to the portal, for those who do.

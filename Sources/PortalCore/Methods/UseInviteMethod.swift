@@ -1,6 +1,6 @@
 internal import Connection
-package import MuxRPC
 internal import Multiserver
+package import MuxRPC
 internal import SecureSession
 package import TypedSodium
 
@@ -32,7 +32,9 @@ struct PortalInvite {
 
     mutating func use(_ request: Request, for feed: PublicKey?, as invite: PublicKey) {
         guard let feed, feed != invite else { return peer.refuse(request, ErrorText.invalidInviteUse) }
-        guard peer.settings.redeem != nil else { return peer.refuse(request, "this portal has no invites") }
+        guard peer.settings.redeem != nil else {
+            return peer.refuse(request, "this portal has no invites")
+        }
         guard call == nil else { return peer.refuse(request, "invite.use: one at a time") }
         call = request.number
         peer.ask(RedeemQuestion(call: request.number, invite: invite, feed: feed))

@@ -43,9 +43,14 @@ struct PortalAnnouncement {
             case .malformed: throw .invalidArguments
             }
         } catch {
-            peer.emit(.announcementRefused(error == .membersOnly ? key : nil, reason: error.message))
+            noteRefused(error, as: error == .membersOnly ? key : nil)
             peer.refuse(request, error.message)
         }
+    }
+
+    private func noteRefused(_ refusal: AnnounceRefusal, as key: PublicKey?) {
+        peer.count { $0.announcementRefusals[refusal, default: 0] += 1 }
+        peer.emit(.announcementRefused(key, reason: refusal.message))
     }
 
     /// Has the tokens read, off the event loop; ``announced(_:_:)`` answers.
@@ -59,7 +64,8 @@ struct PortalAnnouncement {
         guard let charge = peer.account.charge(byteCount) else { throw .tooManyTokens }
         pace.isBusy = true
         let job = AnnouncementJob(
-            connection: peer.id, call: request.number, tokens: tokens, source: peer.source, charge: charge)
+            connection: peer.id, call: request.number, tokens: tokens, source: peer.source, charge: charge
+        )
         if peer.portal.announceLater(job) { peer.callToWork() }
     }
 
@@ -91,6 +97,7 @@ struct PortalAnnouncement {
             // Who may look and not announce has only asked for the list.
             guard let announced = try? peer.portal.announce(key, on: peer.id, manner) else { return }
             (event, notices) = (.announced(key, manner), announced)
+            if announced.outcome.hasChanged { peer.count { $0.announcements[.open, default: 0] += 1 } }
         case .left:
             event = peer.portal.isHidden(peer.id) ? .leftHidden(peer.id) : .left(key)
             notices = peer.portal.leave(key, on: peer.id)
@@ -110,10 +117,13 @@ struct PortalAnnouncement {
         switch outcome {
         case .done, .unchanged:
             self.call = call
-            if outcome == .done { peer.emit(.announcedHidden(peer.id)) }
+            if outcome == .done {
+                peer.count { $0.announcements[.hidden, default: 0] += 1 }
+                peer.emit(.announcedHidden(peer.id))
+            }
             peer.reply(true, to: call)
         case .refused(let refusal):
-            peer.emit(.announcementRefused(nil, reason: refusal.message))
+            noteRefused(refusal, as: nil)
             peer.session.muxrpc.fail(call, message: refusal.message)
         }
     }

@@ -6,6 +6,17 @@ internal import TypedSodium
 
 /// What the calls of a portal's peer have begun: its announcement, lists, pings, the question of an invite, and tunnels.
 struct PortalCalls: ~Copyable {
+    /// What a message of another connection, or of the owner, asks of the connection as a whole.
+    enum Consequence {
+        case nothing
+        /// To ask whether the peer is still there.
+        case askPeer
+        /// To end, because others have announced the peer since.
+        case endReplaced
+        /// To end what the peer may not have any more.
+        case followPolicy
+    }
+
     let peer: PortalPeer
     var announcement: PortalAnnouncement
     var subscriptions: PortalSubscriptions
@@ -51,7 +62,9 @@ struct PortalCalls: ~Copyable {
 
     /// Subscribes the peer to a list, which announces it as well: ssb-room's clients never do it otherwise.
     mutating func subscribe(_ request: Request, to kind: PortalSubscriptions.Kind, as key: PublicKey) {
-        guard peer.portal.policy.letsCall(key) else { return peer.refuse(request, ErrorText.membersCall) }
+        guard peer.portal.policy.letsCall(key) else {
+            return peer.refuse(request, ErrorText.membersCall)
+        }
         guard subscriptions.hasRoom else { return peer.refuse(request, "too many subscriptions") }
         announcement.change(to: .announced(.subscription), as: key)
         subscriptions.begin(on: request.stream, kind)
@@ -73,13 +86,37 @@ struct PortalCalls: ~Copyable {
         tunnels.endOwn(message: ErrorText.membersCall)
     }
 
-    // MARK: The end
+    // MARK: Messages
 
-    /// Another connection has announced the peer since, and there are too many: its calls end, with the reason.
-    mutating func endReplaced() {
-        announcement.end(message: ErrorText.announcedElsewhere)
-        subscriptions.end(message: ErrorText.announcedElsewhere)
+    /// Does what another connection of the portal, or its owner, asks for; the rest is the connection's to do.
+    mutating func take(_ message: consuming RelayMessage) -> Consequence {
+        switch consume message {
+        case .open(let tunnel, let argument, let request):
+            tunnels.open(tunnel, argument: argument, request: request)
+        case .packets(let tunnel, let batch): tunnels.append(batch, to: tunnel)
+        case .ended(let tunnel, let message): tunnels.farSideEnded(tunnel, message: message)
+        case .resume(let tunnel): tunnels.resume(tunnel)
+        case .cut(let tunnel, let reason): tunnels.cut(tunnel, reason)
+        case .overtaken:
+            // JavaScript does not hear it, and goes on with the connection. One whose machine has another address now
+            // owes an answer, and ``Liveness`` finds soon that none comes: its callers need not wait for longer.
+            announcement.end(message: ErrorText.announcedElsewhere)
+            return .askPeer
+        case .replaced:
+            announcement.end(message: ErrorText.announcedElsewhere)
+            subscriptions.end(message: ErrorText.announcedElsewhere)
+            return .endReplaced
+        case .attendanceChanged: subscriptions.becameStale()
+        case .policyChanged: return .followPolicy
+        case .announced(let call, let outcome): announcement.announced(call, outcome)
+        case .tokensDropped: announcement.tokensDropped()
+        case .redeemed(let call, let outcome):
+            return invite.answered(call, outcome) ? .followPolicy : .nothing
+        }
+        return .nothing
     }
+
+    // MARK: The end
 
     /// Ends every stream, those of tunnels with a message.
     mutating func end(message: String) {

@@ -15,12 +15,13 @@ internal import TypedSodium
 ///   and the answers that it has asked for and does not read. So two nodes cannot wait for each other.
 /// - Every tunnel that the portal has registered here is told about the end of the connection, once.
 /// - The flow towards this connection is closed when the tunnel is forgotten here, and its bytes are given back.
+/// - There are tunnels only while both sides speak, and each has one stream and one queue towards the peer.
 package final class PortalConnection: ConnectionMachine {
     private let portal: Portal
     private let peer: PortalPeer
     private let session: SecureSession
-    /// What the connection has of the portal's limits, where there are any.
-    private let seat: ConnectionSeat?
+    /// What the connection has of the portal's places, where those are limited.
+    private let seat: (any ConnectionPlace)?
 
     private var lifecycle: ConnectionLifecycle<PortalHandshake>
     /// What the peer may make us do and hold.
@@ -35,7 +36,8 @@ package final class PortalConnection: ConnectionMachine {
     /// Connections whose source is not known share one source's limits. With a `seat` the handshake goes on when its turn
     /// has come: the owner looks at ``takeWish()`` after each call.
     package init(
-        portal: Portal, mailbox: any RelayMailbox, source: String = "unknown", seat: ConnectionSeat? = nil,
+        portal: Portal, mailbox: any RelayMailbox, source: String = "unknown",
+        seat: (any ConnectionPlace)? = nil,
         at now: NIODeadline
     ) {
         self.portal = portal
@@ -100,7 +102,8 @@ package final class PortalConnection: ConnectionMachine {
             return session.hasHandshakeMessage && !handshake.mayGoOn
         }
         guard isServing, !hasInputEnded else { return false }
-        return calls.tunnels.isPaused || isCalling || hasUnreadAnswers
+        return calls.tunnels.isPaused || isCalling
+            || allowance.isExceeded(byUnread: session.outboundByteCount)
     }
 
     /// Whether calls are answered, if only by a refusal.
@@ -110,13 +113,6 @@ package final class PortalConnection: ConnectionMachine {
         case .handshake(let handshake): handshake.isTurningAway
         case .closing, .finished, .broken: false
         }
-    }
-
-    /// Whether the peer has asked for more than it has read, or more than there is room for.
-    private var hasUnreadAnswers: Bool {
-        let byteCount = session.outboundByteCount
-        return byteCount > portal.settings.controlByteCount
-            || (allowance.isOverdrawn && byteCount > PortalAllowance.freeByteCount)
     }
 
     /// Whether the peer has called so much that its next packets have to wait.
@@ -178,6 +174,11 @@ package final class PortalConnection: ConnectionMachine {
         }
         calls.tunnels.judgePauses()
         calls.tunnels.openWaiting()
+        assert(invariantsHold)
+    }
+
+    private var invariantsHold: Bool {
+        calls.tunnels.invariantsHold && (lifecycle.isOpen || calls.tunnels.isEmpty)
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
@@ -210,14 +211,16 @@ package final class PortalConnection: ConnectionMachine {
     private func admit(_ key: PublicKey) throws(SecureSessionError) {
         guard portal.admit(key, on: id) else {
             session.refuse()
-            peer.emit(.notAdmitted(key))
+            peer.noteDenied(key)
             breakOff(.refused)
             return
         }
         adopt(portal.policy.standing(of: key), of: key)
         try session.accept()
         peer.emit(.connected(key))
-        if hasPlace(key) {
+        let isPlaced = hasPlace(key)
+        peer.count { $0.handshakes[isPlaced ? .succeeded : .turnedAway, default: 0] += 1 }
+        if isPlaced {
             lifecycle.open(at: peer.now)
         } else {
             let end = peer.now + portal.settings.refusalTime
@@ -238,7 +241,9 @@ package final class PortalConnection: ConnectionMachine {
     }
 
     /// What the handshake needs before it goes on, said once.
-    package func takeWish() -> PortalHandshake.Wish? { lifecycle.withHandshake { $0.takeWish() } ?? nil }
+    package func takeWish() -> PortalHandshake.Wish? {
+        lifecycle.withHandshake { $0.takeWish() } ?? nil
+    }
 
     /// The connection, which is on trial, was drawn.
     package func drawn(at now: NIODeadline) {
@@ -289,30 +294,15 @@ package final class PortalConnection: ConnectionMachine {
     package func deliver(_ message: consuming RelayMessage, at now: NIODeadline) {
         guard lifecycle.isOpen else { return }
         peer.now = now
-        switch consume message {
-        case .open(let tunnel, let argument, let request):
-            calls.tunnels.open(tunnel, argument: argument, request: request)
-        case .packets(let tunnel, let batch): calls.tunnels.append(batch, to: tunnel)
-        case .ended(let tunnel, let message): calls.tunnels.farSideEnded(tunnel, message: message)
-        case .resume(let tunnel): calls.tunnels.resume(tunnel)
-        case .cut(let tunnel, let reason): calls.tunnels.cut(tunnel, reason)
-        case .overtaken:
-            // JavaScript does not hear it, and goes on with the connection. One whose machine has another address now
-            // owes an answer, and ``Liveness`` finds soon that none comes: its callers need not wait for longer.
-            calls.announcement.end(message: ErrorText.announcedElsewhere)
-            askPeer(at: now)
-        case .replaced:
-            calls.endReplaced()
-            close(.replaced, message: ErrorText.otherSideIsGone, at: now)
-        case .attendanceChanged: calls.subscriptions.becameStale()
-        case .policyChanged: followPolicy(at: now)
-        case .announced(let call, let outcome): calls.announcement.announced(call, outcome)
-        case .tokensDropped: calls.announcement.tokensDropped()
-        case .redeemed(let call, let outcome):
-            if calls.invite.answered(call, outcome) { followPolicy(at: now) }
+        switch calls.take(message) {
+        case .nothing: break
+        case .askPeer: askPeer(at: now)
+        case .endReplaced: close(.replaced, message: ErrorText.otherSideIsGone, at: now)
+        case .followPolicy: followPolicy(at: now)
         }
         calls.tunnels.openWaiting()
         resumeProcessing(at: now)
+        assert(invariantsHold)
     }
 
     /// Ends what the peer may not have any more.
@@ -322,7 +312,7 @@ package final class PortalConnection: ConnectionMachine {
         guard policy.admits(key) else {
             // The owner takes a used invite's key away before it answers: the holder still has to hear the answer.
             guard !calls.invite.isAsked || policy.standing(of: key) == .denied else { return }
-            peer.emit(.notAdmitted(key))
+            peer.noteDenied(key)
             close(.refused, message: ErrorText.notAdmitted, at: now)
             return
         }
@@ -352,6 +342,7 @@ package final class PortalConnection: ConnectionMachine {
         case .handshake, .closing, .finished, .broken: break
         }
         resumeProcessing(at: now)
+        assert(invariantsHold)
     }
 
     private func checkLiveness(at now: NIODeadline) {
@@ -377,6 +368,7 @@ package final class PortalConnection: ConnectionMachine {
     package func close(at now: NIODeadline) {
         peer.now = now
         close(.closed, message: ErrorText.portalIsClosing, at: now)
+        assert(invariantsHold)
     }
 
     private func close(_ reason: CloseReason, message: String, at now: NIODeadline) {
@@ -396,6 +388,7 @@ package final class PortalConnection: ConnectionMachine {
     /// Takes the connection out of the portal, once: where it is leaving that is done.
     private func depart(_ reason: CloseReason) {
         guard !lifecycle.isLeaving else { return }
+        if !isServing { peer.count { $0.handshakes[.init(endedBy: reason), default: 0] += 1 } }
         allowance.giveBack()
         calls.leave()
         peer.emit(.disconnected(peer.key, reason))

@@ -101,8 +101,23 @@ final class PortalPeer {
     func cut(_ tunnel: PortalTunnel, _ reason: TunnelCut) {
         tunnel.close()
         for end in [tunnel.client, tunnel.endpoint] { post(.cut(tunnel.id, reason), to: end.mailbox) }
-        emit(.tunnelCut(tunnel.id, reason))
+        noteCut(tunnel.id, reason)
     }
+
+    /// A tunnel was cut here.
+    func noteCut(_ tunnel: TunnelID, _ reason: TunnelCut) {
+        count { $0.tunnelCuts[reason, default: 0] += 1 }
+        emit(.tunnelCut(tunnel, reason))
+    }
+
+    /// The peer may not connect, or not any more.
+    func noteDenied(_ key: PublicKey) {
+        count { $0.denialCount += 1 }
+        emit(.notAdmitted(key))
+    }
+
+    /// Counts what happens, once a call at most.
+    func count(_ change: (inout PortalMetrics) -> Void) { portal.counters.count(change) }
 
     func emit(_ event: PortalEvent) { outputs.append(.event(event)) }
 }

@@ -103,7 +103,8 @@ struct PortalSubscriptions {
     /// So many ids were told.
     private mutating func listed(_ count: Int, at now: NIODeadline) {
         lastUpdate = now
-        interval = min(shortestInterval + Self.pause * count, max(shortestInterval, Self.longestInterval))
+        interval = min(
+            shortestInterval + Self.pause * count, max(shortestInterval, Self.longestInterval))
     }
 
     /// Tells a subscriber what it does not know yet; how many ids that took.

@@ -57,7 +57,8 @@ struct ConnectAttempts {
     mutating func keep(_ attempt: ConnectAttempt, over tunnel: TunnelID, at now: NIODeadline) {
         guard !attempt.others.isEmpty else { return }
         var attempt = attempt
-        attempt.silentUntil = attempt.request.announcer == nil ? min(now + Self.silence, attempt.end) : nil
+        attempt.silentUntil =
+            attempt.request.announcer == nil ? min(now + Self.silence, attempt.end) : nil
         attempts[tunnel] = attempt
     }
 
@@ -72,7 +73,9 @@ struct ConnectAttempts {
 
     /// The announcer has sent something, or the tunnel is forgotten: nobody else is asked.
     @discardableResult
-    mutating func remove(_ tunnel: TunnelID) -> ConnectAttempt? { attempts.removeValue(forKey: tunnel) }
+    mutating func remove(_ tunnel: TunnelID) -> ConnectAttempt? {
+        attempts.removeValue(forKey: tunnel)
+    }
 
     mutating func removeAll() { attempts.removeAll() }
 

@@ -45,7 +45,9 @@ struct LegPauses {
             ledger.resumed(tunnel)
         }
         var condemned: [TunnelID] = []
-        while let verdict = ledger.judge(isSomebodyActive: activeUntil(in: legs, at: now) != nil, at: now) {
+        while let verdict = ledger.judge(
+            isSomebodyActive: activeUntil(in: legs, at: now) != nil, at: now)
+        {
             condemned.append(verdict.tunnel)
         }
         return condemned

@@ -18,6 +18,8 @@ struct PortalLegs: ~Copyable {
     private var filling: [PortalLeg] = []
     /// What the read brought and was not yet promised to a batch, in bytes: no more room is made ahead.
     private var unpromisedByteCount = 0
+    /// What was handed over and is not in the portal's counters yet, in bytes.
+    private var uncountedByteCount = 0
     /// The queues that the peer fills.
     private var pauses: LegPauses
 
@@ -51,6 +53,11 @@ struct PortalLegs: ~Copyable {
     subscript(stream: StreamID) -> PortalLeg? { byStream[stream] }
 
     subscript(tunnel: TunnelID) -> PortalLeg? { byTunnel[tunnel] }
+
+    var count: Int { byTunnel.count }
+
+    /// Whether each tunnel is found by its stream.
+    var invariantsHold: Bool { byTunnel.count == byStream.count }
 
     // MARK: Tunnels come and go
 
@@ -107,6 +114,10 @@ struct PortalLegs: ~Copyable {
             leg.finishRead()
         }
         filling.removeAll(keepingCapacity: true)
+        if uncountedByteCount > 0 {
+            peer.portal.counters.relayed(uncountedByteCount)
+            uncountedByteCount = 0
+        }
     }
 
     /// Hands over what the read has brought for one tunnel, in front of something else about it.
@@ -131,6 +142,7 @@ struct PortalLegs: ~Copyable {
     private mutating func send(_ batch: consuming RelayedBatch, on leg: PortalLeg) {
         guard let (charge, isFull) = charge(batch.costByteCount, of: leg) else { return }
         batch.charge = charge
+        uncountedByteCount += batch.packets.byteCount
         if isFull { pauses.begin(leg, in: byTunnel, at: peer.now) }
         peer.post(.packets(leg.tunnel.id, batch), to: leg.far.mailbox)
         guard leg.tunnel.cause.load.isExceeded else { return }

@@ -35,6 +35,12 @@ struct PortalTunnels: ~Copyable {
         leaveSilent()
     }
 
+    /// Whether there is no tunnel.
+    var isEmpty: Bool { legs.count == 0 }
+
+    /// Whether each tunnel has a queue towards the peer.
+    var invariantsHold: Bool { legs.invariantsHold && queues.count == legs.count }
+
     // MARK: Packets
 
     /// A read has brought so many bytes.
@@ -90,7 +96,8 @@ struct PortalTunnels: ~Copyable {
             let argumentByteCount = connect.forwarded.serialized.readableBytes
             guard argumentByteCount <= Self.argumentByteLimit else { throw .invalidArguments }
             let opened = try peer.portal.openTunnel(
-                connect, from: peer.id, of: caller, argumentByteCount: argumentByteCount)
+                TunnelWish(
+                    request: connect, client: peer.id, caller: caller, argumentByteCount: argumentByteCount))
             let tunnel = begin(opened, for: connect, on: request.stream)
             legs.attempts.begin(
                 connect, over: tunnel.id, others: opened.others, account: peer.account, at: peer.now)
@@ -100,6 +107,7 @@ struct PortalTunnels: ~Copyable {
                     : .tunnelOpened(tunnel.id, from: caller, to: tunnel.endpoint.peer))
         } catch {
             peer.session.muxrpc.fail(request.stream, message: error.message)
+            peer.count { $0.tunnelRefusals[error.kind, default: 0] += 1 }
             peer.emit(.refused(isByToken ? nil : caller, reason: error.reason))
         }
     }
@@ -109,6 +117,7 @@ struct PortalTunnels: ~Copyable {
         _ opened: Portal.OpenedTunnel, for request: ConnectRequest, on stream: StreamID
     ) -> PortalTunnel {
         let tunnel = opened.tunnel
+        peer.count { $0.tunnels[request.isByToken ? .hidden : .open, default: 0] += 1 }
         if let displaced = opened.displaced { peer.cut(displaced, .places) }
         insert(tunnel, on: stream)
         peer.post(
@@ -136,7 +145,8 @@ struct PortalTunnels: ~Copyable {
         }
         // The flow is closed where the tunnel was cut by a third connection, whose message came first.
         let session = peer.session
-        guard session.outboundByteCount <= peer.settings.controlByteCount, !tunnel.endpoint.flow.isClosed,
+        guard session.outboundByteCount <= peer.settings.controlByteCount,
+            !tunnel.endpoint.flow.isClosed,
             let stream = try? session.muxrpc.open(.duplex, Method.connect.name, [argument])
         else {
             refuse(tunnel, .unreachable(request))
@@ -159,6 +169,7 @@ struct PortalTunnels: ~Copyable {
     }
 
     private func refuse(_ tunnel: PortalTunnel, _ refusal: ConnectRefusal) {
+        peer.count { $0.tunnelRefusals[refusal.kind, default: 0] += 1 }
         peer.post(.ended(tunnel.id, message: refusal.message), to: tunnel.client.mailbox)
         drop(tunnel)
     }
@@ -167,11 +178,14 @@ struct PortalTunnels: ~Copyable {
 
     /// Asks the next announcer in the place of one that has refused, or is silent; whether there is one.
     private mutating func askNext(insteadOf tunnel: TunnelID) -> Bool {
-        guard !legs.attempts.isEmpty, var attempt = legs.attempts.remove(tunnel), peer.now <= attempt.end,
+        guard !legs.attempts.isEmpty, var attempt = legs.attempts.remove(tunnel),
+            peer.now <= attempt.end,
             let leg = legs[tunnel], let caller = peer.key,
             let opened = try? peer.portal.openTunnel(
-                attempt.request, from: peer.id, of: caller,
-                argumentByteCount: attempt.request.forwarded.serialized.readableBytes, among: attempt.others)
+                TunnelWish(
+                    request: attempt.request, client: peer.id, caller: caller,
+                    argumentByteCount: attempt.request.forwarded.serialized.readableBytes),
+                among: attempt.others)
         else { return false }
         forget(tunnel)
         let next = begin(opened, for: attempt.request, on: leg.stream)
@@ -221,7 +235,7 @@ struct PortalTunnels: ~Copyable {
 
     private mutating func cut(_ leg: PortalLeg, _ reason: TunnelCut) {
         peer.post(.cut(leg.tunnel.id, reason), to: leg.far.mailbox)
-        peer.emit(.tunnelCut(leg.tunnel.id, reason))
+        peer.noteCut(leg.tunnel.id, reason)
         cut(leg.tunnel.id, reason)
     }
 

@@ -50,7 +50,7 @@ package protocol RelayMailbox: Sendable {
 }
 
 /// Why a portal cut a tunnel.
-package enum TunnelCut: Equatable, Sendable {
+package enum TunnelCut: String, CaseIterable, Sendable {
     /// One end does not read while the other keeps sending.
     case stuck
     /// One end read so slowly that other tunnels of the other end had to wait.

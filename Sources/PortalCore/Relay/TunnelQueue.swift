@@ -71,7 +71,9 @@ final class TunnelQueue<Batch: QueuedBatch> {
             return .empty
         }
         guard byteCount <= deficit else { return .overdrawn }
-        guard byteCount <= accountDeficit, let batch = batches.popFirst() else { return .accountOverdrawn }
+        guard byteCount <= accountDeficit, let batch = batches.popFirst() else {
+            return .accountOverdrawn
+        }
         deficit -= byteCount
         return .batch(batch)
     }

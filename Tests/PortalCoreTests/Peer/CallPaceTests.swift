@@ -43,7 +43,7 @@ struct CallPaceTests {
         #expect(Self.callCount(link) == 200)
         world.drop(link)
         #expect(Self.callCount(link) == 400 && link.connection.phase == .broken)
-        #expect(world.portal.statistics.connectionCount == 0)
+        #expect(world.portal.metrics.connectionCount == 0)
     }
 
     @Test("are taken behind our goodbye and not begun, so that nothing of them waits", arguments: names)
