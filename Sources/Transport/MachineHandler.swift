@@ -153,7 +153,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
         armTimer()
     }
 
-    /// Writes one round; does nothing until the previous round was taken. Whether anything was written.
+    /// Writes one round, and says whether there was anything; does nothing until the previous round was taken.
     private func write() -> Bool {
         guard let context, context.channel.isActive, unwritten == 0 else { return false }
         let now = NIODeadline.now()
