@@ -36,7 +36,7 @@ let package = Package(
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
-        // Level 0: the C libraries, with no logic of our own.
+        // Level 0: the C libraries, with no logic of our own, and the cipher's kernel.
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium",
             providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
@@ -46,6 +46,7 @@ let package = Package(
         .systemLibrary(
             name: "CQREncode", pkgConfig: "libqrencode",
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
+        .target(name: "CBoxCipher"),
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CProcess"),
 
@@ -57,7 +58,7 @@ let package = Package(
 
         // Level 2: one protocol each, no input or output.
         .target(name: "SecretHandshake", dependencies: ["Sodium"], swiftSettings: settings),
-        .target(name: "BoxStream", dependencies: ["CSodium", "Sodium"], swiftSettings: settings),
+        .target(name: "BoxStream", dependencies: ["CBoxCipher", "CSodium", "Sodium"], swiftSettings: settings),
         .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Multiserver", dependencies: ["Sodium"], swiftSettings: settings),
         .target(name: "Blinding", dependencies: ["Sodium"], swiftSettings: settings),
