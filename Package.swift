@@ -50,6 +50,10 @@ let package = Package(
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CProcess"),
 
+        // Which version this is; the plugin writes down the commit.
+        .plugin(name: "StampPlugin", capability: .buildTool(), path: "Sources/StampPlugin"),
+        .target(name: "Stamp", swiftSettings: settings, plugins: ["StampPlugin"]),
+
         // Level 1: who pays for what is held, and typed primitives.
         .target(name: "Account", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Sodium", dependencies: ["CSodium"], swiftSettings: settings),
@@ -94,8 +98,8 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "CProcess", "Keyring", "MuxRPC", "Multiserver", "SecretHandshake",
-                "Sodium",
+                "Account", "Blinding", "CProcess", "Keyring", "LMDB", "MuxRPC", "Multiserver",
+                "SecretHandshake", "Sodium",
                 "Transport", "Tunnel", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
@@ -108,7 +112,7 @@ let package = Package(
             name: "Commands",
             dependencies: [
                 "Blinding", "Keyring", "MuxRPC", "Multiserver", "Node", "QRCode", "SecretHandshake",
-                "Sodium", "Transport", "Tunnel", nioCore,
+                "Sodium", "Stamp", "Transport", "Tunnel", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

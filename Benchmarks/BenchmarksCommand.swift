@@ -16,7 +16,7 @@ struct BenchmarksCommand: AsyncParsableCommand {
             and drift: compare ratios, which come from turns within one run. Exit code 1 means that \
             something failed which does not depend on the machine. Everything stays on the loopback interface.
             """,
-        subcommands: [BareRelayCommand.self])
+        subcommands: [BareRelayCommand.self, FleetCommand.self])
 
     @Option(help: "The suites to run, separated by commas. All but oracle by default.")
     var suite: SuiteList?
@@ -44,6 +44,15 @@ struct BenchmarksCommand: AsyncParsableCommand {
     @Flag(help: "Measure other programs too, where they are installed: OpenSSH and stunnel.")
     var peers = false
 
+    @Flag(
+        help:
+            "In the suite hostile, also 5,000 handshakes that are left, and 10,000 endpoints that come back.")
+    var long = false
+
+    @Option(
+        help: ArgumentHelp("In the suite hostile, only rows whose name has this in it.", valueName: "text"))
+    var attack: String?
+
     func validate() throws {
         if let seconds {
             guard seconds > 0, seconds <= 3600 else {
@@ -63,6 +72,7 @@ struct BenchmarksCommand: AsyncParsableCommand {
     func run() async throws {
         // As in `cway`: some of its clients run in this process.
         ProcessMemory.keepBuffers()
+        ProcessDescriptors.raiseLimit()
         #if DEBUG
         print("This build is not optimised, so the figures mean nothing: add `-c release`.")
         #endif
@@ -72,7 +82,8 @@ struct BenchmarksCommand: AsyncParsableCommand {
         let interruption = Interruption(stage)
         defer { interruption.finish() }
         let plan = Plan(
-            chosenRounds: rounds, chosenSeconds: seconds, chosenTries: tries, withPeers: peers, stage: stage)
+            chosenRounds: rounds, chosenSeconds: seconds, chosenTries: tries, withPeers: peers,
+            isLong: long, attack: attack, stage: stage)
         var report = RunReport(machine: .current, suites: [])
         print(report.machine.line + "\n")
         for name in suite?.names ?? SuiteName.usual {

@@ -23,7 +23,8 @@ struct BoxSuite: Suite {
             try CipherChoice.use(cipher)
             for work in FrameWork.allCases {
                 for bodyByteCount in Self.bodyByteCounts.map(opaque) {
-                    let scores = try contest(work, bodyByteCount: bodyByteCount).run(rounds: rounds, turn: turn)
+                    let scores = try contest(work, bodyByteCount: bodyByteCount).run(
+                        rounds: rounds, turn: turn)
                     let name = cipher == usual ? work.rawValue : "\(cipher)-\(work.rawValue)"
                     findings.rows.append(row(name, bodyByteCount, scores))
                 }

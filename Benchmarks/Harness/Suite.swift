@@ -62,6 +62,10 @@ struct Plan: Sendable {
     var chosenTries: Int?
     /// Whether other programs are measured too.
     var withPeers: Bool
+    /// Whether what needs ten thousand connections is wanted.
+    var isLong: Bool
+    /// What has to be in the name of an attack that is wanted.
+    var attack: String?
     /// The temporary folder, and the processes that are ended with this one.
     var stage: Stage
 

@@ -60,4 +60,6 @@ struct Attack: Sendable {
 
     /// The list of issue and accounts: first those against the portal, then those against an endpoint.
     static let all = PortalAttacks.all + EndpointAttacks.all
+    /// What takes more descriptors than a system lets a process have without being asked.
+    static let long = PortalAttacks.long
 }

@@ -21,14 +21,23 @@ struct HostileSuite: Suite {
 
     func run(_ plan: Plan) async throws -> Findings {
         var findings = Findings()
-        for attack in Attack.all {
+        for attack in Attack.all + (plan.isLong ? Attack.long : []) where isWanted(attack.name, plan) {
             do {
                 findings.rows.append(try await measure(attack, plan))
             } catch {
                 findings.notes.append("\(attack.name): not measured to its end: \(error)")
             }
         }
+        if plan.isLong, isWanted(Storm.name, plan) {
+            let (row, check) = try await Storm.measure(plan)
+            findings.rows.append(row)
+            findings.checks.append(check)
+        }
         return findings
+    }
+
+    private func isWanted(_ name: String, _ plan: Plan) -> Bool {
+        plan.attack.map { name.contains($0) } ?? true
     }
 
     private func measure(_ attack: Attack, _ plan: Plan) async throws -> Row {

@@ -9,11 +9,15 @@ enum PortalAttacks {
     static let all = [
         Attack(name: "1-byte packets, 4,000 tunnels", victim: .portal, run: tinyPackets),
         Attack(name: "partial 1 MiB calls, 1,000 connections", victim: .portal, run: partialCalls),
-        Attack(name: "slow handshakes, 2,000", victim: .portal, run: slowHandshakes),
+        Attack(name: "slow handshakes, 2,000", victim: .portal) { try slowHandshakes(2000, $0) },
         Attack(name: "tokens of 100 sources", victim: .portal, run: manyTokens),
         Attack(name: "announce and leave in turns", victim: .portal, run: announceAndLeave),
         Attack(name: "handshakes as fast as they go", victim: .portal, run: manyHandshakes),
         Attack(name: "pings that are not read", victim: .portal, run: unreadAnswers),
+    ]
+
+    static let long = [
+        Attack(name: "slow handshakes, 5,000", victim: .portal) { try slowHandshakes(5000, $0) }
     ]
 
     /// Connects from one of the attacker's addresses, and waits for the handshake a moment.
@@ -88,20 +92,37 @@ enum PortalAttacks {
         return Spent(connections)
     }
 
-    /// Connections that say hello and no more, or nothing at all.
-    private static func slowHandshakes(_ field: Battlefield) throws -> Spent {
-        var sockets: [LoopbackSocket] = []
-        for index in 0..<2000 where !field.isOver {
-            if let socket = try? LoopbackSocket.dialling(field.portal.net.port, from: 2 + UInt16(index % 250))
-            {
-                sockets.append(socket)
-            }
-        }
-        while !field.isOver { Thread.sleep(forTimeInterval: 0.01) }
+    /// Connections that say the beginning of a hello and no more, and others for those that are closed.
+    private static func slowHandshakes(_ count: Int, _ field: Battlefield) throws -> Spent {
+        let beginning = Random.bytes(20)
+        var sockets: [LoopbackSocket?] = Array(repeating: nil, count: count)
         var spent = Spent()
-        spent.connectionCount = sockets.count
-        for socket in sockets { socket.cut() }
+        while !field.isOver {
+            for index in sockets.indices where !field.isOver {
+                // Nothing is ever said; so what can be read, if only an error, is the end.
+                if let socket = sockets[index], isSilent(socket) { continue }
+                guard
+                    let socket = try? LoopbackSocket.dialling(
+                        field.portal.net.port, from: 2 + UInt16(index % 250)),
+                    (try? socket.writeAll(beginning)) != nil
+                else { continue }
+                sockets[index] = socket
+                spent.byteCount += beginning.count
+            }
+            Thread.sleep(forTimeInterval: 0.01)
+            spent.connectionCount = max(spent.connectionCount, sockets.count { $0 != nil })
+        }
+        for socket in sockets { socket?.cut() }
         return spent
+    }
+
+    private static func isSilent(_ socket: LoopbackSocket) -> Bool {
+        var buffer: [UInt8] = [0]
+        do {
+            return try socket.readNow(into: &buffer) == nil
+        } catch {
+            return false
+        }
     }
 
     /// As many tokens as a hundred addresses may announce.

@@ -31,6 +31,15 @@ final class PingPong {
     /// With `interval`, what would have been measured every so many nanoseconds while one round trip hung counts too.
     func run(for duration: Duration, expecting interval: UInt64? = nil) throws -> Histogram<UInt64> {
         var times = Histogram<UInt64>(numberOfSignificantValueDigits: .three)
+        try run(for: duration, expecting: interval, into: &times)
+        return times
+    }
+
+    /// The same, added to others'; with `pause`, so many nanoseconds between two.
+    func run(
+        for duration: Duration, expecting interval: UInt64? = nil, pause: UInt64 = 0,
+        into times: inout Histogram<UInt64>
+    ) throws {
         var bytes = [UInt8](repeating: 0x55, count: Self.byteCount)
         let clock = ContinuousClock()
         var before = clock.now
@@ -45,8 +54,8 @@ final class PingPong {
             } else {
                 times.record(time)
             }
-            before = after
+            if pause > 0 { Thread.sleep(forTimeInterval: Double(pause) / 1e9) }
+            before = pause > 0 ? clock.now : after
         } while before < end
-        return times
     }
 }

@@ -10,6 +10,8 @@ internal import Sodium
 struct OracleTry: Sendable {
     /// What the portal names as the target.
     let target: String
+    /// Which of its instances.
+    var instance: Int64 = 0
     /// Who it is inside the tunnel, and whom it takes the endpoint for; it says nothing there where this is `nil`.
     var inside: (identity: Identity, endpoint: PublicKey)?
     /// Whether it sends noise in the place of the proof.
@@ -98,7 +100,8 @@ final class OracleWire: ChannelInboundHandler {
                 framing: .tunnelled)
         }
         let argument: JSONValue = [
-            "portal": .string(identity.publicKey.id), "target": .string(attempt.target), "instance": 0,
+            "portal": .string(identity.publicKey.id), "target": .string(attempt.target),
+            "instance": .integer(attempt.instance),
         ]
         let stream = try session.muxrpc.open(.duplex, ["tunnel", "connect"], [argument])
         running[stream] = Running(attempt: attempt, session: inner, promise: promise, spokeAt: .now())

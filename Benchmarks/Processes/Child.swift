@@ -5,7 +5,7 @@ internal import Synchronization
 /// A process that the benchmark has started.
 ///
 /// What it writes goes to files, so that it can neither block on them nor break. Its standard input is a pipe
-/// that nobody writes to: whoever watches it ends when the benchmark is gone, however that came. Foundation's
+/// that nobody else writes to: whoever watches it ends when the benchmark is gone, however that came. Foundation's
 /// `Process` was seen to miss the end of a short-lived one.
 final class Child: Sendable {
     private struct Ending {
@@ -97,15 +97,36 @@ final class Child: Sendable {
     /// What it has written to standard error.
     var complaints: String { (try? String(contentsOfFile: complaintsPath, encoding: .utf8)) ?? "" }
 
+    /// The lines of output that are whole.
+    private var lines: [String] {
+        let output = (try? String(contentsOfFile: outputPath, encoding: .utf8)) ?? ""
+        return output.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+    }
+
+    /// How many lines it has written.
+    var lineCount: Int { lines.count }
+
+    /// Writes a line to its standard input.
+    func say(_ line: String) throws {
+        try input.fileHandleForWriting.write(contentsOf: Foundation.Data((line + "\n").utf8))
+    }
+
     /// Its first line of output, once it is there.
     ///
     /// - Throws: ``Stage/Failure`` when it ends without one, or is late.
     func firstLine(within limit: Duration = .seconds(20)) async throws -> String {
+        try await line(0, within: limit)
+    }
+
+    /// One of its lines of output, once it is there.
+    ///
+    /// - Throws: ``Stage/Failure`` when it ends without it, or is late.
+    func line(_ index: Int, within limit: Duration = .seconds(20)) async throws -> String {
         let deadline = ContinuousClock.now + limit
         while ContinuousClock.now < deadline {
             let isRunning = isRunning
-            let output = (try? String(contentsOfFile: outputPath, encoding: .utf8)) ?? ""
-            if let end = output.firstIndex(of: "\n") { return String(output[..<end]) }
+            let lines = lines
+            if lines.count > index { return lines[index] }
             guard isRunning else { break }
             try await Task.sleep(for: .milliseconds(5))
         }

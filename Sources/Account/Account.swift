@@ -88,13 +88,16 @@ package final class Account: Sendable {
 
     /// Charges what takes the place of something else that was cut and is about to be released, whatever the limits.
     package func overdraw(_ count: Int) -> Charge {
+        takeAnyway(count)
+        return Charge(count, to: self)
+    }
+
+    fileprivate func takeAnyway(_ count: Int) {
         own.withLock { own in
-            if !take(count, from: &own) {
-                pool.tree.withLock { $0.overdraw(count, at: place) }
-                own.drawn += count
-                own.used += count
-            }
-            return Charge(count, to: self)
+            guard !take(count, from: &own) else { return }
+            pool.tree.withLock { $0.overdraw(count, at: place) }
+            own.drawn += count
+            own.used += count
         }
     }
 
@@ -179,14 +182,21 @@ package final class Account: Sendable {
     /// most, in it again the one that holds most, down to a leaf; `nil` where nothing is held below.
     package var largestLeafID: Int? { pool.tree.withLock { $0.largestLeaf(below: place) } }
 
+    /// The same among the accounts that can give way, by their ``id``; an account without one below it is passed over.
+    ///
+    /// The condition is asked while the pool is locked, and may use no account.
+    package func largestLeafID(where canGiveWay: (Int) -> Bool) -> Int? {
+        pool.tree.withLock { $0.largestLeaf(below: place, where: canGiveWay) }
+    }
+
     /// Whether, of two accounts of one pool, the other is so much larger that it has to give way to this one.
     ///
     /// Compared where their ways part: two keys of one group by what the keys hold, keys of two groups by what the
-    /// groups hold. The other has to hold at least twice as much as this one with `count` more.
-    package func outweighs(_ other: Account, with count: Int = 1) -> Bool {
+    /// groups hold. The other has to hold at least `factor` times as much as this one with `count` more.
+    package func outweighs(_ other: Account, with count: Int = 1, by factor: Int = 2) -> Bool {
         guard other.pool === pool, let (ownSide, otherSide) = parting(from: other) else { return false }
         return pool.tree.withLock { tree in
-            tree.held(by: otherSide.place) >= 2 * (tree.held(by: ownSide.place) + count)
+            tree.held(by: otherSide.place) >= factor * (tree.held(by: ownSide.place) + count)
         }
     }
 
@@ -236,5 +246,14 @@ package final class Charge: Sendable {
         }
         held.store(count, ordering: .relaxed)
         return true
+    }
+
+    /// Charges another count whatever the limits, in the place of something that was cut and is about to be released.
+    ///
+    /// One owner at a time calls this.
+    package func overdraw(to count: Int) {
+        let before = held.load(ordering: .relaxed)
+        if count > before { account.takeAnyway(count - before) } else { account.release(before - count) }
+        held.store(count, ordering: .relaxed)
     }
 }

@@ -120,6 +120,16 @@ struct AccountTree: ~Copyable {
         return leaf == place ? nil : leaf
     }
 
+    /// The same among the leaves that can give way; an account without one below it is passed over.
+    func largestLeaf(below place: Place, where canGiveWay: (Place) -> Bool) -> Place? {
+        let children = nodes[place].children.filter { nodes[$0].held > 0 }
+        for child in children.sorted(by: { (nodes[$0].held, $1) > (nodes[$1].held, $0) }) {
+            if canGiveWay(child) { return child }
+            if let leaf = largestLeaf(below: child, where: canGiveWay) { return leaf }
+        }
+        return nil
+    }
+
     private func largestChild(of place: Place) -> Place? {
         nodes[place].children.max { (nodes[$0].held, $1) < (nodes[$1].held, $0) }.flatMap {
             nodes[$0].held > 0 ? $0 : nil

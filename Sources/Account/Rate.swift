@@ -2,6 +2,9 @@ package import NIOCore
 
 /// How often something may happen: a bucket that fills at a steady pace and holds so much at most.
 package struct Rate: Sendable {
+    /// What rounding may take from a level: at the moment that ``ready(for:)`` names, it may happen.
+    private static let rounding = 1e-6
+
     private let perSecond: Double
     private let burst: Double
     private var level: Double
@@ -18,7 +21,7 @@ package struct Rate: Sendable {
     /// Whether it may happen now; it counts where it may.
     package mutating func take(_ count: Double = 1, at now: NIODeadline) -> Bool {
         fill(at: now)
-        guard level >= count else { return false }
+        guard level >= count - Self.rounding else { return false }
         level -= count
         return true
     }
@@ -29,9 +32,16 @@ package struct Rate: Sendable {
         level -= count
     }
 
+    /// How many may happen now.
+    package func available(at now: NIODeadline) -> Int {
+        var copy = self
+        copy.fill(at: now)
+        return Int(max(0, copy.level + Self.rounding))
+    }
+
     /// When `count` may happen; in the past where it may now.
     package func ready(for count: Double = 1) -> NIODeadline {
-        guard level < count else { return filledAt }
+        guard level < count - Self.rounding else { return filledAt }
         let seconds = (min(count, burst) - level) / perSecond
         return filledAt + .nanoseconds(Int64((seconds * 1e9).rounded(.up)))
     }

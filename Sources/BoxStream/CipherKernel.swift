@@ -12,7 +12,8 @@ struct CipherKernel: Sendable {
     typealias Combine =
         @convention(c) (UnsafePointer<UInt32>, UnsafeMutablePointer<UInt8>, UnsafePointer<UInt8>, Int) -> Void
     typealias WriteBlocks =
-        @convention(c) (UnsafePointer<UInt32>, UnsafePointer<UInt32>, UnsafeMutablePointer<UInt8>, Int) -> Void
+        @convention(c) (UnsafePointer<UInt32>, UnsafePointer<UInt32>, UnsafeMutablePointer<UInt8>, Int) ->
+        Void
     typealias WriteTag =
         @convention(c) (
             UnsafeMutablePointer<UInt8>, UnsafePointer<UInt8>, Int, UnsafePointer<UInt8>

@@ -222,7 +222,9 @@ struct Keystream: ~Copyable, @unchecked Sendable {
                 words.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self),
                 words.loadUnaligned(fromByteOffset: 16 + 4 * index, as: UInt32.self)
             )
-            unsafe (state[1 + index], state[11 + index]) = (UInt32(littleEndian: low), UInt32(littleEndian: high))
+            unsafe (state[1 + index], state[11 + index]) = (
+                UInt32(littleEndian: low), UInt32(littleEndian: high)
+            )
         }
         unsafe sodium_memzero(subkey, 32)
     }

@@ -1,6 +1,13 @@
 #ifndef COMPANIONWAY_CPROCESS_SHIM_H
 #define COMPANIONWAY_CPROCESS_SHIM_H
 
+#include <unistd.h>
+
+extern char **environ;
+
+/* Swift has no safe name for the variable. */
+static inline char *const *shim_process_environment(void) { return environ; }
+
 #ifdef __linux__
 #include <sys/prctl.h>
 

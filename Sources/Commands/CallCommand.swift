@@ -12,10 +12,10 @@ public struct CallCommand: AsyncParsableCommand {
         abstract: "Call a method of a peer and print its answer as JSON.",
         discussion: """
             An answer that is text is printed as a JSON string, bytes as {"base64": "…"}. A source's items are printed \
-            one per line as they come, until it ends or --limit is reached.
+            one per line as they come, until it ends or --limit is reached; bytes of more than 64 KiB come in pieces.
 
-            Without --async or --source the peer's manifest says how to call the method; one that it does not list \
-            is called as async.
+            Without --async or --source the peer's manifest says how to call the method. One that it does not list is \
+            called as ssb programs have it, or as async where none has.
 
             A portal sees a fresh key, unless --real-id or --identify is given. Nothing that is called announces this \
             node: tunnel.announce is refused (run `cway serve`), and so are the lists of a portal that lists whoever \
@@ -30,6 +30,7 @@ public struct CallCommand: AsyncParsableCommand {
 
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var dial: DialOptions
+    @OptionGroup private var chosen: ChosenInstanceOptions
 
     @Argument(help: DialOptions.targetHelp)
     private var target: String
@@ -63,7 +64,7 @@ public struct CallCommand: AsyncParsableCommand {
     /// Calls, and prints.
     public func run() async throws {
         let values = try parsedArguments()
-        let plan = try await dial.plan(to: target, options)
+        let plan = try await dial.plan(to: target, instance: chosen.instance, options)
         let kind: CallKind? = isAsync ? .async : isSource ? .source : nil
         let call = MethodCall(
             name: method.parts, arguments: values, kind: kind, limit: limit,

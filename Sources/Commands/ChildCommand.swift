@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Node
 
 /// A command of this program that runs in a process of its own, for what may end in a signal.
 enum ChildCommand {
@@ -12,28 +12,14 @@ enum ChildCommand {
     ///
     /// - Throws: ``CommandFailure``.
     static func run(_ arguments: [String]) throws(CommandFailure) -> Ending {
-        let process = Process()
-        process.executableURL = try executable()
-        process.arguments = arguments
-        process.standardInput = FileHandle.nullDevice
-        do {
-            try process.run()
+        let child: OwnProgram
+        do throws(OwnProgram.Failure) {
+            child = try OwnProgram(starting: arguments)
         } catch {
             throw CommandFailure(.unexpected, "the program could not start itself: \(error)")
         }
-        process.waitUntilExit()
-        return process.terminationReason == .exit
-            ? .exited(process.terminationStatus) : .killed(signal: process.terminationStatus)
-    }
-
-    private static func executable() throws(CommandFailure) -> URL {
-        // A name like "cway" in the arguments may have been found through PATH; the system knows the file.
-        let path =
-            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-            ?? CommandLine.arguments.first ?? ""
-        guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw CommandFailure(.unexpected, "the program does not find itself: start it by its path")
-        }
-        return URL(fileURLWithPath: path)
+        let status = child.wait()
+        // See wait(2): the low seven bits are the signal, the next eight the code.
+        return status & 0x7F == 0 ? .exited(status >> 8 & 0xFF) : .killed(signal: status & 0x7F)
     }
 }

@@ -23,26 +23,17 @@ public struct CommonOptions: ParsableArguments, Sendable {
             valueName: "level"),
         transform: { text in
             guard let level = Logger.Level(rawValue: text) else {
-                throw ValidationError("There is no such level.")
+                throw ValidationError(
+                    "Write one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).")
             }
             return level
         })
     public var logLevel: Logger.Level?
 
+    @OptionGroup(title: RareOptions.title) private var rare: NetworkOptions
+
     /// The network to speak on.
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "The network identifier in hexadecimal or Base64, if not the main Scuttlebutt network's.",
-            valueName: "identifier"),
-        transform: { text in
-            guard let network = NetworkIdentifier(text: text) else {
-                throw ValidationError(
-                    "Write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64.")
-            }
-            return network
-        })
-    public var network: NetworkIdentifier?
+    public var network: NetworkIdentifier? { rare.network }
 
     /// No options.
     public init() {}
@@ -87,7 +78,7 @@ public struct CommonOptions: ParsableArguments, Sendable {
         }
     }
 
-    /// The settings, and a logger of their level that has been told of names that mean nothing.
+    /// The settings, and a logger of their level that has been told of variables that mean nothing.
     ///
     /// - Parameters:
     ///   - home: where `config.json` is.
@@ -97,16 +88,49 @@ public struct CommonOptions: ParsableArguments, Sendable {
     public func settings(
         in home: Home, flags: Settings.Flags
     ) async throws(CommandFailure) -> (settings: Settings, logger: Logger) {
+        let settings = try await readSettings(in: home, flags: flags)
+        let logger = LogOutput.logger(level: settings.logLevel)
+        for name in settings.unknownVariables {
+            logger.warning(
+                "an environment variable means nothing",
+                metadata: ["name": "\(name)", "nearest": "\(Settings.variable(near: name) ?? "none")"])
+        }
+        return (settings, logger)
+    }
+
+    /// The settings alone, as they are now.
+    ///
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/settingsUnusable``.
+    func readSettings(in home: Home, flags: Settings.Flags) async throws(CommandFailure) -> Settings {
         do throws(SettingsError) {
-            let environment = Surroundings.current.environment
-            let settings = try await Settings.load(from: home, flags: flags, environment: environment)
-            let logger = LogOutput.logger(level: settings.logLevel)
-            for key in settings.unknownKeys {
-                logger.warning("A setting means nothing: its name is unknown", metadata: ["name": "\(key)"])
-            }
-            return (settings, logger)
+            return try await Settings.load(
+                from: home, flags: flags, environment: Surroundings.current.environment)
         } catch {
             throw CommandFailure(.settingsUnusable, error)
         }
     }
+}
+
+/// The options that nobody needs from day to day, in a section of the help text of their own.
+enum RareOptions {
+    static let title = "Rarely needed"
+    /// As a line of usage has them.
+    static let usage = ["[--network <identifier>]", "[--trust-clock]"]
+}
+
+/// On which network.
+struct NetworkOptions: ParsableArguments, Sendable {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The network identifier in hexadecimal or Base64, if not the main Scuttlebutt network's.",
+            valueName: "identifier"),
+        transform: { text in
+            guard let network = NetworkIdentifier(text: text) else {
+                throw ValidationError(
+                    "Write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64.")
+            }
+            return network
+        })
+    var network: NetworkIdentifier?
 }

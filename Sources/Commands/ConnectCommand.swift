@@ -14,15 +14,18 @@ public struct ConnectCommand: AsyncParsableCommand {
         commandName: "connect",
         abstract: "Use a friend's service: as a local port, or on standard input and output.",
         discussion: """
-            With --listen, prints the local port once a first session stands, and keeps it through restarts of the \
-            portal and the target: open connections end, new ones wait and work. With --stdio, transfers until both \
-            sides have said all, which is what ssh expects of a ProxyCommand.
+            With --listen, prints the local port once a first session stands. Where the portal or the target is not \
+            there, at the start or later, it is dialled again after longer and longer pauses, and each state is said \
+            once; open connections end, new ones wait up to 30 s and work. It ends when the target does not offer the \
+            service at first, or has removed this node from its friends. With --stdio, transfers until both sides have said \
+            all, which is what ssh expects of a ProxyCommand; there it is tried once, and a limit for 5 s.
 
             EXAMPLES
-              cway connect anna web --listen localhost:8080
-              cway connect home ssh --ssh-config >> ~/.ssh/config
+              cway connect anna web --listen 8080
+              cway connect home ssh --ssh-config --user me >> ~/.ssh/config
+              cway connect home 1/ssh --ssh-config
               ssh -o ProxyCommand='cway connect home ssh --stdio' me@home
-              cway connect tunnel:@P…:@T…:0~shs:T… --portal net:portal.example.org:8008~shs:P… web --listen localhost:8080
+              cway connect tunnel:@P…:@T…:0~shs:T… --portal net:portal.example.org:8008~shs:P… web --listen 8080
 
             The exit codes 10 to 17 name the hop that failed; see 'cway --help'.
             """)
@@ -34,14 +37,25 @@ public struct ConnectCommand: AsyncParsableCommand {
     @Argument(help: DialOptions.targetHelp)
     private var target: String
 
-    @Argument(help: ArgumentHelp("The name of the service.", valueName: "name"))
-    private var service: String
+    @Argument(
+        help: ArgumentHelp(
+            "The name of the service; 1/ssh is ssh of the target's instance 1.", valueName: "name"),
+        transform: Parsing.service(ofPeer:))
+    private var service: ServiceName
 
     @Option(
         name: .long,
-        help: ArgumentHelp("Forward this local port; port 0 is any free one.", valueName: "host:port"),
+        help: ArgumentHelp(
+            "Forward this local port; port 0 is any free one, and a port alone is this machine's.",
+            valueName: "host:port"),
         transform: Parsing.listenAddress)
     private var listen: ListenAddress?
+
+    @Flag(name: .long, help: "With --listen: wait until the target offers the service.")
+    private var wait = false
+
+    @Flag(name: .long, help: "With --listen: end with the first failure, and with the session.")
+    private var once = false
 
     @Flag(name: .long, help: "Transfer standard input and output.")
     private var stdio = false
@@ -49,19 +63,30 @@ public struct ConnectCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print the lines for ~/.ssh/config, and dial nothing.")
     private var sshConfig = false
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp("With --ssh-config: the name to log in with.", valueName: "name"),
+        transform: SSHLines.user)
+    private var user: String?
+
     /// Made by ArgumentParser.
     public init() {}
 
     /// Exactly one of the three ways.
     public func validate() throws {
         guard [listen != nil, stdio, sshConfig].count(where: { $0 }) == 1 else {
-            throw ValidationError("Give one of --listen HOST:PORT, --stdio and --ssh-config.")
+            throw ValidationError("Give one of --listen PORT, --stdio and --ssh-config.")
+        }
+        guard user == nil || sshConfig else { throw ValidationError("--user belongs to --ssh-config.") }
+        guard listen != nil || !(wait || once) else {
+            throw ValidationError("--wait and --once are for --listen: leave them out.")
         }
     }
 
     /// Forwards until a signal, transfers until the end, or prints the lines.
     public func run() async throws {
-        let plan = try await dial.plan(to: target, options)
+        let plan = try await dial.plan(
+            to: target, instance: service.instance == 0 ? nil : service.instance, options)
         if let listen {
             try await forward(from: listen, plan)
         } else if stdio {
@@ -72,18 +97,21 @@ public struct ConnectCommand: AsyncParsableCommand {
     }
 
     private func forward(from listen: ListenAddress, _ plan: DialPlan) async throws {
-        let surroundings = Surroundings.current
-        try await Serving.run(threads: 1, logger: plan.logger, serving) { group in
-            [
+        var wish = ForwardService.Wish(service: service.name)
+        (wish.waitsForOffer, wish.triesOnce) = (wait, once)
+        try await Serving.run(threads: 1, logger: plan.logger, serving) { [wish] group in
+            // Those of a command that serves, whose results wait for no reader.
+            let surroundings = Surroundings.current
+            return [
                 ForwardService(
-                    from: listen, to: service, dialler: plan.dialler, on: group.next(), logger: plan.logger
+                    from: listen, to: wish, dialler: plan.dialler, on: group.next(), logger: plan.logger
                 ) { try surroundings.print($0.hostAndPort) }
             ]
         }
     }
 
     private func transfer(_ plan: DialPlan) async throws {
-        let service = service
+        let service = service.name
         try await Dialled.run(plan) { connection in
             try await PipeService(to: service, over: connection).run(
                 input: STDIN_FILENO, output: STDOUT_FILENO)
@@ -92,34 +120,25 @@ public struct ConnectCommand: AsyncParsableCommand {
 
     /// What goes into ssh's configuration: the same command with --stdio.
     ///
-    /// A friend goes by name, because blinded addresses hold for days only. The alias is the id without its `@`, which
-    /// in a known_hosts file would begin a marker.
+    /// A friend goes by name, because blinded addresses hold for days only.
     private func sshLines(_ plan: DialPlan) throws -> String {
         let destination = plan.dialler.destination
+        let named = ServiceName(service.name, at: destination.instance)
         var (words, host) = (["cway", "connect"], String(destination.target.id.dropFirst().prefix(8)))
         switch destination {
-        case .peer(let peer): words += ["\(peer)", service, "--stdio"]
+        case .peer(let peer): words += ["\(peer)", service.name, "--stdio"]
         case .announced(let tunnel, let portal):
-            words += ["\(tunnel)", service, "--stdio", "--portal", "\(portal)"]
-        case .friend(let key, _):
+            words += ["\(tunnel)", service.name, "--stdio", "--portal", "\(portal)"]
+        case .friend(let key, _, _):
             let friend = try plan.dialler.keyring?.friend(key)
             host = friend?.name ?? host
-            words += [friend?.name ?? key.id, service, "--stdio"]
+            // By name the instance is said with the service, wherever it was said here.
+            words += [friend?.name ?? key.id, named.description, "--stdio"]
+            words += dial.portal.flatMap { ["--portal", "\($0)"] }
         }
         if let home = options.common.home { words += ["--home", home] }
         if let network = options.common.network { words += ["--network", network.text] }
         words += dial.showing.words + dial.local.words
-        let command = words.map(Self.quoted).joined(separator: " ")
-        return """
-            Host \(service)-at-\(host.filter { $0.isLetter || $0.isNumber || "._-".contains($0) })
-                HostKeyAlias \(destination.target.id.dropFirst())
-                ProxyCommand \(command)
-            """
-    }
-
-    /// For the shell that ssh runs the command in; and ssh itself takes `%` for the start of a token.
-    private static func quoted(_ word: String) -> String {
-        let escaped = word.replacing("'", with: "'\\''").replacing("%", with: "%%")
-        return "'\(escaped)'"
+        return SSHLines.text(host: host, service: named.description, user: user, command: words)
     }
 }

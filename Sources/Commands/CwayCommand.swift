@@ -1,6 +1,7 @@
 public import ArgumentParser
 internal import Foundation
 internal import Node
+internal import Stamp
 internal import Transport
 
 /// `cway`: the root of the command line.
@@ -17,22 +18,23 @@ public struct CwayCommand: AsyncParsableCommand {
             config.json in the home folder, in this order.
 
             EXAMPLES
-              cway demo                                    see all of it at work, on this machine alone
-              cway portal --listen '*:8008'                on a server that all can reach
-              cway portals add net:…                       at home: announce there
-              cway invite create --label laptop            print a code for a friend, or your own laptop
-              cway serve --service ssh=localhost:22        stay reachable for friends, and for nobody else
-              cway join --name home                        on the road: redeem the code, which it asks for
-              cway connect home ssh --ssh-config           then, as ssh's ProxyCommand
-              cway connect home web --listen localhost:8080
-              cway friend remove laptop                    when it was stolen
-              cway address                                 an address that friends alone can resolve
-              cway doctor                                  each hop with its result, and what to do
-              cway help connect                            explain a command
+              cway demo                             see it at work, on this machine alone
+              cway portal --listen '*:8008'         on a server that all can reach
+              cway portals add net:…                at home: announce there
+              cway invite create --label laptop     a code for a friend, or your laptop
+              cway serve --service ssh=22           stay reachable, for friends alone
+              cway join --name home                 on the road: asks for the code
+              cway connect home ssh --ssh-config    lines for ~/.ssh/config, for 'ssh home'
+              cway connect home web --listen 8080   a local port
+              cway friend remove laptop             when it was stolen
+              cway address                          what to publish, for friends alone
+              cway doctor                           each hop with its result and remedy
+              cway help connect                     explain a command
 
             EXIT CODES
             \(ExitStatus.table)
             """,
+        version: Version.text,
         subcommands: [
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
@@ -43,12 +45,23 @@ public struct CwayCommand: AsyncParsableCommand {
     /// Made by ArgumentParser.
     public init() {}
 
+    /// Does what comes before everything else, and before the first `await`, with which the runtime opens descriptors.
+    public static func prepareProcess() {
+        ProcessSetup.holdStandardStreams()
+        ProcessSetup.ignoreWriteSignals()
+        ProcessDescriptors.raiseLimit()
+        EventLoops.requireLeast()
+    }
+
     /// Runs the command line of the process and ends the process with the command's code.
     public static func runToExit() async -> Never {
-        ProcessSetup.protectMemory(environment: ProcessInfo.processInfo.environment)
+        ProcessSetup.protectMemory(environment: ProcessText.environment)
         ProcessMemory.keepBuffers()
-        ProcessDescriptors.raiseLimit()
-        let status = await execute(Array(CommandLine.arguments.dropFirst()))
+        var status = await execute(ProcessText.arguments)
+        if let failure = StandardOutput.ofProcess.finish(), status == ExitStatus.success.rawValue {
+            Surroundings.current.complaints("cway: \(failure)\n")
+            status = ExitStatus.standardStreamFailed.rawValue
+        }
         LogOutput.finish()
         Foundation.exit(status)
     }
@@ -57,8 +70,12 @@ public struct CwayCommand: AsyncParsableCommand {
     ///
     /// Help goes to standard output, everything that failed to standard error.
     public static func execute(_ arguments: [String]) async -> Int32 {
+        if arguments.first == "help", let words = UsageComplaint.text(forHelpOn: arguments.dropFirst()) {
+            Surroundings.current.complaints(words)
+            return ExitStatus.usage.rawValue
+        }
         do {
-            var command = try parseAsRoot(arguments)
+            var command = try parseAsRoot(InstanceOptions.completed(arguments))
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -68,20 +85,34 @@ public struct CwayCommand: AsyncParsableCommand {
         } catch let failure as CommandFailure {
             Surroundings.current.complaints("cway: \(failure.message)\n")
             return failure.status.rawValue
+        } catch let failure as StandardStreamFailure {
+            Surroundings.current.complaints("cway: \(failure)\n")
+            return ExitStatus.standardStreamFailed.rawValue
         } catch {
-            return report(error)
+            return report(error, arguments)
         }
     }
 
-    /// What ArgumentParser itself throws: help that was asked for, and mistakes in the command line.
-    private static func report(_ error: any Error) -> Int32 {
+    /// What ArgumentParser itself throws: help that was asked for, and mistakes in the command line; and what no command
+    /// has turned into its failure.
+    private static func report(_ error: any Error, _ arguments: [String]) -> Int32 {
+        // What was to be said has been.
+        if let code = error as? ExitCode { return code.rawValue }
         let code = exitCode(for: error)
-        let message = fullMessage(for: error)
-        let words = message.isEmpty ? "" : message + "\n"
-        if code.isSuccess {
-            try? Surroundings.current.output(words)
-        } else {
-            Surroundings.current.complaints(words.printable)
+        switch code {
+        case .success:
+            let message = fullMessage(for: error)
+            guard !message.isEmpty else { break }
+            do {
+                try Surroundings.current.output(HelpText.ordered(message) + "\n")
+            } catch {
+                Surroundings.current.complaints("cway: \(error)\n")
+                return ExitStatus.standardStreamFailed.rawValue
+            }
+        case .validationFailure:
+            Surroundings.current.complaints(UsageComplaint.text(for: error, in: arguments))
+        default:
+            Surroundings.current.complaints("cway: \(CommandFailure(.unexpected, error).message)\n")
         }
         return code.rawValue
     }

@@ -52,8 +52,11 @@ struct DialOptions: ParsableArguments, Sendable {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "A portal to dial through, for an address whose portal the keyring does not know; may be repeated.",
-            discussion: "Default: the portals of the settings. Form: net:HOST:PORT~shs:KEY.",
+            "A portal to dial through, instead of those that the keyring knows; may be repeated.",
+            discussion: """
+                For an address it says where the portal of that key listens; for a friend's name it may be another \
+                portal too. Default: what the keyring and the settings say. Form: net:HOST:PORT~shs:KEY.
+                """,
             valueName: "address"),
         transform: Self.portal)
     var portal: [PeerAddress] = []
@@ -70,11 +73,14 @@ struct DialOptions: ParsableArguments, Sendable {
     ///
     /// - Parameters:
     ///   - text: a friend's name or id, or an address of any form.
+    ///   - instance: which of the target's instances, where that is said beside the address.
     ///   - options: which home, which network.
     /// - Returns: the plan.
     /// - Throws: ``CommandFailure``: ``ExitStatus/notForThisKeyring`` for an address that is not resolved,
     ///   ``ExitStatus/usage`` for what leads nowhere.
-    func plan(to text: String, _ options: KeyringOptions) async throws(CommandFailure) -> DialPlan {
+    func plan(
+        to text: String, instance: Int? = nil, _ options: KeyringOptions
+    ) async throws(CommandFailure) -> DialPlan {
         let common = options.common
         let (home, identity) = try options.owner()
         var flags = common.flags
@@ -83,10 +89,13 @@ struct DialOptions: ParsableArguments, Sendable {
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .changing)
         let directory = Directory(
-            identity: identity, keyring: keyring, portals: settings.portals, allowsLocal: settings.allowLocal)
+            identity: identity, keyring: keyring, portals: settings.portals, named: portal,
+            allowsLocal: settings.allowLocal)
         let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)
         do {
-            let destination = try directory.destination(named: text.trimmed)
+            var destination = try directory.destination(
+                named: CodeText.address(in: text) ?? CodeText.name(in: text))
+            if let instance { destination = try destination.choosing(instance: instance) }
             let dialler = Dialler(
                 caller: caller, directory: directory, destination: destination, keyring: keyring,
                 logger: logger)
@@ -100,17 +109,23 @@ struct DialOptions: ParsableArguments, Sendable {
     ///
     /// - Throws: `ValidationError` with the cause and the remedy.
     @Sendable static func portal(_ text: String) throws -> PeerAddress {
-        let address: Address
-        do throws(AddressError) {
-            address = try Address(text)
+        do throws(CommandFailure) {
+            return try PortalAddressText.read(text)
         } catch {
             throw ValidationError("\(error)")
         }
-        guard case .peer(let peer) = address else {
-            throw ValidationError("A portal is dialled itself: write net:HOST:PORT~shs:KEY.")
-        }
-        return peer
     }
+}
+
+/// The option of commands that call a target without naming a service of it.
+struct ChosenInstanceOptions: ParsableArguments, Sendable {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Which of the target's instances. Default: the one that the address names, else 0.",
+            valueName: "n"),
+        transform: Parsing.instance)
+    var instance: Int?
 }
 
 /// Everything that is known before a command dials.
@@ -127,9 +142,9 @@ extension CommandFailure {
         let status: ExitStatus =
             switch failure {
             case .unreachable, .localAddress: .portalUnreachable
-            case .outerHandshakeRefused, .callersAreMembers: .outerHandshakeRefused
+            case .outerHandshakeRefused, .callersAreMembers, .endedEarly: .outerHandshakeRefused
             case .targetAbsent, .friendAbsent, .busy: .targetAbsent
-            case .innerHandshakeRefused, .innerHandshakeTimedOut: .innerHandshakeRefused
+            case .innerHandshakeRefused, .innerHandshakeTimedOut, .dismissed: .innerHandshakeRefused
             case .serviceUnknown: .serviceUnknown
             case .serviceNotListening: .serviceNotListening
             case .connectionLost: .connectionLost

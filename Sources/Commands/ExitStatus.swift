@@ -1,5 +1,6 @@
 public import ArgumentParser
 internal import Node
+internal import Transport
 
 /// What the process says about how a command went, one code per cause.
 ///
@@ -44,6 +45,8 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     case keyringUnusable = 23
     /// The doctor found something that does not work.
     case unhealthy = 24
+    /// Standard input could not be read to its end, or standard output did not take everything.
+    case standardStreamFailed = 25
     /// The command line was wrong; the number is `EX_USAGE`.
     case usage = 64
 
@@ -73,6 +76,7 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         case .verificationFailed: "verification failed: other bytes came back than were sent"
         case .keyringUnusable: "keyring unusable, or in use"
         case .unhealthy: "the doctor found something that does not work"
+        case .standardStreamFailed: "standard input failed, or standard output did not take everything"
         case .usage: "wrong usage"
         }
     }
@@ -101,9 +105,9 @@ public struct CommandFailure: Error, Equatable, CustomStringConvertible {
         self.message = message.printableText
     }
 
-    /// Names the cause with an error that explains itself.
+    /// Names the cause in the words of an error that explains itself, or those that there are for it.
     public init(_ status: ExitStatus, _ error: any Error) {
-        self.init(status, String(describing: error))
+        self.init(status, ErrorWords.text(of: error))
     }
 
     /// The message.

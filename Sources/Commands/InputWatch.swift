@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Node
 internal import ServiceLifecycle
 
 /// The options of every command that serves until it is told to stop.
@@ -15,12 +16,17 @@ struct ServingOptions: ParsableArguments, Sendable {
 /// The parent holds the other end of a pipe, which the system closes however the parent ends.
 struct InputWatch: Service {
     func run() async throws {
-        let (ends, continuation) = AsyncStream.makeStream(of: Void.self)
+        let (ends, continuation) = AsyncThrowingStream.makeStream(of: Void.self)
         // A thread of its own, because reading blocks; it ends with the process.
         Thread.detachNewThread {
-            while let bytes = try? FileHandle.standardInput.read(upToCount: 4096), !bytes.isEmpty {}
-            continuation.finish()
+            var unused = [UInt8](repeating: 0, count: 4096)
+            do throws(StandardStreamFailure) {
+                while try StandardStream.read(STDIN_FILENO, into: &unused) > 0 {}
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: error)
+            }
         }
-        for await _ in ends.cancelOnGracefulShutdown() {}
+        for try await _ in ends.cancelOnGracefulShutdown() {}
     }
 }

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Glibc
 internal import UnixSignals
 
 /// Lets SIGINT and SIGTERM end a command in order: its task is cancelled and given time to say goodbye.
@@ -27,7 +26,7 @@ enum Interruption {
     static func run<Value: Sendable>(
         _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        let trapped: [UnixSignal] = isHangUpIgnored() ? [.sigint, .sigterm] : [.sighup, .sigint, .sigterm]
+        let trapped: [UnixSignal] = HangUp.isIgnored() ? [.sigint, .sigterm] : [.sighup, .sigint, .sigterm]
         let signals = await UnixSignalsSequence(trapping: trapped)
         let (outcomes, continuation) = AsyncStream.makeStream(of: Outcome<Value>.self)
         let worker = Task {
@@ -82,14 +81,6 @@ enum Interruption {
             }
         }
         throw CancellationError()
-    }
-
-    /// Whether the process was started so, as by nohup(1), which is to stay so.
-    private static func isHangUpIgnored() -> Bool {
-        let before = signal(SIGHUP, SIG_IGN)
-        let isIgnored = unsafe unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
-        if !isIgnored { _ = signal(SIGHUP, before) }
-        return isIgnored
     }
 
     private static func code(of signal: UnixSignal) -> ExitCode { ExitCode(128 + signal.rawValue) }

@@ -68,12 +68,20 @@ struct MethodCall: Sendable {
 
     // MARK: Calling
 
-    /// What the peer says of the method; async where it says nothing, like peers that have no manifest.
+    /// What the peer says of the method, or what everybody means by it where the peer says nothing; else async.
     private func kindInManifest(of connection: PeerConnection) async throws -> CallKind {
-        let answer = try await call(["manifest"], [], of: connection)
-        guard case .value(var tree) = answer else { return .async }
+        let answer: Reply
+        do {
+            answer = try await call(["manifest"], [], of: connection)
+        } catch HopFailure.connectionLost {
+            // Nothing was done yet that must be done once.
+            throw HopFailure.endedEarly(connection.dialled.net)
+        }
+        var tree = JSONValue.null
+        if case .value(let manifest) = answer { tree = manifest }
         for part in name { tree = tree[part] ?? .null }
-        return tree.string.flatMap(MethodKind.init(rawValue:))?.callKind ?? .async
+        let kind = tree.string.flatMap(MethodKind.init(rawValue:))?.callKind
+        return kind ?? WellKnownMethods.kind(of: name) ?? .async
     }
 
     private func reply(
@@ -96,6 +104,8 @@ struct MethodCall: Sendable {
             return reply
         } catch let error as SessionFailure {
             throw HopFailure(error)
+        } catch MuxRPCError.closed {
+            throw HopFailure.endedEarly(connection.dialled.net)
         } catch let error as MuxRPCError {
             throw Self.failure(error)
         }
@@ -134,7 +144,8 @@ struct MethodCall: Sendable {
     }
 
     private func failure(_ error: RemoteError) -> CommandFailure {
-        CommandFailure(.methodFailed, "\(name.joined(separator: ".")): \(error.message)")
+        CommandFailure(
+            .methodFailed, "\(name.joined(separator: ".")): \(RemoteWords.text(of: error.message))")
     }
 
     private static func failure(_ error: MuxRPCError) -> CommandFailure {

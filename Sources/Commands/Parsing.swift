@@ -7,7 +7,15 @@ internal import Transport
 /// Reads arguments whose types explain their own errors.
 enum Parsing {
     @Sendable static func listenAddress(_ text: String) throws -> ListenAddress {
-        try explained { try ListenAddress(text) }
+        do {
+            return try ListenAddress(text)
+        } catch AddressError.badPort {
+            throw ValidationError(
+                "There is no port from 0 to 65535: write PORT for this machine alone, HOST:PORT, or '*:PORT' for all."
+            )
+        } catch {
+            throw ValidationError("\(error)")
+        }
     }
 
     @Sendable static func netAddress(_ text: String) throws -> NetAddress {
@@ -31,12 +39,24 @@ enum Parsing {
         try explained { try ServiceSetting(text) }
     }
 
-    /// The name of a service alone, by the rule for those that this node can serve.
-    @Sendable static func serviceName(_ text: String) throws -> String {
-        try explained { try ServiceSetting.name(text) }
+    /// What somebody may be allowed, `ssh` or `1/ssh`, by the rule for services that this node can serve.
+    @Sendable static func grantedService(_ text: String) throws -> String {
+        try explained { try ServiceSetting.grantedName(text).description }
     }
 
-    @Sendable static func id(_ text: String) throws -> PublicKey { try explained { try PublicKey(id: text) } }
+    /// A service of a peer, `ssh` or `1/ssh`; what it is called there is the peer's business.
+    @Sendable static func service(ofPeer text: String) throws -> ServiceName {
+        try explained { try ServiceName(parsing: text) }
+    }
+
+    /// The number of an instance.
+    @Sendable static func instance(_ text: String) throws -> Int {
+        try explained { try ServiceName.instance(text) }
+    }
+
+    @Sendable static func id(_ text: String) throws -> PublicKey {
+        try explained { try PublicKey(id: CodeText.bare(text)) }
+    }
 
     @Sendable static func lifetime(_ text: String) throws -> Lifetime {
         guard let lifetime = Lifetime(text) else {
@@ -49,7 +69,7 @@ enum Parsing {
         do {
             return try read()
         } catch {
-            throw ValidationError("\(error)")
+            throw ValidationError(ErrorWords.text(of: error))
         }
     }
 }

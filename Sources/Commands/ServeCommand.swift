@@ -17,49 +17,26 @@ public struct ServeCommand: AsyncParsableCommand {
             Who has friends or open invites is hidden: the portal sees a pseudonym and tokens, and nobody but friends \
             gets as far as a handshake. Prints an address for each portal that has taken the announcement: of a \
             hidden node a sealed one, which friends resolve, else the plain one. What 'cway friend', 'invite' and \
-            'portals' change counts within a second. Lost connections are dialled again by themselves.
+            'portals' change counts within a second; what config.json says is read again at SIGHUP, where there is no \
+            terminal. Lost connections are dialled again by themselves.
 
             EXAMPLES
-              cway serve --service ssh=localhost:22 --service web=unix:/run/web.sock
+              cway serve --service ssh=22 --service web=unix:/run/web.sock
               cway serve --visible --service web=localhost:8080 --allow-anyone --portal net:portal.example.org:8008~shs:KEY=
+              cway serve --service web=8080 --instance 1 --service ssh=22 --instance 2 --service git=9418
               cway serve --service ssh=localhost:22 --allow @ID=.ed25519 --portal net:portal.example.org:8008~shs:KEY=
             """)
 
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var serving: ServingOptions
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "The address of a portal to announce at; several are served side by side.",
-            discussion: "Default: those of the settings, else those of `cway portals list`.",
-            valueName: "address"),
-        transform: DialOptions.portal)
-    private var portal: [PeerAddress] = []
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "A service: its name, and the port or socket behind it; may be given several times.",
-            valueName: "name=host:port|name=unix:path"),
-        transform: Parsing.service)
-    private var service: [ServiceSetting] = []
-
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "The id of somebody who may connect beside the friends of the keyring; may be given several times.",
-            valueName: "@id"),
-        transform: Parsing.id)
-    private var allow: [PublicKey] = []
-
-    @Flag(name: .long, help: "Let anyone connect who knows this node's id and portal.")
-    private var allowAnyone = false
+    @OptionGroup private var offer: OfferOptions
 
     @Flag(name: .long, help: "Announce this node's id at all portals, also with friends or invites.")
     private var visible = false
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var others: InstanceOptions
 
     /// Made by ArgumentParser.
     public init() {}
@@ -70,19 +47,19 @@ public struct ServeCommand: AsyncParsableCommand {
         let common = options.common
         var flags = common.flags
         flags.limits = memory.limits
-        flags.portals = portal
-        flags.services = service
-        flags.allow = allow
-        flags.allowAnyone = allowAnyone ? true : nil
+        flags.portals = offer.portal
+        flags.services = offer.service
+        flags.allow = offer.allow
+        flags.allowAnyone = offer.allowAnyone ? true : nil
+        flags.instances = try others.instances()
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
-        let names = settings.services.map(\.name)
-        guard Set(names).count == names.count else {
-            throw CommandFailure(.usage, "two services have the same name: give each a name of its own")
-        }
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .serving)
         let opened = keyring.map { OpenedKeyring(home: home, identity: identity, keyring: $0) }
+        if settings.services.isEmpty, settings.instances.values.allSatisfy(\.services.isEmpty) {
+            Self.sayThatNothingIsServed()
+        }
         let posture = try ServingPosture(opened, settings, isVisible: visible)
         let lock = try posture.lock()
         if posture.keyring == nil {
@@ -96,7 +73,13 @@ public struct ServeCommand: AsyncParsableCommand {
         limits.bytes = sizes.poolByteCount
         limits.descriptors = sizes.connectionCount
         configuration.accounts = EndpointAccounts(limits)
-        try await Serving.run(threads: nil, logger: logger, serving) { [configuration] group in
+        let reload = SettingsReload(posture.settings, logger: logger) {
+            [flags, posture] () async throws(CommandFailure) in
+            try posture.following(try await common.readSettings(in: home, flags: flags)).settings
+        }
+        configuration.changes = reload.changes
+        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
+            [configuration] group in
             [
                 EndpointService(configuration, group: group, logger: logger) { address in
                     try Surroundings.current.print("\(address)")
@@ -105,5 +88,10 @@ public struct ServeCommand: AsyncParsableCommand {
         }
         // One node serves from a home at a time, until here.
         _ = consume lock
+    }
+    /// Friends still reach the node, measure the way to it and fetch addresses, so it is served all the same.
+    private static func sayThatNothingIsServed() {
+        Surroundings.current.note(
+            "cway: this node offers no service yet: give --service NAME=PORT, for example --service ssh=22")
     }
 }

@@ -4,18 +4,42 @@ internal import NIOCore
 internal import NIOPosix
 internal import Node
 internal import ServiceLifecycle
+internal import Transport
 internal import UnixSignals
 
-/// Runs services until SIGINT or SIGTERM, then lets them close in order.
+/// Runs services until SIGINT or SIGTERM, or the end of their terminal, then lets them close in order.
 enum Serving {
     /// How long closing in order may take before the process ends without.
     static let shutdownTime = Duration.seconds(5)
 
     /// Runs the services that `services` makes on that many event loops, one per core where `threads` is `nil`.
     ///
+    /// What they print is written by a thread of its own. With a `reload`, SIGHUP has it run where there is no terminal;
+    /// otherwise SIGHUP ends the services too.
+    ///
     /// - Throws: ``CommandFailure``.
     static func run(
-        threads: Int?, logger: Logger, _ options: ServingOptions,
+        threads: Int?, logger: Logger, _ options: ServingOptions, reload: SettingsReload? = nil,
+        _ services: (any EventLoopGroup) async throws -> [any Service]
+    ) async throws {
+        let output = ServingOutput()
+        let surroundings = output.taking(from: Surroundings.current)
+        let result: Result<Void, any Error> = await Surroundings.$current.withValue(surroundings) {
+            do {
+                return .success(
+                    try await run(
+                        threads: threads, logger: logger, options, reload, beside: output, services))
+            } catch {
+                return .failure(error)
+            }
+        }
+        await output.finish()
+        try result.get()
+    }
+
+    private static func run(
+        threads: Int?, logger: Logger, _ options: ServingOptions, _ reload: SettingsReload?,
+        beside output: ServingOutput,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let group = try EventLoops.make(threads ?? System.coreCount)
@@ -28,13 +52,20 @@ enum Serving {
                     service: $0, successTerminationBehavior: .ignore)
             }
             watched.append(.init(service: MemoryReturn(), successTerminationBehavior: .ignore))
+            watched.append(.init(service: output, successTerminationBehavior: .ignore))
             if options.untilInputEnds {
                 watched.append(
                     .init(service: InputWatch(), successTerminationBehavior: .gracefullyShutdownGroup))
             }
+            var endings: [UnixSignal] = [.sigint, .sigterm]
+            if let reload, HangUp.ofProcess() == .reloads {
+                watched.append(
+                    .init(service: await HangUpWatch(reload), successTerminationBehavior: .ignore))
+            } else if !HangUp.isIgnored() {
+                endings.append(.sighup)
+            }
             var configuration = ServiceGroupConfiguration(
-                services: watched, gracefulShutdownSignals: [.sigint, .sigterm],
-                logger: lifecycleLogger)
+                services: watched, gracefulShutdownSignals: endings, logger: lifecycleLogger)
             configuration.maximumGracefulShutdownDuration = shutdownTime
             try await ServiceGroup(configuration: configuration).run()
         } catch {
@@ -50,8 +81,14 @@ extension CommandFailure {
     init(servingError error: any Error) {
         switch error {
         case let failure as CommandFailure: self = failure
-        case let failure as HopFailure: self.init(failure)
+        case is HopFailure, is DestinationError: self.init(dialError: error)
+        case let failure as StandardStreamFailure: self.init(.standardStreamFailed, failure)
         case let error as IOError: self.init(.unexpected, Self.words(forListening: error))
+        case let error as SocketAddressError.UnknownHost:
+            self.init(
+                .unexpected,
+                "cannot listen: \(ErrorWords.text(of: error)): name an address of this machine, or * for all of them"
+            )
         default: self.init(.unexpected, error)
         }
     }
@@ -62,7 +99,7 @@ extension CommandFailure {
         case EADDRINUSE: "cannot listen: another program has this port: end it, or choose another port"
         case EADDRNOTAVAIL: "cannot listen: this machine does not have this address: choose one of its own"
         case EACCES: "cannot listen: only root may have this port: choose one above 1023"
-        default: "cannot listen: \(error)"
+        default: "cannot listen: \(ErrorWords.text(of: error))"
         }
     }
 }

@@ -5,6 +5,10 @@ internal import Node
 ///
 /// Tests put their own in place: `Surroundings.$current.withValue(…)`.
 public struct Surroundings: Sendable {
+    /// Asks a question, and returns what is typed once `isComplete` says that it is all.
+    public typealias HiddenInput =
+        @Sendable (_ question: String, _ isComplete: (String) -> Bool) throws -> String
+
     /// The environment variables.
     public let environment: [String: String]
     /// Writes results to standard output, as they are; throws when they cannot be delivered.
@@ -12,22 +16,26 @@ public struct Surroundings: Sendable {
     /// Writes complaints to standard error, as they are, and waits for nobody who reads them.
     public let complaints: @Sendable (String) -> Void
     /// Reads the next line of standard input, without its end; `nil` when there is none any more.
-    public let input: @Sendable () -> String?
+    ///
+    /// Throws when it cannot be read.
+    public let input: @Sendable () throws -> String?
     /// Whether a person sits at both ends: asks may be answered, and colours seen.
     public let isInteractive: Bool
     /// Whether results go to a terminal, which takes some characters for orders.
     public let isOutputTerminal: Bool
-    /// Asks for something secret at the terminal, without echo; `nil` where standard input is none.
-    public let hiddenInput: (@Sendable (_ question: String) throws -> String)?
+    /// Asks for something secret at the terminal, without echo, until it is told that it has come; `nil` where standard
+    /// input is none.
+    public let hiddenInput: HiddenInput?
     /// Overwrites an argument where the list of processes shows it.
     public let hideArgument: @Sendable (String) -> Void
 
     /// Puts the parts together; without `input` there is nothing to read.
     public init(
         environment: [String: String], output: @escaping @Sendable (String) throws -> Void,
-        complaints: @escaping @Sendable (String) -> Void, input: @escaping @Sendable () -> String? = { nil },
+        complaints: @escaping @Sendable (String) -> Void,
+        input: @escaping @Sendable () throws -> String? = { nil },
         isInteractive: Bool = false, isOutputTerminal: Bool = false,
-        hiddenInput: (@Sendable (_ question: String) throws -> String)? = nil,
+        hiddenInput: HiddenInput? = nil,
         hideArgument: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.environment = environment
@@ -45,17 +53,26 @@ public struct Surroundings: Sendable {
 
     /// The process's own.
     public static let ofProcess = Surroundings(
-        environment: ProcessInfo.processInfo.environment,
-        output: { try FileHandle.standardOutput.write(contentsOf: Data($0.utf8)) },
+        environment: ProcessText.environment,
+        output: { try StandardOutput.ofProcess.write($0) },
         complaints: { LogSink.standardError.write($0) },
-        input: { readLine() }, isInteractive: isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1,
+        input: { try StandardInput.ofProcess.line() },
+        isInteractive: isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1,
         isOutputTerminal: isatty(STDOUT_FILENO) == 1,
         hiddenInput: isatty(STDIN_FILENO) == 1 ? SecretPrompt.ask : nil,
         hideArgument: { ArgumentMemory.overwrite($0) })
 
+    /// The same, but for where results go.
+    func writing(to output: @escaping @Sendable (String) throws -> Void) -> Surroundings {
+        Surroundings(
+            environment: environment, output: output, complaints: complaints, input: input,
+            isInteractive: isInteractive, isOutputTerminal: isOutputTerminal, hiddenInput: hiddenInput,
+            hideArgument: hideArgument)
+    }
+
     /// Prints results for people, in plain characters.
     ///
-    /// - Throws: ``CommandFailure`` with ``ExitStatus/unexpected``, lest a script take half a result for one.
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/standardStreamFailed``, lest a script take half a result for one.
     public func print(_ words: String) throws(CommandFailure) { try print(exactly: words.printable) }
 
     /// Prints a JSON text on a line; at a terminal with escapes for what is not plain.
@@ -79,13 +96,19 @@ public struct Surroundings: Sendable {
         do {
             try output(line + "\n")
         } catch {
-            throw CommandFailure(
-                .unexpected, "standard output did not take the result: see that there is room for it")
+            throw CommandFailure(undelivered: error)
         }
     }
 
     /// Says something that is no result, for people: to standard error, which pipes leave alone.
     public func note(_ line: String) { complaints(line.printable + "\n") }
+}
+
+extension CommandFailure {
+    /// Standard output did not take what was to be delivered.
+    init(undelivered error: any Error) {
+        self.init(.standardStreamFailed, error)
+    }
 }
 
 // MARK: Secrets
@@ -95,24 +118,27 @@ extension Surroundings {
     private static let secretLimit = 65_536
 
     /// A text with a secret in it: from a terminal, without echo, or from standard input, up to where `isFound` says
-    /// that it is there; or an argument, which is overwritten where other users see it.
+    /// that it is there; or arguments, which are overwritten where other users see them.
     ///
     /// - Parameters:
-    ///   - argument: what the command line says; `nil` and `-` are for a question, or standard input.
+    ///   - arguments: what the command line says, where several are a text with spaces that nobody put in quotes; none and
+    ///     `-` are for a question, or standard input.
     ///   - question: what to ask at a terminal.
     ///   - isFound: whether a text has the secret in it.
     /// - Returns: the text, with whatever is around the secret.
     /// - Throws: ``CommandFailure`` with ``ExitStatus/usage``, when there is nothing to read.
     func secret(
-        _ argument: String?, asking question: String, isFound: (String) -> Bool
+        _ arguments: [String], asking question: String, isFound: (String) -> Bool
     ) throws -> String {
-        if let argument, argument != "-" {
-            hideArgument(argument)
-            return argument
+        guard arguments.isEmpty || arguments == ["-"] else {
+            for argument in arguments { hideArgument(argument) }
+            return arguments.joined(separator: " ")
         }
-        if let hiddenInput { return try hiddenInput(question) }
+        if let hiddenInput {
+            return try hiddenInput(question) { isFound($0) || !CodeText.isBegun(in: $0) }
+        }
         var text = ""
-        while text.utf8.count < Self.secretLimit, !isFound(text), let line = input() {
+        while text.utf8.count < Self.secretLimit, !isFound(text), let line = try input() {
             text += String(line.prefix(Self.secretLimit)) + "\n"
         }
         guard !text.trimmed.isEmpty else {

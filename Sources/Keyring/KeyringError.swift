@@ -65,6 +65,8 @@ public enum KeyringError: Error, Equatable, Sendable {
     case tooManyServices(Int)
     /// A grant names more portals than it may.
     case tooManyPortals(Int)
+    /// A portal has as many hosts as are kept.
+    case tooManyHosts
     /// A node's own name is too long or cannot be printed.
     case badNodeName
     /// So many entries cannot be announced.
@@ -112,8 +114,8 @@ extension KeyringError: CustomStringConvertible {
             "a process\(pid.map { " (\($0))" } ?? "") serves from this keyring already: stop it, or use "
                 + "another home folder"
         case .system(let path, let call, let code):
-            "\(path) cannot be used (\(call): \(ResultCode(rawValue: code))): make it accessible, and look at "
-                + "the disk"
+            "\(path) cannot be used (\(call): \(ResultCode(rawValue: code))): "
+                + ResultCode(rawValue: code).advice
         case .outOfGuardedMemory:
             "no locked memory is left for another secret: raise the limits on locked memory and memory maps"
         default: nil
@@ -146,6 +148,9 @@ extension KeyringError: CustomStringConvertible {
             "\(count) services are more than \(ServiceGrant.nameCountLimit): allow all of them"
         case .tooManyPortals(let count):
             "\(count) portals are more than \(InviteCode.portalCountLimit): name fewer"
+        case .tooManyHosts:
+            "\(PortalRecord.hostCountLimit) hosts of this portal are known already: remove one with "
+                + "`cway portals remove HOST:PORT`"
         case .badNodeName:
             "a node's name has 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed: choose another"
         case .tooManyEntries(let count, let limit):

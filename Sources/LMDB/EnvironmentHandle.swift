@@ -22,13 +22,13 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
         readOnly: Bool = false
     ) throws(LMDBError) {
         let flags = Self.flags | (readOnly ? MDB_RDONLY : 0)
-        do throws(LMDBError) {
+        let mapByteCount = try MapSize.available(for: path, wanted: mapByteCount)
+        if try LockFile.prepare(beside: path, readOnly: readOnly) {
             unsafe pointer = try Self.open(path, flags, mapByteCount: mapByteCount, tableLimit: tableLimit)
-        } catch .refused(_, _, let code) where readOnly && code.rawValue == EACCES {
-            // Who may not touch the locks reads without: nobody of this user writes there. (On a file system that can
-            // only be read, LMDB does so by itself.)
+        } else {
+            let snapshot = try Snapshot(of: path)
             unsafe pointer = try Self.open(
-                path, flags | MDB_NOLOCK, mapByteCount: mapByteCount, tableLimit: tableLimit)
+                snapshot.path, flags | MDB_NOLOCK, mapByteCount: mapByteCount, tableLimit: tableLimit)
         }
         self.claim = claim
         self.path = path
@@ -51,7 +51,7 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
         }
         if code == 0 {
             call = "mdb_env_open"
-            code = unsafe mdb_env_open(environment, path, UInt32(flags), 0o600)
+            code = unsafe mdb_env_open(environment, path.systemName, UInt32(flags), 0o600)
         }
         if code == 0 {
             // A process that was killed leaves its place in the table of readers, which pins old pages.
@@ -145,6 +145,8 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
     ) throws(Failure) -> Transaction<Access> {
         var begun: OpaquePointer?
         let code = unsafe mdb_txn_begin(pointer, nil, flags, &begun)
+        // A lock on the number of this process, which another one of the same number has.
+        guard code != EAGAIN else { throw Failure(.sameProcessNumber(path: path, number: Int(getpid()))) }
         guard code == 0, let pointer = unsafe begun else { throw Failure(error(code, "mdb_txn_begin")) }
         return unsafe Transaction(pointer, tables: tables, path: path, mapByteCount: mapByteCount)
     }

@@ -30,6 +30,10 @@ public enum LMDBError: Error, Equatable, Sendable {
     case exists(path: String)
     /// What it may hold at most is reached, in bytes.
     case full(path: String, byteCount: Int)
+    /// It is open in a process that has the same number as this one, of another container.
+    case sameProcessNumber(path: String, number: Int)
+    /// This process may not have so many addresses, in bytes, as it takes to open it.
+    case noAddresses(path: String, byteCount: Int)
     /// LMDB or the system refused a call.
     case refused(path: String, call: String, ResultCode)
 }
@@ -81,9 +85,16 @@ extension LMDBError: CustomStringConvertible {
         case .exists(let path):
             "there is a file \(path) already: name another one for the copy"
         case .full(let path, let byteCount):
-            "the store \(path) may hold \(byteCount) bytes at most: remove from it what is not needed"
+            "the store \(path) may hold \(byteCount) bytes at most: remove from it what is not needed, or raise "
+                + "the limit on addresses where there is one (ulimit -v)"
+        case .sameProcessNumber(let path, let number):
+            "the store \(path) is in use by a process of another container that has the same number there as this "
+                + "one (\(number)): run commands in the container that serves, and give each its own home folder"
+        case .noAddresses(let path, let byteCount):
+            "opening the store \(path) takes \(byteCount) bytes of addresses, and this process may not have so many: "
+                + "raise the limit (ulimit -v, LimitAS in a unit)"
         case .refused(let path, let call, let code):
-            "the store \(path) cannot be used (\(call): \(code)): make it accessible, and look at the disk"
+            "the store \(path) cannot be used (\(call): \(code)): \(code.advice)"
         }
     }
 

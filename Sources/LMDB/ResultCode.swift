@@ -1,4 +1,5 @@
 internal import CLMDB
+internal import Glibc
 
 /// What a call of LMDB or of the system answered: negative numbers are LMDB's, positive ones `errno`'s.
 ///
@@ -48,6 +49,23 @@ public struct ResultCode: RawRepresentable, Hashable, Sendable {
 
     /// Lets a `switch` over a number name the code.
     public static func ~= (code: ResultCode, number: Int32) -> Bool { code.rawValue == number }
+}
+
+extension ResultCode {
+    /// What to do where a file could not be used for this reason.
+    package var advice: String {
+        switch rawValue {
+        case ENOSPC, EDQUOT, EFBIG: "make room for it"
+        // LMDB says so when less was written than it wanted.
+        case EIO: "make room for it where its disk is full, and look at the disk otherwise"
+        case ENOMEM: "let the process have more memory and addresses (ulimit -v)"
+        case EMFILE, ENFILE: "raise the limit on open files (ulimit -n)"
+        case EROFS: "nothing can be written there, and only commands that change nothing work"
+        case Self.MDB_MAP_RESIZED.rawValue:
+            "another process made it larger than this one can see; raise the limit on addresses (ulimit -v)"
+        default: "make it accessible, and look at the disk"
+        }
+    }
 }
 
 extension ResultCode: CustomStringConvertible {

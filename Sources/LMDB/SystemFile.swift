@@ -29,11 +29,30 @@ enum SystemFile {
 
         init(opening path: String, _ flags: Int32, permissions: mode_t = 0) throws(LMDBError) {
             self.path = path
-            number = unsafe open(path, flags | O_CLOEXEC, permissions)
+            number = unsafe open(path.systemName, flags | O_CLOEXEC, permissions)
             guard number >= 0 else { throw .refused(path: path, call: "open", systemCode()) }
         }
 
+        /// Takes over a descriptor; `path` is for messages.
+        init(taking number: Int32, path: String) {
+            self.number = number
+            self.path = path
+        }
+
         deinit { _ = close(number) }
+
+        func write(_ bytes: [UInt8]) throws(LMDBError) {
+            var written = 0
+            while written < bytes.count {
+                let count = unsafe bytes.withUnsafeBytes { buffer in
+                    unsafe Glibc.write(
+                        number, buffer.baseAddress?.advanced(by: written), bytes.count - written)
+                }
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw .refused(path: path, call: "write", systemCode()) }
+                written += count
+            }
+        }
 
         func synchronize() throws(LMDBError) {
             guard fsync(number) == 0 else { throw .refused(path: path, call: "fsync", systemCode()) }
@@ -43,7 +62,7 @@ enum SystemFile {
     /// What stands at a path, without following links; `nil` for nothing.
     static func status(of path: String) throws(LMDBError) -> Status? {
         var raw = stat()
-        guard unsafe lstat(path, &raw) == 0 else {
+        guard unsafe lstat(path.systemName, &raw) == 0 else {
             guard errno == ENOENT else { throw .refused(path: path, call: "lstat", systemCode()) }
             return nil
         }
@@ -83,7 +102,7 @@ enum SystemFile {
     ///
     /// - Returns: whether the name was free.
     static func publish(_ draft: String, as path: String) throws(LMDBError) -> Bool {
-        guard unsafe link(draft, path) == 0 else {
+        guard unsafe link(draft.systemName, path.systemName) == 0 else {
             guard errno == EEXIST else { throw .refused(path: path, call: "link", systemCode()) }
             return false
         }
@@ -92,16 +111,19 @@ enum SystemFile {
     }
 
     /// Removes a file that may not be there.
-    static func remove(_ path: String) { _ = unsafe unlink(path) }
+    static func remove(_ path: String) { _ = unsafe unlink(path.systemName) }
 
     /// The folder in which a file stands.
     static func folder(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
+        // By bytes: a mark behind a slash would be one character with it.
+        guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// A name for a draft beside a file, which no other process uses.
-    static func draft(of path: String) -> String { "\(path)-draft-\(getpid())" }
+    static func draft(of path: String) -> String { path + draftMark + String(getpid()) }
+
+    private static let draftMark = "-draft-"
 
     static func systemCode() -> ResultCode { ResultCode(rawValue: errno) }
 }

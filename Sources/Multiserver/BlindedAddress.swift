@@ -43,6 +43,14 @@ public enum BlindedAddress: Hashable, Sendable {
         }
     }
 
+    /// The target and its instance, where they are shown.
+    public var target: TunnelTarget? {
+        switch self {
+        case .hmac1(_, let target), .circle1(_, let target): target
+        case .sealed: nil
+        }
+    }
+
     /// Whether an address is meant to be blinded, in a known form or not, well-formed or not.
     static func isMeant(by address: MultiserverAddress) -> Bool {
         guard let layer = address.layers.first, let portal = layer.fields.first else { return false }

@@ -19,6 +19,13 @@ public struct NetAddress: Hashable, Sendable {
         self.port = port
     }
 
+    /// Reads `PORT`, which means this machine's, or `HOST:PORT`.
+    ///
+    /// - Throws: ``AddressError/badHost`` or ``AddressError/badPort``.
+    public init(portOrHostAndPort text: String) throws(AddressError) {
+        try self.init(hostAndPort: isPortAlone(text) ? ":\(text)" : text)
+    }
+
     /// Reads `HOST:PORT`; what is behind the last colon is the port, so IPv6 works without brackets too.
     ///
     /// - Throws: ``AddressError/badHost`` or ``AddressError/badPort``.
@@ -44,19 +51,20 @@ extension NetAddress: CustomStringConvertible {
 /// | `:8008`       | `localhost`: an empty host means that in addresses too |
 /// | `*:8008`      | every interface                                        |
 /// | `localhost:0` | a free port                                            |
+/// | `8008`        | `localhost`: a port alone means this machine           |
 public struct ListenAddress: Hashable, Sendable {
     /// The host, checked and without brackets; `nil` for every interface.
     public let host: String?
     /// The TCP port; 0 for a free one.
     public let port: UInt16
 
-    /// Reads `HOST:PORT`.
+    /// Reads `HOST:PORT`, or `PORT`.
     ///
     /// Nothing listens to the world by omission: that takes the `*`.
     ///
     /// - Throws: ``AddressError/badHost`` or ``AddressError/badPort``.
     public init(_ text: String) throws(AddressError) {
-        let (host, port) = try splitHostAndPort(text)
+        let (host, port) = try splitHostAndPort(isPortAlone(text) ? ":\(text)" : text)
         self.host = host == "*" ? nil : try Host.normalized(host)
         self.port = port
     }
@@ -68,6 +76,11 @@ extension ListenAddress: CustomStringConvertible {
         guard let host else { return "*:\(port)" }
         return Host.isIPv6(host) ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
+}
+
+/// Whether there is nothing but a number.
+private func isPortAlone(_ text: String) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
 }
 
 /// Cuts at the last colon; the host is not looked at yet.

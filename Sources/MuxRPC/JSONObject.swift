@@ -60,6 +60,12 @@ public struct JSONObject: Equatable, Sendable {
         }
     }
 
+    /// A key that is among the members more than once.
+    static func repeatedKey(in members: [Member]) -> String? {
+        var keys: Set<[UInt8]> = []
+        return members.first { !keys.insert(Array($0.key.utf8)).inserted }?.key
+    }
+
     private func place(of key: String) -> Int? {
         members.firstIndex { $0.key.utf8.count == key.utf8.count && $0.key.utf8.elementsEqual(key.utf8) }
     }

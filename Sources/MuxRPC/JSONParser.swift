@@ -36,6 +36,9 @@ package struct JSONParser {
     /// How many bytes were looked at, repeated looks counted: what the tests hold to be linear.
     package private(set) var lookCount = 0
 
+    /// The first key that an object had twice, of which only the last value is left.
+    package private(set) var repeatedKey: String?
+
     private var offset = 0
     private var depth = 0
     private var valueCount = 0
@@ -101,7 +104,11 @@ package struct JSONParser {
             members.append(JSONObject.Member(key: key, value: try value(text)))
         } while takeToken(UInt8(ascii: ","), text)
         try expectToken(UInt8(ascii: "}"), text)
-        return .object(JSONObject(members))
+        let object = JSONObject(members)
+        if repeatedKey == nil, object.members.count < members.count {
+            repeatedKey = JSONObject.repeatedKey(in: members)
+        }
+        return .object(object)
     }
 
     private mutating func array(_ text: Span<UInt8>) throws(JSONError) -> JSONValue {

@@ -8,11 +8,17 @@ public struct Limits: Equatable, Sendable {
     /// 1 MiB: JavaScript and Go portals both answer calls of that size, so a real one may come.
     public var jsonBodyByteCount = 1 << 20
 
-    /// The longest binary or text body of a stream.
+    /// The longest binary or text body of a stream that is handed out as it was sent.
     ///
     /// 64 KiB: no known implementation sends more in one packet (box-stream cuts at 4 KiB, pull-streams read
     /// 64 KiB), and it is what one stream can make everybody behind it wait for.
     public var streamBodyByteCount = 64 << 10
+
+    /// The longest binary body of a stream that is taken at all: what is longer than ``streamBodyByteCount`` is handed
+    /// out in pieces of that length, so that no more is kept of it.
+    ///
+    /// 1 MiB: JavaScript sends what it is given as one packet, and bytes have no ends on a stream.
+    public var cutBodyByteCount = 1 << 20
 
     /// The greatest number of calls and streams that either side may have open, each counted by its opener.
     ///

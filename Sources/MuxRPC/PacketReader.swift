@@ -3,7 +3,8 @@ public import NIOCore
 /// Cuts plaintext, which arrives in any pieces, into packets.
 ///
 /// Call ``next(from:)`` until it answers `nil`: then the chunk is used up. A packet that lies whole in one chunk
-/// is handed out as a slice of it, without a copy; pieces are collected, never more than has arrived.
+/// is handed out as a slice of it, without a copy; pieces are collected, never more than has arrived. A long binary
+/// body of a stream comes out as several packets, as if its sender had cut it: bytes have no ends on a stream.
 public struct PacketReader: ~Copyable, Sendable {
     /// What was cut out.
     public enum Item: Equatable, Sendable {
@@ -30,6 +31,23 @@ public struct PacketReader: ~Copyable, Sendable {
         case skipping(Int)
     }
 
+    /// A binary body of a stream that is handed out in pieces.
+    private struct LongBody {
+        let header: PacketHeader
+        let pieceByteCount: Int
+        /// How much of it stands behind the piece that is at hand, in bytes.
+        var followingByteCount: Int
+
+        /// The header of the next piece, as if it had been sent alone.
+        mutating func next() -> PacketHeader? {
+            guard followingByteCount > 0 else { return nil }
+            var piece = header
+            piece.bodyByteCount = UInt32(min(followingByteCount, pieceByteCount))
+            followingByteCount -= Int(piece.bodyByteCount)
+            return piece
+        }
+    }
+
     /// How much of a body is looked at where its limit depends on what it calls, in bytes.
     public static let beginningByteCount = 256
 
@@ -42,6 +60,7 @@ public struct PacketReader: ~Copyable, Sendable {
     /// Whether a packet was skipped because ``allowance`` was too small for it.
     public private(set) var hasExceededAllowance = false
     private var state = State.header(ByteBuffer())
+    private var longBody: LongBody?
 
     /// A reader at the start of a packet.
     public init(limits: Limits = .default) { self.limits = limits }
@@ -102,6 +121,7 @@ public struct PacketReader: ~Copyable, Sendable {
                     state = .body(header, collected, isAllowed: true)
                     return nil
                 }
+                beginPiece()
                 return .packet(header, body: body)
             case .skipping(let rest):
                 let skipped = min(rest, chunk.readableBytes)
@@ -118,9 +138,31 @@ public struct PacketReader: ~Copyable, Sendable {
             state = .header(ByteBuffer())
             return .goodbye
         }
-        guard Self.allows(header, limit) else { return skip(header, but: 0) }
+        guard Self.allows(header, limit) else {
+            longBody = longBody(header, limit)
+            return beginPiece() ? nil : skip(header, but: 0)
+        }
         state = .body(header, ByteBuffer(), isAllowed: limit != .dependsOnBeginning)
         return nil
+    }
+
+    private func longBody(_ header: PacketHeader, _ limit: BodyLimit) -> LongBody? {
+        guard case .bytes(let pieceByteCount) = limit, pieceByteCount > 0, header.isStream, !header.isEnd,
+            header.bodyType == .binary, Int(header.bodyByteCount) <= limits.cutBodyByteCount
+        else { return nil }
+        return LongBody(
+            header: header, pieceByteCount: pieceByteCount, followingByteCount: Int(header.bodyByteCount))
+    }
+
+    /// Goes on with the next piece of a long body; whether there is one.
+    @discardableResult
+    private mutating func beginPiece() -> Bool {
+        guard let piece = longBody?.next() else {
+            longBody = nil
+            return false
+        }
+        state = .body(piece, ByteBuffer(), isAllowed: true)
+        return true
     }
 
     private static func allows(_ header: PacketHeader, _ limit: BodyLimit) -> Bool {
@@ -129,7 +171,9 @@ public struct PacketReader: ~Copyable, Sendable {
     }
 
     private mutating func skip(_ header: PacketHeader, but collectedByteCount: Int) -> Item {
-        state = .skipping(Int(header.bodyByteCount) - collectedByteCount)
+        let followingByteCount = longBody?.followingByteCount ?? 0
+        longBody = nil
+        state = .skipping(Int(header.bodyByteCount) - collectedByteCount + followingByteCount)
         return .oversized(header)
     }
 

@@ -17,6 +17,8 @@ public struct Session: ~Copyable, Sendable {
     private var theirs: PeerCalls
     private var outbox = Outbox()
     private var hasEnded = false
+    /// Streams that we have ended, where the owner wants to know when the peer has.
+    private var awaitedEnds: Set<StreamID> = []
     /// How many bytes were put into the outbox so far to answer what the peer has sent: replies, errors and ends.
     ///
     /// What is sent on streams does not count.
@@ -57,6 +59,11 @@ public struct Session: ~Copyable, Sendable {
     private mutating func receive(_ header: PacketHeader, body: ByteBuffer?) -> SessionEvent? {
         let waiting = outboxByteCount
         defer { answeredByteCount += outboxByteCount - waiting }
+        if !awaitedEnds.isEmpty, header.isStream, header.isEnd,
+            let stream = StreamID(receivedNumber: header.requestNumber)
+        {
+            awaitedEnds.remove(stream)
+        }
         // Number 0 is an "event" in JavaScript, which nobody uses.
         if header.requestNumber > 0 { return theirs.receive(header, body: body, outbox: &outbox) }
         if header.requestNumber < 0 { return ours.receive(header, body: body, outbox: &outbox) }
@@ -215,6 +222,16 @@ public struct Session: ~Copyable, Sendable {
         outbox.writeEnd(stream)
     }
 
+    /// Ends a stream both ways, and counts it among ``awaitedEndCount`` until the peer has ended it too.
+    package mutating func endAwaitingAnswer(_ stream: StreamID) {
+        guard isOpen(stream) else { return }
+        end(stream)
+        awaitedEnds.insert(stream)
+    }
+
+    /// How many streams there are of which an end was sent by ``endAwaitingAnswer(_:)`` and none has come back.
+    package var awaitedEndCount: Int { awaitedEnds.count }
+
     /// Ends a stream both ways with an error; does nothing where it has ended.
     public mutating func fail(_ stream: StreamID, message: String) {
         guard close(stream) else { return }
@@ -230,6 +247,12 @@ public struct Session: ~Copyable, Sendable {
 
     /// How many calls and streams the peer has asked for so far, those included that were refused here.
     package var peerCallCount: Int { theirs.count }
+
+    /// How many calls the peer may make in all; an owner that bounds what one read brings stops taking packets there.
+    package var peerCallLimit = Int.max
+
+    /// Whether the peer has made as many calls as it may.
+    package var isAtPeerCallLimit: Bool { theirs.count >= peerCallLimit }
 
     /// Says goodbye: nothing is sent any more, while the peer's packets are still taken until its own goodbye.
     public mutating func sayGoodbye() { outbox.close() }

@@ -1,25 +1,20 @@
 internal import NIOCore
-internal import Sodium
 internal import Transport
 internal import Tunnel
 
-/// Our end of an echo: sends all it may, drains what comes back, and hashes it.
+/// Our end of an echo: sends all it may, drains what comes back, and compares it with what was sent.
 final class EchoTransfer: StreamEnd {
-    /// What came of it.
-    struct Outcome: Sendable {
-        let duration: Duration
-        let sentHash: FixedBytes<32>
-        let receivedHash: FixedBytes<32>
-    }
-
-    /// How many bytes are sent at a time; a frame's overhead is 1% anyway.
+    /// How many bytes are sent, and compared, at a time; a frame's overhead is 1% anyway.
     private static let pieceByteCount = 1 << 16
 
     private let handle: StreamHandle
-    private let sent: TestBytes
+    private let byteCount: Int
     private var unsent: TestBytes
-    private let progress: (Int) -> Void
-    private let result: EventLoopPromise<Outcome>
+    /// What is awaited, of which a piece was made already.
+    private var awaited: (piece: ByteBuffer, rest: TestBytes)
+    private let progress: (Double) -> Void
+    private let watch: EchoWatch
+    private let result: EventLoopPromise<Duration>
 
     private var start: NIODeadline?
     private var end: NIODeadline?
@@ -28,19 +23,21 @@ final class EchoTransfer: StreamEnd {
     private var hasSentEnd = false
     private var isOver = false
 
-    private var receivedHash = LateHash()
     private var receivedByteCount = 0
     private var reportedByteCount = 0
 
     init(
-        _ handle: StreamHandle, sending bytes: TestBytes, progress: @escaping (Int) -> Void,
-        result: EventLoopPromise<Outcome>
+        _ handle: StreamHandle, sending bytes: TestBytes, watch: EchoWatch,
+        result: EventLoopPromise<Duration>,
+        progress: @escaping (Double) -> Void
     ) {
         self.handle = handle
-        sent = bytes
+        byteCount = bytes.byteCount
         unsent = bytes
-        self.progress = progress
+        awaited = (ByteBuffer(), bytes)
+        self.watch = watch
         self.result = result
+        self.progress = progress
     }
 
     // MARK: Sending
@@ -49,7 +46,10 @@ final class EchoTransfer: StreamEnd {
         isResumed = true
         guard !isSending, !isOver else { return }
         isSending = true
-        if start == nil { start = .now() }
+        if start == nil {
+            start = .now()
+            watch.start { [weak self] in self?.fail(.silent(.echo)) }
+        }
         // Sending may lead straight back here: that is as good as having been told to go on.
         while isResumed, !isOver, handle.takesInput, let piece = unsent.next(limit: Self.pieceByteCount) {
             isResumed = false
@@ -65,29 +65,56 @@ final class EchoTransfer: StreamEnd {
     // MARK: Receiving
 
     func receive(_ bytes: ByteBuffer) {
-        let byteCount = bytes.readableBytes
-        receivedByteCount += byteCount
-        receivedHash.append(bytes)
-        if receivedByteCount >= sent.byteCount, end == nil { end = .now() }
-        if receivedByteCount - reportedByteCount >= sent.byteCount / 200 {
+        guard !isOver else { return handle.drained(bytes.readableBytes) }
+        watch.heard()
+        let count = bytes.readableBytes
+        guard count <= byteCount - receivedByteCount else { return fail(.tooMuch) }
+        guard isAwaited(bytes) else { return fail(.otherBytes) }
+        receivedByteCount += count
+        if receivedByteCount == byteCount { end = .now() }
+        if receivedByteCount - reportedByteCount >= byteCount / 200 {
             reportedByteCount = receivedByteCount
-            progress(receivedByteCount)
+            progress(Double(receivedByteCount) / Double(byteCount))
         }
-        handle.drained(byteCount)
+        handle.drained(count)
     }
 
-    func receiveEnd() {}
+    func receiveEnd() { watch.heard() }
 
     func close(_ failure: StreamFailure?) {
+        watch.stop()
+        guard !isOver else { return }
         isOver = true
-        if let failure { return result.fail(SpeedTestError.ended(failure)) }
-        let end = end ?? .now()
-        var received = LateHash()
-        swap(&received, &receivedHash)
-        result.succeed(
-            Outcome(
-                duration: .nanoseconds((end - (start ?? end)).nanoseconds), sentHash: sent.hash(),
-                receivedHash: received.finalize()))
+        if let failure {
+            result.fail(SpeedTestError.ended(failure))
+        } else if let start, let end {
+            result.succeed(.nanoseconds((end - start).nanoseconds))
+        } else {
+            result.fail(SpeedTestError.ended(.truncated))
+        }
+    }
+
+    /// Whether these are the next bytes that were sent.
+    private func isAwaited(_ bytes: ByteBuffer) -> Bool {
+        var bytes = bytes
+        while bytes.readableBytes > 0 {
+            if awaited.piece.readableBytes == 0 {
+                guard let piece = awaited.rest.next(limit: Self.pieceByteCount) else { return false }
+                awaited.piece = piece
+            }
+            let count = min(bytes.readableBytes, awaited.piece.readableBytes)
+            guard let came = bytes.readSlice(length: count), came == awaited.piece.readSlice(length: count)
+            else { return false }
+        }
+        return true
+    }
+
+    private func fail(_ error: SpeedTestError) {
+        guard !isOver else { return }
+        isOver = true
+        watch.stop()
+        handle.fail("the speed test is over")
+        result.fail(error)
     }
 }
 

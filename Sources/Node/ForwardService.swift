@@ -8,8 +8,22 @@ internal import Tunnel
 
 /// A local port whose connections come out at a friend's service.
 ///
-/// The port stays through a portal's restart: open connections end, new ones wait until the session stands again.
+/// The port is there from the beginning, and stays through a portal's restart: open connections end, new ones wait until
+/// a session stands again.
 public struct ForwardService: Service {
+    /// What is asked for, and how stubbornly.
+    public struct Wish: Sendable {
+        /// The name of the service.
+        public var service: String
+        /// Whether to wait until the friend offers it.
+        public var waitsForOffer = false
+        /// Whether to end with the first failure instead of dialling on.
+        public var triesOnce = false
+
+        /// A service of that name.
+        public init(service: String) { self.service = service }
+    }
+
     private let listen: ListenAddress
     private let service: String
     private let keeper: SessionKeeper
@@ -17,27 +31,29 @@ public struct ForwardService: Service {
     private let logger: Logger
     private let isReady: @Sendable (NetAddress) throws -> Void
 
-    /// A port for the friend's service of that name.
+    /// A port for a friend's service.
     ///
     /// `isReady` is told the port once it accepts connections and the first session stands.
     public init(
-        from listen: ListenAddress, to service: String, dialler: Dialler,
+        from listen: ListenAddress, to wish: Wish, dialler: Dialler,
         on eventLoop: any EventLoop,
         logger: Logger, isReady: @escaping @Sendable (NetAddress) throws -> Void
     ) {
         self.listen = listen
-        self.service = service
+        service = wish.service
         self.eventLoop = eventLoop
         self.logger = logger
         self.isReady = isReady
-        keeper = SessionKeeper(dialler: dialler, eventLoop: eventLoop, logger: logger)
+        keeper = SessionKeeper(
+            dialler: dialler, offering: ServiceOffer(service: wish.service, isAwaited: wish.waitsForOffer),
+            triesOnce: wish.triesOnce, eventLoop: eventLoop, logger: logger)
     }
 
     /// Forwards until the group shuts down.
     ///
-    /// - Throws: ``HopFailure`` when the first session cannot be had, the system's error when the port cannot.
+    /// - Throws: the system's error when the port cannot be had; ``HopFailure`` or ``DestinationError`` for what stays so
+    ///   until a person has done something about it, and for any failure where it is tried once.
     public func run() async throws {
-        try await keeper.start()
         let listener = try await Listener.bind(
             listen, for: .programs, group: eventLoop, logger: logger
         ) { channel in
@@ -46,11 +62,24 @@ public struct ForwardService: Service {
                 channel.closeFuture.whenComplete { _ in forwarding.cancel() }
             }
         }
-        try isReady(NetAddress(host: listen.host ?? "localhost", port: UInt16(clamping: listener.port)))
-        await withTaskGroup { tasks in
-            tasks.addTask { await keeper.keep() }
-            try? await gracefulShutdown()
-            await listener.close()
+        let result: Result<Void, any Error>
+        do {
+            let address = try NetAddress(
+                host: listen.host ?? "localhost", port: UInt16(clamping: listener.port))
+            result = .success(try await keepSessions { try isReady(address) })
+        } catch {
+            result = .failure(error)
+        }
+        await listener.close()
+        try result.get()
+    }
+
+    /// Keeps sessions until the group shuts down, or something final has happened.
+    private func keepSessions(_ isReady: @escaping @Sendable () throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await keeper.keep(isReady) }
+            tasks.addTask { try? await gracefulShutdown() }
+            try await tasks.next()
             tasks.cancelAll()
         }
     }
@@ -61,7 +90,8 @@ public struct ForwardService: Service {
             logger.debug("connection closed", metadata: ["service": "\(service)"])
         } catch {
             let reason =
-                (error as? StreamFailure).map { HopFailure($0, of: service).description } ?? "\(error)"
+                (error as? StreamFailure).map { HopFailure($0, of: service).description }
+                ?? ErrorWords.text(of: error)
             logger.warning("connection ended", metadata: ["service": "\(service)", "reason": "\(reason)"])
             NodeLink.reset(channel)
         }

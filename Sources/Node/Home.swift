@@ -1,3 +1,5 @@
+internal import LMDB
+
 /// The folder in which a node keeps its identity, its settings and what it knows.
 public struct Home: Hashable, Sendable {
     /// The environment variable that names it.
@@ -45,9 +47,10 @@ public struct Home: Hashable, Sendable {
 
     private static func createWithParents(_ path: String) throws(PrivateFile.Failure) {
         var end = path.startIndex
-        while let slash = path[end...].firstIndex(of: "/") {
+        // By bytes: a mark behind a slash would be one character with it.
+        while let slash = path.utf8[end...].firstIndex(of: UInt8(ascii: "/")) {
             if slash > path.startIndex { try PrivateFile.createFolder(String(path[..<slash])) }
-            end = path.index(after: slash)
+            end = path.utf8.index(after: slash)
         }
         try PrivateFile.createFolder(path)
     }
@@ -78,7 +81,7 @@ extension HomeError: CustomStringConvertible {
                 + "run chmod 700 '\(path)'"
         case .system(let path, let call, let code):
             "the home folder \(path) cannot be used (\(call): \(systemReason(code))): "
-                + "make it accessible, or name another one with --home"
+                + "\(ResultCode(rawValue: code).advice), or name another one with --home"
         }
     }
 }

@@ -2,6 +2,7 @@ internal import Foundation
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
+internal import Synchronization
 internal import Transport
 internal import Tunnel
 
@@ -18,22 +19,34 @@ public struct PipeService: Sendable {
 
     /// Transfers until both sides have said all; the descriptors stay open.
     ///
-    /// - Throws: ``HopFailure``, also when the stream ended in the middle.
+    /// - Throws: ``StandardStreamFailure`` when the input could not be read to its end, or the output did not take
+    ///   everything; ``HopFailure``, also when the stream ended in the middle.
     public func run(input: Int32, output: Int32) async throws {
         let pipes = try DescriptorPipes(input: input, output: output)
         let channel = try await NIOPipeBootstrap(group: connection.link.eventLoop)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { NodeLink.prepare($0) }
-            .takingOwnershipOfDescriptors(input: pipes.input, output: pipes.output)
+            .takingOwnershipOfDescriptors(input: pipes.input.near, output: pipes.output.near)
             .get()
+        pipes.copy(for: channel)
+        let result = await joined(channel)
+        if case .success = result { await pipes.finish() }
+        // What this process could not do comes before what became of the stream by it.
+        if let failure = pipes.failure { throw failure }
+        try result.get()
+    }
+
+    private func joined(_ channel: any Channel) async -> Result<Void, any Error> {
         do {
-            try await connection.link.join(channel, to: .service(service), on: connection.session).get()
+            return .success(
+                try await connection.link.join(channel, to: .service(service), on: connection.session).get())
         } catch let failure as StreamFailure {
-            throw HopFailure(failure, of: service)
+            return .failure(HopFailure(failure, of: service))
         } catch is ChannelError {
-            throw HopFailure.connectionLost("the local side closed its end")
+            return .failure(HopFailure.connectionLost("the local side closed its end"))
+        } catch {
+            return .failure(error)
         }
-        await pipes.finish()
     }
 }
 
@@ -42,68 +55,84 @@ public struct PipeService: Sendable {
 /// A regular file cannot be watched; and watching needs O_NONBLOCK, which would hold for every process that shares a
 /// terminal. So each side gets a pipe of its own, with a thread that copies.
 private final class DescriptorPipes: Sendable {
-    let input: Int32
-    let output: Int32
-    private let outputCopied: AsyncStream<Never>
-
-    init(input: Int32, output: Int32) throws {
-        let inward = try Self.makePipe()
-        let outward = try Self.makePipe()
-        self.input = inward.readEnd
-        self.output = outward.writeEnd
-        CopyJob(source: dup(input), destination: inward.writeEnd) {}.start()
-        let (stream, continuation) = AsyncStream.makeStream(of: Never.self)
-        outputCopied = stream
-        CopyJob(source: outward.readEnd, destination: dup(output)) { continuation.finish() }.start()
+    /// A descriptor of the process's edge, and the two ends of the pipe in its place.
+    struct Side {
+        let edge: Int32
+        /// The end at the edge.
+        let far: Int32
+        /// The end at the event loop.
+        let near: Int32
     }
 
-    /// Returns when the last byte has reached the real output.
+    let input: Side
+    let output: Side
+    private let firstFailure = Mutex<StandardStreamFailure?>(nil)
+    private let (outputCopied, continuation) = AsyncStream.makeStream(of: Never.self)
+
+    init(input: Int32, output: Int32) throws {
+        let (inward, outward) = (try Self.makePipe(), try Self.makePipe())
+        self.input = Side(
+            edge: try Self.copy(input, .input), far: inward.writeEnd, near: inward.readEnd)
+        self.output = Side(
+            edge: try Self.copy(output, .output), far: outward.readEnd, near: outward.writeEnd)
+    }
+
+    /// Why the input is not all there was, or why not everything was delivered.
+    var failure: StandardStreamFailure? { firstFailure.withLock { $0 } }
+
+    /// Starts the threads, each of which may stay in its last read until the process ends.
+    func copy(for channel: any Channel) {
+        Thread.detachNewThread { [self] in
+            if !forward(from: input.edge, to: input.far, channel) {
+                // An end now would be taken for the end of what there was to read.
+                try? channel.closeFuture.wait()
+            }
+            close(input.far)
+            close(input.edge)
+        }
+        Thread.detachNewThread { [self] in
+            _ = forward(from: output.far, to: output.edge, channel)
+            close(output.far)
+            close(output.edge)
+            continuation.finish()
+        }
+    }
+
+    /// Returns when the last byte has reached the real output, or could not.
     func finish() async { for await _ in outputCopied {} }
+
+    /// Copies bytes until the end, or an error that ends the channel in the middle.
+    ///
+    /// - Returns: whether nothing failed at the process's edge.
+    private func forward(from source: Int32, to destination: Int32, _ channel: any Channel) -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        do throws(StandardStreamFailure) {
+            while true {
+                let count = try StandardStream.read(source, into: &buffer)
+                guard count > 0 else { return true }
+                try StandardStream.write(buffer[..<count], to: destination)
+            }
+        } catch {
+            // The channel closes its own end when the stream is over, which is nobody's failure here.
+            guard source == input.edge ? error.stream == .input : error.stream == .output else { return true }
+            firstFailure.withLock { $0 = $0 ?? error }
+            channel.pipeline.fireErrorCaught(error)
+            return false
+        }
+    }
 
     private static func makePipe() throws -> (readEnd: Int32, writeEnd: Int32) {
         var ends: [Int32] = [-1, -1]
         guard unsafe pipe(&ends) == 0 else { throw IOError(errnoCode: errno, reason: "pipe") }
         return (ends[0], ends[1])
     }
-}
 
-/// Copies bytes on a thread of its own until the end or an error, then closes both descriptors.
-private final class CopyJob: Sendable {
-    private let source: Int32
-    private let destination: Int32
-    private let done: @Sendable () -> Void
-
-    init(source: Int32, destination: Int32, done: @escaping @Sendable () -> Void) {
-        self.source = source
-        self.destination = destination
-        self.done = done
-    }
-
-    /// The thread may stay in its last read until the process ends.
-    func start() { Thread.detachNewThread { self.run() } }
-
-    private func run() {
-        var buffer = [UInt8](repeating: 0, count: 64 << 10)
-        while true {
-            let count = unsafe read(source, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0, write(buffer, count) else { break }
-        }
-        close(source)
-        close(destination)
-        done()
-    }
-
-    private func write(_ buffer: [UInt8], _ count: Int) -> Bool {
-        var written = 0
-        while written < count {
-            let step = unsafe buffer.withUnsafeBytes {
-                unsafe Glibc.write(destination, $0.baseAddress.map { unsafe $0 + written }, count - written)
-            }
-            if step < 0, errno == EINTR { continue }
-            guard step > 0 else { return false }
-            written += step
-        }
-        return true
+    /// A copy of a descriptor, which stays open in a thread's read when the original does not.
+    private static func copy(
+        _ descriptor: Int32, _ stream: StandardStreamFailure.Stream
+    ) throws(StandardStreamFailure) -> Int32 {
+        let copy = dup(descriptor)
+        guard copy >= 0 else { throw StandardStreamFailure(stream, code: errno) }
+        return copy
     }
 }

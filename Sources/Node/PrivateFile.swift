@@ -1,4 +1,5 @@
 internal import Foundation
+internal import LMDB
 internal import Sodium
 
 /// Files that hold secrets, through the system's own calls: the contents pass through no buffer but ours.
@@ -26,7 +27,7 @@ enum PrivateFile {
         let number: Int32
 
         init(opening path: String, _ flags: Int32, permissions: mode_t = 0) throws(Failure) {
-            number = unsafe open(path, flags | O_CLOEXEC, permissions)
+            number = unsafe open(path.systemName, flags | O_CLOEXEC, permissions)
             guard number >= 0 else { throw Failure(call: "open", code: errno) }
         }
 
@@ -80,7 +81,7 @@ enum PrivateFile {
     /// What stands at a path, following links; `nil` for nothing.
     static func status(of path: String) throws(Failure) -> Status? {
         var raw = stat()
-        guard unsafe stat(path, &raw) == 0 else {
+        guard unsafe stat(path.systemName, &raw) == 0 else {
             guard errno == ENOENT else { throw Failure(call: "stat", code: errno) }
             return nil
         }
@@ -89,7 +90,7 @@ enum PrivateFile {
 
     /// Makes a folder that only its owner may enter; one that is there already is left as it is.
     static func createFolder(_ path: String) throws(Failure) {
-        guard unsafe mkdir(path, 0o700) != 0, errno != EEXIST else { return }
+        guard unsafe mkdir(path.systemName, 0o700) != 0, errno != EEXIST else { return }
         throw Failure(call: "mkdir", code: errno)
     }
 
@@ -111,10 +112,10 @@ enum PrivateFile {
     private static func link(_ draft: String, as path: String, contents: [UInt8]) throws(Failure) -> Bool {
         let file = try Descriptor(
             opening: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, permissions: 0o600)
-        defer { _ = unsafe unlink(draft) }
+        defer { _ = unsafe unlink(draft.systemName) }
         try file.write(contents)
         try file.synchronize()
-        guard unsafe Foundation.link(draft, path) == 0 else {
+        guard unsafe Foundation.link(draft.systemName, path.systemName) == 0 else {
             guard errno == EEXIST else { throw Failure(call: "link", code: errno) }
             return false
         }

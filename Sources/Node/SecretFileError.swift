@@ -1,3 +1,5 @@
+internal import LMDB
+
 /// Why there is no identity in a key file.
 public enum SecretFileError: Error, Equatable, Sendable {
     /// What a key file's text has wrong.
@@ -51,7 +53,8 @@ extension SecretFileError: CustomStringConvertible {
             "the key file \(path) is damaged (\(fault)): "
                 + "restore it from a backup, or move it away to get another identity"
         case .system(let path, let call, let code):
-            "the key file \(path) cannot be used (\(call): \(systemReason(code))): make it accessible"
+            "the key file \(path) cannot be used (\(call): \(systemReason(code))): "
+                + ResultCode(rawValue: code).advice
         case .outOfGuardedMemory:
             "the system gives out no more locked memory: raise the limit (ulimit -l)"
         }

@@ -11,7 +11,7 @@ public struct ServiceSetting: Hashable, Sendable {
     /// What a stream of this service is connected to.
     public let target: ServiceTarget
 
-    /// Reads `NAME=HOST:PORT` or `NAME=unix:PATH`.
+    /// Reads `NAME=PORT`, `NAME=HOST:PORT` or `NAME=unix:PATH`.
     ///
     /// - Throws: ``ServiceSettingError``.
     public init(_ text: String) throws(ServiceSettingError) {
@@ -24,8 +24,10 @@ public struct ServiceSetting: Hashable, Sendable {
             self.target = .unix(path: path)
             return
         }
+        guard !target.hasPrefix("/"), !target.hasPrefix("./") else { throw .bareSocketPath }
+        guard !target.contains("://") else { throw .webAddress }
         do throws(AddressError) {
-            let address = try NetAddress(hostAndPort: String(target))
+            let address = try NetAddress(portOrHostAndPort: String(target))
             self.target = .tcp(host: address.host, port: address.port)
         } catch {
             throw .badTarget(error)
@@ -40,6 +42,21 @@ public struct ServiceSetting: Hashable, Sendable {
             throw .badName
         }
         return text
+    }
+
+    /// Reads the name of a service where somebody is allowed it: `NAME`, or `N/NAME` for one of instance N; `*` in the
+    /// place of the name for all of that instance.
+    ///
+    /// - Throws: ``ServiceSettingError/badName`` or ``ServiceSettingError/badInstance``.
+    public static func grantedName(_ text: String) throws(ServiceSettingError) -> ServiceName {
+        let service: ServiceName
+        do throws(AddressError) {
+            service = try ServiceName(parsing: text)
+        } catch {
+            throw .badInstance
+        }
+        if service.name != ServiceName.all { _ = try name(service.name) }
+        return service
     }
 
     private static let unixPrefix = "unix:"
@@ -72,10 +89,16 @@ public enum ServiceSettingError: Error, Equatable, Sendable {
     case noTarget
     /// The name is empty, too long, or has other characters than it may.
     case badName
+    /// What stands before the `/` is no number of an instance.
+    case badInstance
     /// What is behind the `=` is no address.
     case badTarget(AddressError)
     /// What is behind `unix:` is empty, or too long for a socket.
     case badPath
+    /// What is behind the `=` is a path, without `unix:` in front.
+    case bareSocketPath
+    /// What is behind the `=` has a scheme like `http://` in front.
+    case webAddress
 }
 
 extension ServiceSettingError: CustomStringConvertible {
@@ -83,11 +106,19 @@ extension ServiceSettingError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .noTarget:
-            "the service has no target: write NAME=HOST:PORT or NAME=unix:PATH, for example ssh=localhost:22"
+            "the service has no target: write NAME=PORT, NAME=HOST:PORT or NAME=unix:PATH, for example ssh=22"
         case .badName:
             "the name of the service is not 1 to \(ServiceSetting.nameByteCountLimit) of a-z, 0-9, - and _: "
                 + "write one like ssh"
+        case .badInstance:
+            "what stands before the / is no number of an instance: write one like 1/ssh, or ssh for instance 0"
+        case .badTarget(.badPort):
+            "behind the = there is no port from 1 to 65535: write NAME=PORT for this machine, or NAME=HOST:PORT, "
+                + "for example ssh=22"
         case .badTarget(let error): "the target of the service is wrong, \(error)"
+        case .bareSocketPath: "a socket's path has unix: in front: write NAME=unix:/run/web.sock"
+        case .webAddress:
+            "a service is a host and a port, without http:// and what is behind: write web=localhost:80"
         case .badPath: "the path of the service's socket is empty or too long: write NAME=unix:/run/web.sock"
         }
     }

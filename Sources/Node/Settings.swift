@@ -40,6 +40,8 @@ public struct Settings: Equatable, Sendable {
         public var allow: [PublicKey] = []
         /// Whether everybody may.
         public var allowAnyone: Bool?
+        /// What the instances beside 0 offer, by number; each in the place of all that is said elsewhere of that one.
+        public var instances: [Int: InstanceSettings] = [:]
         /// Whether invites and friends may name addresses of this machine and its links.
         public var allowLocal: Bool?
         /// The network to speak on.
@@ -65,6 +67,8 @@ public struct Settings: Equatable, Sendable {
     public var allow: [PublicKey] = []
     /// Whether everybody may.
     public var allowAnyone = false
+    /// What the instances beside 0 offer, by number; what is above is instance 0's.
+    public var instances: [Int: InstanceSettings] = [:]
     /// Whether a portal is dialled that an invite or a friend names at an address of this machine or its links.
     public var allowLocal = false
     /// The network to speak on; the main one by default.
@@ -72,8 +76,8 @@ public struct Settings: Equatable, Sendable {
     /// What is held for others, and what one source address may take of a portal.
     public var limits = Limits()
 
-    /// Names in `config.json` and `CWAY_` variables that mean nothing: typing errors, most likely.
-    public var unknownKeys: [String] = []
+    /// `CWAY_` variables that mean nothing: typing errors, most likely.
+    public var unknownVariables: [String] = []
 
     /// The defaults.
     public init() {}
@@ -84,38 +88,33 @@ public struct Settings: Equatable, Sendable {
     public static func load(
         from home: Home, flags: Flags = Flags(), environment: [String: String]
     ) async throws(SettingsError) -> Settings {
-        let reader = try await SettingsReader(home: home, flags: flags, environment: environment)
+        let reader = try SettingsReader(home: home, flags: flags, environment: environment)
         var settings = Settings()
-        try await reader.read(.logLevel, into: &settings.logLevel, remedy: logLevelRemedy) {
-            Logger.Level(rawValue: $0)
-        }
-        let nameRemedy = "write 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed"
-        try await reader.read(.name, into: &settings.name, remedy: nameRemedy) {
-            // Else no friend is ever granted anything: a grant refuses such a name.
-            CircleGrant.isName($0) ? $0 : nil
-        }
+        try await reader.read(.logLevel, into: &settings.logLevel) { Logger.Level(rawValue: $0) }
+        // Of another name no friend is ever granted anything: a grant refuses it.
+        try await reader.read(.name, into: &settings.name) { CircleGrant.isName($0) ? $0 : nil }
         try await reader.read(.listen, into: &settings.listen, ListenAddress.init(_:))
         try await reader.read(.portals, into: &settings.portals, PeerAddress.init(setting:))
         try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
         try await reader.read(.allow, into: &settings.allow, PublicKey.init(id:))
         try await reader.read(.allowAnyone, into: &settings.allowAnyone)
+        try reader.read(flags.instances, into: &settings.instances)
         try await reader.read(.allowLocal, into: &settings.allowLocal)
-        let remedy = "write its 32 bytes as 64 hexadecimal digits or 44 characters of Base64"
-        try await reader.read(.network, into: &settings.network, remedy: remedy) {
-            NetworkIdentifier(text: $0)
-        }
-        try await reader.read(.memory, into: &settings.limits.memory, remedy: MemorySize.remedy) {
-            MemorySize($0)
+        try await reader.read(.network, into: &settings.network) { NetworkIdentifier(text: $0) }
+        try await reader.read(.memory, into: &settings.limits.memory) { text in
+            MemorySize(text).map(Optional.some)
         }
         try await reader.read(.trustedProxies, into: &settings.limits.trustedProxies, AddressRange.init(_:))
         try await reader.read(.connectionsPerAddress, into: &settings.limits.connectionsPerAddress)
         try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
-        settings.unknownKeys = reader.unknownKeys
+        settings.unknownVariables = reader.unknownVariables
         return settings
     }
 
-    private static let logLevelRemedy =
-        "write one of \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))"
+    /// The variable that was meant, most likely, by one that means nothing.
+    public static func variable(near name: String) -> String? {
+        NearestName.nearest(to: name, among: SettingsReader.variables)
+    }
 
     /// Refuses a log level of the environment that is none, without reading any file.
     ///
@@ -124,13 +123,14 @@ public struct Settings: Equatable, Sendable {
         let key = SettingKey.logLevel
         guard let text = environment[key.variable], Logger.Level(rawValue: text) == nil else { return }
         throw .badValue(
-            key: key.rawValue, origin: "the environment variable \(key.variable)", reason: logLevelRemedy)
+            key: key.rawValue, origin: "the environment variable \(key.variable)",
+            reason: "write \(key.meaning.takes)")
     }
 }
 
 extension PeerAddress {
     /// A portal's address from a setting: any form that a command takes, except one that needs a portal itself.
-    fileprivate init(setting text: String) throws(AddressError) {
+    init(setting text: String) throws(AddressError) {
         guard case .peer(let peer) = try Address(text) else { throw .unknownProtocol("tunnel") }
         self = peer
     }

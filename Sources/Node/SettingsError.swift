@@ -6,6 +6,9 @@ public enum SettingsError: Error, Equatable, Sendable {
     case tooLong(path: String, limit: Int)
     /// The settings file is no JSON object; line and column where that shows.
     case notJSON(path: String, line: Int, column: Int)
+    /// The settings file has a key that means nothing; the setting that was meant, where one is like it, and all keys
+    /// that belong there.
+    case unknownKey(key: String, path: String, nearest: String?, known: [String])
     /// A setting, from the place named as origin, has a value that it cannot have.
     case badValue(key: String, origin: String, reason: String)
 }
@@ -20,6 +23,10 @@ extension SettingsError: CustomStringConvertible {
             "the settings in \(path) have more than \(limit) bytes: shorten them"
         case .notJSON(let path, let line, let column):
             "the settings in \(path) are no JSON object, see line \(line), column \(column): correct that place"
+        case .unknownKey(let key, let path, let nearest, let known):
+            "the setting '\(key)' in \(path) is unknown: "
+                + (nearest.map { "write '\($0)' if you mean that" }
+                    ?? "there are \(known.joined(separator: ", "))")
         case .badValue(let key, let origin, let reason):
             "the setting '\(key)' from \(origin) is wrong: \(reason)"
         }

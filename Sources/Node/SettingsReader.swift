@@ -5,86 +5,58 @@ internal import SecretHandshake
 internal import Sodium
 internal import Transport
 
-/// The names of all settings, as `config.json` spells them.
-enum SettingKey: String, CaseIterable {
-    case name
-    case logLevel
-    case listen
-    case portals
-    case services
-    case allow
-    case allowAnyone
-    case allowLocal
-    case network
-    case memory = "limits.memory"
-    case trustedProxies = "limits.trustedProxies"
-    case connectionsPerAddress = "limits.connectionsPerAddress"
-    case handshakesPerSecond = "limits.handshakesPerSecondPerAddress"
-
-    /// The environment variable: capitals, with underscores between words and levels.
-    ///
-    /// The same rule as swift-configuration's, which keeps it to itself.
-    var variable: String {
-        rawValue.reduce(into: "CWAY_") { name, letter in
-            if letter.isUppercase { name += "_" }
-            name += letter == "." ? "_" : letter.uppercased()
-        }
-    }
-}
-
 /// One reader over flags, environment and file, which says where a wrong value came from.
 struct SettingsReader {
-    /// The largest number that a limit may be set to.
-    static let limitRange = 1...1_000_000
-
-    /// Names that mean nothing.
-    let unknownKeys: [String]
+    /// Variables that mean nothing: typing errors, most likely, or somebody else's.
+    let unknownVariables: [String]
 
     private let reader: ConfigReader
     private let flags: [AbsoluteConfigKey: ConfigValue]
     private let environment: [String: String]
     private let file: SettingsFile
 
-    init(home: Home, flags: Settings.Flags, environment: [String: String]) async throws(SettingsError) {
+    init(home: Home, flags: Settings.Flags, environment: [String: String]) throws(SettingsError) {
         file = try SettingsFile(in: home)
         self.flags = flags.values
         self.environment = environment.filter { $0.key.hasPrefix("CWAY_") }
-        unknownKeys = Self.unknownKeys(in: file, environment: self.environment)
-        var providers: [any ConfigProvider] = [
+        let known = Set(Self.variables)
+        unknownVariables = self.environment.keys.filter { !known.contains($0) }.sorted()
+        let written = file.values.map { (AbsoluteConfigKey($0.key), ConfigValue($0.value, isSecret: false)) }
+        reader = ConfigReader(providers: [
             InMemoryProvider(name: "flags", values: self.flags),
             EnvironmentVariablesProvider(environmentVariables: self.environment).prefixKeys(with: "cway"),
+            InMemoryProvider(name: "file", values: Dictionary(uniqueKeysWithValues: written)),
+        ])
+    }
+
+    /// All variables that mean something.
+    static var variables: [String] {
+        // What is said of instances has no order and no place in a variable.
+        SettingKey.allCases.filter { $0 != .instances }.map(\.variable) + [
+            Home.variable, ProcessSetup.debuggingVariable,
         ]
-        if file.exists {
-            do {
-                // By way of a reader, because the type of a bare path belongs to a package that is not ours.
-                let place = InMemoryProvider(values: [
-                    "filePath": ConfigValue(.string(file.path), isSecret: false)
-                ])
-                providers.append(try await FileProvider<JSONSnapshot>(config: ConfigReader(provider: place)))
-            } catch {
-                throw .unreadable(path: file.path, reason: String(describing: error))
-            }
+    }
+
+    /// Reads what the file says of instances beside 0, where the command line says nothing of the same one.
+    func read(
+        _ flags: [Int: InstanceSettings], into instances: inout [Int: InstanceSettings]
+    ) throws(SettingsError) {
+        instances = flags
+        for (number, values) in file.instances where flags[number] == nil {
+            instances[number] = try InstanceSettings(values, of: number, in: file.path)
         }
-        reader = ConfigReader(providers: providers)
+        guard instances.count <= InstanceSettings.countLimit else {
+            throw badValue(.instances, "write \(InstanceSettings.countLimit) at most")
+        }
     }
 
-    /// Reads a text that stands for one value; `remedy` says which texts do.
+    /// Reads a text that stands for one value.
     func read<Value>(
-        _ key: SettingKey, into value: inout Value, remedy: String, _ parse: (String) -> Value?
+        _ key: SettingKey, into value: inout Value, _ parse: (String) -> Value?
     ) async throws(SettingsError) {
-        let text = try await fetch(key, "a text") { try await reader.fetchString(forKey: $0) }
+        let text = try await fetch(key) { try await reader.fetchString(forKey: $0) }
         guard let text else { return }
-        guard let parsed = parse(text) else { throw badValue(key, remedy) }
-        value = parsed
-    }
-
-    /// Reads a text that may be missing.
-    func read<Value>(
-        _ key: SettingKey, into value: inout Value?, remedy: String, _ parse: (String) -> Value?
-    ) async throws(SettingsError) {
-        let text = try await fetch(key, "a text") { try await reader.fetchString(forKey: $0) }
-        guard let text else { return }
-        guard let parsed = parse(text) else { throw badValue(key, remedy) }
+        guard let parsed = parse(text) else { throw badValue(key, "write \(key.meaning.takes)") }
         value = parsed
     }
 
@@ -92,9 +64,10 @@ struct SettingsReader {
     func read<Value, Failure: Error>(
         _ key: SettingKey, into values: inout [Value], _ parse: (String) throws(Failure) -> Value
     ) async throws(SettingsError) {
-        let texts = try await fetch(key, "a list of texts") { try await reader.fetchStringArray(forKey: $0) }
+        let texts = try await fetch(key) { try await reader.fetchStringArray(forKey: $0) }
         guard let texts else { return }
         values = []
+        // A variable without a value, or a comma too many, names nothing.
         for text in texts where !text.isEmpty {
             do throws(Failure) {
                 values.append(try parse(text))
@@ -106,33 +79,32 @@ struct SettingsReader {
 
     /// Reads a yes or no.
     func read(_ key: SettingKey, into value: inout Bool) async throws(SettingsError) {
-        value = try await fetch(key, "true or false") { try await reader.fetchBool(forKey: $0) } ?? value
+        value = try await fetch(key) { try await reader.fetchBool(forKey: $0) } ?? value
     }
 
     /// Reads a limit.
     func read(_ key: SettingKey, into value: inout Int?) async throws(SettingsError) {
-        let number = try await fetch(key, "a whole number") { try await reader.fetchInt(forKey: $0) }
+        let number = try await fetch(key) { try await reader.fetchInt(forKey: $0) }
         guard let number else { return }
-        guard Self.limitRange.contains(number) else {
-            throw badValue(
-                key, "\(number) is not from 1 to \(Self.limitRange.upperBound): choose one that is")
+        guard SettingKey.limitRange.contains(number) else {
+            throw badValue(key, "write \(key.meaning.takes), instead of \(number)")
         }
         value = number
     }
 
     private func fetch<Value>(
-        _ key: SettingKey, _ kind: String, _ body: (ConfigKey) async throws -> Value?
+        _ key: SettingKey, _ body: (ConfigKey) async throws -> Value?
     ) async throws(SettingsError) -> Value? {
         do {
             return try await body(ConfigKey(key.rawValue))
         } catch {
-            throw badValue(key, "write \(kind)")
+            throw badValue(key, "write \(key.meaning.takes)")
         }
     }
 
     private func badValue(_ key: SettingKey, _ reason: String) -> SettingsError {
         let origin =
-            if flags.keys.contains(where: { $0.components.joined(separator: ".") == key.rawValue }) {
+            if flags[AbsoluteConfigKey(key)] != nil {
                 "the command line"
             } else if environment[key.variable] != nil {
                 "the environment variable \(key.variable)"
@@ -141,14 +113,10 @@ struct SettingsReader {
             }
         return .badValue(key: key.rawValue, origin: origin, reason: reason)
     }
+}
 
-    private static func unknownKeys(in file: SettingsFile, environment: [String: String]) -> [String] {
-        let names = Set(SettingKey.allCases.map(\.rawValue))
-        let variables = Set(
-            SettingKey.allCases.map(\.variable) + [Home.variable, ProcessSetup.debuggingVariable])
-        return file.keys.filter { !names.contains($0) }
-            + environment.keys.filter { !variables.contains($0) }.sorted()
-    }
+extension AbsoluteConfigKey {
+    fileprivate init(_ key: SettingKey) { self.init(ConfigKey(key.rawValue)) }
 }
 
 extension Settings.Flags {
@@ -157,7 +125,7 @@ extension Settings.Flags {
         var values: [AbsoluteConfigKey: ConfigValue] = [:]
         func set(_ key: SettingKey, _ content: ConfigContent?) {
             guard let content else { return }
-            values[AbsoluteConfigKey(ConfigKey(key.rawValue))] = ConfigValue(content, isSecret: false)
+            values[AbsoluteConfigKey(key)] = ConfigValue(content, isSecret: false)
         }
         func set(_ key: SettingKey, texts: [String]) {
             set(key, texts.isEmpty ? nil : .stringArray(texts))

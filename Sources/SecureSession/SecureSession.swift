@@ -76,7 +76,7 @@ public final class SecureSession {
     ) {
         self.init(manifest: manifest, framing: framing, verification: verification)
         handshake = SessionHandshake(
-            ServerHandshake(network: network, identity: identity, ephemeral: .random()))
+            ServerHandshake(network: network, identity: identity) { EphemeralKeyPair.random() })
     }
 
     // MARK: State
@@ -101,8 +101,7 @@ public final class SecureSession {
         return arrived.byteCount >= expected
     }
 
-    /// What arrived and was not taken by ``next()`` yet, in bytes; after a `nil`, less than one frame's header
-    /// or body, unless a decision is awaited.
+    /// What arrived and was not taken by ``next()`` yet, in bytes; after a `nil` mostly less than one frame's.
     public var inboundByteCount: Int { arrived.byteCount }
 
     /// What waits to be sent, in bytes.
@@ -115,6 +114,9 @@ public final class SecureSession {
     public var heldByteCount: Int {
         arrived.capacity + (inbound?.capacity ?? 0) + outbound.capacity + muxrpc.outboxCapacity
     }
+
+    /// The part of ``heldByteCount`` that has arrived: what was not taken by ``next()``, and what has not come whole.
+    public var arrivedByteCount: Int { arrived.capacity + (inbound?.capacity ?? 0) }
 
     /// The part of ``heldByteCount`` that has not come whole: of a frame or a packet more is to come.
     public var pendingByteCount: Int { arrived.partialCapacity + (inbound?.capacity ?? 0) }
@@ -181,6 +183,7 @@ public final class SecureSession {
     }
 
     private func nextInput() throws(SecureSessionError) -> InboundFrames.Input? {
+        guard !muxrpc.isAtPeerCallLimit else { return nil }
         do {
             return try inbound?.next(from: &arrived) { stream in
                 mayBring(packetsOn: stream)

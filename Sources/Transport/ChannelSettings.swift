@@ -13,6 +13,9 @@ enum ChannelSettings {
     /// makes us hold one read, not several. Four cost the ends of a tunnel a seventh more.
     static let readsPerEvent: UInt = 1
 
+    /// How many connections are accepted before the loop looks at other sockets.
+    static let acceptsPerEvent: UInt = 4
+
     /// How much a socket to the network may have taken and not sent, in bytes, before it takes no more.
     ///
     /// What it has taken can be overtaken by nothing, and on a slow line Linux would take megabytes. 64 KiB is one turn of a
@@ -66,6 +69,19 @@ enum ChannelSettings {
         #endif
     }
 
+    /// Tells how many bytes of what was sent the peer's system has, over all time, where more is on the way; at once, on the
+    /// channel's loop.
+    static func withAcknowledgedBytes(on channel: any Channel, _ body: @escaping (UInt64) -> Void) {
+        #if os(Linux)
+        guard let socket = channel as? any SocketOptionProvider else { return }
+        let state: EventLoopFuture<SendState> = socket.unsafeGetSocketOption(
+            level: .tcp, name: .init(rawValue: TCP_INFO))
+        state.assumeIsolated().whenSuccess { state in
+            if state.isMoreUnderWay { body(state.acknowledgedByteCount) }
+        }
+        #endif
+    }
+
     /// When the system finds out that nobody is at the other end of a silent connection, in its own units, and at most
     /// ``KeepAlive/count`` of its questions later.
     enum KeepAlive {
@@ -77,6 +93,29 @@ enum ChannelSettings {
         static let count: ChannelOptions.Types.SocketOption.Value = 3
     }
 }
+
+#if os(Linux)
+/// The first fields of the system's `tcp_info`, of which the C library knows fewer; in words of 64 bits, of which those of
+/// 32 bits are the lower half.
+///
+/// Source: linux/tcp.h; all of them are there since Linux 4.6.
+private struct SendState {
+    private typealias Words = (
+        UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64,
+        UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64
+    )
+
+    private var words: Words = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+    /// `tcpi_bytes_acked`.
+    var acknowledgedByteCount: UInt64 { words.15 }
+
+    /// Whether `tcpi_unacked` or `tcpi_notsent_bytes` is not 0.
+    var isMoreUnderWay: Bool {
+        UInt32(truncatingIfNeeded: words.3) > 0 || UInt32(truncatingIfNeeded: words.18) > 0
+    }
+}
+#endif
 
 /// Buffers for what is read, as large as the last reads suggest, each let go with its content.
 ///
@@ -135,6 +174,7 @@ extension ServerBootstrap {
     func companionwayOptions() -> ServerBootstrap {
         // What waits here is dropped when it is full, and asks again after a second, after three, after seven.
         serverChannelOption(.backlog, value: 4096)
+            .serverChannelOption(.maxMessagesPerRead, value: ChannelSettings.acceptsPerEvent)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.recvAllocator, value: ChannelSettings.receiveAllocator)
             .childChannelOption(.maxMessagesPerRead, value: ChannelSettings.readsPerEvent)

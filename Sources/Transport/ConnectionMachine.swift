@@ -34,6 +34,21 @@ public protocol ConnectionMachine: AnyObject {
 
     /// Whether a frame of the peer has begun to arrive, and not arrived whole.
     var isWithinFrame: Bool { get }
+
+    /// Whether nothing was heard since something was sent, and it matters what the peer's system has of that.
+    var isUnanswered: Bool { get }
+
+    /// The peer's system has so many bytes of what was written, over all time, and more is on the way; told before
+    /// ``timeReached(_:)`` where ``isUnanswered`` says so.
+    func acknowledged(_ byteCount: UInt64, at now: NIODeadline)
+}
+
+extension ConnectionMachine {
+    /// Most do not ask.
+    public var isUnanswered: Bool { false }
+
+    /// Most do not ask.
+    public func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {}
 }
 
 /// What is to become of a connection.

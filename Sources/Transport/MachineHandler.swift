@@ -227,8 +227,17 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
             context?.close(promise: nil)
             return
         }
-        if let deadline = machine.deadline, now >= deadline { machine.timeReached(now) }
+        if let deadline = machine.deadline, now >= deadline {
+            noteAcknowledgement(at: now)
+            machine.timeReached(now)
+        }
         settle()
+    }
+
+    /// Tells the machine that a slow line goes on, where it might else take it for one that is gone.
+    private func noteAcknowledgement(at now: NIODeadline) {
+        guard machine.isUnanswered, let channel = context?.channel else { return }
+        ChannelSettings.withAcknowledgedBytes(on: channel) { [machine] in machine.acknowledged($0, at: now) }
     }
 }
 

@@ -1,3 +1,4 @@
 import Commands
 
+CwayCommand.prepareProcess()
 await CwayCommand.runToExit()

@@ -131,6 +131,13 @@ struct AccountTests {
         #expect(!members[1].outweighs(members[0]))
         #expect(!single.outweighs(members[0]))
         #expect(pool.contains(single) && !single.contains(pool))
+        // Of those that can give way, also where who holds more cannot.
+        let last = Set([members[3].id])
+        #expect(pool.largestLeafID(where: last.contains) == members[3].id)
+        #expect(pool.largestLeafID { $0 == single.id } == single.id)
+        #expect(single.largestLeafID { _ in true } == nil)
+        #expect(
+            single.outweighs(members[0], with: 10, by: 1) && !single.outweighs(members[0], with: 11, by: 1))
     }
 
     @Test("counts the same whatever is taken, changed and released, on any thread")
@@ -202,6 +209,10 @@ struct AccountTests {
         #expect(charge?.count == 100 && pool.heldCount == 1100)
         large.release(1000)
         #expect(large.take(900) && !large.take(1))
+        charge?.overdraw(to: 300)
+        #expect(charge?.count == 300 && pool.heldCount == 1200)
+        charge?.overdraw(to: 50)
+        #expect(charge?.count == 50 && small.heldCount <= 100)
         charge = nil
         large.release(900)
         #expect(pool.heldCount == 0)

@@ -1,5 +1,6 @@
 import Account
 import NIOCore
+import TestSupport
 import Testing
 
 @Suite("Turns")
@@ -45,6 +46,33 @@ struct TurnsTests {
 @Suite("Rate")
 struct RateTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+    @Test("tells how many may happen now, none where too many have")
+    func available() {
+        var rate = Rate(perSecond: 50, burst: 200, at: start)
+        #expect(rate.available(at: start) == 200)
+        rate.spend(190, at: start)
+        #expect(rate.available(at: start) == 10)
+        rate.spend(20, at: start)
+        #expect(rate.available(at: start) == 0)
+        #expect(rate.available(at: start + .seconds(1)) == 40)
+        #expect(rate.available(at: start + .hours(1)) == 200)
+    }
+
+    @Test("lets happen at the moment that it names, wherever rounding falls")
+    func readyIsReady() {
+        var random = SeededRandom(seed: 91)
+        for _ in 0..<20_000 {
+            var rate = Rate(perSecond: .random(in: 0.5...700, using: &random), burst: 200, at: start)
+            var now = start
+            for _ in 0..<5 {
+                now = now + .nanoseconds(.random(in: 0...3_000_000, using: &random))
+                rate.spend(.random(in: 0...320, using: &random).rounded(), at: now)
+                now = max(now, rate.ready())
+                #expect(rate.available(at: now) >= 1)
+            }
+        }
+    }
 
     @Test("allows a burst, then its pace")
     func pace() {

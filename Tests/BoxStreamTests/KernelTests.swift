@@ -1,16 +1,12 @@
+import Glibc
 import Sodium
 import TestSupport
 import Testing
 
 @testable import BoxStream
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 extension CipherKernel: CustomTestStringConvertible {
+    /// Its name.
     public var testDescription: String { name }
 }
 
@@ -22,7 +18,8 @@ struct KernelTests {
 
     static func cipher(_ reference: Reference, _ kernel: CipherKernel) throws -> BoxCipher {
         BoxCipher(
-            key: try SecretKey(copying: reference.key.span), nonce: try Nonce(reference.nonce), kernel: kernel)
+            key: try SecretKey(copying: reference.key.span), nonce: try Nonce(reference.nonce), kernel: kernel
+        )
     }
 
     @Test("A kernel passes its test at start", arguments: CipherKernel.available)
@@ -38,13 +35,16 @@ struct KernelTests {
         var opening = try Self.cipher(reference, kernel)
         for _ in 0..<(Self.isLong ? 25 : 1) {
             for byteCount in (1...BoxFrame.maximumBodyByteCount).shuffled(using: &random) {
-                guard Self.isLong || Int.random(in: 0..<5, using: &random) == 0 || byteCount < 200 else { continue }
+                guard Self.isLong || Int.random(in: 0..<5, using: &random) == 0 || byteCount < 200 else {
+                    continue
+                }
                 let body = EqualityTests.body(byteCount, using: &random)
                 let expected = try reference.frame(body)
                 let sealed = Self.seal(body, with: &sealing, at: 0)
                 try #require(sealed == expected, "\(byteCount) bytes")
                 if Int.random(in: 0..<3, using: &random) == 0 { sealing.rest() }
-                let opened = try #require(Self.open(expected, with: &opening, restsWithin: byteCount % 7 == 0))
+                let opened = try #require(
+                    Self.open(expected, with: &opening, restsWithin: byteCount % 7 == 0))
                 try #require(opened == body, "\(byteCount) bytes")
                 if Int.random(in: 0..<11, using: &random) == 0 { opening.rest() }
             }
@@ -78,7 +78,8 @@ struct KernelTests {
             for byteCount in [1, 31, 33, 63, 96, 97, 200, 1000, 4053, 4096 - alignment] {
                 let body = EqualityTests.body(byteCount, using: &random)
                 let expected = try reference.frame(body)
-                let frame = unsafe pages.place(byteCount + 34, alignment: alignment, atEnd: alignment % 2 == 0)
+                let frame = unsafe pages.place(
+                    byteCount + 34, alignment: alignment, atEnd: alignment % 2 == 0)
                 unsafe frame.copyBytes(from: [UInt8](repeating: 0, count: 34) + body)
                 unsafe sealing.seal(frame: frame.start, bodyByteCount: byteCount)
                 #expect(unsafe [UInt8](frame) == expected, "\(byteCount) at \(alignment)")

@@ -102,7 +102,7 @@ struct AddressCommandTests {
         #expect(
             objects.map { $0["status"] as? String } == ["resolved", "malformed"]
                 + Array(repeating: "resolved", count: 3))
-        let keys: Set = ["address", "status", "portal", "portalAddress", "target", "reason"]
+        let keys: Set = ["address", "status", "portal", "portalAddress", "target", "instance", "reason"]
         #expect(objects.allSatisfy { Set($0.keys) == keys })
     }
 }

@@ -26,8 +26,8 @@ struct CommandRun: Sendable {
         let output = Transcript()
         let complaints = Transcript()
         let input = Mutex(lines[...])
-        let hiddenInput: (@Sendable (String) throws -> String)? = answer.map { answer in
-            { @Sendable _ in answer }
+        let hiddenInput: Surroundings.HiddenInput? = answer.map { answer in
+            { @Sendable _, _ in answer }
         }
         let surroundings = Surroundings(
             environment: environment, output: { output.append($0) }, complaints: { complaints.append($0) },

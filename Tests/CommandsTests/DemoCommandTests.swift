@@ -54,7 +54,7 @@ struct DemoCommandTests {
         #expect(summary.portalSaw.frames > 4 && summary.portalSaw.bytes > 500)
         #expect(summary.portalSaw.readable.isEmpty && summary.strangerRefused)
         #expect(summary.friendResolved && summary.strangerResolvedNothing && summary.removalSeconds > 0)
-        #expect(summary.steps.count == 13 && summary.freshKeyRefused && summary.folder == nil)
+        #expect(summary.steps.count == 14 && summary.freshKeyRefused && summary.folder == nil)
         #expect(demo.leftovers.isEmpty && demo.descendants.isEmpty)
     }
 
@@ -65,7 +65,7 @@ struct DemoCommandTests {
         try #require(code == 0, "\(code) \(demo.complaints)")
         let controls = (demo.output + demo.complaints).unicodeScalars.filter { $0.value < 32 && $0 != "\n" }
         #expect(controls.isEmpty)
-        #expect(demo.output.split(separator: "✓").count == 14 && demo.output.contains("MB/s"))
+        #expect(demo.output.split(separator: "✓").count == 15 && demo.output.contains("MB/s"))
         let folder = try #require(demo.leftovers.first)
         #expect(demo.complaints.contains(folder) && demo.descendants.isEmpty)
     }

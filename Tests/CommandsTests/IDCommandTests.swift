@@ -71,6 +71,6 @@ struct IDCommandTests {
             environment: ["CWAY_HOME": folder.path], output: { _ in throw CocoaError(.fileWriteOutOfSpace) },
             complaints: { _ in })
         let code = await Surroundings.$current.withValue(surroundings) { await CwayCommand.execute(["id"]) }
-        #expect(code == ExitStatus.unexpected.rawValue)
+        #expect(code == ExitStatus.standardStreamFailed.rawValue)
     }
 }

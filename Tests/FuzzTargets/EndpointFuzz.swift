@@ -63,9 +63,11 @@ private final class EndpointFuzzWorld {
 
     init?(isHidden: Bool, at now: NIODeadline) {
         self.now = now
-        let policy = EndpointPolicy(
+        var policy = EndpointPolicy(
             services: ["ssh", "web"], access: .only([FuzzKeys.friend.publicKey: .all]),
             invites: [FuzzKeys.identity(5).publicKey], grantsCircle: true)
+        policy.instances[1] = .init(
+            services: ["ssh"], access: .only([FuzzKeys.friend.publicKey: .only(["ssh"])]))
         let configuration = NodeConnection.Configuration(
             identity: FuzzKeys.endpoint, network: FuzzKeys.network,
             reception: isHidden ? .hidden(policy) : .open(policy), wallClock: { 1_795_000_000_000 })
@@ -168,7 +170,7 @@ private final class EndpointFuzzWorld {
             case .prove(let work):
                 work.look()
                 node.proved(work, at: now)
-            case .giveWay(let place): node.accounts.tell(place)
+            case .giveWay(let displaced): node.giveWay(displaced, at: now)
             case .asked(let question): node.answer(question.id, with: .failure("no"))
             case .service(let key, .closed): streams.removeAll { $0 == key }
             default: break

@@ -18,18 +18,18 @@ extension Hostile {
         func sharedEndpoint() async throws {
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 3)
             let portal = Portal(
-                identity: try .random(), network: Self.network, settings: PortalSettings(name: "p") { 0 })
+                identity: try .drawn(), network: Self.network, settings: PortalSettings(name: "p") { 0 })
             let server = try await PortalServer.start(
                 portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil,
                 logger: Logger(label: "test"))
-            let target = try Identity.random()
+            let target = try Identity.drawn()
             let endpoint = try await connect(as: target, to: portal, server, on: group.next())
             try await endpoint.act { try $0.announce() }
-            let honest = try await connect(as: .random(), to: portal, server, on: group.next())
+            let honest = try await connect(as: .drawn(), to: portal, server, on: group.next())
             let stream = try await honest.act { try $0.open(to: target.publicKey) }
             let quiet = try await roundTrips(of: honest, on: stream, for: .milliseconds(500))
 
-            let hostile = try await connect(as: .random(), to: portal, server, on: group.next())
+            let hostile = try await connect(as: .drawn(), to: portal, server, on: group.next())
             try await hostile.act { node in
                 let stream = try node.open(to: target.publicKey)
                 node.stopReading()

@@ -92,5 +92,31 @@ extension Integration {
                 }
             }
         }
+
+        /// Every command that opens sockets or the keyring.
+        private static let commands = [
+            ["id"], ["friend", "list"], ["invite", "create"], ["portals", "list"], ["address"], ["doctor"],
+            ["keyring", "check"], ["call", portal, "tunnel.ping"], ["connect", portal, "x", "--stdio"],
+            ["connect", portal, "x", "--listen", "127.0.0.1:0"], ["speedtest", portal], ["serve"],
+            ["portal", "--listen", "127.0.0.1:0"], ["join", "nonsense"],
+        ]
+        private static let portal = "net:127.0.0.1:1~shs:51w4nYL0k7mRzVRxdsc0eFZCIYRa2xgzKDKNcmVXTJ8="
+
+        @Test("No command ends by a signal, whatever is left", arguments: 4...16)
+        func anyCommand(descriptors: Int) async throws {
+            try await Stage.run { stage in
+                try await stage.run(home: "node", ["portals", "add", Self.portal])
+                for command in Self.commands {
+                    let process = try cway(command, descriptors: descriptors, home: "node", on: stage)
+                    let ending = try await process.end()
+                    guard case .exit(let code) = ending else {
+                        Issue.record("\(command), \(descriptors): \(ending), said \(process.log)")
+                        continue
+                    }
+                    #expect(
+                        code == 0 || process.log.contains("cway: "), "\(command): \(code), \(process.log)")
+                }
+            }
+        }
     }
 }

@@ -99,7 +99,7 @@ struct DamageTests {
         for bytes in [[], random.bytes(20_000), Array(String(repeating: "no store\n", count: 2000).utf8)] {
             #expect(isHelpful(try verdict(bytes)))
         }
-        for (identity, version) in [("somebody else", UInt32(1)), ("companionway keyring", 3)] {
+        for (identity, version) in [("somebody else", UInt32(1)), ("companionway keyring", 4)] {
             let path = tested.folder + "/other"
             do {
                 _ = try Environment(
@@ -107,7 +107,7 @@ struct DamageTests {
             }
             let said = try verdict(tested.read(path))
             #expect(
-                said.hasPrefix("refused the store") && said.contains(version == 3 ? "install" : "belongs to"))
+                said.hasPrefix("refused the store") && said.contains(version == 4 ? "install" : "belongs to"))
             try tested.remove(path)
         }
     }

@@ -79,7 +79,7 @@ struct MigrationTests {
             let answer = try Child("KeyringChild").askUntilKilled(
                 victim.line("advance", point: point.rawValue, now: now))
             #expect(answer == nil)
-            #expect(try version(of: victim) == (point == .prepared ? 1 : 2))
+            #expect(try version(of: victim) == (point == .prepared ? 1 : 3))
             #expect(try victim.check().vault == .matching)
             #expect(try Snapshot(victim.open(now: now, for: .reading)) == before)
             #expect(try Snapshot(victim.open(now: now)).friends == before.friends)
@@ -102,7 +102,7 @@ struct MigrationTests {
     }
 
     private func version(of keyring: TestedKeyring) throws -> UInt32 {
-        let schema = Schema(identity: "companionway keyring", version: 2, oldestUsable: 1, tables: [])
+        let schema = Schema(identity: "companionway keyring", version: 3, oldestUsable: 1, tables: [])
         let store = try Environment(
             path: keyring.storePath, schema: schema, absence: .fails, access: .readOnly)
         return try store.read { (transaction) throws(LMDBError) in try transaction.version(of: schema) }
@@ -169,7 +169,7 @@ struct MigrationTests {
         let report = try Keyring.restore(
             from: nil, into: tested.folder, owner: tested.endpoint, keeping: { $0.name != "anna" }, now: now)
         #expect(report.lostKeyCount == 2 && report.lostJoins.map(\.name) == ["gustav"])
-        #expect(try tested.check().vault == .matching && version(of: tested) == 2)
+        #expect(try tested.check().vault == .matching && version(of: tested) == 3)
         #expect(try tested.open(now: now).entryCount(tested.owner) == 16)
     }
 
@@ -187,7 +187,7 @@ struct MigrationTests {
         #expect(try tested.open(now: now, for: .reading).friends().count == 8)
         _ = consume lock
         #expect(try tested.open(now: now).friends().count == 8)
-        #expect(try version(of: tested) == 2)
+        #expect(try version(of: tested) == 3)
     }
 
     @Test(

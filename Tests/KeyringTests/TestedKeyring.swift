@@ -58,7 +58,7 @@ final class TestedKeyring {
             "tombstones", "members", "denied", "memberInvites",
         ].map { Table($0) }
         return try Environment(
-            path: storePath, schema: Schema(identity: "companionway keyring", version: 2, tables: tables),
+            path: storePath, schema: Schema(identity: "companionway keyring", version: 3, tables: tables),
             absence: .fails)
     }
 

@@ -35,6 +35,25 @@ func digest(_ environment: Environment) throws(LMDBError) -> String {
 func perform(_ words: [String]) throws(LMDBError) -> String {
     let path = words[1]
     switch words[0] {
+    case "number":
+        return "\(getpid())"
+    case "addresses":
+        // So many more than it has now, in KiB.
+        let used = Int(
+            (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.prefix { $0 != " " } ?? "")
+        let limit = rlim_t((used ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) + (Int(words[1]) ?? 0) << 10)
+        var limits = rlimit(rlim_cur: limit, rlim_max: limit)
+        return unsafe setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limits) == 0 ? "done" : "refused"
+    case "fill":
+        // In one table, until it may hold no more.
+        let environment = try Environment(path: path, schema: schema)
+        for number in 0... {
+            let value = CheckedValue(version: 1, payload: [UInt8](repeating: 1, count: 1 << 20))
+            try environment.write { (transaction) throws(LMDBError) in
+                try transaction.put(value, for: Array("\(number)".utf8), in: records)
+            }
+        }
+        return "done"
     case "dump":
         return "holds " + (try digest(try Environment(path: path, schema: schema, absence: .fails)))
     case "walk":

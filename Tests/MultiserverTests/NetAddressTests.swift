@@ -72,6 +72,7 @@ struct NetAddressTests {
         arguments: [
             ("[::1]:8008", "::1", 8008, "[::1]:8008"), ("::1:8008", "::1", 8008, "[::1]:8008"),
             (":8008", "localhost", 8008, "localhost:8008"), ("localhost:0", "localhost", 0, "localhost:0"),
+            ("8008", "localhost", 8008, "localhost:8008"), ("0", "localhost", 0, "localhost:0"),
             ("*:8008", nil, 8008, "*:8008"), ("*:0", nil, 0, "*:0"),
             ("0.0.0.0:80", "0.0.0.0", 80, "0.0.0.0:80"),
             ("[::]:8008", "::", 8008, "[::]:8008"), (":::8008", "::", 8008, "[::]:8008"),
@@ -86,7 +87,7 @@ struct NetAddressTests {
 
     @Test(
         "refuse to listen where nobody can tell where",
-        arguments: ["[::1]", "::8008", "**:1", "a b:1", "[*]:1"])
+        arguments: ["[::1]", "::8008", "**:1", "a b:1", "[*]:1", "", "65536", "080"])
     func refusedListening(text: String) {
         #expect(throws: AddressError.self) { try ListenAddress(text) }
     }

@@ -137,6 +137,18 @@ struct JSONParserTests {
         }
     }
 
+    @Test(
+        "tells the first key that an object has twice",
+        arguments: [
+            (#"{"a":1,"b":{"c":1,"d":2,"c":3},"a":2}"#, "c"), (#"{"a":1,"b":{"a":1}}"#, nil),
+            (#"[{"x":1},{"x":1}]"#, nil),
+        ] as [(String, String?)])
+    func repeatedKey(text: String, key: String?) throws {
+        var parser = JSONParser()
+        _ = try parser.document(Array(text.utf8).span)
+        #expect(parser.repeatedKey == key)
+    }
+
     @Test("takes mutations of valid text or refuses them, and gives back what it takes", arguments: 0..<8)
     func mutations(_ seed: UInt64) throws {
         var random = SeededRandom(seed: seed)

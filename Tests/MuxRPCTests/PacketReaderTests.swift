@@ -9,13 +9,17 @@ struct PacketReaderTests {
         var limits = Limits()
         limits.streamBodyByteCount = 8
         limits.jsonBodyByteCount = 16
+        limits.cutBodyByteCount = 20
         return limits
     }()
 
-    /// Every kind of item: whole, empty, as long as allowed, too long, goodbye.
+    /// Every kind of item: whole, empty, as long as allowed, in pieces, too long, goodbye.
     static let sequence: [[UInt8]] = [
         packet(0x02, 1, "[1]"), packet(0x08, 1, "12345678"), packet(0x08, 1, ""),
-        packet(0x08, 1, "123456789"), packet(0x0a, -1, "123456789"), packet(0x00, 2, "0123456789abcdef"),
+        packet(0x08, 1, "123456789"), packet(0x08, -1, "12345678123456781234"),
+        packet(0x08, 1, "123456781234567812345"), packet(0x09, 1, "123456789"), packet(0x0c, 1, "123456789"),
+        packet(0x08, 1, "1234567812345678"), packet(0x0a, -1, "123456789"),
+        packet(0x00, 2, "0123456789abcdef"),
         packet(0x02, 2, "0123456789abcdefg"), packet(0, 0, ""), packet(0, 0, "x"),
     ]
 
@@ -33,11 +37,21 @@ struct PacketReaderTests {
     }
 
     static var expected: [PacketReader.Item] {
-        sequence.map { bytes in
+        sequence.flatMap { bytes -> [PacketReader.Item] in
             var rest = ByteBuffer(bytes: bytes)
-            guard let header = rest.readPacketHeader(), header != .goodbye else { return .goodbye }
-            let isTooLong = rest.readableBytes > limits.bodyByteCount(for: header)
-            return isTooLong ? .oversized(header) : .packet(header, body: rest)
+            guard let header = rest.readPacketHeader(), header != .goodbye else { return [.goodbye] }
+            let limit = limits.bodyByteCount(for: header)
+            guard rest.readableBytes > limit else { return [.packet(header, body: rest)] }
+            guard header.flags == 0x08, rest.readableBytes <= limits.cutBodyByteCount else {
+                return [.oversized(header)]
+            }
+            var pieces: [PacketReader.Item] = []
+            while let piece = rest.readSlice(length: min(limit, max(rest.readableBytes, 1))) {
+                var cut = header
+                cut.bodyByteCount = UInt32(piece.readableBytes)
+                pieces.append(.packet(cut, body: piece))
+            }
+            return pieces
         }
     }
 
@@ -81,11 +95,12 @@ struct PacketReaderTests {
         #expect(filler.readableBytes == 0)
     }
 
-    @Test("allows exactly 1 MiB of JSON and 64 KiB of stream, not a byte more")
+    @Test("allows exactly 1 MiB of JSON and 64 KiB of stream's text, not a byte more")
     func limitsAreExact() {
         let cases: [(flags: UInt8, count: Int, isAllowed: Bool)] = [
             (0x02, 1 << 20, true), (0x02, 1 << 20 + 1, false), (0x0a, 1 << 20, true),
-            (0x08, 64 << 10, true), (0x08, 64 << 10 + 1, false), (0x09, 64 << 10 + 1, false),
+            (0x08, 64 << 10, true), (0x08, 1 << 20 + 1, false), (0x09, 64 << 10 + 1, false),
+            (0x0c, 64 << 10 + 1, false), (0x09, 64 << 10, true),
             (0x0e, 1 << 20, true), (0x00, 1 << 20, true), (0x0b, 64 << 10 + 1, false),
         ]
         for (flags, count, isAllowed) in cases {
@@ -100,6 +115,53 @@ struct PacketReaderTests {
             let isBetween = reader.isAtPacketBoundary
             #expect(isBetween)
         }
+    }
+
+    @Test("hands a long body of a stream out in pieces of 64 KiB, and keeps no more of it at a time")
+    func longBody() {
+        var reader = PacketReader()
+        var bytes: [UInt8] = []
+        for byteCount in [1 << 20, 64 << 10 + 1, 3] {
+            bytes += packet(0x08, -7, [UInt8](repeating: UInt8(byteCount & 3), count: byteCount))
+        }
+        var lengths: [Int] = []
+        var greatest = 0
+        for start in stride(from: 0, to: bytes.count, by: 1000) {
+            var chunk = ByteBuffer(bytes: bytes[start..<min(start + 1000, bytes.count)])
+            while let item = reader.next(from: &chunk) {
+                guard case .packet(let header, let body) = item, header.requestNumber == -7 else {
+                    Issue.record("\(item)")
+                    return
+                }
+                #expect(Int(header.bodyByteCount) == body.readableBytes)
+                lengths.append(body.readableBytes)
+            }
+            greatest = max(greatest, reader.collectedCapacity)
+        }
+        #expect(lengths == [Int](repeating: 64 << 10, count: 17) + [1, 3])
+        #expect(greatest <= 64 << 10)
+        let isBetween = reader.isAtPacketBoundary
+        #expect(isBetween)
+    }
+
+    @Test("skips all of a long body of which a piece is beyond the allowance")
+    func longBodyBeyondAllowance() {
+        var reader = PacketReader()
+        reader.allowance = 16 << 10
+        let bytes = packet(0x08, -7, [UInt8](repeating: 1, count: 200_000)) + packet(0x08, -7, [9])
+        var items: [PacketReader.Item] = []
+        for start in stride(from: 0, to: bytes.count, by: 4096) {
+            var chunk = ByteBuffer(bytes: bytes[start..<min(start + 4096, bytes.count)])
+            while let item = reader.next(from: &chunk) { items.append(item) }
+            #expect(reader.collectedCapacity <= 16 << 10)
+        }
+        let hasExceeded = reader.hasExceededAllowance
+        #expect(hasExceeded && items.count == 2)
+        guard case .oversized? = items.first, case .packet(_, let body)? = items.last else {
+            Issue.record("\(items.count) items")
+            return
+        }
+        #expect(body == ByteBuffer(bytes: [9]))
     }
 
     @Test("hands a packet that lies whole in its chunk out as a slice of it")

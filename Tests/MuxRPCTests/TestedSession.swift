@@ -67,6 +67,8 @@ final class TestedSession {
     }
 
     func end(_ stream: StreamID) { session.end(stream) }
+    func endAwaitingAnswer(_ stream: StreamID) { session.endAwaitingAnswer(stream) }
+    var awaitedEndCount: Int { session.awaitedEndCount }
     func fail(_ stream: StreamID, message: String) { session.fail(stream, message: message) }
     func isOpen(_ stream: StreamID) -> Bool { session.isOpen(stream) }
     func sayGoodbye() { session.sayGoodbye() }

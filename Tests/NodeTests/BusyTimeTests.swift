@@ -18,7 +18,7 @@ struct BusyTimeTests {
         var count = 0
         let answer = try await BusyTime.run { _ in
             count += 1
-            if count < 4 { throw HopFailure.busy("busy") }
+            if count < 4 { throw HopFailure.busy("busy: too many connections from your address") }
             return "an answer"
         }
         #expect(answer == "an answer" && count == 4)

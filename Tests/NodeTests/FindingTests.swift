@@ -21,13 +21,19 @@ struct FindingTests {
             .unreachable(address, reason: "connection refused: really"),
             .outerHandshakeRefused(address, answered: true), .outerHandshakeRefused(address, answered: false),
             .callersAreMembers(address), .targetAbsent("who: is that"), .busy("busy: really"), .friendAbsent,
-            .localAddress(address, LocalAddressError(kind: .loopback, address: "::1")),
-            .innerHandshakeRefused, .innerHandshakeTimedOut, .serviceUnknown("ssh"),
+            .localAddress(address, LocalAddressError(kind: .loopback, address: "::1")), .endedEarly(address),
+            .innerHandshakeRefused, .dismissed, .innerHandshakeTimedOut, .serviceUnknown("ssh"),
             .serviceNotListening("ssh"), .connectionLost("the other side ended the stream: why not"),
         ]
         for failure in failures {
             let finding = Finding("portal portal.example.org:8008", failure)
-            #expect(finding.verdict == .bad && !finding.words.isEmpty)
+            // What may be a limit may be one of a healthy portal.
+            let isLimit =
+                switch failure {
+                case .busy, .endedEarly, .outerHandshakeRefused(_, answered: false): true
+                default: false
+                }
+            #expect(finding.verdict == (isLimit ? .odd : .bad) && !finding.words.isEmpty)
             let remedy = try #require(finding.remedy, "\(failure)")
             #expect(
                 ["ask", "call", "check", "look", "run", "try"].contains { remedy.hasPrefix($0) }, "\(remedy)")

@@ -61,7 +61,7 @@ struct JoinerTests {
 }
 
 /// Stops a thread that writes into a keyring in the midst of its transaction until it is told to go on, or, where nobody
-/// can tell it, for ten seconds.
+/// can tell it, for 45 seconds.
 private final class CommitGate: Sendable {
     private enum State {
         case open
@@ -100,7 +100,7 @@ private final class CommitGate: Sendable {
         }
         guard let begins else { return }
         begins.finish()
-        _ = released.wait(timeout: .now() + 10)
+        _ = released.wait(timeout: .now() + 45)
         state.withLock { $0 = .over }
     }
 }

@@ -85,13 +85,32 @@ struct CutPacketTests {
         let (server, client) = try FrameTests.connected()
         server.receive(client.seal(HandmadeClient.open(1) + HandmadeClient.open(2)))
         _ = server.takeTold()
-        let limit = Limits.default.streamBodyByteCount
+        let limit = Limits.default.cutBodyByteCount
         let packet = HandmadeClient.bytes(1, [UInt8](repeating: 1, count: limit + 1))
         server.receive(client.seal(packet, cutAt: 4096))
         server.receive(client.seal(HandmadeClient.bytes(2, [7]), cutAt: 9))
         let told = server.takeTold()
         #expect(told.bytes(of: stream).isEmpty)
         #expect(told.last == .packet(StreamID(sentNumber: -2), [7]))
+    }
+
+    @Test("are taken in pieces up to 1 MiB, in frames of any length", arguments: [9, 34, 1000, 4096])
+    func long(frameByteCount: Int) throws {
+        let (server, client) = try FrameTests.connected()
+        server.receive(client.seal(HandmadeClient.open(1) + HandmadeClient.open(2)))
+        _ = server.takeTold()
+        let longest = frameByteCount < 1000 ? 70_000 : Limits.default.cutBodyByteCount
+        let bodies = [longest, Limits.default.streamBodyByteCount + 1, 5].map {
+            SeededRandom.bytes($0, seed: UInt64($0))
+        }
+        for body in bodies {
+            server.receive(client.seal(HandmadeClient.bytes(1, body), cutAt: frameByteCount))
+            server.receive(client.seal(HandmadeClient.bytes(2, [7]), cutAt: 9))
+        }
+        let told = server.takeTold()
+        #expect(server.error == nil)
+        #expect(told.bytes(of: stream) == bodies.flatMap(\.self))
+        #expect(told.bytes(of: StreamID(sentNumber: -2)) == [7, 7, 7])
     }
 
     @Test("are not announced before their last byte, whatever else comes in between is theirs")

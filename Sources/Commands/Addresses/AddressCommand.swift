@@ -23,6 +23,8 @@ struct AddressCommand: AsyncParsableCommand {
             EXAMPLES
               cway address
               cway address --form circle1
+              cway address --form circle1 --instance 1
+              cway address --day tomorrow       to publish before midnight
               cway address --json | jq -r '.[0].address'
             """)
 
@@ -38,7 +40,28 @@ struct AddressCommand: AsyncParsableCommand {
     @Option(name: .long, help: ArgumentHelp("The form of the address.", valueName: "form"))
     private var form = Form.sealed
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The instance that the address leads to, where it shows this node's id.", valueName: "n"),
+        transform: Parsing.instance)
+    private var instance = 0
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The day of the address, in universal time; friends resolve it a day early and late."))
+    private var day = Day.today
+
     @Flag(name: .long, help: "Print JSON.") private var json = false
+
+    func validate() throws {
+        guard instance == 0 || form != .sealed else {
+            throw ValidationError(
+                "A sealed address names no instance, or it would tell two of them apart: friends choose, as in "
+                    + "`cway connect ADDRESS \(instance)/NAME`; or give --form circle1, hmac1 or plain.")
+        }
+    }
 
     func run() async throws {
         // Looked at alone where there is one; else it is made, for it has the key of the addresses.
@@ -50,7 +73,8 @@ struct AddressCommand: AsyncParsableCommand {
                 "an address names a portal of this node, and there is none: run `cway portals add ADDRESS`")
         }
         let shown = try publishable(portals)
-        let addresses = try AddressWriter(opened).addresses(at: shown, in: form)
+        let addresses = try AddressWriter(opened, epoch: day.epoch(atUnixSeconds: WallClock.seconds()))
+            .addresses(at: shown, in: form, instance: instance)
         if json {
             let list = zip(addresses, shown).map { Self.json($0, form, $1) }
             return try Surroundings.current.print(json: JSONValue.array(list).description)
@@ -88,6 +112,19 @@ struct AddressCommand: AsyncParsableCommand {
     }
 }
 
+extension AddressCommand {
+    /// The days whose addresses are printed.
+    enum Day: String, CaseIterable, ExpressibleByArgument {
+        case today, tomorrow
+
+        /// The day in which a second lies, or the one after.
+        func epoch(atUnixSeconds seconds: UInt64) -> Epoch {
+            let today = Epoch(unixSeconds: seconds)
+            return self == .today ? today : today.next ?? today
+        }
+    }
+}
+
 /// Writes this node's addresses.
 struct AddressWriter {
     /// The times of an address of a day.
@@ -96,7 +133,7 @@ struct AddressWriter {
 
         /// When the next one begins, in Unix seconds.
         let rotates: UInt64
-        /// When it is not accepted any more: resolvers accept yesterday's.
+        /// From which second on it is not accepted any more: ``Epoch/window`` has the day before, and none earlier.
         let resolvesUntil: UInt64
 
         init(_ epoch: Epoch) {
@@ -112,19 +149,22 @@ struct AddressWriter {
     }
 
     private let opened: OpenedKeyring
-    private let epoch = Epoch(unixSeconds: WallClock.seconds())
+    private let epoch: Epoch
 
-    init(_ opened: OpenedKeyring) { self.opened = opened }
+    init(_ opened: OpenedKeyring, epoch: Epoch) {
+        self.opened = opened
+        self.epoch = epoch
+    }
 
     /// The addresses at portals, in their order.
     ///
     /// - Throws: ``CommandFailure``.
     func addresses(
-        at portals: [InvitePortal], in form: AddressCommand.Form
+        at portals: [InvitePortal], in form: AddressCommand.Form, instance: Int = 0
     ) throws(CommandFailure) -> [Written] {
         let target: TunnelTarget
         do throws(AddressError) {
-            target = try TunnelTarget(key: opened.identity.publicKey)
+            target = try TunnelTarget(key: opened.identity.publicKey, instance: instance)
         } catch {
             throw CommandFailure(.unexpected, error)
         }

@@ -13,7 +13,7 @@ struct ResolveCommand: AsyncParsableCommand {
             keyring resolves. Of a plain tunnel address whose portal is not known here, the portal's id is printed.
 
             With --json, one object for each address: {"address", "status", "portal", "portalAddress", "target", \
-            "reason"}; the status is resolved, unresolved or malformed; what is not known is null.
+            "instance", "reason"}; the status is resolved, unresolved or malformed; what is not known is null.
 
             EXAMPLES
               cway resolve tunnel:VALUE.circle1
@@ -28,7 +28,9 @@ struct ResolveCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON, one line for each address.") private var json = false
 
     @Argument(
-        help: ArgumentHelp("Addresses, or - for one on each line of standard input.", valueName: "address"))
+        help: ArgumentHelp(
+            "Addresses, or - for one on each line of standard input, where # begins a comment.",
+            valueName: "address"))
     private var addresses: [String]
 
     func validate() throws {
@@ -46,13 +48,14 @@ struct ResolveCommand: AsyncParsableCommand {
         var status = ExitStatus.success
         if addresses == ["-"] {
             let resolving = try Resolving(keyring, settings.portals, isForMany: true)
-            while let line = Surroundings.current.input() {
-                let text = line.trimmed
-                if !text.isEmpty { try show(text, resolving, &status) }
+            while let line = try Surroundings.current.input() {
+                // Lists have notes in them, and space between.
+                let bare = CodeText.bare(line)
+                if !bare.isEmpty, !bare.hasPrefix("#") { try show(line, resolving, &status) }
             }
         } else {
             let resolving = try Resolving(keyring, settings.portals, isForMany: addresses.count > 1)
-            for text in addresses { try show(text.trimmed, resolving, &status) }
+            for text in addresses { try show(text, resolving, &status) }
         }
         // Every address has been answered: the code alone is left to say.
         if status != .success { throw status.exitCode }
@@ -64,6 +67,7 @@ struct ResolveCommand: AsyncParsableCommand {
     private func show(
         _ text: String, _ resolving: borrowing Resolving, _ status: inout ExitStatus
     ) throws(CommandFailure) {
+        let text = CodeText.address(in: text) ?? text.trimmed
         let answer = try resolving.answer(to: text)
         switch answer {
         case .resolved: break

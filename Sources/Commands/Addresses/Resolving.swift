@@ -14,6 +14,8 @@ struct Resolving {
         /// Where the portal, or the peer, listens; `nil` where that is not known here.
         let address: String?
         let target: PublicKey
+        /// Which of the target's instances; `nil` where the address leaves that to the caller.
+        let instance: Int?
 
         /// For people and scripts.
         var words: String { "\(address ?? portal?.id ?? "-") \(target.id)" }
@@ -59,10 +61,12 @@ struct Resolving {
         }
         switch address {
         case .peer(let peer):
-            return .resolved(Found(portal: nil, address: "\(peer)", target: peer.key))
+            return .resolved(Found(portal: nil, address: "\(peer)", target: peer.key, instance: nil))
         case .tunnel(let tunnel):
             let known = try knownAddress(of: tunnel.portal, to: tunnel.target)
-            return .resolved(Found(portal: tunnel.portal, address: known, target: tunnel.target))
+            return .resolved(
+                Found(
+                    portal: tunnel.portal, address: known, target: tunnel.target, instance: tunnel.instance))
         case .blinded(let blinded):
             guard let keyring else { return .unresolved(reason: "\(DestinationError.noKeyring)") }
             guard let resolution = try resolution(of: blinded, keyring) else {
@@ -71,7 +75,7 @@ struct Resolving {
             return .resolved(
                 Found(
                     portal: resolution.portal.key.publicKey, address: resolution.portal.addressText,
-                    target: resolution.target.publicKey))
+                    target: resolution.target.publicKey, instance: blinded.target?.instance))
         }
     }
 
@@ -92,7 +96,7 @@ struct Resolving {
         guard let keyring else { return nil }
         do throws(KeyringError) {
             let named = try keyring.friend(target)?.reach?.portals ?? []
-            let known = try keyring.portals().map(\.portal) + named
+            let known = try keyring.namedPortals().map(\.portal) + named
             return known.first { $0.key.publicKey == portal }?.addressText
         } catch {
             throw CommandFailure(error)
@@ -107,7 +111,8 @@ extension Resolving.Answer {
         case .resolved(let found):
             [
                 "address": .string(text), "status": "resolved", "portal": .text(found.portal?.id),
-                "portalAddress": .text(found.address), "target": .string(found.target.id), "reason": .null,
+                "portalAddress": .text(found.address), "target": .string(found.target.id),
+                "instance": found.instance.map(JSONValue.count) ?? .null, "reason": .null,
             ]
         case .unresolved(let reason): Self.failure(text, "unresolved", reason)
         case .malformed(let reason): Self.failure(text, "malformed", reason)
@@ -117,7 +122,7 @@ extension Resolving.Answer {
     private static func failure(_ text: String, _ status: String, _ reason: String) -> JSONValue {
         [
             "address": .string(text), "status": .string(status), "portal": .null, "portalAddress": .null,
-            "target": .null, "reason": .string(reason),
+            "target": .null, "instance": .null, "reason": .string(reason),
         ]
     }
 }

@@ -1,4 +1,5 @@
 package import Foundation
+internal import Node
 package import SecretHandshake
 package import Sodium
 
@@ -81,17 +82,18 @@ package struct HandshakeSeat: Sendable {
     private func read(_ byteCount: Int) throws(BadPeer) -> [UInt8] {
         var bytes: [UInt8] = []
         while bytes.count < byteCount {
-            guard let piece = try? input.read(upToCount: byteCount - bytes.count), !piece.isEmpty else {
+            var piece = [UInt8](repeating: 0, count: byteCount - bytes.count)
+            guard let count = try? StandardStream.read(input.fileDescriptor, into: &piece), count > 0 else {
                 throw .closed
             }
-            bytes.append(contentsOf: piece)
+            bytes += piece[..<count]
         }
         return bytes
     }
 
     private func write(_ bytes: [UInt8]) throws(BadPeer) {
-        do {
-            try output.write(contentsOf: bytes)
+        do throws(StandardStreamFailure) {
+            try StandardStream.write(bytes[...], to: output.fileDescriptor)
         } catch {
             throw .closed
         }
@@ -115,8 +117,6 @@ package struct HandshakeSeat: Sendable {
     /// - Throws: ``CommandFailure`` with ``ExitStatus/unexpected`` for a bad peer.
     func run(_ side: @escaping @Sendable (HandshakeSeat) throws(BadPeer) -> Void) async throws(CommandFailure)
     {
-        // A peer that is gone is an error of write, not the end of this process without a word.
-        _ = signal(SIGPIPE, SIG_IGN)
         let (results, continuation) = AsyncStream.makeStream(of: Result<Void, BadPeer>.self)
         Thread.detachNewThread {
             do throws(BadPeer) {

@@ -3,7 +3,7 @@ internal import NIOCore
 internal import Node
 internal import Sodium
 
-/// The demo's steps about who is let in: an invite, a published address, a stranger, a farewell.
+/// The demo's steps about who is let in: an invite, a published address, a stranger, another instance, a farewell.
 struct DemoFriendship: Sendable {
     let stage: DemoStage
     let narrator: DemoNarrator
@@ -75,6 +75,28 @@ struct DemoFriendship: Sendable {
         }
     }
 
+    /// The owner's second instance has nothing for the friend until it is named.
+    func openInstance() async throws {
+        try await narrator.step(
+            "A second instance",
+            "The same identity in the same process, with services and permissions of its own.",
+            watching: .owner
+        ) {
+            let question = ["call", "home", "service.list", "--instance", "1"]
+            _ = try await stage.run(.friend, question, ending: .innerHandshakeRefused)
+            try narrator.detail("at first", "the friend finds nothing there, as at one that does not exist")
+            _ = try await stage.run(
+                .owner, ["friend", "allow", "friend", "--service", "web", "--service", "1/notes"])
+            try await stage.run(.friend, question, untilEnding: .success)
+            let names = try await stage.run(.friend, question).joined()
+            guard names == #"["notes"]"# else {
+                throw CommandFailure(.verificationFailed, "instance 1 offers the friend \(names)")
+            }
+            try narrator.detail("then", "1/notes, and nothing else of that instance")
+            return "one node, two instances: no right at one is a right at the other"
+        }
+    }
+
     /// The owner removes the friend, who has a connection open.
     func removeFriend(_ findings: DemoFindings, _ summary: inout DemoSummary) async throws {
         try await narrator.step(
@@ -95,8 +117,15 @@ struct DemoFriendship: Sendable {
             }
             for await _ in visits { break }
             let start = ContinuousClock.now
+            let forwards = stage.release(.friend)
             _ = try await stage.run(.owner, ["friend", "remove", "friend"])
             let time = await lastVisit.value - start
+            for forward in forwards {
+                let ending = try await forward.ended()
+                guard ending == .exited(ExitStatus.innerHandshakeRefused.rawValue) else {
+                    throw CommandFailure(.unexpected, "the removed friend's `cway connect` \(ending)")
+                }
+            }
             summary.removalSeconds = time / .seconds(1)
             try narrator.detail("cut after", DemoNarrator.seconds(time))
             try await stage.run(.friend, ["call", "home", "whoami"], untilEnding: .targetAbsent)

@@ -30,6 +30,7 @@ struct DemoScript: Sendable {
         try await fetchPage(&findings)
         try await lookOverShoulder(findings, &summary)
         try await friendship.tryStranger(findings, &summary)
+        try await friendship.openInstance()
         let measuring = DemoMeasuring(narrator: narrator, data: data, port: findings.port, group: group)
         try await measuring.transfer(&summary)
         try await measuring.measureRoundTrips(&summary)
@@ -92,7 +93,12 @@ struct DemoScript: Sendable {
             }
             stage.handOver(String(code), to: .friend)
             stage.handOver(String(wide), to: .flooder)
-            let owner = try stage.launch(.owner, ["serve", "--service", "web=127.0.0.1:\(site.port)"])
+            let owner = try stage.launch(
+                .owner,
+                [
+                    "serve", "--service", "web=127.0.0.1:\(site.port)", "--instance", "1", "--service",
+                    "notes=127.0.0.1:\(site.port)",
+                ])
             findings.processes.append(owner)
             _ = try await owner.firstLine()
             findings.pseudonym = try stage.pseudonym(of: .owner, at: portal).id
@@ -178,7 +184,8 @@ struct DemoScript: Sendable {
     private func endInOrder(_ findings: DemoFindings) async throws {
         try await narrator.step("Clean-up", "Every process says goodbye to the others, the portal last.") {
             stage.release()
-            for process in findings.processes.reversed() {
+            // The removed friend's has ended already.
+            for process in findings.processes.reversed() where process.ending == nil {
                 process.signal(SIGTERM)
                 let ending = try await process.ended()
                 guard ending == .exited(0) else {

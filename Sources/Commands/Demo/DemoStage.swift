@@ -4,6 +4,7 @@ internal import Glibc
 internal import Node
 internal import Sodium
 internal import Synchronization
+internal import Transport
 
 /// The demo's temporary folder and its processes, and that nothing of both is left behind.
 final class DemoStage: Sendable {
@@ -35,7 +36,7 @@ final class DemoStage: Sendable {
         do {
             try Home(path: folder, environment: [:]).prepare()
         } catch {
-            throw CommandFailure(.unexpected, "no temporary folder: \(error)")
+            throw CommandFailure(.unexpected, "no temporary folder: \(ErrorWords.text(of: error))")
         }
     }
 
@@ -80,7 +81,7 @@ final class DemoStage: Sendable {
 
     /// Starts a command that runs until it is told to stop, and whose end is a failure until then.
     func launch(_ role: DemoProcess.Role, _ arguments: [String]) throws -> DemoProcess {
-        try start(role, arguments + ["--until-input-ends"], isNeeded: true)
+        try start(role, Self.adding(["--until-input-ends"], to: arguments), isNeeded: true)
     }
 
     /// Runs a command that ends by itself.
@@ -117,14 +118,21 @@ final class DemoStage: Sendable {
         }
     }
 
+    /// Adds options of the whole command: behind `--instance` they would belong to that instance.
+    private static func adding(_ options: [String], to arguments: [String]) -> [String] {
+        var words = arguments
+        words.insert(contentsOf: options, at: words.firstIndex(of: "--instance") ?? words.endIndex)
+        return words
+    }
+
     private func start(
         _ role: DemoProcess.Role, _ arguments: [String], isNeeded: Bool
     ) throws -> DemoProcess {
         try cast.withLock { cast in
             guard !cast.isCleared else { throw CancellationError() }
             let process = try DemoProcess(
-                role, arguments + ["--home", home(of: role)], number: cast.processes.count + 1, in: folder,
-                executable: executable)
+                role, Self.adding(["--home", home(of: role)], to: arguments),
+                number: cast.processes.count + 1, in: folder, executable: executable)
             cast.processes.append(process)
             if isNeeded { cast.needed.append(process) }
             return process
@@ -133,6 +141,15 @@ final class DemoStage: Sendable {
 
     /// A process that has ended though it is needed.
     var casualty: DemoProcess? { cast.withLock { $0.needed.first { $0.ending != nil } } }
+
+    /// From now on the processes of somebody may end; they are returned.
+    func release(_ role: DemoProcess.Role) -> [DemoProcess] {
+        cast.withLock { cast in
+            let released = cast.needed.filter { $0.role == role }
+            cast.needed.removeAll { $0.role == role }
+            return released
+        }
+    }
 
     /// From now on processes may end.
     func release() { cast.withLock { $0.needed.removeAll() } }

@@ -13,7 +13,8 @@ struct DoctorCommand: AsyncParsableCommand {
         abstract: "Look at every hop that this node, or the way to a friend, depends on.",
         discussion: """
             Looks at the keyring, dials each portal of this node, compares clocks, and asks each portal for this node \
-            itself, to see that its announcement stands. With a friend's name, goes the way to that friend through \
+            itself, to see that its announcement stands. On a machine from which no node serves it goes the ways to all \
+            friends. With a friend's name, goes the way to that friend through \
             every portal that is known, up to the services and the grant. Each hop is printed with what was found \
             and, where something is wrong, with what to do about it. Nothing is changed but a friend's newer grant, and \
             keys that are of a later day than today, once a portal has confirmed this machine's clock; \
@@ -28,16 +29,26 @@ struct DoctorCommand: AsyncParsableCommand {
               cway doctor home
               cway doctor --json | jq -r 'select(.verdict == "bad") | .hop'
 
+            A portal that serves its members alone is asked as one with --identify.
+
             Ends with 24 when something does not work.
             """)
 
     @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var showing: ShownKeyOptions
     @OptionGroup private var local: LocalOptions
+    @OptionGroup private var chosen: ChosenInstanceOptions
 
     @Argument(help: ArgumentHelp("A friend's name or id.", valueName: "friend"))
     private var friend: String?
 
     @Flag(name: .long, help: "Print JSON, one finding per line.") private var json = false
+
+    func validate() throws {
+        guard friend != nil || chosen.instance == nil else {
+            throw ValidationError("--instance is one of a friend's: name the friend.")
+        }
+    }
 
     func run() async throws {
         let isSick: Bool
@@ -63,11 +74,11 @@ struct DoctorCommand: AsyncParsableCommand {
         var flags = options.common.flags
         local.add(to: &flags)
         let (settings, logger) = try await options.common.settings(in: opened.home, flags: flags)
-        let (surroundings, json) = (Surroundings.current, json)
+        let (surroundings, json, instance) = (Surroundings.current, json, chosen.instance ?? 0)
         let isSick = Mutex(false)
         let doctor = Doctor(
             identity: opened.identity, keyring: opened.keyring, settings: settings,
-            servingProcess: try servingProcess(opened), logger: logger
+            servingProcess: try servingProcess(opened), outerKey: showing.outerKey, logger: logger
         ) { finding in
             if finding.verdict == .bad { isSick.withLock { $0 = true } }
             try surroundings.print(json ? finding.json.description : finding.line, isJSON: json)
@@ -77,7 +88,8 @@ struct DoctorCommand: AsyncParsableCommand {
             let result: Result<Void, any Error>
             do {
                 if let friend {
-                    result = .success(try await doctor.examine(friend, on: group.next()))
+                    result = .success(
+                        try await doctor.examine(friend, instance: instance, on: group.next()))
                 } else {
                     result = .success(try await doctor.examineNode(on: group.next()))
                 }

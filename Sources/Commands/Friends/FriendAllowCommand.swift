@@ -16,6 +16,7 @@ struct FriendAllowCommand: AsyncParsableCommand {
             EXAMPLES
               cway friend allow anna --service ssh --service web
               cway friend allow anna --all
+              cway friend allow anna --service web --service 1/ssh
               cway friend allow @ID.ed25519 --name laptop --all
             """)
 
@@ -24,11 +25,14 @@ struct FriendAllowCommand: AsyncParsableCommand {
 
     @Option(
         name: .long,
-        help: ArgumentHelp("A service that the friend may open; may be repeated.", valueName: "name"),
-        transform: Parsing.serviceName)
+        help: ArgumentHelp(
+            "A service that the friend may open; may be repeated. 1/ssh is ssh of instance 1, 1/* all of that instance.",
+            valueName: "name"),
+        transform: Parsing.grantedService)
     private var service: [String] = []
 
-    @Flag(name: .customLong("all"), help: "All services, also later ones.") private var all = false
+    @Flag(name: .customLong("all"), help: "All services of instance 0, also later ones.") private var all =
+        false
 
     @Option(
         name: .customLong("name"),
@@ -36,18 +40,21 @@ struct FriendAllowCommand: AsyncParsableCommand {
     private var friendName: String?
 
     func validate() throws {
-        guard all != !service.isEmpty else {
+        guard all || !service.isEmpty else {
             throw ValidationError("Give either --all or --service NAME, once for each.")
+        }
+        guard !all || !service.contains(where: { !$0.contains("/") }) else {
+            throw ValidationError("Give either --all or --service NAME: beside --all only those like 1/ssh.")
         }
     }
 
     func run() async throws {
         let opened = try options.open()
-        let services = all ? ServiceGrant.all : .services(service)
+        let services = ServiceGrant.services(service + (all ? [ServiceName.all] : []))
         let friend: Friend
         if let known = try FriendReference.find(argument.name, in: opened) {
             friend = try change(known, services, opened)
-        } else if let key = try? PublicKey(id: argument.name.trimmed) {
+        } else if let key = try? PublicKey(id: CodeText.name(in: argument.name)) {
             friend = try admit(key, services, opened)
         } else {
             throw CommandFailure(

@@ -11,9 +11,9 @@ struct FriendListCommand: AsyncParsableCommand {
         discussion: """
             JSON is an array of {"name", "id", "admission", "reach", "lastSeen"}. The admission is null for those who \
             may not reach this node, else {"services", "invite", "since", "invites", "invitesComplete"}; services are null \
-            for all, the invites are all that admitted them, or those known where the list is not complete. The reach is \
-            null for those whom this node cannot reach, else {"name", "pending", "resolves", "portals"}, each portal \
-            {"address", "hidden"}.
+            for all of instance 0, for which "*" stands beside others; the invites are all that admitted them, or those \
+            known where the list is not complete. The reach is null for those whom this node cannot reach, else \
+            {"name", "pending", "resolves", "portals"}, each portal {"address", "hidden"}.
 
             EXAMPLES
               cway friend list

@@ -9,7 +9,7 @@ enum FriendReference {
     ///
     /// - Throws: ``CommandFailure``.
     static func find(_ text: String, in opened: OpenedKeyring?) throws(CommandFailure) -> Friend? {
-        let text = text.trimmed
+        let text = CodeText.name(in: text)
         return try opened?.perform { (keyring) throws(KeyringError) in
             if let friend = try keyring.friend(named: text) { return friend }
             guard let key = try? PublicKey(id: text) else { return nil }

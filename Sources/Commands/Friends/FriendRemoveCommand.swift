@@ -83,7 +83,9 @@ struct FriendRemoveCommand: AsyncParsableCommand {
         guard found.wasOpen, found.invite.closing(at: WallClock.seconds()) == nil else { return false }
         if renew || json || !Surroundings.current.isInteractive { return renew }
         Surroundings.current.complaints("Make a new one for the others? [y/N] ")
-        return ["y", "yes"].contains(Surroundings.current.input()?.trimmed.lowercased())
+        // A terminal that cannot be read says no.
+        let answer = try? Surroundings.current.input()
+        return ["y", "yes"].contains(answer?.trimmed.lowercased())
     }
 
     /// A new invite with what was left of an old one; `nil` where this node has no portal to name in it.

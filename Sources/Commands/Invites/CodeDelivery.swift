@@ -8,8 +8,6 @@ enum CodeDelivery {
     static func print(
         _ lines: String, isJSON: Bool, orElse withdraw: () throws(CommandFailure) -> Void
     ) throws(CommandFailure) {
-        // A reader that is gone is an error of write, not the end of this process before it could withdraw anything.
-        _ = signal(SIGPIPE, SIG_IGN)
         do throws(CommandFailure) {
             if isJSON {
                 try Surroundings.current.print(json: lines)
@@ -23,13 +21,11 @@ enum CodeDelivery {
             } catch let trouble {
                 throw CommandFailure(
                     failure.status,
-                    "standard output did not take the code, and the invite stays open (\(trouble.message)): "
-                        + "revoke it by hand")
+                    "\(failure.message); the invite stays open (\(trouble.message)): revoke it by hand")
             }
             throw CommandFailure(
                 failure.status,
-                "standard output did not take the code, so the invite is withdrawn again: see that there is room "
-                    + "for it, and make another one")
+                "\(failure.message); so the invite is withdrawn again: make another one")
         }
     }
 }

@@ -17,11 +17,13 @@ struct InviteCreateCommand: AsyncParsableCommand {
         discussion: """
             Whoever has the code may redeem it, so hand it over where nobody else reads. It cannot be shown again; \
             what this node keeps of it admits nobody. The code alone goes to standard output. JSON is {"id", "code", \
-            "label", "services", "uses", "expires", "portals"}; services are null for all, expires is null for never.
+            "label", "services", "uses", "expires", "portals"}; services are null for all of \
+            instance 0, expires is null for never.
 
             EXAMPLES
               cway invite create
               cway invite create --label anna --service ssh --service web --expires 12h
+              cway invite create --label ben --service 1/ssh
               cway invite create --label family --uses 5 --expires never --qr
             """)
 
@@ -30,9 +32,10 @@ struct InviteCreateCommand: AsyncParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "A service that the friend may open; may be repeated. Default: all, also later ones.",
+            "A service that the friend may open; may be repeated. Default: all of instance 0, also later ones.",
+            discussion: "1/ssh is ssh of instance 1; * stands for all, and 1/* for all of that instance.",
             valueName: "name"),
-        transform: Parsing.serviceName)
+        transform: Parsing.grantedService)
     private var service: [String] = []
 
     @Option(name: .long, help: ArgumentHelp("How many may redeem it.", valueName: "n"))
@@ -64,7 +67,8 @@ struct InviteCreateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let opened = try options.open()
-        let portals = try await OwnPortals.find(named: portal, opened, options.common)
+        let portals = try await OwnPortals.find(
+            named: portal, atEveryHost: true, opened, options.common)
         guard !portals.isEmpty else {
             throw CommandFailure(
                 .usage,
@@ -118,7 +122,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
             """
             An invite\(whom): may be redeemed \(uses), \(end); services: \(draft.services.words); at \(places).
             Hand it over where nobody else reads. Its reader runs `cway join` and pastes it when asked.
-            This node has to be online for that: cway serve
+            This node has to be online for that: cway serve --service NAME=PORT
             """)
         for portal in portals where Self.isLocal(portal.host) {
             Surroundings.current.note(
@@ -149,14 +153,17 @@ struct InviteCreateCommand: AsyncParsableCommand {
 enum OwnPortals {
     /// Those that are named, else those of the keyring, else those of the settings; each with the key shown there.
     ///
+    /// Of a portal that listens at several hosts the first one, or also the others as far as an invite has room.
+    ///
     /// How the node is announced at each is the keyring's to say, and hidden where it says nothing.
     ///
     /// - Throws: ``CommandFailure``.
     static func find(
-        named: [PeerAddress], _ opened: OpenedKeyring, _ common: CommonOptions
+        named: [PeerAddress], atEveryHost: Bool = false, _ opened: OpenedKeyring, _ common: CommonOptions
     ) async throws(CommandFailure) -> [InvitePortal] {
         let known = try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.portals().map(\.portal)
+            let portals = try keyring.portals()
+            return atEveryHost ? portals.places : portals.map(\.portal)
         }
         var portals: [InvitePortal] = named.isEmpty ? known : []
         if portals.isEmpty { portals = try await find(addressed: named, known, opened, common) }

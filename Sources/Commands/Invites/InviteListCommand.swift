@@ -12,7 +12,8 @@ struct InviteListCommand: AsyncParsableCommand {
         abstract: "List the invites that are open, or were within the last 30 days.",
         discussion: """
             JSON is an array of {"id", "label", "state", "uses", "usesLeft", "services", "created", "expires", \
-            "closed"}; the state is open, used up, revoked or expired; services are null for all, times null for never.
+            "closed"}; the state is open, used up, revoked or expired; services are null for all of instance 0, \
+            times null for never.
 
             EXAMPLES
               cway invite list

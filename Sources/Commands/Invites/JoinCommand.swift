@@ -23,9 +23,10 @@ struct JoinCommand: AsyncParsableCommand {
               cway join --name anna < invite.txt
 
             EXIT CODES
-              10, 11  the portal cannot be reached; 12  the friend is offline: run it again later
-              18  the invite is used up, revoked or expired, or this node was removed: ask for another one
-              64  the code is not as it was printed
+              10, 11  the portal cannot be reached
+              12      the friend is offline: run it again later
+              18      the invite is used up, revoked or expired: ask for another one
+              64      the code is not as it was printed
             """)
 
     @OptionGroup private var options: KeyringOptions
@@ -35,7 +36,7 @@ struct JoinCommand: AsyncParsableCommand {
     @Argument(
         help: ArgumentHelp(
             "The code, or - as without it: to be asked, or read from standard input.", valueName: "code"))
-    private var code: String?
+    private var code: [String] = []
 
     @Option(
         name: .long,
@@ -72,7 +73,8 @@ struct JoinCommand: AsyncParsableCommand {
         Surroundings.current.note(
             """
             \(friend.name) is a friend now. What they offer you: cway call \(friend.name) service.list
-            To use it: cway connect \(friend.name) SERVICE --listen localhost:8080
+            To use it: cway connect \(friend.name) SERVICE --listen 8080
+            For ssh:   cway connect \(friend.name) ssh --ssh-config >> ~/.ssh/config, then: ssh USER@\(friend.name)
             """)
     }
 

@@ -8,13 +8,7 @@ internal import Sodium
 struct KeyringOptions: ParsableArguments, Sendable {
     @OptionGroup var common: CommonOptions
 
-    @Flag(
-        name: .long,
-        help: ArgumentHelp(
-            "Believe this machine's clock, though it has jumped since the keyring was last open.",
-            discussion:
-                "After a jump of more than two days, keys are only moved on when a portal's clock agrees."))
-    var trustClock = false
+    @OptionGroup(title: RareOptions.title) private var clock: ClockOptions
 
     /// Opens the keyring of the home folder; where there is none, one is made.
     ///
@@ -66,8 +60,19 @@ struct KeyringOptions: ParsableArguments, Sendable {
     ) throws(KeyringError) -> Keyring {
         try Keyring(
             folder: home.path, owner: EndpointKey(identity.publicKey), for: purpose,
-            now: WallClock.seconds(), trustsClock: trustClock, ifMissing: absence)
+            now: WallClock.seconds(), trustsClock: clock.trustClock, ifMissing: absence)
     }
+}
+
+/// Whose clock to believe.
+struct ClockOptions: ParsableArguments, Sendable {
+    @Flag(
+        name: .long,
+        help: ArgumentHelp(
+            "Believe this machine's clock, though it has jumped since the keyring was last open.",
+            discussion:
+                "After a jump of more than two days, keys are only moved on when a portal's clock agrees."))
+    var trustClock = false
 }
 
 extension Home {
@@ -127,8 +132,7 @@ extension CommandFailure {
             case .noSuchFriend, .unknownName: .notFound
             case .notAdmitted, .badName, .nameTaken, .ownKey, .unusableKey, .invite, .seedUsed, .badUseCount,
                 .expiryPassed, .labelTooLong, .badServiceName, .tooManyServices, .tooManyPortals,
-                .badNodeName,
-                .tooManyEntries:
+                .tooManyHosts, .badNodeName, .tooManyEntries:
                 .usage
             default: .keyringUnusable
             }

@@ -90,7 +90,9 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
         let seen = friend.lastSeen.map { "last seen \(TimeText.text($0))" } ?? "never seen"
         Surroundings.current.complaints(
             "Is \(friend.name.printableLine) (\(friend.key.id), \(seen)) still a friend? [y/N] ")
-        return ["y", "yes"].contains(Surroundings.current.input()?.trimmed.lowercased())
+        // A terminal that cannot be read says no.
+        let answer = try? Surroundings.current.input()
+        return ["y", "yes"].contains(answer?.trimmed.lowercased())
     }
 
     private func tell(_ report: RestoreReport) throws(CommandFailure) {

@@ -9,11 +9,13 @@ extension ServiceGrant {
     var words: String {
         switch self {
         case .all: "all"
-        case .only(let names): names.isEmpty ? "none" : names.joined(separator: ", ")
+        case .only(let names):
+            names.isEmpty
+                ? "none" : names.map { $0 == ServiceName.all ? "all" : $0 }.joined(separator: ", ")
         }
     }
 
-    /// For programs: `null` for all, else the names.
+    /// For programs: `null` for all of instance 0 and nothing else; else the names, with `*` for all.
     var json: JSONValue {
         switch self {
         case .all: .null
@@ -21,7 +23,7 @@ extension ServiceGrant {
         }
     }
 
-    /// What a command's `--service` options name; all where there is none.
+    /// What a command's `--service` options name; all of instance 0 where there is none.
     init(options names: [String]) { self = names.isEmpty ? .all : .services(names) }
 }
 

@@ -1,5 +1,23 @@
 internal import Logging
 internal import Node
+internal import Synchronization
+internal import Transport
+
+/// A level that several loggers have in common, and that may change while they are in use.
+final class LogLevel: Sendable {
+    private let place: Atomic<Int>
+
+    init(_ level: Logger.Level) { place = Atomic(Self.place(of: level)) }
+
+    var value: Logger.Level {
+        get { Logger.Level.allCases[place.load(ordering: .relaxed)] }
+        set { place.store(Self.place(of: newValue), ordering: .relaxed) }
+    }
+
+    private static func place(of level: Logger.Level) -> Int {
+        Logger.Level.allCases.firstIndex(of: level) ?? 0
+    }
+}
 
 /// Formats a log line and queues it: the one place where values become text, in plain characters.
 struct QueuedLogHandler: LogHandler {
@@ -12,14 +30,19 @@ struct QueuedLogHandler: LogHandler {
 
     let label: String
     let sink: LogSink
-    var logLevel: Logger.Level
+    /// The level of all loggers that were made alike, until this one is given its own.
+    private var level: LogLevel
+    var logLevel: Logger.Level {
+        get { level.value }
+        set { level = LogLevel(newValue) }
+    }
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
 
-    init(label: String, sink: LogSink, logLevel: Logger.Level) {
+    init(label: String, sink: LogSink, level: LogLevel) {
         self.label = label
         self.sink = sink
-        self.logLevel = logLevel
+        self.level = level
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

@@ -13,7 +13,8 @@ struct PortalRunCommand: AsyncParsableCommand {
         discussion: """
             Prints one line when it is ready: its address, which nodes give to --portal. The portal sees who connects \
             to whom and how much, never what. It stops in order at SIGINT or SIGTERM. Changes of its policy \
-            ('cway portal policy', 'members', 'deny') count within a second.
+            ('cway portal policy', 'members', 'deny') count within a second. Limits in config.json are read again at \
+            SIGHUP, where there is no terminal.
 
             EXAMPLES
               cway portal --listen '*:8008' --public-host portal.example.org
@@ -86,6 +87,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         guard !settings.listen.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
         }
+        warn(of: settings.listen)
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
         configuration.keyring = opened.keyring
         configuration.publicHost = publicHost
@@ -93,7 +95,12 @@ struct PortalRunCommand: AsyncParsableCommand {
             let printer = FramePrinter(limit: showFrames)
             configuration.inspector = { printer.show($1, from: $0) }
         }
-        try await Serving.run(threads: nil, logger: logger, serving) { [configuration] group in
+        let reload = SettingsReload(settings, logger: logger) { [flags] () async throws(CommandFailure) in
+            try await common.readSettings(in: opened.home, flags: flags)
+        }
+        configuration.changes = reload.changes
+        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
+            [configuration] group in
             [
                 PortalService(configuration, group: group, logger: logger) {
                     addresses in
@@ -102,5 +109,15 @@ struct PortalRunCommand: AsyncParsableCommand {
             ]
         }
         _ = consume lock
+    }
+    /// Says so where the printed address is for others, and nobody else gets here; a proxy in front may be meant.
+    private func warn(of listen: [ListenAddress]) {
+        let own: Set = ["localhost", "127.0.0.1", "::1"]
+        guard let publicHost, !own.contains(publicHost),
+            listen.allSatisfy({ $0.host.map(own.contains) ?? false })
+        else { return }
+        Surroundings.current.note(
+            "cway: this portal listens for this machine alone: for others give --listen '*:\(listen.first?.port ?? 8008)'"
+        )
     }
 }

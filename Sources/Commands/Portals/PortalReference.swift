@@ -5,17 +5,21 @@ internal import Node
 internal import Sodium
 
 /// How people name one of their portals: its id, `host:port`, or the whole address.
-enum PortalReference {
+struct PortalReference {
+    /// The portal, with all its hosts.
+    let portal: PortalRecord
+    /// The host that was named; `nil` where the portal was, by its id.
+    let host: InvitePortal?
+
     /// The one portal that is meant.
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/notFound``, or ``ExitStatus/usage`` where several are meant.
-    static func portal(_ text: String, in opened: OpenedKeyring?) throws(CommandFailure) -> InvitePortal {
+    init(_ text: String, in opened: OpenedKeyring?) throws(CommandFailure) {
         let text = text.trimmed
         let portals =
-            try opened?.perform { (keyring) throws(KeyringError) in try keyring.portals().map(\.portal) }
-            ?? []
-        let meant = portals.filter { matches($0, text) }
-        guard let portal = meant.first else {
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.namedPortals() } ?? []
+        let meant = portals.compactMap { Self.match($0, text) }
+        guard let found = meant.first else {
             throw CommandFailure(.notFound, "no portal here is '\(text)': look at `cway portals list`")
         }
         guard meant.count == 1 else {
@@ -23,14 +27,26 @@ enum PortalReference {
                 .usage,
                 "'\(text)' means \(meant.count) portals: name one by its id, which `cway portals list` shows")
         }
-        return portal
+        self = found
     }
 
-    private static func matches(_ portal: InvitePortal, _ text: String) -> Bool {
-        if let key = try? PublicKey(id: text) { return portal.key.publicKey == key }
-        if let net = try? NetAddress(hostAndPort: text) {
-            return portal.host == net.host && portal.port == net.port
+    private init(portal: PortalRecord, host: InvitePortal?) {
+        self.portal = portal
+        self.host = host
+    }
+
+    private static func match(_ record: PortalRecord, _ text: String) -> PortalReference? {
+        let key = record.portal.key.publicKey
+        if let named = try? PublicKey(id: text) {
+            return named == key ? PortalReference(portal: record, host: nil) : nil
         }
-        return (try? Address(text))?.key == portal.key.publicKey
+        var net = try? NetAddress(hostAndPort: text)
+        if case .peer(let peer)? = try? Address(text) {
+            guard peer.key == key else { return nil }
+            net = peer.net
+        }
+        guard let net, let host = record.hosts.first(where: { $0.host == net.host && $0.port == net.port })
+        else { return nil }
+        return PortalReference(portal: record, host: host)
     }
 }

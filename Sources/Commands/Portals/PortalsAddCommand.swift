@@ -11,7 +11,12 @@ struct PortalsAddCommand: AsyncParsableCommand {
         commandName: "add",
         abstract: "Add a portal, by its address or by an invite to it.",
         discussion: """
-            An address is stored, and nothing is dialled. An invite, which portals make that let members only \
+            An address is stored, and dialled once, with a warning where nobody, or another key, answers. A portal that is \
+            known gets another host: both are dialled, friends learn of the new one at their next connect, and `cway \
+            portals remove HOST:PORT` takes the old one away. At a portal through which only friends are reached, another \
+            host is dialled to reach them, and this node announces itself there with --announce alone.
+
+            An invite, which portals make that let members only \
             announce (host:port:@KEY.ed25519~SEED), is redeemed first, for the key that this node will show there. \
             It holds a secret: without an argument it is asked for, and not shown, or read from standard input. As an \
             argument it stands in the shell's history, and for a moment in the list of processes, where it is \
@@ -31,11 +36,17 @@ struct PortalsAddCommand: AsyncParsableCommand {
             valueName: "address"))
     private var address: String?
 
+    @Flag(
+        name: .customLong("announce"),
+        help: "Announce this node there, also where friends alone are reached by now.")
+    private var announces = false
+
     @Flag(name: .customLong("open"), help: "Announce under this node's real id there, not hidden.")
     private var isOpen = false
 
     func run() async throws {
-        let pasted = try Surroundings.current.secret(address, asking: "Address or invite (not shown): ") {
+        let given = address.map { [$0] } ?? []
+        let pasted = try Surroundings.current.secret(given, asking: "Address or invite (not shown): ") {
             CodeText.portal(in: $0) != nil || CodeText.invite(in: $0) != nil
         }
         let text = CodeText.portal(in: pasted) ?? CodeText.invite(in: pasted) ?? pasted.trimmed
@@ -44,7 +55,8 @@ struct PortalsAddCommand: AsyncParsableCommand {
                 .usage, "this is an invite of a friend, not of a portal: run `cway join` with it")
         }
         guard let invite = try Self.invite(in: text) else {
-            return try store(try Self.portal(at: text), options.open())
+            let (portal, opened) = (try PortalAddressText.read(text), try options.open())
+            return try await check(portal, opened, isAnnounced: try store(portal, opened))
         }
         try await join(invite)
     }
@@ -62,32 +74,72 @@ struct PortalsAddCommand: AsyncParsableCommand {
     private func join(_ invite: borrowing PortalInvite) async throws {
         let opened = try options.open()
         try await PortalJoining(opened: opened, options: options.common, showsRealID: isOpen).redeem(invite)
-        try store(invite.portal, opened)
+        try store(invite.portal, opened, isJoined: true)
     }
 
-    private static func portal(at text: String) throws(CommandFailure) -> PeerAddress {
-        let address: Address
-        do throws(AddressError) {
-            address = try Address(text)
-        } catch {
-            throw CommandFailure(.usage, error)
-        }
-        guard case .peer(let peer) = address else {
-            throw CommandFailure(.usage, "a portal is dialled itself: write net:HOST:PORT~shs:KEY")
-        }
-        return peer
-    }
+    // MARK: Storing
 
-    private func store(_ address: PeerAddress, _ opened: OpenedKeyring) throws(CommandFailure) {
-        let known = try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.portals().first { $0.portal.key.publicKey == address.key }
+    /// Stores a portal, or another host of one; whether this node announces itself there.
+    @discardableResult
+    private func store(
+        _ address: PeerAddress, _ opened: OpenedKeyring, isJoined: Bool = false
+    ) throws(CommandFailure) -> Bool {
+        let (known, friends) = try opened.perform { (keyring) throws(KeyringError) in
+            (
+                try keyring.namedPortals().first { $0.portal.key.publicKey == address.key },
+                try keyring.friends().filter { $0.isReached(at: address.key) }
+            )
         }
         // Adding it once more, at another address maybe, does not change what it may know.
-        let portal = try InvitePortal(address, isOpen: isOpen || known?.portal.isOpen == true)
-        try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.addPortal(portal, now: WallClock.seconds())
+        let portal = try InvitePortal(
+            address, isOpen: isOpen || known?.isAnnounced == true && known?.portal.isOpen == true)
+        let isOfFriends = !friends.isEmpty && !friends.contains { $0.isReached(at: portal) }
+        let isAnnounced = isJoined || announces || isOpen || known?.isAnnounced ?? !isOfFriends
+        let addition = try opened.perform { (keyring) throws(KeyringError) in
+            try keyring.addPortal(portal, isAnnounced: isAnnounced, now: WallClock.seconds())
         }
-        let shown = try ShownKey.key(of: opened.identity, at: portal)
-        try Surroundings.current.print("\(portal.hostAndPort): \(portal.manner), seen as \(shown.id)")
+        if isAnnounced {
+            let shown = try ShownKey.key(of: opened.identity, at: portal)
+            try Surroundings.current.print("\(portal.hostAndPort): \(portal.manner), seen as \(shown.id)")
+        } else {
+            let names = friends.map(\.name).joined(separator: ", ")
+            try Surroundings.current.print(
+                "\(portal.hostAndPort): dialled to reach \(names); this node is not announced there (see --announce)"
+            )
+        }
+        if case .hostAdded(let hosts) = addition {
+            let places = hosts.map(\.hostAndPort).joined(separator: ", ")
+            Surroundings.current.note(
+                "another host of the portal at \(places)"
+                    + (isAnnounced
+                        ? ": friends learn of it at their next connect; then remove the one that goes" : ""))
+        }
+        return isAnnounced
+    }
+
+    // MARK: Looking
+
+    /// Warns where the portal cannot be used just now; it stays stored.
+    private func check(
+        _ portal: PeerAddress, _ opened: OpenedKeyring, isAnnounced: Bool
+    ) async throws(CommandFailure) {
+        let (settings, _) = try await options.common.settings(in: opened.home, flags: options.common.flags)
+        // The key that it will see: it may let nobody else in.
+        let key: Caller.OuterKey = !isAnnounced ? .fresh : isOpen ? .real : .pseudonym
+        let caller = Caller(identity: opened.identity, outerKey: key, network: settings.network)
+        guard let complaint = await PortalProbe.complaint(about: portal, dialledBy: caller) else { return }
+        Surroundings.current.note("stored, but it cannot be used now: \(complaint)")
+    }
+}
+
+extension Friend {
+    /// Whether the friend is reached through a portal of that key.
+    fileprivate func isReached(at key: PublicKey) -> Bool {
+        reach?.portals.contains { $0.key.publicKey == key } == true
+    }
+
+    /// Whether the friend has named that very host of a portal.
+    fileprivate func isReached(at place: InvitePortal) -> Bool {
+        reach?.portals.contains { $0.isSamePlace(as: place) } == true
     }
 }

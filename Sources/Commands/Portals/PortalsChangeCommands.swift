@@ -7,13 +7,15 @@ internal import Multiserver
 struct PortalsRemoveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove",
-        abstract: "Announce this node at a portal no more.",
+        abstract: "Forget a portal, or one of its hosts.",
         discussion: """
-            Friends who know no other portal of this node cannot reach it then: give them time to connect after \
-            another one was added. Open invites still name the portal.
+            HOST:PORT, or an address, means that host alone where the portal has others; an id means all of them. \
+            Friends who know no other portal of this node, or host of it, cannot reach it then: give them time to \
+            connect after another one was added. Open invites still name the portal.
 
             EXAMPLES
-              cway portals remove portal.example.org:8008
+              cway portals remove old.example.org:8008
+              cway portals remove @KEY=.ed25519
             """)
 
     @OptionGroup private var options: KeyringOptions
@@ -21,9 +23,19 @@ struct PortalsRemoveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let opened = try options.openIfPresent(for: .changing)
-        let portal = try PortalReference.portal(argument.portal, in: opened)
-        _ = try opened?.perform { (keyring) throws(KeyringError) in try keyring.removePortal(portal.key) }
-        try Surroundings.current.print("removed \(portal.hostAndPort)")
+        let reference = try PortalReference(argument.portal, in: opened)
+        let portal = reference.portal
+        guard let host = reference.host, !portal.others.isEmpty else {
+            _ = try opened?.perform { (keyring) throws(KeyringError) in
+                try keyring.removePortal(portal.portal.key)
+            }
+            let hosts = portal.hosts.map(\.hostAndPort).joined(separator: ", ")
+            return try Surroundings.current.print("removed \(hosts)")
+        }
+        let left =
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.removeHost(host) } ?? []
+        let hosts = left.map(\.hostAndPort).joined(separator: ", ")
+        try Surroundings.current.print("removed \(host.hostAndPort); the portal is known at \(hosts)")
     }
 }
 
@@ -74,12 +86,19 @@ struct PortalArgument: ParsableArguments, Sendable {
     /// Opens or hides this node there.
     func set(isOpen: Bool, _ options: KeyringOptions) throws(CommandFailure) {
         let opened = try options.openIfPresent(for: .changing)
-        let known = try PortalReference.portal(portal, in: opened)
+        let record = try PortalReference(portal, in: opened).portal
+        let known = record.portal
         guard let opened else { return }
+        guard record.isAnnounced else {
+            throw CommandFailure(
+                .usage,
+                "this node is not announced at \(known.hostAndPort), through which friends are reached: run "
+                    + "`cway portals add --announce \(known.addressText)`")
+        }
         _ = try opened.perform { (keyring) throws(KeyringError) in
             try keyring.setPortal(known.key, isOpen: isOpen)
         }
-        let changed = try PortalReference.portal(known.key.publicKey.id, in: opened)
+        let changed = try PortalReference(known.key.publicKey.id, in: opened).portal.portal
         let shown = try ShownKey.key(of: opened.identity, at: changed)
         try Surroundings.current.print("\(known.hostAndPort): \(changed.manner), seen as \(shown.id)")
         if isOpen {

@@ -11,7 +11,10 @@ struct PortalsListCommand: AsyncParsableCommand {
         commandName: "list",
         abstract: "List the portals, and the id that each sees of this node.",
         discussion: """
-            JSON is an array of {"id", "address", "host", "port", "hidden", "seenAs", "added"}.
+            A portal that listens at several hosts has a line for each. One through which friends are reached, and where \
+            this node is not announced, is dialled only. JSON is an array of {"id", "address", "host", "port", "hosts", \
+            "announced", "hidden", "seenAs", "added"}, one for each portal: hosts are the addresses of all its hosts, and \
+            hidden and seenAs are null where this node is not announced.
 
             EXAMPLES
               cway portals list
@@ -23,18 +26,25 @@ struct PortalsListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (surroundings, opened) = (Surroundings.current, try options.openIfPresent(for: .reading))
-        let portals = try opened?.perform { (keyring) throws(KeyringError) in try keyring.portals() } ?? []
+        let portals =
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.namedPortals() } ?? []
         var (table, list) = (TextTable("PORTAL", "ANNOUNCED", "SEEN AS", "ADDRESS"), [JSONValue]())
         for record in portals {
             guard let identity = opened?.identity else { continue }
             let portal = record.portal
-            let shown = try ShownKey.key(of: identity, at: portal)
-            table.add(portal.hostAndPort, portal.manner, shown.id, portal.addressText)
+            let shown = record.isAnnounced ? try ShownKey.key(of: identity, at: portal).id : nil
+            for host in record.hosts {
+                table.add(
+                    host.hostAndPort, record.isAnnounced ? host.manner : "dialled only", shown ?? "-",
+                    host.addressText)
+            }
             list.append([
                 "id": .string(portal.key.publicKey.id), "address": .string(portal.addressText),
                 "host": .string(portal.host), "port": .count(Int(portal.port)),
-                "hidden": .bool(!portal.isOpen),
-                "seenAs": .string(shown.id), "added": .time(record.addedAt),
+                "hosts": .array(record.hosts.map { .string($0.addressText) }),
+                "announced": .bool(record.isAnnounced),
+                "hidden": record.isAnnounced ? .bool(!portal.isOpen) : .null,
+                "seenAs": .text(shown), "added": .time(record.addedAt),
             ])
         }
         if json { return try surroundings.print(json: JSONValue.array(list).description) }

@@ -13,6 +13,26 @@ package enum CodeText {
     private static let joinedPieceLimit = 8
     /// Codes that a text may begin to have before the one that is meant.
     private static let startCountLimit = 8
+    /// Marks that may stand around a code without white space between.
+    private static let markupLimit = 3
+    private static let marks = "\"'`´<>()[]{},;.!?*_|“”„‘’«»‹›「」"
+
+    /// Whether a text has the beginning of a code or an address in it, of which more may come.
+    package static func isBegun(in text: String) -> Bool {
+        let letters = String(Compact(text).scalars.map(Character.init))
+        return [InviteCode.prefix, "net:", "tunnel:", ":@"].contains { letters.contains($0) }
+    }
+
+    /// A text without what may stand around it: white space, quotation marks, what cannot be seen.
+    package static func bare(_ text: String) -> String {
+        String(Compact(text).scalars.map(Character.init)).trimmed(of: marks)
+    }
+
+    /// An id without what may stand around it, or a friend's name as it is.
+    package static func name(in text: String) -> String {
+        let bare = bare(text)
+        return bare.hasPrefix("@") ? bare : text.trimmed
+    }
 
     // MARK: Invites of friends
 
@@ -39,10 +59,20 @@ package enum CodeText {
                 end += 1
             }
             guard end > before else { return nil }
-            let code = text.text(start..<end)
-            if isInvite(code) { return code }
+            if let code = invite(in: text.text(start..<end), markedUpTo: markupLimit) { return code }
             // Only white space may stand inside.
             guard end < text.scalars.count, text.breaks.contains(end) else { return nil }
+        }
+        return nil
+    }
+
+    /// The code, without marks like those of `_this_` at its end, which might be digits as well.
+    private static func invite(in digits: String, markedUpTo limit: Int) -> String? {
+        var code = digits[...]
+        for _ in 0...limit {
+            if isInvite(String(code)) { return String(code) }
+            guard code.last == "_" || code.last == "-" else { return nil }
+            code.removeLast()
         }
         return nil
     }
@@ -72,19 +102,29 @@ package enum CodeText {
 
     /// The invite to a portal in a text, or the address of one; `nil` where there is neither.
     package static func portal(in text: String) -> String? {
-        let pieces = Compact(text).pieces.map { $0.trimmed(of: "\"'`<>()[]{},;“”„‘’«»") }
-            .filter { !$0.isEmpty }.prefix(pieceCountLimit)
+        portalInvite(in: text) ?? first(isPortalAddress, in: text)
+    }
+
+    /// The invite to a portal in a text; `nil` where there is none.
+    package static func portalInvite(in text: String) -> String? { first(isPortalInvite, in: text) }
+
+    /// The address in a text, of whatever kind; `nil` where there is none.
+    package static func address(in text: String) -> String? { first(isAddress, in: text) }
+
+    private static func first(_ isWanted: (String) -> Bool, in text: String) -> String? {
+        let pieces = Compact(text).pieces.map { $0.trimmed(of: marks) }.filter { !$0.isEmpty }
+            .prefix(pieceCountLimit)
         // The fewest pieces first, so that no word before a code is taken for the beginning of its host.
-        for isWanted in [isPortalInvite, isPortalAddress] {
-            for count in 1...max(1, min(pieces.count, joinedPieceLimit)) {
-                for start in pieces.indices where start + count <= pieces.endIndex {
-                    let text = pieces[start..<start + count].joined()
-                    if isWanted(text) { return text }
-                }
+        for count in 1...max(1, min(pieces.count, joinedPieceLimit)) {
+            for start in pieces.indices where start + count <= pieces.endIndex {
+                let text = pieces[start..<start + count].joined()
+                if isWanted(text) { return text }
             }
         }
         return nil
     }
+
+    private static func isAddress(_ text: String) -> Bool { (try? Address(text)) != nil }
 
     private static func isPortalInvite(_ text: String) -> Bool {
         guard text.contains("~") else { return false }

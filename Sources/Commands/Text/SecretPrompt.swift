@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import Glibc
+internal import Node
 
 /// Asks at the terminal for something that nobody is to read over a shoulder, or in the scroll-back.
 enum SecretPrompt {
@@ -15,12 +16,15 @@ enum SecretPrompt {
         static let lineEnds: Set<UInt8> = [0x0A, 0x0D]
     }
 
-    /// Asks, and reads what is typed or pasted, several lines where they come at once.
+    /// Asks, and reads what is typed or pasted: several lines where they come at once, or until an empty one where
+    /// `isComplete` says that there must be more.
     ///
     /// - Throws: `ExitCode` 130 for Ctrl-C, as a shell has it.
-    @Sendable static func ask(_ question: String) throws -> String {
+    @Sendable static func ask(_ question: String, isComplete: (String) -> Bool) throws -> String {
         var usual = termios()
-        guard unsafe tcgetattr(STDIN_FILENO, &usual) == 0 else { return readLine() ?? "" }
+        guard unsafe tcgetattr(STDIN_FILENO, &usual) == 0 else {
+            return try StandardInput.ofProcess.line() ?? ""
+        }
         var hidden = usual
         // Without signals either: Ctrl-C has to put the terminal right first.
         hidden.c_lflag &= ~tcflag_t(ECHO | ICANON | ISIG)
@@ -31,22 +35,25 @@ enum SecretPrompt {
             LogSink.standardError.write("\n")
         }
         LogSink.standardError.write(question)
-        return try read()
+        return try read(isComplete)
     }
 
-    private static func read() throws -> String {
+    private static func read(_ isComplete: (String) -> Bool) throws -> String {
         var bytes: [UInt8] = []
         while bytes.count < byteCountLimit {
-            var byte: UInt8 = 0
-            let count = unsafe Glibc.read(STDIN_FILENO, &byte, 1)
-            if count < 0, errno == EINTR { continue }
-            guard count == 1, byte != Key.end else { break }
+            var piece: [UInt8] = [0]
+            guard try StandardStream.read(STDIN_FILENO, into: &piece) > 0, piece[0] != Key.end else { break }
+            let byte = piece[0]
             switch byte {
             case Key.interrupt: throw ExitCode(128 + SIGINT)
             case Key.backspace, Key.delete: _ = bytes.popLast()
             case _ where Key.lineEnds.contains(byte):
+                let isEmptyLine = bytes.last == UInt8(ascii: "\n") || bytes.isEmpty
                 bytes.append(UInt8(ascii: "\n"))
-                if !hasMore() { return String(decoding: bytes, as: UTF8.self) }
+                if hasMore() { continue }
+                let text = String(decoding: bytes, as: UTF8.self)
+                if isEmptyLine || isComplete(text) { return text }
+                LogSink.standardError.write("\nThe rest of it, or an empty line: ")
             default: bytes.append(byte)
             }
         }

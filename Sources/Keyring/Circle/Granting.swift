@@ -10,7 +10,7 @@ extension Keyring {
     ///   - name: what this node calls itself.
     ///   - friend: who asks; `nil` for the owner itself.
     ///   - now: Unix seconds.
-    /// - Returns: the grant, with the first eight portals.
+    /// - Returns: the grant, with the first eight portals, and where there is room further hosts of them.
     /// - Throws: ``KeyringError/noSuchFriend`` when whoever asks is not let in by the keyring,
     ///   ``KeyringError/wrongClock(today:key:)`` when the clock is far from the key's day, or
     ///   ``KeyringError/badNodeName``, among others.
@@ -28,7 +28,7 @@ extension Keyring {
                 throw .wrongClock(today: today, key: circle.epoch)
             }
             let epoch = max(circle.epoch, today.previous ?? today)
-            let portals = try transaction.portals().prefix(InviteCode.portalCountLimit).map(\.portal)
+            let portals = Array(try transaction.portals().places.prefix(InviteCode.portalCountLimit))
             return try CircleGrant(
                 name: name, generation: circle.generation, epoch: epoch,
                 key: try chainKey(of: circle, at: epoch, vaultKey), portals: portals)

@@ -9,6 +9,17 @@ extension Keyring {
     ///
     /// - Throws: ``KeyringError``; where there is a file of that name, it stays.
     public func backup(to path: String, now: UInt64) throws(KeyringError) {
+        do throws(KeyringError) {
+            try copy(to: path, now: now)
+        } catch {
+            // It is made under another name, which nobody has asked for.
+            guard case .store(.refused(let draft, _, let code)) = error, draft.hasPrefix(path), draft != path
+            else { throw error }
+            throw .system(path: path, call: "write", code: code.rawValue)
+        }
+    }
+
+    private func copy(to path: String, now: UInt64) throws(KeyringError) {
         try store.environment.copy(to: path) { (transaction) throws(KeyringError) in
             let version = try transaction.version()
             // A copy's vault may be lost, and who copies it changes nothing in it.

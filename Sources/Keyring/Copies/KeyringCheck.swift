@@ -150,7 +150,7 @@ enum KeyringCheck {
     private static func checkPolicy(_ transaction: borrowing ReadTransaction) throws(KeyringError) {
         _ = try transaction.number(.opened)
         _ = try transaction.policy()
-        _ = try transaction.portals()
+        _ = try transaction.namedPortals()
         try transaction.forEach(StoredDenial.self) { (_, _) throws(KeyringError) in .next }
     }
 

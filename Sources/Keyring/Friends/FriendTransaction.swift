@@ -16,9 +16,10 @@ extension Transaction {
             reach?.generation = circle.generation
             reach?.epoch = circle.epoch
         }
+        let seen = try self.record(SeenRecord.self, key)
         return Friend(
-            key: key, name: record.name, admission: record.admission, reach: reach,
-            lastSeen: try self.record(SeenRecord.self, key)?.at)
+            key: key, name: record.name, admission: record.admission, reach: reach, lastSeen: seen?.at,
+            lastPlace: seen?.place)
     }
 
     borrowing func friends() throws(KeyringError) -> [Friend] {

@@ -111,30 +111,35 @@ extension Keyring {
     /// The least time between two visits of a friend that are written down, in seconds.
     private static let visitSeconds: UInt64 = 3_600
 
-    /// Notes that a friend was seen, once an hour, so that one who calls again and again costs the disk nothing.
+    /// Notes that a friend was seen, once an hour, so that one who calls again and again costs the disk nothing; and
+    /// where it was reached, whenever that is another place than the last one.
     ///
     /// It is not a change with a number of its own.
     ///
     /// - Returns: whether it was written.
     @discardableResult
-    public func markSeen(_ key: PublicKey, now: UInt64) throws(KeyringError) -> Bool {
+    public func markSeen(
+        _ key: PublicKey, at place: PortalPlace? = nil, now: UInt64
+    ) throws(KeyringError) -> Bool {
         let isKnown = try store.read { (transaction) throws(KeyringError) in
-            try Self.isSeen(key, transaction, now: now)
+            try Self.isSeen(key, at: place, transaction, now: now)
         }
         guard !isKnown else { return false }
         return try store.change { (transaction, _) throws(KeyringError) in
-            guard try !Self.isSeen(key, transaction, now: now) else { return false }
-            try transaction.put(SeenRecord(at: now), key)
+            guard try !Self.isSeen(key, at: place, transaction, now: now) else { return false }
+            let former = try transaction.record(SeenRecord.self, key)?.place
+            try transaction.put(SeenRecord(at: now, place: place ?? former), key)
             return true
         }
     }
 
     /// Whether a visit need not be written down: there was one within the hour, or it is nobody's.
     private static func isSeen<Access>(
-        _ key: PublicKey, _ transaction: borrowing Transaction<Access>, now: UInt64
+        _ key: PublicKey, at place: PortalPlace?, _ transaction: borrowing Transaction<Access>, now: UInt64
     ) throws(KeyringError) -> Bool {
         guard try transaction.record(FriendRecord.self, key) != nil else { return true }
         guard let seen = try transaction.record(SeenRecord.self, key) else { return false }
+        guard place == nil || place == seen.place else { return false }
         return max(seen.at, now) - min(seen.at, now) < visitSeconds
     }
 

@@ -14,6 +14,25 @@ public struct Friend: Hashable, Sendable {
     public internal(set) var reach: Reach?
     /// When it was last seen, in Unix seconds.
     public internal(set) var lastSeen: UInt64?
+    /// Where it was last reached: worth trying first.
+    public internal(set) var lastPlace: PortalPlace?
+}
+
+/// A host of a portal: where it was dialled, and which key it proved.
+public struct PortalPlace: Hashable, Sendable {
+    /// The portal's key.
+    public let key: PublicKey
+    /// A name, or an IP address without brackets.
+    public let host: String
+    /// The port.
+    public let port: UInt16
+
+    /// Puts the three together.
+    public init(key: PublicKey, host: String, port: UInt16) {
+        self.key = key
+        self.host = host
+        self.port = port
+    }
 }
 
 /// That a friend may reach the owner of the keyring.

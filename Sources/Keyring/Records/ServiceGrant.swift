@@ -1,42 +1,69 @@
+public import Multiserver
+
 /// Which of an endpoint's services somebody may open.
+///
+/// Rights at an instance are for its services alone: those of instance 0 go by their names, those of others by names
+/// like `1/ssh`. ``ServiceName/all`` in the place of a name stands for all that the instance offers, now and later.
 public enum ServiceGrant: Hashable, Sendable {
-    /// All that it offers, now and later.
+    /// All that instance 0 offers, now and later, and nothing of any other.
     case all
     /// Those with these names, sorted and each once; use ``services(_:)`` for any others.
     case only([String])
 
-    /// The longest name of a service in bytes.
+    /// The longest name of a service in bytes, without the instance.
     public static let nameByteCountLimit = 64
     /// The largest number of names.
     public static let nameCountLimit = 256
 
-    /// Some services by name, in whatever order.
+    /// Some services by name, in whatever order; those that stand beside all of their instance are left out.
     public static func services(_ names: some Sequence<String>) -> ServiceGrant {
-        .only(Set(names).sorted())
+        let names = Set(names)
+        let wholes = Set(
+            names.compactMap { Self.name($0) }.filter { $0.name == ServiceName.all }.map(\.instance))
+        let needed = names.filter { text in
+            guard let name = Self.name(text), name.name != ServiceName.all else { return true }
+            return !wholes.contains(name.instance)
+        }
+        return needed == [ServiceName.all] ? .all : .only(needed.sorted())
     }
 
     /// Whether a service may be opened.
-    public func includes(_ name: String) -> Bool {
+    public func includes(_ name: ServiceName) -> Bool {
         switch self {
-        case .all: true
-        case .only(let names): names.contains(name)
+        case .all: name.instance == 0
+        case .only(let names):
+            names.contains(name.description)
+                || names.contains(ServiceName(ServiceName.all, at: name.instance).description)
         }
     }
 
     /// What either of the two allows.
-    public func union(_ other: ServiceGrant) -> ServiceGrant {
-        switch (self, other) {
-        case (.only(let names), .only(let more)): .services(names + more)
-        default: .all
+    public func union(_ other: ServiceGrant) -> ServiceGrant { .services(names + other.names) }
+
+    /// What is granted at an instance: names there, ``ServiceName/all`` among them for all; `nil` for nothing.
+    public func names(at instance: Int) -> Set<String>? {
+        let there = names.compactMap { Self.name($0) }.filter { $0.instance == instance }
+        return there.isEmpty ? nil : Set(there.map(\.name))
+    }
+
+    private var names: [String] {
+        switch self {
+        case .all: [ServiceName.all]
+        case .only(let names): names
         }
     }
+
+    private static func name(_ text: String) -> ServiceName? { try? ServiceName(parsing: text) }
 
     /// In the order in which it is stored.
     func checked() throws(KeyringError) -> ServiceGrant {
         guard case .only(let names) = self else { return .all }
         guard names.count <= Self.nameCountLimit else { throw .tooManyServices(names.count) }
-        for name in names where !(1...Self.nameByteCountLimit).contains(name.utf8.count) {
-            throw .badServiceName(name)
+        for text in names {
+            guard let name = Self.name(text), (1...Self.nameByteCountLimit).contains(name.name.utf8.count)
+            else {
+                throw .badServiceName(text)
+            }
         }
         return .services(names)
     }

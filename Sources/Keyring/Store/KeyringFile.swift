@@ -1,4 +1,5 @@
 internal import Glibc
+internal import LMDB
 
 /// A file beside the store, through the system's own calls: what is overwritten is overwritten in place.
 ///
@@ -10,7 +11,7 @@ struct KeyringFile: ~Copyable {
 
     private init(_ path: String, _ flags: Int32) throws(KeyringError) {
         self.path = path
-        number = unsafe Glibc.open(path, flags | O_CLOEXEC, 0o600)
+        number = unsafe Glibc.open(path.systemName, flags | O_CLOEXEC, 0o600)
         guard number >= 0 else {
             // A symbolic link in the place of a file is not followed.
             if errno == ELOOP { throw .exposed(path: path, permissions: 0o777) }
@@ -111,18 +112,18 @@ struct KeyringFile: ~Copyable {
     /// Whether anything stands at a path.
     static func exists(_ path: String) throws(KeyringError) -> Bool {
         var status = stat()
-        guard unsafe lstat(path, &status) != 0 else { return true }
+        guard unsafe lstat(path.systemName, &status) != 0 else { return true }
         guard errno == ENOENT else { throw failure(path, "lstat") }
         return false
     }
 
     /// Removes a file that may not be there.
-    static func remove(_ path: String) { _ = unsafe unlink(path) }
+    static func remove(_ path: String) { _ = unsafe unlink(path.systemName) }
 
     /// Waits until the names in the folder of a file are on the disk.
     static func synchronizeFolder(of path: String) throws(KeyringError) {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        let number = unsafe Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let folder = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[...$0]) } ?? "."
+        let number = unsafe Glibc.open(folder.systemName, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard number >= 0 else { throw failure(folder, "open") }
         defer { _ = close(number) }
         guard fsync(number) == 0 else { throw failure(folder, "fsync") }

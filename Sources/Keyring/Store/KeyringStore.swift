@@ -10,7 +10,7 @@ internal import Sodium
 struct KeyringStore: Sendable {
     static let fileName = "keyring.mdb"
     static let schema = Schema(
-        identity: "companionway keyring", version: 2, oldestUsable: 1,
+        identity: "companionway keyring", version: 3, oldestUsable: 1,
         tables: [
             StateNumber.table, PortalRecord.table, FriendRecord.table, NameRecord.table, SeenRecord.table,
             CircleRecord.table, PendingRecord.table, Ghost.table, StoredInvite.table, TombstoneRecord.table,

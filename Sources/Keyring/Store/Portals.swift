@@ -2,26 +2,65 @@ public import Blinding
 internal import LMDB
 internal import Sodium
 
+/// What became of a portal, or another host of one, that was added.
+public enum PortalAddition: Hashable, Sendable {
+    /// The portal was not known.
+    case added
+    /// It was known at these hosts, and is at one more from now on.
+    case hostAdded(to: [InvitePortal])
+    /// It was known at this host.
+    case known
+}
+
 extension Keyring {
     /// The portals at which this node announces itself, in the order in which they were added.
     public func portals() throws(KeyringError) -> [PortalRecord] {
         try store.read { (transaction) throws(KeyringError) in try transaction.portals() }
     }
 
-    /// Adds a portal, or gives one that is there another place and openness.
-    public func addPortal(_ portal: InvitePortal, now: UInt64) throws(KeyringError) {
+    /// Every portal that the owner has named, also those that are only dialled to reach friends.
+    public func namedPortals() throws(KeyringError) -> [PortalRecord] {
+        try store.read { (transaction) throws(KeyringError) in try transaction.namedPortals() }
+    }
+
+    /// Adds a portal, or another host of one that is known; its openness counts for all of the portal's hosts.
+    ///
+    /// - Parameters:
+    ///   - portal: which one, and where.
+    ///   - isAnnounced: whether this node announces itself there; it goes on doing so where it does.
+    ///   - now: Unix seconds.
+    /// - Returns: what became of it.
+    /// - Throws: ``KeyringError/ownKey`` or ``KeyringError/tooManyHosts`` among others.
+    @discardableResult
+    public func addPortal(
+        _ portal: InvitePortal, isAnnounced: Bool = true, now: UInt64
+    ) throws(KeyringError) -> PortalAddition {
         guard portal.key.publicKey != owner.publicKey else { throw .ownKey }
-        try store.change { (transaction, change) throws(KeyringError) in
+        return try store.change { (transaction, change) throws(KeyringError) in
             let key = portal.key.publicKey
-            let known = try transaction.record(PortalRecord.self, key)
-            let portal = [portal].keepingShownKeys(of: known.map { [$0.portal] } ?? [])[0]
-            guard known?.portal != portal else { return }
-            try transaction.put(PortalRecord(portal: portal, addedAt: known?.addedAt ?? now), key)
-            change.mark()
+            guard let known = try transaction.record(PortalRecord.self, key) else {
+                try transaction.put(
+                    PortalRecord(portal: portal, addedAt: now, isAnnounced: isAnnounced), key)
+                change.mark()
+                return .added
+            }
+            let portal = [portal].keepingShownKeys(of: [known.portal])[0]
+            let isKnown = known.hosts.contains { $0.isSamePlace(as: portal) }
+            var hosts = isKnown ? known.hosts : known.hosts + [portal]
+            guard hosts.count <= PortalRecord.hostCountLimit else { throw .tooManyHosts }
+            for index in hosts.indices { hosts[index] = try hosts[index].inManner(of: portal) }
+            let record = PortalRecord(
+                portal: hosts[0], others: Array(hosts.dropFirst()), addedAt: known.addedAt,
+                isAnnounced: known.isAnnounced || isAnnounced)
+            if record != known {
+                try transaction.put(record, key)
+                change.mark()
+            }
+            return isKnown ? .known : .hostAdded(to: known.hosts)
         }
     }
 
-    /// Removes a portal.
+    /// Removes a portal with all its hosts.
     ///
     /// - Returns: whether it was there.
     public func removePortal(_ key: PortalKey) throws(KeyringError) -> Bool {
@@ -32,22 +71,51 @@ extension Keyring {
         }
     }
 
+    /// Removes one host of a portal, and the portal with the last one.
+    ///
+    /// - Returns: the hosts that are left; `nil` where the portal was not known there.
+    public func removeHost(_ place: InvitePortal) throws(KeyringError) -> [InvitePortal]? {
+        try store.change { (transaction, change) throws(KeyringError) in
+            let key = place.key.publicKey
+            guard let known = try transaction.record(PortalRecord.self, key),
+                known.hosts.contains(where: { $0.isSamePlace(as: place) })
+            else { return nil }
+            let left = known.hosts.filter { !$0.isSamePlace(as: place) }
+            if let first = left.first {
+                let record = PortalRecord(
+                    portal: first, others: Array(left.dropFirst()), addedAt: known.addedAt,
+                    isAnnounced: known.isAnnounced)
+                try transaction.put(record, key)
+            } else {
+                try transaction.drop(PortalRecord.self, key)
+            }
+            change.mark()
+            return left
+        }
+    }
+
     /// Says whether this node is open at a portal, reached by its plain id, from the next dial on.
     ///
-    /// - Returns: whether the portal is there.
+    /// - Returns: whether the portal is there, and this node announced at it.
     public func setPortal(_ key: PortalKey, isOpen: Bool) throws(KeyringError) -> Bool {
         try store.change { (transaction, change) throws(KeyringError) in
-            guard let known = try transaction.record(PortalRecord.self, key.publicKey) else { return false }
+            guard let known = try transaction.record(PortalRecord.self, key.publicKey), known.isAnnounced
+            else { return false }
             guard known.portal.isOpen != isOpen else { return true }
-            let portal: InvitePortal
-            do throws(InviteCodeError) {
-                portal = try InvitePortal(
-                    key: key, host: known.portal.host, port: known.portal.port, isOpen: isOpen,
-                    shownKey: known.portal.shownKey)
-            } catch {
-                throw .invite(error)
+            var hosts: [InvitePortal] = []
+            for host in known.hosts {
+                do throws(InviteCodeError) {
+                    hosts.append(
+                        try InvitePortal(
+                            key: key, host: host.host, port: host.port, isOpen: isOpen,
+                            shownKey: host.shownKey))
+                } catch {
+                    throw .invite(error)
+                }
             }
-            try transaction.put(PortalRecord(portal: portal, addedAt: known.addedAt), key.publicKey)
+            let record = PortalRecord(
+                portal: hosts[0], others: Array(hosts.dropFirst()), addedAt: known.addedAt)
+            try transaction.put(record, key.publicKey)
             change.mark()
             return true
         }
@@ -55,8 +123,13 @@ extension Keyring {
 }
 
 extension Transaction {
-    /// The portals in the order in which they were added.
+    /// The portals at which the node announces itself, in the order in which they were added.
     borrowing func portals() throws(KeyringError) -> [PortalRecord] {
+        try namedPortals().filter(\.isAnnounced)
+    }
+
+    /// Every portal that the owner has named, in the order in which they were added.
+    borrowing func namedPortals() throws(KeyringError) -> [PortalRecord] {
         let portals = try records(PortalRecord.self).map(\.record)
         // The sort is not stable, so keys decide among those of one second.
         return portals.sorted { left, right in

@@ -45,16 +45,19 @@ public struct Caller: Sendable {
         switch route {
         case .direct(let peer):
             // It may be a portal, which has no business with the key that targets know.
-            return PeerConnection(
-                link: try await connect(toPortal: peer, on: eventLoop), session: .outer, portal: nil)
+            let link = try await BusyTime.run { _ in try await connect(toPortal: peer, on: eventLoop) }
+            return PeerConnection(link: link, to: peer)
         case .tunnel(let target, let ways):
-            return try await PortalRace(ways: ways) { way in
+            let race = PortalRace(ways: ways) { way in
                 try await BusyTime.run { try await connect(to: target, along: way, until: $0, on: eventLoop) }
-            }.run()
+            } close: {
+                await $0.close()
+            }
+            return try await race.run()
         }
     }
 
-    /// Connects to a portal alone, or to a peer that listens itself.
+    /// Connects to a portal alone, or to a peer that listens itself; once, whatever comes of it.
     ///
     /// - Throws: ``HopFailure``.
     public func connect(
@@ -78,13 +81,13 @@ public struct Caller: Sendable {
         let link = try await connect(toPortal: way.portal, namedBy: way.author, on: eventLoop)
         do {
             let session = try await openTunnel(to: target, along: way, over: link, until: deadline)
-            return PeerConnection(link: link, session: session, portal: way.portal)
+            return PeerConnection(link: link, session: session, through: way.portal)
         } catch {
             await link.close()
             if case SessionFailure.targetNotThere(PortalMessage.membersCall) = error {
                 throw HopFailure.callersAreMembers(way.portal.net)
             }
-            let failure = HopFailure(error)
+            let failure = HopFailure(settingUp: error, through: way.portal)
             if way.pair != nil, case .targetAbsent = failure { throw HopFailure.friendAbsent }
             throw failure
         }
@@ -118,7 +121,8 @@ public struct Caller: Sendable {
         for token in tokens {
             do {
                 return try await BusyTime.openTunnel(until: deadline) {
-                    try await link.openTunnel(to: target, token: token, by: way.shownKey)
+                    try await link.openTunnel(
+                        to: target, token: token, by: way.shownKey, instance: way.instance)
                 }
             } catch let failure as SessionFailure {
                 guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words) else {

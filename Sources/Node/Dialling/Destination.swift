@@ -9,15 +9,40 @@ public enum Destination: Hashable, Sendable {
     case peer(PeerAddress)
     /// A target that is announced by its id, through a portal whose address is known.
     case announced(TunnelAddress, through: PeerAddress)
-    /// Somebody of whom the keyring knows portals; all of them count, or the one that an address named.
-    case friend(PublicKey, at: PublicKey?)
+    /// An instance of somebody of whom the keyring knows portals; all of them count, or the one that an address named.
+    case friend(PublicKey, at: PublicKey?, instance: Int = 0)
 
     /// Whom it leads to.
     public var target: PublicKey {
         switch self {
         case .peer(let peer): peer.key
         case .announced(let tunnel, _): tunnel.target
-        case .friend(let key, _): key
+        case .friend(let key, _, _): key
+        }
+    }
+
+    /// Which of the target's instances; 0 for the usual one.
+    public var instance: Int {
+        switch self {
+        case .peer: 0
+        case .announced(let tunnel, _): tunnel.instance
+        case .friend(_, _, let instance): instance
+        }
+    }
+
+    /// The same target's instance of that number.
+    ///
+    /// - Throws: ``DestinationError/otherInstance(_:)`` where an address has named another one than 0,
+    ///   ``DestinationError/noInstances`` for a peer that is dialled straight.
+    public func choosing(instance: Int) throws -> Destination {
+        guard instance != self.instance else { return self }
+        guard self.instance == 0 else { throw DestinationError.otherInstance(self.instance) }
+        switch self {
+        case .peer: throw DestinationError.noInstances
+        case .announced(let tunnel, let portal):
+            let other = try TunnelAddress(portal: tunnel.portal, target: tunnel.target, instance: instance)
+            return .announced(other, through: portal)
+        case .friend(let key, let portal, _): return .friend(key, at: portal, instance: instance)
         }
     }
 }
@@ -40,6 +65,10 @@ public enum DestinationError: Error, Equatable, Sendable {
     case unreachableFriend(String)
     /// The address is this node's own.
     case ownNode
+    /// An instance was chosen, and the address is one of another, which has that number.
+    case otherInstance(Int)
+    /// An instance was chosen of a peer that is dialled straight.
+    case noInstances
 }
 
 extension DestinationError: CustomStringConvertible {
@@ -63,6 +92,10 @@ extension DestinationError: CustomStringConvertible {
         case .unreachableFriend(let name):
             "\(name) may reach this node, but has not invited it back: ask them for an invite and run "
                 + "`cway join`"
+        case .otherInstance(let number):
+            "the address is one of instance \(number): choose no other, or ask for another address"
+        case .noInstances:
+            "a peer that is dialled straight has no instances: leave the number out, or give a tunnel address"
         case .ownNode: "the address is this node's own, and nobody calls oneself: run the command elsewhere"
         }
     }

@@ -35,8 +35,9 @@ public struct Dialler: Sendable {
             try directory.route(to: destination)
         }
         var connection = try await caller.connect(route, on: eventLoop)
-        if let keyring, case .friend(let friend, _) = destination {
-            let visit = FriendVisit(keyring: keyring, friend: friend, logger: logger)
+        if let keyring, case .friend(let friend, _, _) = destination {
+            let visit = FriendVisit(
+                keyring: keyring, friend: friend, place: connection.dialled.place, logger: logger)
             connection.visit = Task { [connection] in await visit.run(over: connection) }
         }
         return connection

@@ -9,14 +9,26 @@ public struct Directory: Sendable {
     private let identity: Identity
     private let keyring: Keyring?
     private let portals: [PeerAddress]
+    private let named: [PeerAddress]
     private let allowsLocal: Bool
 
-    /// A directory; `portals` are those of the settings, and `allowsLocal` whether friends may name addresses of this
-    /// machine and its links.
-    public init(identity: Identity, keyring: Keyring?, portals: [PeerAddress], allowsLocal: Bool = false) {
+    /// A directory.
+    ///
+    /// - Parameters:
+    ///   - identity: who dials.
+    ///   - keyring: what is known of friends and portals.
+    ///   - portals: those of the settings.
+    ///   - named: those that count instead of what the keyring says: for an address the hosts of its portal, for a name
+    ///     the only portals that are dialled, of whichever key.
+    ///   - allowsLocal: whether friends may name addresses of this machine and its links.
+    public init(
+        identity: Identity, keyring: Keyring?, portals: [PeerAddress], named: [PeerAddress] = [],
+        allowsLocal: Bool = false
+    ) {
         self.identity = identity
         self.keyring = keyring
         self.portals = portals
+        self.named = named
         self.allowsLocal = allowsLocal
     }
 
@@ -50,19 +62,29 @@ public struct Directory: Sendable {
         case .tunnel(let tunnel):
             let way = try way(to: tunnel.target, at: tunnel.portal)
             // An address that names its portal does not make a hidden friend's node one that is asked for by its id.
-            if let way, !way.isOpen { return .friend(tunnel.target, at: tunnel.portal) }
-            return .announced(tunnel, through: try place(of: tunnel.portal, or: way))
+            if let way, !way.isOpen {
+                return .friend(tunnel.target, at: tunnel.portal, instance: tunnel.instance)
+            }
+            let places = try places(of: tunnel.portal, or: way)
+            guard let first = places.first else {
+                let known = try keyring?.namedPortals() ?? []
+                throw portals.isEmpty && named.isEmpty && known.isEmpty
+                    ? DestinationError.noPortal : DestinationError.otherPortal(tunnel.portal)
+            }
+            return .announced(tunnel, through: first)
         case .blinded(let blinded):
             guard let keyring else { throw DestinationError.noKeyring }
             guard let found = try keyring.resolve(blinded, now: WallClock.seconds()) else {
                 throw DestinationError.unresolved
             }
-            return .friend(found.target.publicKey, at: found.portal.key.publicKey)
+            return .friend(
+                found.target.publicKey, at: found.portal.key.publicKey,
+                instance: blinded.target?.instance ?? 0)
         }
     }
 
     private func destination(of friend: Friend) throws -> Destination {
-        guard let reach = friend.reach, !reach.portals.isEmpty else {
+        guard friend.reach?.portals.isEmpty == false || !named.isEmpty else {
             throw DestinationError.unreachableFriend(friend.name)
         }
         return .friend(friend.key, at: nil)
@@ -72,17 +94,17 @@ public struct Directory: Sendable {
         try keyring?.friend(target)?.reach?.portals.first { $0.key.publicKey == portal }
     }
 
-    /// Where a portal is dialled that an address names by its key only.
-    private func place(of portal: PublicKey, or way: InvitePortal?) throws -> PeerAddress {
-        if let known = portals.first(where: { $0.key == portal }) { return known }
-        let announced = try keyring?.portals() ?? []
-        if let known = announced.first(where: { $0.portal.key.publicKey == portal }) {
-            return try PeerAddress(known.portal)
+    /// Where a portal is dialled that an address names by its key only, the best place first.
+    private func places(of portal: PublicKey, or way: InvitePortal?) throws -> [PeerAddress] {
+        if !named.isEmpty { return named.filter { $0.key == portal } }
+        var places = portals.filter { $0.key == portal }
+        for known in try keyring?.namedPortals() ?? [] where known.portal.key.publicKey == portal {
+            places += try known.hosts.map { try PeerAddress($0) }
         }
         // Last: it is what the friend said, the others are what the owner of this keyring did.
-        if let way { return try PeerAddress(way) }
-        throw portals.isEmpty && announced.isEmpty
-            ? DestinationError.noPortal : DestinationError.otherPortal(portal)
+        if let way { places.append(try PeerAddress(way)) }
+        var seen: Set<PeerAddress> = []
+        return places.filter { seen.insert($0).inserted }
     }
 
     // MARK: Which way
@@ -95,18 +117,51 @@ public struct Directory: Sendable {
         case .peer(let peer):
             return .direct(peer)
         case .announced(let tunnel, let portal):
-            let author = try authors().author(of: portal)
-            let way = Route.Way(portal: portal, namedBy: author, instance: tunnel.instance)
-            return .tunnel(target: tunnel.target, ways: [way])
-        case .friend(let key, let named):
+            let authors = try authors()
+            let way = try way(to: tunnel.target, at: tunnel.portal)
+            let others = try places(of: tunnel.portal, or: way).filter { $0 != portal }
+            let ways = ([portal] + others).map { place in
+                Route.Way(
+                    portal: place, namedBy: named.isEmpty ? authors.author(of: place) : .owner,
+                    instance: tunnel.instance)
+            }
+            return .tunnel(target: tunnel.target, ways: ways)
+        case .friend(let key, let portal, let instance):
             guard let keyring else { throw DestinationError.noKeyring }
             guard key != keyring.owner.publicKey else { throw DestinationError.ownNode }
             guard let friend = try keyring.friend(key) else { throw DestinationError.unresolved }
             let known = friend.reach?.portals ?? []
-            let wanted = known.filter { named == nil || $0.key.publicKey == named }
+            let wanted = known.filter { portal == nil || $0.key.publicKey == portal }
+            guard named.isEmpty else {
+                return try route(to: key, named: portal, known: wanted, instance)
+            }
             guard !wanted.isEmpty else { throw DestinationError.unreachableFriend(friend.name) }
-            return try Self.route(to: key, through: wanted, namedBy: authors(), as: identity)
+            let authors = try authors()
+            let route = try Self.route(
+                to: key, through: authors.addingHosts(of: wanted), namedBy: authors, as: identity,
+                instance: instance)
+            return route.trying(first: friend.lastPlace)
         }
+    }
+
+    /// The ways to a friend by the word of whoever gave the command, which goes before that of the keyring.
+    ///
+    /// An address names its portal, so only that one counts for it; a name does not. Where the keyring does not say that
+    /// the friend is open it is asked for by token.
+    private func route(
+        to target: PublicKey, named portal: PublicKey?, known: [InvitePortal], _ instance: Int
+    ) throws -> Route {
+        let places = named.filter { portal == nil || $0.key == portal }
+        if places.isEmpty, let portal { throw DestinationError.otherPortal(portal) }
+        let pair = try FriendPair(of: identity, with: target)
+        return .tunnel(
+            target: target,
+            ways: places.map { place in
+                let known = known.first { $0.key.publicKey == place.key }
+                return Route.Way(
+                    portal: place, pair: known?.isOpen == true ? nil : pair, shownKey: known?.shownKey,
+                    instance: instance)
+            })
     }
 
     private func authors() throws -> AddressAuthors {
@@ -118,30 +173,33 @@ public struct Directory: Sendable {
     /// - Throws: `BlindingError` or `AddressError`.
     static func route(
         to target: PublicKey, through portals: [InvitePortal], namedBy authors: AddressAuthors,
-        as identity: Identity
+        as identity: Identity, instance: Int = 0
     ) throws -> Route {
         let isHidden = portals.contains { !$0.isOpen }
         let pair = isHidden ? try FriendPair(of: identity, with: target) : nil
         return .tunnel(
             target: target,
             ways: try portals.map { portal in
-                try Route.Way(portal, namedBy: authors.author(of: try PeerAddress(portal)), pair: pair)
+                try Route.Way(
+                    portal, namedBy: authors.author(of: try PeerAddress(portal)), pair: pair,
+                    instance: instance)
             })
     }
 }
 
 /// Who has named the address of a portal that an invite or a grant names: the owner of this node where it is one of
-/// their own portals too, with the same key at the same host and port; else others.
+/// the portals that they have named too, with the same key at the same host and port; else others.
 struct AddressAuthors: Sendable {
     private let own: Set<PeerAddress>
+    private let hosts: [InvitePortal]
     private let allowsLocal: Bool
 
     /// Knows the portals of the settings and of the keyring; `allowsLocal` says that the owner trusts all others too.
     ///
     /// - Throws: `KeyringError`.
     init(settings: [PeerAddress], keyring: Keyring?, allowsLocal: Bool) throws {
-        let known = try keyring?.portals() ?? []
-        own = Set(settings + known.compactMap { try? PeerAddress($0.portal) })
+        hosts = try keyring?.namedPortals().flatMap(\.hosts) ?? []
+        own = Set(settings + hosts.compactMap { try? PeerAddress($0) })
         self.allowsLocal = allowsLocal
     }
 
@@ -149,9 +207,26 @@ struct AddressAuthors: Sendable {
     func author(of portal: PeerAddress) -> AddressAuthor {
         allowsLocal || own.contains(portal) ? .owner : .others
     }
+
+    /// Portals, with the hosts that the owner has named for the same keys behind them.
+    func addingHosts(of portals: [InvitePortal]) -> [InvitePortal] {
+        var all = portals
+        for host in hosts where !all.contains(where: { $0.isSamePlace(as: host) }) {
+            guard let known = portals.first(where: { $0.key == host.key }) else { continue }
+            // How the target is announced there, whoever knows the host, is what the target has said.
+            let place = try? InvitePortal(
+                key: host.key, host: host.host, port: host.port, isOpen: known.isOpen,
+                shownKey: known.shownKey)
+            if let place { all.append(place) }
+        }
+        return all
+    }
 }
 
 extension PeerAddress {
+    /// The same, as the keyring remembers it.
+    var place: PortalPlace { PortalPlace(key: key, host: net.host, port: net.port) }
+
     /// The address of a portal that an invite, a grant or the keyring names.
     ///
     /// - Throws: `AddressError`, for a host that cannot be dialled.

@@ -11,14 +11,16 @@ internal import Transport
 struct FriendVisit: Sendable {
     let keyring: Keyring
     let friend: PublicKey
+    /// Where it was reached, to be tried first the next time.
+    var place: PortalPlace?
     let logger: Logger
 
     /// Does all of it; what fails is logged and tried again at the next connect.
     func run(over connection: PeerConnection) async {
-        let (keyring, friend) = (keyring, friend)
+        let (keyring, friend, place) = (keyring, friend, place)
         do {
-            _ = try await Blocking.run { try keyring.markSeen(friend, now: WallClock.seconds()) }
-            await ClockCheck(keyring: keyring, logger: logger).run(over: connection.link)
+            _ = try await Blocking.run { try keyring.markSeen(friend, at: place, now: WallClock.seconds()) }
+            await ClockCheck(keyring: keyring, troubles: TroubleLog(logger)).run(over: connection.link)
             try await fetchGrant(over: connection)
         } catch {
             logger.warning("the friend's grant was not stored", metadata: ["reason": "\(error)"])
@@ -60,7 +62,7 @@ struct FriendVisit: Sendable {
 /// Asks a portal for the time where the keyring doubts this machine's, or waits for a word on it to move its keys on.
 struct ClockCheck: Sendable {
     let keyring: Keyring
-    let logger: Logger
+    let troubles: TroubleLog
 
     /// Asks where that is so; a portal that does not answer leaves it as it is.
     func run(over link: NodeLink) async {
@@ -74,12 +76,14 @@ struct ClockCheck: Sendable {
                 try keyring.confirmClock(portalUnixSeconds: seconds, now: WallClock.seconds())
             }
             if case .unconfirmed = verdict {
-                logger.warning(
+                troubles.say(
+                    .warning,
                     "this machine's clock has jumped, and the portal's differs: set it, or start with --trust-clock"
                 )
             }
         } catch {
-            logger.warning("the keyring was not brought up to date", metadata: ["reason": "\(error)"])
+            troubles.say(
+                .warning, "the keyring was not brought up to date", reason: ErrorWords.text(of: error))
         }
     }
 

@@ -11,6 +11,8 @@ public enum HopFailure: Error, Equatable, Sendable {
     case localAddress(NetAddress, LocalAddressError)
     /// The outer handshake came to nothing; whether the other side had answered it.
     case outerHandshakeRefused(NetAddress, answered: Bool)
+    /// The portal, or the way through it, ended before anything was asked of the target.
+    case endedEarly(NetAddress)
     /// The portal lets its members call, and the key that it was shown is none.
     case callersAreMembers(NetAddress)
     /// The portal does not know the target; its words.
@@ -21,6 +23,8 @@ public enum HopFailure: Error, Equatable, Sendable {
     case busy(String)
     /// The target turned us away, or is not who it should be.
     case innerHandshakeRefused
+    /// The target has let us in before, and has said that it does so no more.
+    case dismissed
     /// The target, or the portal on the way, fell silent during the inner handshake.
     case innerHandshakeTimedOut
     /// The target offers no service of that name to us.
@@ -39,7 +43,7 @@ public enum HopFailure: Error, Equatable, Sendable {
         case .session(.wrongPeer): self = .outerHandshakeRefused(peer.net, answered: true)
         case .session(.timedOut):
             self = .unreachable(peer.net, reason: "it did not finish the handshake in time")
-        case .session: self = .connectionLost("the connection to \(peer.net.hostAndPort) broke")
+        case .session: self = .endedEarly(peer.net)
         }
     }
 
@@ -49,6 +53,7 @@ public enum HopFailure: Error, Equatable, Sendable {
         case .targetNotThere(let words): self = BusyTime.isBusy(words) ? .busy(words) : .targetAbsent(words)
         case .refused, .wrongPeer: self = .innerHandshakeRefused
         case .timedOut: self = .innerHandshakeTimedOut
+        case .dismissed: self = .dismissed
         case .lost: self = .connectionLost("the tunnel broke")
         case .overdrawn: self = .connectionLost("the other side made this node hold more than it may")
         case .forged: self = .connectionLost("the other side's bytes could not be opened")
@@ -66,7 +71,33 @@ public enum HopFailure: Error, Equatable, Sendable {
         switch error {
         case let failure as HopFailure: self = failure
         case let failure as SessionFailure: self.init(failure)
-        default: self = .connectionLost("\(error)")
+        default: self = .connectionLost(ErrorWords.text(of: error))
+        }
+    }
+
+    /// Why no tunnel came to stand; nothing was asked of the target yet.
+    init(settingUp error: any Error, through portal: PeerAddress) {
+        switch error {
+        case SessionFailure.lost, MuxRPCError.closed: self = .endedEarly(portal.net)
+        default: self.init(error)
+        }
+    }
+
+    /// Whether it may be a limit, of which the next try need not hear.
+    var mayPass: Bool {
+        switch self {
+        case .busy, .endedEarly, .outerHandshakeRefused(_, answered: false): true
+        default: false
+        }
+    }
+
+    /// Whether it stays so until a person has done something about it, however often it is tried.
+    var isFinal: Bool {
+        switch self {
+        case .localAddress, .outerHandshakeRefused(_, answered: true), .callersAreMembers,
+            .innerHandshakeRefused, .dismissed, .serviceUnknown:
+            true
+        default: false
         }
     }
 
@@ -74,11 +105,11 @@ public enum HopFailure: Error, Equatable, Sendable {
     var progress: Int {
         switch self {
         case .unreachable, .localAddress: 0
-        case .outerHandshakeRefused, .callersAreMembers: 1
+        case .outerHandshakeRefused, .callersAreMembers, .endedEarly: 1
         case .targetAbsent, .friendAbsent: 2
         case .busy: 3
         case .innerHandshakeTimedOut: 4
-        case .innerHandshakeRefused: 5
+        case .innerHandshakeRefused, .dismissed: 5
         case .serviceUnknown, .serviceNotListening, .connectionLost: 6
         }
     }
@@ -113,6 +144,9 @@ extension HopFailure: CustomStringConvertible {
         case .outerHandshakeRefused(let address, answered: false):
             "\(address.hostAndPort) ended the handshake at once: it may be at a limit, which passes, or no portal, or "
                 + "on another network (see --network)"
+        case .endedEarly(let address):
+            "\(address.hostAndPort) ended the connection before it was of any use, which may be a limit: try again in a "
+                + "moment"
         case .callersAreMembers(let address):
             "the portal \(address.hostAndPort) lets its members call, and nobody else: ask its operator to make "
                 + "this node one, and give --identify"
@@ -125,7 +159,10 @@ extension HopFailure: CustomStringConvertible {
             "your friend's node is not at the portal now, or does not have you as a friend any more: "
                 + "ask its owner whether it runs"
         case .innerHandshakeRefused:
-            "the target refused the inner handshake: ask its owner to allow the id that `cway id` prints here"
+            "the target refused the inner handshake: ask its owner to allow the id that `cway id` prints here, and at "
+                + "which instance"
+        case .dismissed:
+            "the owner has removed this node from their friends, and only a later invite lets it in again: ask for one"
         case .innerHandshakeTimedOut:
             "the target did not finish the inner handshake in time: try again, or restart its node"
         case .serviceUnknown(let name):

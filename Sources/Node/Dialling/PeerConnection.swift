@@ -11,14 +11,24 @@ public struct PeerConnection: Sendable {
     public let session: SessionID
     /// The portal in between; `nil` for a peer that was dialled straight.
     public let portal: PeerAddress?
+    /// Who was dialled: the portal, or the peer itself.
+    public let dialled: PeerAddress
 
     /// What goes on beside the connection's use: see ``FriendVisit``.
     var visit: Task<Void, Never>?
 
-    init(link: NodeLink, session: SessionID, portal: PeerAddress?) {
+    init(link: NodeLink, to peer: PeerAddress) {
+        self.link = link
+        session = .outer
+        portal = nil
+        dialled = peer
+    }
+
+    init(link: NodeLink, session: SessionID, through portal: PeerAddress) {
         self.link = link
         self.session = session
         self.portal = portal
+        dialled = portal
     }
 
     /// The end of the session or of the connection, whichever is first.

@@ -1,29 +1,38 @@
-internal import Multiserver
-
-/// Dials several portals with a short head start for each, and takes the first session that stands.
+/// Dials several portals, or hosts of one, with a short head start for each, and takes the first session that stands.
 ///
 /// Source of the method: RFC 8305, section 5, which does so for a name's addresses. A portal that does not answer
 /// costs its head start; one that refuses costs nothing, because the next is dialled at once.
-struct PortalRace: Sendable {
+struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
     /// What a portal gets before the next is dialled beside it.
     ///
     /// Source: RFC 8305, section 8: the recommended delay.
-    static let headStart = Duration.milliseconds(250)
+    var headStart = Duration.milliseconds(250)
 
     private enum Outcome {
-        case connected(PeerConnection)
+        case connected(Connection)
         case failed(HopFailure)
         case headStartOver(of: Int)
     }
 
-    let ways: [Route.Way]
-    let attempt: @Sendable (Route.Way) async throws -> PeerConnection
+    let ways: [Way]
+    let attempt: @Sendable (Way) async throws -> Connection
+    /// Closes what comes to stand behind the first.
+    let close: @Sendable (Connection) async -> Void
+
+    init(
+        ways: [Way], attempt: @escaping @Sendable (Way) async throws -> Connection,
+        close: @escaping @Sendable (Connection) async -> Void
+    ) {
+        self.ways = ways
+        self.attempt = attempt
+        self.close = close
+    }
 
     /// Runs until one has won or all have failed.
     ///
     /// What is under way when it returns is closed as soon as it stands; nobody waits for that.
     /// - Throws: ``HopFailure`` of the attempt that got furthest, or `CancellationError`.
-    func run() async throws -> PeerConnection {
+    func run() async throws -> Connection {
         let (outcomes, continuation) = AsyncStream.makeStream(of: Outcome.self)
         var startedCount = 0
         var failures: [HopFailure] = []
@@ -33,7 +42,7 @@ struct PortalRace: Sendable {
             startedCount += 1
         }
         startNext()
-        var winner: PeerConnection?
+        var winner: Connection?
         race: for await outcome in outcomes {
             switch outcome {
             case .connected(let connection):
@@ -48,7 +57,7 @@ struct PortalRace: Sendable {
             }
         }
         continuation.finish()
-        for await case .connected(let late) in outcomes { await late.close() }
+        for await case .connected(let late) in outcomes { await close(late) }
         if let winner { return winner }
         guard let furthest = failures.max(by: { $0.progress < $1.progress }), failures.count == ways.count
         else {
@@ -59,19 +68,19 @@ struct PortalRace: Sendable {
 
     /// In a task of its own: a connection attempt cannot be called back, and must not be waited for.
     private func start(
-        _ way: Route.Way, number: Int, _ continuation: AsyncStream<Outcome>.Continuation
+        _ way: Way, number: Int, _ continuation: AsyncStream<Outcome>.Continuation
     ) {
-        let attempt = attempt
+        let (attempt, close, headStart) = (attempt, close, headStart)
         Task {
             do {
                 let connection = try await attempt(way)
-                if case .terminated = continuation.yield(.connected(connection)) { await connection.close() }
+                if case .terminated = continuation.yield(.connected(connection)) { await close(connection) }
             } catch {
                 continuation.yield(.failed(HopFailure(error)))
             }
         }
         Task {
-            try? await Task.sleep(for: Self.headStart)
+            try? await Task.sleep(for: headStart)
             continuation.yield(.headStartOver(of: number))
         }
     }

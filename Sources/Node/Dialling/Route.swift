@@ -1,4 +1,5 @@
 public import Blinding
+internal import Keyring
 public import Multiserver
 public import Sodium
 public import Transport
@@ -16,7 +17,7 @@ public enum Route: Sendable {
         public let portal: PeerAddress
         /// Who has named the portal's address.
         public let author: AddressAuthor
-        /// Which of several nodes with the target's key; 0 for the usual one.
+        /// Which of the target's instances; 0 for the usual one.
         public let instance: Int
         /// What makes the tokens for a target that is hidden there; `nil` where it is asked for by its id.
         public let pair: FriendPair?
@@ -33,13 +34,25 @@ public enum Route: Sendable {
             shownKey = nil
         }
 
+        /// The way through a portal that the owner names, to a target that is asked for by a token, or by its id where
+        /// there is no pair.
+        init(portal: PeerAddress, pair: FriendPair?, shownKey: PublicKey?, instance: Int) {
+            self.portal = portal
+            author = .owner
+            self.instance = instance
+            self.pair = pair
+            self.shownKey = pair == nil ? nil : shownKey
+        }
+
         /// The way through a portal that an invite, a grant or the keyring names.
         ///
         /// - Throws: `AddressError`, for a host that cannot be dialled.
-        init(_ portal: InvitePortal, namedBy author: AddressAuthor, pair: FriendPair?) throws(AddressError) {
+        init(
+            _ portal: InvitePortal, namedBy author: AddressAuthor, pair: FriendPair?, instance: Int = 0
+        ) throws(AddressError) {
             self.portal = try PeerAddress(portal)
             self.author = author
-            instance = 0
+            self.instance = instance
             self.pair = portal.isOpen ? nil : pair
             shownKey = portal.shownKey
         }
@@ -51,6 +64,16 @@ public enum Route: Sendable {
         case .direct(let peer): peer.key
         case .tunnel(let target, _): target
         }
+    }
+
+    /// The same ways, the one where the target was last reached first.
+    func trying(first place: PortalPlace?) -> Route {
+        guard let place, case .tunnel(let target, let ways) = self,
+            let index = ways.firstIndex(where: { $0.portal.place == place })
+        else { return self }
+        var ordered = ways
+        ordered.insert(ordered.remove(at: index), at: 0)
+        return .tunnel(target: target, ways: ordered)
     }
 }
 

@@ -4,12 +4,17 @@ internal import NIOCore
 internal import Transport
 internal import Tunnel
 
-/// Keeps one session with a target, dialling again whenever it ends, and hands it to whoever asks.
+/// Keeps one session with a target, dialling again whenever there is none, and hands it to whoever asks.
+///
+/// What fails is tried again with longer and longer pauses, at the start as later on, and said once for each state that
+/// lasts; what stays so until a person has done something about it ends it.
 actor SessionKeeper {
     /// How long somebody waits for a session before being turned away: longer than a portal's restart takes.
     static let waitTime = Duration.seconds(30)
     /// How many may wait; each is a local connection with a descriptor.
     static let waiterLimit = 256
+    /// After how long a session has done what it was for, so that its end is the first failure again.
+    private static let steadyTime = Duration.seconds(10)
 
     /// Why nobody gets a session.
     enum Refusal: Error, Equatable {
@@ -22,15 +27,25 @@ actor SessionKeeper {
     }
 
     private let dialler: Dialler
+    private let offer: ServiceOffer
+    private let triesOnce: Bool
     private let eventLoop: any EventLoop
     private let logger: Logger
     private var current: PeerConnection?
     private var waiters: [UInt64: CheckedContinuation<PeerConnection, any Error>] = [:]
     private var lastWaiter: UInt64 = 0
     private var hasStopped = false
+    /// The state that was said last, by the hop that failed; `nil` while all is well.
+    private var saidHop: Int?
 
-    init(dialler: Dialler, eventLoop: any EventLoop, logger: Logger) {
+    /// A keeper of sessions in which a service is offered; where it `triesOnce`, any failure ends it.
+    init(
+        dialler: Dialler, offering offer: ServiceOffer, triesOnce: Bool, eventLoop: any EventLoop,
+        logger: Logger
+    ) {
         self.dialler = dialler
+        self.offer = offer
+        self.triesOnce = triesOnce
         self.eventLoop = eventLoop
         self.logger = logger
     }
@@ -57,46 +72,102 @@ actor SessionKeeper {
         }
     }
 
-    /// Stands in a first session.
+    /// Dials, follows the session, and dials again, until the task is cancelled; `isReady` is called when the first one
+    /// stands.
     ///
-    /// - Throws: ``HopFailure``: what fails now would fail for ever, or is for a person to see.
-    func start() async throws {
-        publish(try await dialler.connect(on: eventLoop))
-    }
-
-    /// Follows the session and dials again after its end, until the task is cancelled.
-    func keep() async {
-        var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
-        while !Task.isCancelled {
-            if let connection = current {
-                let failure = (try? await ended(connection)) ?? nil
-                current = nil
-                await connection.close()
-                if Task.isCancelled { break }
-                backoff.succeeded()
-                logger.warning(
-                    "the session is over: dialling again",
-                    metadata: ["reason": "\(failure.map { HopFailure($0).description } ?? "goodbye")"])
-            }
-            let pause = backoff.failed(at: .now(), fraction: .random(in: 0..<1))
-            try? await Task.sleep(for: .nanoseconds(pause.nanoseconds))
-            if Task.isCancelled { break }
-            do {
-                publish(try await dialler.connect(on: eventLoop))
-                logger.info("connected again")
-            } catch {
-                logger.warning("no session yet", metadata: ["reason": "\(error)"])
-            }
+    /// - Throws: what is final: ``HopFailure`` or ``DestinationError``; and what `isReady` throws.
+    func keep(_ isReady: @Sendable () throws -> Void) async throws {
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await dialOnAndOn(isReady))
+        } catch {
+            result = .failure(error)
         }
         await stop()
+        if !Task.isCancelled { try result.get() }
     }
 
-    private func ended(_ connection: PeerConnection) async throws -> SessionFailure? {
-        try await withTaskCancellationHandler {
-            try await connection.ended.get()
+    private func dialOnAndOn(_ isReady: @Sendable () throws -> Void) async throws {
+        var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
+        var isFirst = true
+        while !Task.isCancelled {
+            do {
+                let connection = try await connect(asking: isFirst)
+                publish(connection)
+                if saidHop != nil || !isFirst { logger.info("connected again") }
+                saidHop = nil
+                if isFirst { try isReady() }
+                isFirst = false
+                let start = ContinuousClock.now
+                let failure = await end(of: connection)
+                if ContinuousClock.now - start >= Self.steadyTime { backoff.succeeded() }
+                if let failure, failure.isFinal { throw failure }
+                guard !triesOnce else {
+                    throw failure ?? .connectionLost("the other side has said goodbye")
+                }
+                logger.warning(
+                    "the session is over: dialling again",
+                    metadata: ["reason": "\(failure.map(\.description) ?? "goodbye")"])
+            } catch let failure as HopFailure where !failure.isFinal && !triesOnce {
+                say(failure)
+            }
+            let pause = backoff.failed(at: .now(), fraction: .random(in: 0..<1))
+            // Cancelled when the command ends: the loop's condition sees to the rest.
+            try? await Task.sleep(for: .nanoseconds(pause.nanoseconds))
+        }
+    }
+
+    /// Stands in a session; in the first one the service has to be offered.
+    ///
+    /// Later the target may be without it for a while.
+    private func connect(asking: Bool) async throws -> PeerConnection {
+        let connection = try await dial()
+        guard asking else { return connection }
+        do {
+            try await withTaskCancellationHandler {
+                try await offer.awaitOffer(in: connection, logger)
+            } onCancel: {
+                Task { await connection.close() }
+            }
+        } catch {
+            await connection.close()
+            throw error
+        }
+        return connection
+    }
+
+    /// Dials, and is not waited for any more once the task is cancelled.
+    private func dial() async throws -> PeerConnection {
+        let (connections, continuation) = AsyncThrowingStream.makeStream(of: PeerConnection.self)
+        Task { [dialler, eventLoop] in
+            do {
+                let connection = try await dialler.connect(on: eventLoop)
+                if case .terminated = continuation.yield(connection) { await connection.close() }
+                continuation.finish()
+            } catch {
+                continuation.finish(throwing: error)
+            }
+        }
+        for try await connection in connections { return connection }
+        throw CancellationError()
+    }
+
+    /// Says why there is no session, unless that is what was said last.
+    private func say(_ failure: HopFailure) {
+        guard saidHop != failure.progress, !Task.isCancelled else { return }
+        saidHop = failure.progress
+        logger.warning("no session yet: dialling on until there is one", metadata: ["reason": "\(failure)"])
+    }
+
+    private func end(of connection: PeerConnection) async -> HopFailure? {
+        let failure = await withTaskCancellationHandler {
+            (try? await connection.ended.get()) ?? nil
         } onCancel: {
             Task { await connection.close() }
         }
+        current = nil
+        await connection.close()
+        return failure.map { HopFailure($0) }
     }
 
     private func publish(_ connection: PeerConnection) {
@@ -114,5 +185,15 @@ actor SessionKeeper {
         for number in Array(waiters.keys) { give(up: number, .stopped) }
         if let connection = current { await connection.close() }
         current = nil
+    }
+}
+
+extension SessionKeeper.Refusal: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .timedOut: "no session stood within \(SessionKeeper.waitTime.components.seconds) s"
+        case .tooManyWaiting: "\(SessionKeeper.waiterLimit) connections wait for a session already"
+        case .stopped: "forwarding has ended"
+        }
     }
 }

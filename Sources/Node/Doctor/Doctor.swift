@@ -6,6 +6,7 @@ internal import MuxRPC
 public import NIOCore
 internal import SecretHandshake
 public import Sodium
+internal import Synchronization
 internal import Transport
 internal import Tunnel
 
@@ -18,51 +19,76 @@ public struct Doctor: Sendable {
     private let keyring: Keyring
     private let settings: Settings
     private let servingProcess: Int?
+    private let membership: Membership
     private let logger: Logger
     private let report: @Sendable (Finding) throws -> Void
 
-    /// A doctor; `servingProcess` is the node that serves from this keyring just now, and `report` is told each finding.
+    /// A doctor; `servingProcess` is the node that serves from this keyring just now, portals see `outerKey`, and `report`
+    /// is told each finding.
     public init(
-        identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int?, logger: Logger,
+        identity: Identity, keyring: Keyring, settings: Settings, servingProcess: Int?,
+        outerKey: Caller.OuterKey = .fresh, logger: Logger,
         report: @escaping @Sendable (Finding) throws -> Void
     ) {
         self.identity = identity
         self.keyring = keyring
         self.settings = settings
         self.servingProcess = servingProcess
+        membership = Membership(identity: identity, outerKey: outerKey)
         self.logger = logger
         self.report = report
     }
 
-    private var caller: Caller { Caller(identity: identity, network: settings.network) }
+    private var caller: Caller { caller(membership.outerKey) }
+
+    private func caller(_ outerKey: Caller.OuterKey) -> Caller {
+        Caller(identity: identity, outerKey: outerKey, network: settings.network)
+    }
 
     // MARK: This node
 
-    /// Looks at the keyring, at each portal of this node, and at whether this node is announced there.
+    /// Looks at the keyring, at each portal of this node, and at whether this node is announced there; where it does not
+    /// serve, at the ways to all friends.
     ///
     /// - Throws: what `report` throws.
     public func examineNode(on eventLoop: any EventLoop) async throws {
         try report(Finding("identity", .good, "this node is \(identity.publicKey.id)"))
         let keyring = keyring
-        let (portals, friendCount, openCount) = try await Blocking.run {
-            let portals = try keyring.portals().map(\.portal)
-            return (portals, try keyring.friends().count, try keyring.invites().count { $0.closing == nil })
+        let (portals, friends, openCount) = try await Blocking.run {
+            let portals = try keyring.portals()
+            return (portals, try keyring.friends(), try keyring.invites().count { $0.closing == nil })
         }
         try report(
             Finding(
-                "keyring", .good, "friends: \(friendCount), open invites: \(openCount), every value intact"))
+                "keyring", .good, "friends: \(friends.count), open invites: \(openCount), every value intact")
+        )
         try examineKeyring()
-        try report(
-            servingProcess.map { Finding("serve", .good, "process \($0) serves from this keyring") }
-                ?? Finding("serve", .odd, "no node serves from this keyring", remedy: "run `cway serve`"))
-        if portals.isEmpty {
+        let reached = friends.filter { $0.reach != nil }
+        let onlyCalls =
+            servingProcess == nil && openCount == 0 && !reached.isEmpty
+            && friends.allSatisfy { $0.admission == nil }
+        if onlyCalls {
+            try report(Finding("serve", .good, "this node only calls: nobody is to be served by it"))
+        } else {
+            try report(
+                servingProcess.map { Finding("serve", .good, "process \($0) serves from this keyring") }
+                    ?? Finding("serve", .odd, "no node serves from this keyring", remedy: "run `cway serve`"))
+        }
+        for (number, offer) in settings.instances.sorted(by: { $0.key < $1.key }) {
+            let names = offer.services.map(\.name).joined(separator: ", ")
+            try report(Finding("instance \(number)", .good, "the settings have it offer \(names)"))
+        }
+        if portals.isEmpty, !onlyCalls {
             try report(Finding("portals", .odd, "there is none", remedy: "run `cway portals add ADDRESS`"))
         }
-        for portal in portals { try await examine(portal, on: eventLoop) }
+        for portal in portals { try await examine(hostsOf: portal, on: eventLoop) }
+        if servingProcess == nil {
+            for friend in reached { try await examine(friend, on: eventLoop) }
+        }
         try examineClock()
         // Last, for a portal's word on the clock is needed where there is anything to mend.
         guard !keyring.isCopy else { return }
-        let check = AddressCheck(keyring: keyring, portals: portals)
+        let check = AddressCheck(keyring: keyring, portals: portals.map(\.portal))
         for finding in try await Blocking.run({ try check.findings(now: WallClock.seconds()) }) {
             try report(finding)
         }
@@ -87,10 +113,30 @@ public struct Doctor: Sendable {
         }
     }
 
+    /// Looks at every host of a portal; where one does, the others are odd at the worst.
+    private func examine(hostsOf portal: PortalRecord, on eventLoop: any EventLoop) async throws {
+        guard !portal.others.isEmpty else { return try await examine(portal.portal, on: eventLoop) }
+        var found: [[Finding]] = []
+        for host in portal.hosts {
+            let findings = Mutex([Finding]())
+            let doctor = Doctor(
+                identity: identity, keyring: keyring, settings: settings, servingProcess: servingProcess,
+                outerKey: membership.outerKey, logger: logger
+            ) { finding in findings.withLock { $0.append(finding) } }
+            try await doctor.examine(host, on: eventLoop)
+            found.append(findings.withLock(\.self))
+        }
+        let works = found.contains { !$0.contains { $0.verdict == .bad } }
+        for finding in found.joined() { try report(works ? finding.notBad : finding) }
+    }
+
     private func examine(_ portal: InvitePortal, on eventLoop: any EventLoop) async throws {
         let address = try PeerAddress(portal)
         let hop = "portal \(address.net.hostAndPort)"
-        _ = try await reach(address, namedBy: .owner, hop: hop, on: eventLoop) { link in
+        _ = try await reach(
+            address, namedBy: .owner, hop: hop, as: membership.outerKey(at: portal), isOpen: portal.isOpen,
+            on: eventLoop
+        ) { link in
             if !portal.isOpen { try await examineFeatures(of: link, hop: hop) }
             if servingProcess != nil { try await examineAnnouncement(at: portal, over: link, hop: hop) }
         }
@@ -131,28 +177,31 @@ public struct Doctor: Sendable {
             try report(Finding(hop, .good, "this node is announced, and lets itself in"))
         } catch SessionFailure.targetNotThere(let words) where BusyTime.isBusy(words) {
             try report(Finding(hop, .busy(words)))
+        } catch SessionFailure.targetNotThere(PortalMessage.membersCall) {
+            try report(membership.unasked(hop, at: portal))
         } catch SessionFailure.targetNotThere(let words) {
             try report(
                 Finding(
                     hop, .bad, "this node is not announced there (\(words))",
-                    remedy: "look at the log of `cway serve`"))
+                    remedy: membership.announcementRemedy(at: portal)))
         } catch SessionFailure.refused(answered: true) {
             let manner = portal.isOpen ? "under its id" : "hidden, and today's tokens lead to it"
             try report(Finding(hop, .good, "this node is announced \(manner)"))
         } catch {
             try report(
                 Finding(
-                    hop, .odd, "whether this node is announced cannot be told (\(error))",
+                    hop, .odd,
+                    "whether this node is announced cannot be told (\(ErrorWords.text(of: error)))",
                     remedy: "run `cway doctor` again"))
         }
     }
 
     // MARK: A friend
 
-    /// Goes the way to a friend, through each portal that is known for them.
+    /// Goes the way to an instance of a friend, through each portal that is known for them.
     ///
     /// - Throws: what `report` throws, or `KeyringError`.
-    public func examine(_ friend: Friend, on eventLoop: any EventLoop) async throws {
+    public func examine(_ friend: Friend, instance: Int = 0, on eventLoop: any EventLoop) async throws {
         guard let reach = friend.reach, !reach.portals.isEmpty else {
             try report(
                 Finding(
@@ -166,31 +215,41 @@ public struct Doctor: Sendable {
                     "friend \(friend.name)", .odd, "their invite is not redeemed yet",
                     remedy: "run `cway join` again when their node is online"))
         }
-        for portal in reach.portals {
-            try await examine(friend, at: portal, on: eventLoop)
+        let (keyring, settings) = (keyring, settings)
+        let places = try await Blocking.run {
+            try AddressAuthors(settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
+                .addingHosts(of: reach.portals)
+        }
+        for place in places {
+            try await examine(friend, instance: instance, at: place, on: eventLoop)
         }
     }
 
     private func examine(
-        _ friend: Friend, at portal: InvitePortal, on eventLoop: any EventLoop
+        _ friend: Friend, instance: Int, at portal: InvitePortal, on eventLoop: any EventLoop
     ) async throws {
         let address = try PeerAddress(portal)
-        let hop = "friend \(friend.name) at \(address.net.hostAndPort)"
+        let place = instance == 0 ? "" : ", instance \(instance),"
+        let hop = "friend \(friend.name)\(place) at \(address.net.hostAndPort)"
         let (identity, keyring, settings) = (identity, keyring, settings)
         let (author, route) = try await Blocking.run {
             let authors = try AddressAuthors(
                 settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
             let route = try Directory.route(
-                to: friend.key, through: [portal], namedBy: authors, as: identity)
+                to: friend.key, through: [portal], namedBy: authors, as: identity, instance: instance)
             return (authors.author(of: address), route)
         }
-        guard try await reach(address, namedBy: author, hop: hop, on: eventLoop, { _ in }) else { return }
+        guard
+            try await reach(
+                address, namedBy: author, hop: hop, as: membership.outerKey, on: eventLoop, { _ in })
+        else { return }
         let start = ContinuousClock.now
         let connection: PeerConnection
         do {
             connection = try await caller.connect(route, on: eventLoop)
         } catch let failure as HopFailure {
-            return try report(Finding(hop, failure))
+            return try report(
+                membership.finding(hop, failure, at: portal.key.publicKey) ?? Finding(hop, failure))
         }
         let time = ContinuousClock.now - start
         try await closing(connection.close) {
@@ -217,7 +276,9 @@ public struct Doctor: Sendable {
             try report(
                 Finding(
                     hop, .odd, "it offers no service to this node",
-                    remedy: "ask its owner to run `cway friend allow`, or to serve one"))
+                    remedy:
+                        "ask its owner to run `cway friend allow`, or to serve one; those of another instance "
+                        + "are seen with --instance"))
             return
         }
         try report(Finding(hop, .good, "it offers \(names.joined(separator: ", "))"))
@@ -258,15 +319,19 @@ public struct Doctor: Sendable {
 
     /// Dials a portal, compares the clocks, and looks further at what stands then; whether it was reached.
     private func reach(
-        _ portal: PeerAddress, namedBy author: AddressAuthor, hop: String, on eventLoop: any EventLoop,
+        _ portal: PeerAddress, namedBy author: AddressAuthor, hop: String, as outerKey: Caller.OuterKey,
+        isOpen: Bool = false, on eventLoop: any EventLoop,
         _ look: (NodeLink) async throws -> Void
     ) async throws -> Bool {
         let start = ContinuousClock.now
         let link: NodeLink
         do {
-            link = try await caller.connect(toPortal: portal, namedBy: author, on: eventLoop)
+            link = try await BusyTime.run { _ in
+                try await caller(outerKey).connect(toPortal: portal, namedBy: author, on: eventLoop)
+            }
         } catch let failure as HopFailure {
-            try report(Finding(hop, failure))
+            try report(
+                membership.finding(hop, failure, at: portal.key, isOpen: isOpen) ?? Finding(hop, failure))
             return false
         }
         let time = ContinuousClock.now - start

@@ -28,6 +28,9 @@ public struct Finding: Equatable, Sendable {
         self.remedy = remedy
     }
 
+    /// The same where something else does what this should.
+    var notBad: Finding { verdict == .bad ? Finding(hop, .odd, words, remedy: remedy) : self }
+
     /// A hop that does not work, for the reason in the sentence of an error.
     ///
     /// The sentences of this program's errors name the cause and, behind a colon, the remedy. It is the last colon that
@@ -47,9 +50,13 @@ public struct Finding: Equatable, Sendable {
         case .connectionLost(let reason):
             self.init(hop, .bad, reason, remedy: "run `cway doctor` again")
         case .outerHandshakeRefused(let address, answered: false):
+            // It was tried for some seconds; what cannot be told from a limit is not called bad.
             self.init(
-                hop, .bad, "\(address.hostAndPort) ended the handshake at once, which may be a limit",
+                hop, .odd, "\(address.hostAndPort) ended the handshake at once, which may be a limit",
                 remedy: "look whether it is a portal, and on the same network (see --network), or try again")
+        case .busy, .endedEarly:
+            let bad = Finding(hop, failure: "\(failure)")
+            self.init(hop, .odd, bad.words, remedy: bad.remedy)
         default:
             self.init(hop, failure: "\(failure)")
         }

@@ -77,11 +77,12 @@ struct Announcement: Sendable {
             // There is nothing to repeat: the presence sees the connection's end, and dials again.
             return true
         } catch {
-            presence.logger.error(
+            presence.troubles.say(
+                .error,
                 last == nil
                     ? "the portal did not take the announcement: nobody can come that way, and it is tried again"
                     : "the portal did not take the announcement: the one before stays in force",
-                metadata: ["reason": "\((error as? RemoteError)?.message ?? "\(error)")"])
+                reason: ErrorWords.text(of: error))
             return false
         }
         if last == nil { await presence.announced() }

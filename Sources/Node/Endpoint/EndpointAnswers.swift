@@ -40,7 +40,8 @@ struct EndpointAnswers: Sendable {
         } catch is QuestionTurns.TooMany {
             link.answer(question.id, with: .failure(NodeErrorText.tooManyQuestions))
         } catch {
-            logger.error("a question could not be answered", metadata: ["reason": "\(error)"])
+            logger.error(
+                "a question could not be answered", metadata: ["reason": "\(ErrorWords.text(of: error))"])
             link.answer(question.id, with: .failure(Self.failed))
         }
         // An invite opens nothing else: whoever was refused has heard why, and whoever is a friend comes as one.
@@ -55,31 +56,35 @@ struct EndpointAnswers: Sendable {
             try await keyring.redeem(request)
         }
         let view = redeemed.view
+        // As it was: an invite that is used up is none any more.
+        var metadata = await board.view.naming(invite: question.peer)
         switch try redeemed.outcome.get() {
         case .admitted(let isFresh):
             await board.publish(view)
             if isFresh {
                 let name = view.petnames[friend] ?? friend.id
-                logger.info(
-                    "an invite was redeemed", metadata: ["friend": "\(name)", "id": "\(friend.id)"])
+                metadata["friend"] = "\(name)"
+                metadata["id"] = "\(friend.id)"
+                logger.info("an invite was redeemed", metadata: metadata)
                 await board.waitUntilAnnounced(view.sequence)
             }
             link.answer(question.id, with: .value(true))
         case .refused(let reason):
-            logger.info("an invite was refused", metadata: ["reason": "\(reason)"])
+            metadata["reason"] = "\(reason)"
+            logger.info("an invite was refused", metadata: metadata)
             link.answer(question.id, with: .failure(reason.message))
         }
     }
 
     /// Remembers when a friend was here last.
     func noteVisit(_ event: NodeLinkEvent) {
-        guard case .happened(.accepted(let friend)) = event, keyring.beginVisit() else { return }
+        guard case .happened(.accepted(let friend, _)) = event, keyring.beginVisit() else { return }
         let (keyring, logger) = (keyring, logger)
         Task {
             do {
                 try await Blocking.run { try keyring.note(visitOf: friend) }
             } catch {
-                logger.warning("a visit was not noted", metadata: ["reason": "\(error)"])
+                logger.warning("a visit was not noted", metadata: ["reason": "\(ErrorWords.text(of: error))"])
             }
         }
     }

@@ -40,11 +40,14 @@ actor EndpointBoard {
 
     /// Puts up a new view; one that is older than the present one is late, and dropped.
     ///
-    /// Redeemers are seen to side by side, so what one of them has read may arrive behind the next one's.
-    func publish(_ view: EndpointView) {
-        guard view.sequence >= self.view.sequence else { return }
+    /// Redeemers are seen to side by side, so what one of them has read may arrive behind the next one's. Whoever else
+    /// has read something new reads again where it was late: it is false then.
+    @discardableResult
+    func publish(_ view: EndpointView) -> Bool {
+        guard view.edition >= self.view.edition, view.sequence >= self.view.sequence else { return false }
         self.view = view
         for reader in readers.values { reader.yield(view) }
+        return true
     }
 
     /// Ends every reader's stream, because the endpoint stops.

@@ -14,17 +14,26 @@ final class EndpointKeyring: Sendable {
     /// What an endpoint brings beside its keyring.
     struct Surroundings: Sendable {
         let identity: Identity
-        let settings: Settings
-        /// The portals that the command line or the settings name; where there are none, those of the keyring count.
-        let portals: [PeerAddress]
+        /// Of its portals, those of the keyring count where there are none.
+        fileprivate(set) var settings: Settings
         /// Whether to be announced under its id everywhere.
         let isVisible: Bool
+        /// How often the settings have changed.
+        fileprivate(set) var edition = 0
+
+        init(identity: Identity, settings: Settings, isVisible: Bool) {
+            self.identity = identity
+            self.settings = settings
+            self.isVisible = isVisible
+        }
+
+        var portals: [PeerAddress] { settings.portals }
     }
 
     let keyring: Keyring?
     /// Whose question is next, over all portals.
     let questions = QuestionTurns()
-    private let surroundings: Surroundings
+    private let latest: Mutex<Surroundings>
     private let entries: Entries
     private let visitCount = Mutex(0)
     private let redemptions = GroupCommit<RedeemRequest, Redeemed>()
@@ -32,8 +41,18 @@ final class EndpointKeyring: Sendable {
 
     init(_ keyring: Keyring?, _ surroundings: Surroundings) {
         self.keyring = keyring
-        self.surroundings = surroundings
+        latest = Mutex(surroundings)
         entries = Entries(identity: surroundings.identity)
+    }
+
+    private var surroundings: Surroundings { latest.withLock(\.self) }
+
+    /// Has other settings count in every view from now on.
+    func use(_ settings: Settings) {
+        latest.withLock {
+            $0.settings = settings
+            $0.edition += 1
+        }
     }
 
     // MARK: Views
@@ -46,56 +65,95 @@ final class EndpointKeyring: Sendable {
 
     /// The view of this moment; the pairs of friends who are new are computed, 50 µs each.
     func view() throws -> EndpointView {
-        guard let keyring else { return staticView }
         // Read first: a change in between is seen once more, not lost.
+        let surroundings = surroundings
+        guard let keyring else { return staticView(surroundings) }
         let sequence = try keyring.sequence()
         _ = try entries.update(from: keyring)
         let friends = try keyring.friends()
-        var access = Dictionary(surroundings.settings.allow.map { ($0, EndpointPolicy.Rights.all) }) {
-            first, _ in first
-        }
-        var invitedBy: [PublicKey: PublicKey] = [:]
-        for friend in friends {
-            guard let admission = friend.admission else { continue }
-            access[friend.key] = EndpointPolicy.Rights(admission.services)
-            invitedBy[friend.key] = admission.invite?.publicKey
-        }
-        let invites = try keyring.invites().filter(\.isEntry).map(\.key.publicKey)
+        let invites = try keyring.invites().filter(\.isEntry)
+        let common = try commonPlaces(keyring, surroundings)
         var policy = EndpointPolicy(
-            services: surroundings.settings.services.map(\.name),
-            access: surroundings.settings.allowAnyone ? .anyone : .only(access), invites: Set(invites),
-            grantsCircle: true)
-        policy.invitedBy = invitedBy
+            instances: Self.instances(
+                of: surroundings.settings, for: friends, commonPortals: Set(common.map(\.portal.key))),
+            invites: Set(invites.map(\.key.publicKey)), grantsCircle: true)
+        policy.invitedBy = friends.reduce(into: [:]) { $0[$1.key] = $1.admission?.invite?.publicKey }
         let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
-        return EndpointView(
-            sequence: sequence, policy: policy, places: try places(keyring), petnames: petnames)
-    }
-
-    /// Without a keyring nothing ever changes, and everything is open.
-    private var staticView: EndpointView {
-        let settings = surroundings.settings
-        let friends = Dictionary(settings.allow.map { ($0, EndpointPolicy.Rights.all) }) { first, _ in first }
-        return EndpointView(
-            sequence: 0,
-            policy: EndpointPolicy(
-                services: settings.services.map(\.name),
-                access: settings.allowAnyone ? .anyone : .only(friends), invites: [], grantsCircle: false),
-            places: Set(surroundings.portals.map { .init(portal: $0, isOpen: true) }))
-    }
-
-    private func places(_ keyring: Keyring) throws -> Set<EndpointView.Place> {
-        let known = try keyring.portals().map(\.portal)
-        guard !surroundings.portals.isEmpty else {
-            return Set(
-                try known.map {
-                    .init(portal: try PeerAddress($0), isOpen: surroundings.isVisible || $0.isOpen)
-                })
+        let open = Set(try keyring.portals().map(\.portal).filter(\.isOpen).map(\.key.publicKey))
+        let places = Self.adding(ownPlacesOf: surroundings.settings, to: common) {
+            surroundings.isVisible || open.contains($0)
         }
-        let open = Set(known.filter(\.isOpen).map(\.key.publicKey))
-        return Set(
-            surroundings.portals.map {
-                .init(portal: $0, isOpen: surroundings.isVisible || open.contains($0.key))
+        return EndpointView(
+            edition: surroundings.edition, sequence: sequence, policy: policy, places: places,
+            targets: surroundings.settings.targets, petnames: petnames,
+            labels: Dictionary(invites.map { ($0.key.publicKey, $0.label) }) { first, _ in first })
+    }
+
+    /// Without a keyring everything is open, and nothing changes but the settings.
+    private func staticView(_ surroundings: Surroundings) -> EndpointView {
+        let common = EndpointView.places(at: surroundings.portals) { _ in true }
+        return EndpointView(
+            edition: surroundings.edition, sequence: 0,
+            policy: EndpointPolicy(
+                instances: Self.instances(
+                    of: surroundings.settings, for: [], commonPortals: Set(common.map(\.portal.key)))),
+            places: Self.adding(ownPlacesOf: surroundings.settings, to: common) { _ in true },
+            targets: surroundings.settings.targets)
+    }
+
+    /// What each instance offers, and to whom: rights at one are none at another.
+    private static func instances(
+        of settings: Settings, for friends: [Friend], commonPortals: Set<PublicKey>
+    ) -> [Int: EndpointPolicy.Instance] {
+        let offers = settings.offers
+        let areApart = offers.values.contains { !$0.portals.isEmpty }
+        return Dictionary(
+            uniqueKeysWithValues: offers.map { number, offer in
+                var access = Dictionary(offer.allow.map { ($0, EndpointPolicy.Rights.all) }) { first, _ in
+                    first
+                }
+                for friend in friends {
+                    guard let services = friend.admission?.services else { continue }
+                    if let rights = EndpointPolicy.Rights(services, at: number) {
+                        access[friend.key] = rights
+                    } else if number == 0 {
+                        // A friend is one of the whole endpoint, and finds nothing here.
+                        access[friend.key] = .only([])
+                    }
+                }
+                let own = Set(offer.portals.map(\.key))
+                return (
+                    number,
+                    EndpointPolicy.Instance(
+                        services: offer.services.map(\.name),
+                        access: offer.allowAnyone ? .anyone : .only(access),
+                        portals: areApart ? (own.isEmpty ? commonPortals : own) : nil)
+                )
             })
+    }
+
+    /// The portals of all instances that have none of their own.
+    private func commonPlaces(
+        _ keyring: Keyring, _ surroundings: Surroundings
+    ) throws -> Set<EndpointView.Place> {
+        let known = try keyring.portals()
+        let open = Set(known.filter(\.portal.isOpen).map(\.portal.key.publicKey))
+        let hosts =
+            surroundings.portals.isEmpty
+            ? try known.flatMap(\.hosts).map { try PeerAddress($0) } : surroundings.portals
+        return EndpointView.places(at: hosts) { surroundings.isVisible || open.contains($0) }
+    }
+
+    /// Adds the portals that only some instances have; one connection to a portal is for all.
+    private static func adding(
+        ownPlacesOf settings: Settings, to common: Set<EndpointView.Place>, isOpen: (PublicKey) -> Bool
+    ) -> Set<EndpointView.Place> {
+        var places = common
+        let own = EndpointView.places(at: settings.instances.values.flatMap(\.portals), isOpen: isOpen)
+        for place in own where !places.contains(where: { $0.portal.key == place.portal.key }) {
+            places.insert(place)
+        }
+        return places
     }
 
     // MARK: Tokens
@@ -107,16 +165,19 @@ final class EndpointKeyring: Sendable {
         return tokens.map { TokenEntry(token: $0.key, owner: $0.value) }.shuffled(using: &generator)
     }
 
-    /// The address at which friends reach the endpoint at a portal: its id where it is open, else the sealed address of
-    /// today.
-    func address(at place: EndpointView.Place) throws -> Address {
+    /// The addresses at which friends reach the endpoint at a portal: where it is open its id, with each instance that
+    /// offers something there; else the sealed address of today, which names no instance.
+    func addresses(at place: EndpointView.Place, in view: EndpointView) throws -> [Address] {
         let owner = surroundings.identity.publicKey
         guard !place.isOpen, let keyring else {
-            return .tunnel(try TunnelAddress(portal: place.portal.key, target: owner))
+            let numbers = view.instances(at: place)
+            return try (numbers.isEmpty ? [0] : numbers).map { number in
+                .tunnel(try TunnelAddress(portal: place.portal.key, target: owner, instance: number))
+            }
         }
         let addressing = try keyring.ownAddressing(at: Epoch(unixSeconds: WallClock.seconds()))
         let value = addressing.sealedValue(target: EndpointKey(owner), portal: PortalKey(place.portal.key))
-        return .blinded(.sealed(value.bytes))
+        return [.blinded(.sealed(value.bytes))]
     }
 
     // MARK: Questions

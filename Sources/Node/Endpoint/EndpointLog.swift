@@ -7,30 +7,33 @@ internal import Tunnel
 /// What an endpoint's owner reads about its friends' visits.
 struct EndpointLog: Sendable {
     let logger: Logger
-    /// What the owner calls the friends.
-    let petnames: [PublicKey: String]
+    /// What the owner calls friends and invites.
+    let view: EndpointView
 
     /// Writes an event down.
     func note(_ event: NodeLinkEvent) {
         switch event {
         case .announced, .announcementEnded, .asked:
             break  // whoever acts on it says so
-        case .happened(.accepted(let friend)):
-            logger.info("friend connected", metadata: naming(friend))
+        case .happened(.accepted(let friend, let instance)):
+            logger.info("friend connected", metadata: naming(friend, at: instance))
         case .happened(.invited(let invite)):
-            logger.info("an invite's holder connected", metadata: ["invite": "\(invite.id)"])
-        case .happened(.dismissed(let peer)):
-            logger.info("dismissed: not allowed any more", metadata: naming(peer))
-        case .happened(.refused(let peer)):
-            logger.warning("refused: not allowed", metadata: naming(peer))
+            logger.info("an invite's holder connected", metadata: view.naming(invite: invite))
+        case .happened(.dismissed(let peer, let instance)):
+            logger.info("dismissed: not allowed any more", metadata: naming(peer, at: instance))
+        case .happened(.refused(let peer, let instance)):
+            logger.warning("refused: not allowed", metadata: naming(peer, at: instance))
         case .happened(.turnedAway(let peer)):
             logger.info("turned away: too many sessions", metadata: naming(peer))
         case .happened(.gaveWay(let peer)):
             logger.info("an idle session gave way to another", metadata: naming(peer))
+        case .happened(.displaced(let peer, for: let resource)):
+            logger.info(
+                "gave way to somebody who has less", metadata: naming(peer, ["short": "\(resource)"]))
         case .happened(.handshakeFailed(let failure)):
             logger.info("a call without a handshake", metadata: ["reason": "\(failure)"])
-        case .happened(.unknownService(let name, let friend)):
-            logger.info("no such service", metadata: naming(friend, ["service": "\(name)"]))
+        case .happened(.unknownService(let name, let friend, let instance)):
+            logger.info("no such service", metadata: naming(friend, at: instance, ["service": "\(name)"]))
         case .serviceOpened(let name, let friend):
             logger.info("service opened", metadata: naming(friend, ["service": "\(name)"]))
         case .serviceNotListening(let name, let friend, let reason):
@@ -50,10 +53,15 @@ struct EndpointLog: Sendable {
     }
 
     /// Says who it was: by name, where the owner has one for the key, and by id, which no name can stand for.
-    private func naming(_ key: PublicKey, _ others: Logger.Metadata = [:]) -> Logger.Metadata {
+    ///
+    /// The usual instance is not mentioned; `nil` is what is no number of one.
+    private func naming(
+        _ key: PublicKey, at instance: Int? = 0, _ others: Logger.Metadata = [:]
+    ) -> Logger.Metadata {
         var metadata = others
+        if instance != 0 { metadata["instance"] = "\(instance.map(String.init) ?? "none")" }
         metadata["id"] = "\(key.id)"
-        if let name = petnames[key] { metadata["friend"] = "\(name)" }
+        if let name = view.petnames[key] { metadata["friend"] = "\(name)" }
         return metadata
     }
 }

@@ -23,6 +23,8 @@ public struct EndpointService: Service {
         public var isVisible = false
         /// Who pays for what is held, at all portals together.
         package var accounts = EndpointAccounts()
+        /// Settings that count from then on in the place of those before; the network and the memory stay.
+        public var changes: AsyncStream<Settings>?
 
         /// A configuration.
         public init(identity: Identity, settings: Settings, keyring: Keyring? = nil) {
@@ -37,8 +39,8 @@ public struct EndpointService: Service {
     private let logger: Logger
     private let isAnnounced: @Sendable (Address) throws -> Void
 
-    /// An endpoint; `isAnnounced` is told the address at which friends reach it, after every first announcement on
-    /// a connection.
+    /// An endpoint; `isAnnounced` is told each address at which friends reach it, after every first announcement
+    /// on a connection.
     public init(
         _ configuration: Configuration, group: any EventLoopGroup, logger: Logger,
         isAnnounced: @escaping @Sendable (Address) throws -> Void
@@ -57,15 +59,36 @@ public struct EndpointService: Service {
             configuration.keyring,
             .init(
                 identity: configuration.identity, settings: configuration.settings,
-                portals: configuration.settings.portals, isVisible: configuration.isVisible))
+                isVisible: configuration.isVisible))
         let board = EndpointBoard(try await Blocking.run { try keyring.view() })
         let watching = Task { await watch(keyring, board) }
+        let following = Task { await follow(configuration.changes, keyring, board) }
         await withGracefulShutdownHandler {
             await keepPresences(board, keyring)
         } onGracefulShutdown: {
             Task { await board.close() }
         }
         watching.cancel()
+        following.cancel()
+    }
+
+    /// Puts up a new view after each change of the settings, until the task is cancelled.
+    private func follow(
+        _ changes: AsyncStream<Settings>?, _ keyring: EndpointKeyring, _ board: EndpointBoard
+    ) async {
+        guard let changes else { return }
+        let troubles = TroubleLog(logger)
+        for await settings in changes {
+            keyring.use(settings)
+            while !Task.isCancelled {
+                do {
+                    if await board.publish(try await Blocking.run { try keyring.view() }) { break }
+                } catch {
+                    troubles.say(.error, "the keyring could not be read", reason: "\(error)")
+                    try? await Task.sleep(for: KeyringWatch.failureTime)
+                }
+            }
+        }
     }
 
     /// Puts up a new view after each change of the keyring, until the task is cancelled.
@@ -101,11 +124,15 @@ public struct EndpointService: Service {
         logger[metadataKey: "portal"] = "\(place.portal.net.hostAndPort)"
         return PortalPresence(
             place: place, identity: configuration.identity, settings: configuration.settings, board: board,
-            keyring: keyring, accounts: configuration.accounts, group: group, logger: logger
+            keyring: keyring, accounts: configuration.accounts, group: group, logger: logger,
+            troubles: TroubleLog(logger)
         ) { [logger, isAnnounced] place in
-            let address = try await Blocking.run { try keyring.address(at: place) }
-            if place.isOpen { logger.info("announced", metadata: ["address": "\(address)"]) }
-            try isAnnounced(address)
+            let view = await board.view
+            let addresses = try await Blocking.run { try keyring.addresses(at: place, in: view) }
+            for address in addresses {
+                if place.isOpen { logger.info("announced", metadata: ["address": "\(address)"]) }
+                try isAnnounced(address)
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ struct PortalPresence: Sendable {
     private static let unsuitableTime = Duration.seconds(60)
     /// How often the portal is asked for the time while the clock is in doubt.
     private static let clockTime = Duration.seconds(600)
+    /// After how long without another node of this identity its next appearance is news.
+    private static let peaceTime = Duration.seconds(600)
 
     let place: EndpointView.Place
     let identity: Identity
@@ -27,6 +29,8 @@ struct PortalPresence: Sendable {
     let accounts: EndpointAccounts
     let group: any EventLoopGroup
     let logger: Logger
+    /// What keeps it from being announced.
+    let troubles: TroubleLog
     let isAnnounced: @Sendable (EndpointView.Place) async throws -> Void
 
     private enum Outcome {
@@ -40,13 +44,19 @@ struct PortalPresence: Sendable {
     /// Stays until the task is cancelled.
     func run() async {
         var backoff = Backoff()
+        var dialling = PortalDialling()
+        // Apart from the others: each of the two is announced in turn, which ends nothing.
+        let conflicts = TroubleLog(logger)
         while !Task.isCancelled {
-            let outcome = await stayOnce()
+            let start = ContinuousClock.now
+            let outcome = await stayOnce(&dialling)
             if Task.isCancelled { break }
             let pause: Duration
             switch outcome {
             case .replaced:
-                logger.warning("this identity has announced itself elsewhere: staying away for a minute")
+                if ContinuousClock.now - start > Self.peaceTime { conflicts.end() }
+                conflicts.say(
+                    .warning, "this identity has announced itself elsewhere: staying away for a minute")
                 pause = Self.truceTime
             case .unsuitable:
                 pause = Self.unsuitableTime
@@ -63,25 +73,31 @@ struct PortalPresence: Sendable {
     // MARK: One connection
 
     /// One connection, from dialling to its end.
-    private func stayOnce() async -> Outcome {
-        let events = LinkEvents()
-        let link: NodeLink
+    private func stayOnce(_ dialling: inout PortalDialling) async -> Outcome {
+        let connection: PortalDialling.Connection
         do {
-            let policy = await board.view.policy
+            let view = await board.view
             let shown =
                 place.isOpen ? identity : try Pseudonym.identity(of: identity, at: PortalKey(portal.key))
-            link = try await NodeLink.dial(
-                portal, showing: shown, configuration: configuration(policy), services: targets,
-                on: group.next()
-            ) { events.post($0) }
+            let configuration = configuration(view.policy)
+            let loop = group.next()
+            connection = try await dialling.dial(view.hosts(of: place)) { host, events in
+                try await NodeLink.dial(
+                    host, showing: shown, configuration: configuration, services: view.targets, on: loop
+                ) { events.post($0) }
+            }
         } catch {
-            let reason = (error as? DialFailure).map { HopFailure($0, at: portal).description } ?? "\(error)"
-            logger.warning("no connection to the portal", metadata: ["reason": "\(reason)"])
+            let failure = HopFailure(error)
+            // Nothing comes of waiting, unlike with a portal that is away.
+            let level: Logger.Level =
+                if case .outerHandshakeRefused(_, answered: true) = failure { .error } else { .warning }
+            troubles.say(level, "no connection to the portal", reason: "\(failure)")
             return .ended(wasAnnounced: false)
         }
+        let (link, events) = (connection.link, connection.events)
         link.ended.whenComplete { _ in events.finish() }
         return await withTaskCancellationHandler {
-            let outcome = await stay(on: link, events)
+            let outcome = await stay(on: connection)
             await board.left(portal.key)
             await link.close()
             return outcome
@@ -90,8 +106,9 @@ struct PortalPresence: Sendable {
         }
     }
 
-    private func stay(on link: NodeLink, _ events: LinkEvents) async -> Outcome {
-        await withTaskGroup(of: Void.self) { tasks in
+    private func stay(on connection: PortalDialling.Connection) async -> Outcome {
+        let link = connection.link
+        return await withTaskGroup(of: Void.self) { tasks in
             // First of all: what the portal is asked below it may leave unanswered, and bring calls meanwhile.
             tasks.addTask { await followPolicy(on: link) }
             tasks.addTask { await followClock(over: link) }
@@ -101,9 +118,21 @@ struct PortalPresence: Sendable {
                 return .unsuitable
             }
             tasks.addTask { await Announcement(presence: self, link: link).run() }
-            let outcome = await follow(events, of: link)
+            tasks.addTask { await leave(connection) }
+            let outcome = await follow(connection.events, of: link)
             tasks.cancelAll()
             return outcome
+        }
+    }
+
+    /// Leaves a host that is none of the portal's any more, for another one.
+    private func leave(_ connection: PortalDialling.Connection) async {
+        for await view in await board.views() where !view.hosts(of: place).contains(connection.host) {
+            logger.info(
+                "this host of the portal was removed: dialling another one",
+                metadata: ["host": "\(connection.host.net.hostAndPort)"])
+            await connection.link.close()
+            return
         }
     }
 
@@ -119,26 +148,28 @@ struct PortalPresence: Sendable {
         }
         if case .failure(let error) = reply, BusyTime.isBusy(error.message) {
             // It has not said what it can do: the connection ends here, and is dialled again soon.
-            logger.warning(
-                "the portal is busy, which may be a limit: dialling again",
-                metadata: ["reason": "\(error.message)"])
+            troubles.say(
+                .warning, "the portal is busy, which may be a limit: dialling again", reason: error.message)
             await link.close()
             return true
         }
-        logger.error(
+        troubles.say(
+            .error,
             "the portal cannot keep this node hidden: announce elsewhere, or openly with `cway portals open`")
         return false
     }
 
     /// Gives the connection each new policy at once, whatever the announcing waits for.
     private func followPolicy(on link: NodeLink) async {
-        for await view in await board.views() { await link.update(policy: view.policy) }
+        for await view in await board.views() {
+            await link.update(policy: view.policy, services: view.targets)
+        }
     }
 
     /// Asks the portal for the time whenever the clock is in doubt: it may be set while the connection stands.
     private func followClock(over link: NodeLink) async {
         guard let keyring = keyring.keyring else { return }
-        let check = ClockCheck(keyring: keyring, logger: logger)
+        let check = ClockCheck(keyring: keyring, troubles: troubles)
         while !Task.isCancelled {
             await check.run(over: link)
             try? await Task.sleep(for: Self.clockTime)
@@ -161,18 +192,20 @@ struct PortalPresence: Sendable {
                 // another reason, such as a changed policy, is dialled again: it may take the next.
                 let isAnnounced = await board.isAnnounced(at: portal.key)
                 wasReplaced = isAnnounced && error.message == PortalMessage.announcedElsewhere
-                logger.error("the portal ended the announcement", metadata: ["reason": "\(error.message)"])
+                if !wasReplaced {
+                    troubles.say(.error, "the portal ended the announcement", reason: error.message)
+                }
                 await link.close()
             case .asked(let question):
                 Task { await questions.answer(question) }
             default:
-                EndpointLog(logger: logger, petnames: await board.view.petnames).note(event)
+                EndpointLog(logger: logger, view: await board.view).note(event)
                 questions.noteVisit(event)
             }
         }
         let failure = (try? await link.ended.get()) ?? nil
         if let failure, !Task.isCancelled {
-            logger.warning("the connection is over", metadata: ["reason": "\(failure)"])
+            troubles.say(.warning, "the connection is over", reason: "\(failure)")
         }
         if wasReplaced { return .replaced }
         return .ended(wasAnnounced: await board.isAnnounced(at: portal.key))
@@ -180,6 +213,7 @@ struct PortalPresence: Sendable {
 
     /// Tells the owner that friends can come.
     func announced() async {
+        troubles.end()
         do {
             try await isAnnounced(place)
         } catch {
@@ -193,9 +227,5 @@ struct PortalPresence: Sendable {
             reception: place.isOpen ? .open(policy) : .hidden(policy), wallClock: WallClock.milliseconds)
         configuration.accounts = accounts
         return configuration
-    }
-
-    private var targets: [String: ServiceTarget] {
-        Dictionary(settings.services.map { ($0.name, $0.target) }) { _, last in last }
     }
 }

@@ -89,7 +89,8 @@ public struct Joiner: Sendable {
         return try await Blocking.run {
             let authors = try AddressAuthors(
                 settings: settings.portals, keyring: keyring, allowsLocal: settings.allowLocal)
-            return try Directory.route(to: target, through: portals, namedBy: authors, as: identity)
+            return try Directory.route(
+                to: target, through: authors.addingHosts(of: portals), namedBy: authors, as: identity)
         }
     }
 
@@ -123,7 +124,10 @@ public struct Joiner: Sendable {
         do {
             connection = try await call(endpoint, with: invite, through: portals, on: eventLoop)
         } catch {
-            throw JoinFailure.unreachable(HopFailure(error))
+            let failure = HopFailure(error)
+            // Said on the way as well: a portal passes few calls of one address on, a node lets few in by one invite.
+            if case .busy = failure { throw failure }
+            throw JoinFailure.unreachable(failure)
         }
         let reply: Reply
         do {

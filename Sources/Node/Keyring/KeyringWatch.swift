@@ -1,6 +1,7 @@
 internal import Blinding
 internal import Keyring
 internal import Logging
+internal import Transport
 
 /// Notices whenever the keyring has changed, whichever process changed it, and keeps it tidy meanwhile.
 struct KeyringWatch: Sendable {
@@ -8,7 +9,7 @@ struct KeyringWatch: Sendable {
     /// reads no disk and makes no system call.
     private static let interval = Duration.milliseconds(200)
     /// How long to wait before a state is read again that could not be read.
-    private static let failureTime = Duration.seconds(1)
+    static let failureTime = Duration.seconds(1)
     /// How often invites are looked through for those that have expired.
     private static let tidyTime = Duration.seconds(600)
 
@@ -20,6 +21,7 @@ struct KeyringWatch: Sendable {
 
     /// Watches until the task is cancelled.
     func run() async {
+        let troubles = TroubleLog(logger)
         var seen: Int?
         var tidied = ContinuousClock.now
         var day = Epoch(unixSeconds: WallClock.seconds())
@@ -35,9 +37,10 @@ struct KeyringWatch: Sendable {
                 do {
                     try await changed()
                     seen = number
+                    troubles.end()
                 } catch {
                     if Task.isCancelled { break }  // whoever watched is stopping: nothing is wrong
-                    logger.error("the keyring could not be read", metadata: ["reason": "\(error)"])
+                    troubles.say(.error, "the keyring could not be read", reason: ErrorWords.text(of: error))
                     pause = Self.failureTime
                 }
             }

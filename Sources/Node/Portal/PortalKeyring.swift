@@ -1,6 +1,7 @@
 internal import Blinding
 internal import Keyring
 internal import Logging
+internal import Multiserver
 internal import Sodium
 internal import Transport
 internal import Tunnel
@@ -23,6 +24,8 @@ struct PortalKeyring: Sendable {
     private struct Redeemed: Sendable {
         let redemption: MemberRedemption
         let read: Read
+        /// Whom the invite was for.
+        let label: String
     }
 
     init(keyring: Keyring, logger: Logger) {
@@ -55,13 +58,31 @@ struct PortalKeyring: Sendable {
             let redeemed = try await redemptions.answer(to: request) { requests in
                 let redemptions = try keyring.redeemMembers(requests, now: WallClock.seconds())
                 let read = try self.read()
-                return redemptions.map { Redeemed(redemption: $0, read: read) }
+                let labels = Dictionary(try keyring.memberInvites().map { ($0.key, $0.label) }) { $1 }
+                return zip(requests, redemptions).map { request, redemption in
+                    Redeemed(redemption: redemption, read: read, label: labels[request.invite] ?? "")
+                }
             }
             if let portal { put(redeemed.read, inForceAt: portal) }
+            note(redeemed, of: invite, for: feed)
             return RedeemOutcome(redeemed.redemption)
         } catch {
-            logger.error("an invite could not be redeemed", metadata: ["reason": "\(error)"])
+            logger.error(
+                "an invite could not be redeemed", metadata: ["reason": "\(ErrorWords.text(of: error))"])
             return .refused("the portal cannot do that now")
+        }
+    }
+
+    private func note(_ redeemed: Redeemed, of invite: PublicKey, for feed: PublicKey) {
+        var metadata: Logger.Metadata = ["id": "\(feed.id)", "invite": "\(invite.id)"]
+        if !redeemed.label.isEmpty { metadata["label"] = "\(redeemed.label)" }
+        switch redeemed.redemption {
+        case .admitted:
+            logger.notice("an invite was redeemed: this key is a member's", metadata: metadata)
+        case .refused(let reason):
+            metadata["reason"] = "\(reason.message)"
+            metadata["remedy"] = "cway portal invite"
+            logger.notice("an invite was refused", metadata: metadata)
         }
     }
 

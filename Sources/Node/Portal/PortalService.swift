@@ -26,6 +26,8 @@ public struct PortalService: Service {
         public var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         public var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
+        /// Settings of which the limits for addresses count from then on.
+        public var changes: AsyncStream<Settings>?
 
         /// A configuration.
         public init(identity: Identity, settings: Settings, name: String = "companionway") {
@@ -65,11 +67,18 @@ public struct PortalService: Service {
         let limits = ConnectionLimits(
             ConnectionLimits.Settings(
                 connectionCount: sizes.connectionCount,
-                ceilings: ConnectionLimits.Ceilings(
-                    connectionsPerSource: settings.limits.connectionsPerAddress,
-                    handshakesPerSecond: settings.limits.handshakesPerSecondPerAddress),
+                ceilings: ConnectionLimits.Ceilings(settings.limits),
                 trustedProxies: settings.limits.trustedProxies),
             group: group)
+        let following = Task { [changes = configuration.changes] in
+            guard let changes else { return }
+            for await settings in changes {
+                limits.update(
+                    ConnectionLimits.Ceilings(settings.limits), trustedProxies: settings.limits.trustedProxies
+                )
+            }
+        }
+        defer { following.cancel() }
         var servers: [PortalServer] = []
         do {
             var addresses: [PeerAddress] = []
@@ -115,6 +124,14 @@ public struct PortalService: Service {
         let net = try NetAddress(
             host: configuration.publicHost ?? listen.host ?? "localhost", port: UInt16(clamping: server.port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
+    }
+}
+
+extension ConnectionLimits.Ceilings {
+    fileprivate init(_ limits: Settings.Limits) {
+        self.init(
+            connectionsPerSource: limits.connectionsPerAddress,
+            handshakesPerSecond: limits.handshakesPerSecondPerAddress)
     }
 }
 

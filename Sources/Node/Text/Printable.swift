@@ -1,7 +1,9 @@
+internal import LMDB
+
 /// The one printer of text that came from outside: a peer's or friend's words, an argument, a file.
 ///
 /// What could move a terminal's cursor, turn the direction of writing, or stand there unseen is written as an escape
-/// like `\u{1b}`.
+/// like `\u{1b}`, and a byte that is no UTF-8 like `\xe9`.
 extension String {
     /// How much is printed of a text in one line, in characters of Unicode.
     package static let printableLineLimit = 1_024
@@ -50,6 +52,8 @@ extension String {
             count += 1
             if scalar.isPlain || keepsLineBreaks && scalar == "\n" {
                 shown.append(scalar)
+            } else if let byte = SystemText.byte(of: scalar) {
+                shown.append(contentsOf: "\\x\(String(byte, radix: 16))".unicodeScalars)
             } else {
                 shown.append(contentsOf: "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars)
             }

@@ -1,6 +1,6 @@
 package import Sodium
 
-/// The third message: who the client is, with its proof, for the server's eyes only; one that exists is valid.
+/// The third message: who the client is, with its proof, for the server's eyes only; one that exists is valid, except a decoy's.
 ///
 /// | offset | bytes | field, inside a secretbox of 16 + 96 bytes                         |
 /// |--------|-------|--------------------------------------------------------------------|
@@ -13,6 +13,12 @@ package struct ClientAuthenticate: Sendable {
 
     package let signature: Signature
     package let client: PublicKey
+
+    /// What is no proof, for a decoy.
+    init(signature: Signature, client: PublicKey) {
+        self.signature = signature
+        self.client = client
+    }
 
     /// Our own proof to one server.
     package init(

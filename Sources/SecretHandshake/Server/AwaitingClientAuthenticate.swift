@@ -10,11 +10,34 @@ struct AwaitingClientAuthenticate: ~Copyable {
     let clientHello: ClientHello
     let ephemeralSecret: EphemeralSecret
 
+    /// A proof that was looked at: what is to be decided, and what was wrong, when the rest is a decoy's.
+    private struct Examined: ~Copyable {
+        let decision: AwaitingDecision
+        let failure: HandshakeError?
+
+        consuming func takeDecision() -> AwaitingDecision { decision }
+    }
+
     /// Verifies the client's proof; the client learns nothing yet.
-    ///
-    /// The work is the same whatever is wrong with the proof: where a step has nothing to work on, it works on a decoy.
-    /// Somebody who measures it does not learn whether the box was made for our key.
     consuming func receive(_ message: Span<UInt8>) throws(HandshakeError) -> AwaitingDecision {
+        let examined = try examine(message)
+        if let failure = examined.failure { throw failure }
+        return examined.takeDecision()
+    }
+
+    /// Verifies the client's proof, and prepares our consent to it, whatever is wrong with it.
+    consuming func prepare(_ message: Span<UInt8>) throws(HandshakeError) -> ProvedClient {
+        let examined = try examine(message)
+        let failure = examined.failure
+        let proved = ProvedClient(examined.takeDecision())
+        if let failure { throw failure }
+        return proved
+    }
+
+    /// The work is the same whatever is wrong with the proof: where a step has nothing to work on, it works on a decoy.
+    ///
+    /// Somebody who measures it does not learn whether the box was made for our key.
+    private consuming func examine(_ message: Span<UInt8>) throws(HandshakeError) -> Examined {
         let serverSecret = try ServerSecret(identity, clientHello)
         let authenticateKey = AuthenticateKey(
             network: network, ephemeral: ephemeralSecret, server: serverSecret)
@@ -36,9 +59,11 @@ struct AwaitingClientAuthenticate: ~Copyable {
         let clientSecret = try ClientSecret(ephemeral, client: agreementKey ?? Decoy.shared.agreementKey)
         let acceptKey = AcceptKey(
             network: network, ephemeral: ephemeralSecret, server: serverSecret, client: clientSecret)
-        guard let authenticate, agreementKey != nil else { throw failure }
-        return AwaitingDecision(
+        let isProof = authenticate != nil && agreementKey != nil
+        let decision = AwaitingDecision(
             network: network, identity: identity, hello: hello, clientHello: clientHello,
-            authenticate: authenticate, ephemeralSecret: ephemeralSecret, acceptKey: acceptKey)
+            authenticate: authenticate ?? Decoy.shared.authenticate, ephemeralSecret: ephemeralSecret,
+            acceptKey: acceptKey)
+        return Examined(decision: decision, failure: isProof ? nil : failure)
     }
 }

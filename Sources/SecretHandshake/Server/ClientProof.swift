@@ -2,7 +2,8 @@ public import Sodium
 
 /// A client's proof that was taken and not looked at, with all that it takes to look at it, on any thread.
 ///
-/// The look costs two key agreements and a signature; it is the same work whatever is wrong with the proof.
+/// The look costs two key agreements and two signatures, ours to answer with among them; it is the same work whatever is
+/// wrong with the proof.
 public struct ClientProof: ~Copyable, Sendable {
     private let step: AwaitingClientAuthenticate
     private let message: [UInt8]
@@ -12,25 +13,27 @@ public struct ClientProof: ~Copyable, Sendable {
         self.message = message
     }
 
-    /// Opens the proof and verifies it.
+    /// Opens the proof and verifies it, and prepares what is sent where the client is let in.
     ///
     /// - Throws: any ``HandshakeError``; everything secret is wiped then.
     public consuming func verify() throws(HandshakeError) -> ProvedClient {
         let message = message
-        return ProvedClient(try takeStep().receive(message.span))
+        return try takeStep().prepare(message.span)
     }
 
     private consuming func takeStep() -> AwaitingClientAuthenticate { step }
 }
 
-/// A client that has proved who it is, for ``ServerHandshake/resume(with:)``.
+/// A client that has proved who it is, for ``ServerHandshake/resume(with:)``, and our consent, which it has not got.
 public struct ProvedClient: ~Copyable, Sendable {
-    private let step: AwaitingDecision
-
-    init(_ step: consuming AwaitingDecision) { self.step = step }
-
     /// The key that the client owns.
-    public var client: PublicKey { step.authenticate.client }
+    public let client: PublicKey
+    private let acceptance: Acceptance
 
-    consuming func takeStep() -> AwaitingDecision { step }
+    init(_ step: consuming AwaitingDecision) {
+        client = step.authenticate.client
+        acceptance = step.accept()
+    }
+
+    consuming func takeAcceptance() -> Acceptance { acceptance }
 }

@@ -22,6 +22,9 @@ struct Decoy: Sendable {
         }
     }
 
+    /// What a client might have shown.
+    var authenticate: ClientAuthenticate { ClientAuthenticate(signature: signature, client: key) }
+
     /// Verifies a signature that is valid, to no end.
     func verify() { _ = key.verifies(signature, of: statement.span) }
 }

@@ -22,6 +22,8 @@ public struct ServerHandshake: ~Copyable {
         /// The proof was given away to be looked at.
         case awaitingVerdict
         case awaitingDecision(AwaitingDecision)
+        /// The same, with our consent prepared elsewhere.
+        case prepared(ProvedClient)
         case finished
     }
 
@@ -32,7 +34,19 @@ public struct ServerHandshake: ~Copyable {
         network: NetworkIdentifier, identity: Identity, ephemeral: consuming EphemeralKeyPair
     ) {
         state = .awaitingHello(
-            AwaitingClientHello(network: network, identity: identity, ephemeral: ephemeral))
+            AwaitingClientHello(network: network, identity: identity, ephemeral: .made(ephemeral)))
+    }
+
+    /// Has the ephemeral key made when a client's hello has been verified, and not before.
+    ///
+    /// Who only connects, or does not know the network identifier, costs no key agreement then. `makeEphemeral` is called
+    /// once at most, within ``receive(_:)``.
+    public init(
+        network: NetworkIdentifier, identity: Identity,
+        makingEphemeral makeEphemeral: @escaping @Sendable () -> EphemeralKeyPair
+    ) {
+        state = .awaitingHello(
+            AwaitingClientHello(network: network, identity: identity, ephemeral: .making(makeEphemeral)))
     }
 
     /// The exact length of the next message in bytes, or `nil` when none is due: a decision is, or the machine
@@ -43,6 +57,7 @@ public struct ServerHandshake: ~Copyable {
         case .awaitingAuthenticate: ClientAuthenticate.byteCount
         case .awaitingVerdict: nil
         case .awaitingDecision: nil
+        case .prepared: nil
         case .finished: nil
         }
     }
@@ -54,6 +69,7 @@ public struct ServerHandshake: ~Copyable {
         case .awaitingHello: false
         case .awaitingVerdict: false
         case .awaitingDecision: false
+        case .prepared: false
         case .finished: false
         }
     }
@@ -77,6 +93,8 @@ public struct ServerHandshake: ~Copyable {
             state = .awaitingDecision(next)
             return .decide(client: client)
         case .awaitingDecision:
+            throw .outOfTurn
+        case .prepared:
             throw .outOfTurn
         case .awaitingVerdict:
             throw .outOfTurn
@@ -105,6 +123,7 @@ public struct ServerHandshake: ~Copyable {
         case .awaitingHello: throw .outOfTurn
         case .awaitingVerdict: throw .outOfTurn
         case .awaitingDecision: throw .outOfTurn
+        case .prepared: throw .outOfTurn
         case .finished: throw .alreadyFinished
         }
     }
@@ -118,10 +137,11 @@ public struct ServerHandshake: ~Copyable {
         swap(&current, &state)
 
         switch consume current {
-        case .awaitingVerdict: state = .awaitingDecision(proved.takeStep())
+        case .awaitingVerdict: state = .prepared(proved)
         case .awaitingHello: throw .outOfTurn
         case .awaitingAuthenticate: throw .outOfTurn
         case .awaitingDecision: throw .outOfTurn
+        case .prepared: throw .outOfTurn
         case .finished: throw .alreadyFinished
         }
     }
@@ -136,6 +156,7 @@ public struct ServerHandshake: ~Copyable {
 
         switch consume current {
         case .awaitingDecision(let step): return step.accept()
+        case .prepared(let proved): return proved.takeAcceptance()
         case .awaitingHello: throw .outOfTurn
         case .awaitingAuthenticate: throw .outOfTurn
         case .awaitingVerdict: throw .outOfTurn

@@ -55,7 +55,7 @@ public final class ConnectionLimits: Sendable {
         var isDrawScheduled = false
     }
 
-    private let settings: Settings
+    private let proxies: Mutex<[AddressRange]>
     private let drawLoop: any EventLoop
     private let queues: [ObjectIdentifier: NIOLoopBoundBox<HandshakeQueue?>]
     private let proxiedCount = Atomic(0)
@@ -66,7 +66,7 @@ public final class ConnectionLimits: Sendable {
         _ settings: Settings, group: any EventLoopGroup,
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
     ) {
-        self.settings = settings
+        proxies = Mutex(settings.trustedProxies)
         drawLoop = group.next()
         var queues: [ObjectIdentifier: NIOLoopBoundBox<HandshakeQueue?>] = [:]
         for loop in group.makeIterator() {
@@ -79,6 +79,12 @@ public final class ConnectionLimits: Sendable {
             State(
                 places: ConnectionPlaces(count: count, ceilings: settings.ceilings, at: now),
                 trials: TrialLot(limit: trialCount, random: random, at: now)))
+    }
+
+    /// Has other limits count for all that happens from now on; connections that stand stay.
+    public func update(_ ceilings: Ceilings, trustedProxies: [AddressRange]) {
+        proxies.withLock { $0 = trustedProxies }
+        state.withLock { $0.places.update(ceilings, at: .now()) }
     }
 
     // MARK: Coming and going
@@ -96,7 +102,7 @@ public final class ConnectionLimits: Sendable {
     }
 
     private func source(of address: SocketAddress?) -> SourceAddress {
-        guard let address, settings.trustedProxies.contains(where: { $0.contains(address) }) else {
+        guard let address, proxies.withLock({ $0.contains { $0.contains(address) } }) else {
             return SourceAddress(address)
         }
         return .proxied(proxiedCount.wrappingAdd(1, ordering: .relaxed).newValue)

@@ -53,7 +53,7 @@ struct ConnectionPlaces {
         let charge: Charge
     }
 
-    private let ceilings: ConnectionLimits.Ceilings
+    private var ceilings: ConnectionLimits.Ceilings
     private let sourcesAccount: Account
     private let membersAccount: Account
     private var sources: [SourceAddress: Source] = [:]
@@ -77,6 +77,17 @@ struct ConnectionPlaces {
     /// How many connections there are with a place.
     var count: Int { entries.count }
 
+    /// Has other ceilings count from now on, also for sources that are known.
+    mutating func update(_ ceilings: ConnectionLimits.Ceilings, at now: NIODeadline) {
+        self.ceilings = ceilings
+        let rate = makeRate(at: now)
+        for address in Array(sources.keys) { sources[address]?.handshakes = rate }
+    }
+
+    private func makeRate(at now: NIODeadline) -> Rate? {
+        ceilings.handshakesPerSecond.map { Rate(perSecond: Double($0), burst: Double($0), at: now) }
+    }
+
     // MARK: Coming and going
 
     /// Gives a new connection a place; `isIdle` says which ones have neither tunnel nor announcement.
@@ -87,10 +98,12 @@ struct ConnectionPlaces {
         var source = sources.removeValue(forKey: address) ?? makeSource(address, at: now)
         defer { keep(source, at: address, at: now) }
         guard source.handshakes?.take(at: now) != false else { return Admission(refusal: .tooManyHandshakes) }
+        guard source.numbers.count < ceilings.connectionsPerSource ?? .max else {
+            return Admission(refusal: .tooManyConnections)
+        }
         var admission = Admission()
         var charge = source.account.charge(1)
-        if charge == nil, source.numbers.count < ceilings.connectionsPerSource ?? .max,
-            isBelowShare(source, at: address),
+        if charge == nil, isBelowShare(source, at: address),
             let leaving = leaving(for: source, at: now, isIdle: isIdle)
         {
             admission.leaving = leaving
@@ -146,11 +159,7 @@ struct ConnectionPlaces {
             networks[network] = group
             above = group.account
         }
-        let handshakes = ceilings.handshakesPerSecond.map {
-            Rate(perSecond: Double($0), burst: Double($0), at: now)
-        }
-        return Source(
-            account: above.open(limit: ceilings.connectionsPerSource ?? .max), handshakes: handshakes)
+        return Source(account: above.open(), handshakes: makeRate(at: now))
     }
 
     /// Remembers a source that has anything, or has used up some of what it may.

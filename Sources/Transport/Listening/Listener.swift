@@ -112,7 +112,7 @@ public final class Listener: Sendable {
             .companionwayOptions()
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptPause(logger: logger))
+                    try channel.pipeline.syncOperations.addHandlers(AcceptPause(logger: logger), AcceptPace())
                 }
             }
             .childChannelInitializer(accept)

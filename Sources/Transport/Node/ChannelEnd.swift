@@ -52,7 +52,11 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         place = nil
+        handle?.endIsGone()
     }
+
+    /// Whether the channel stands.
+    var isOpen: Bool { context != nil }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
@@ -157,7 +161,8 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
         context?.close(mode: mode, promise: nil)
     }
 
-    private func reset() {
+    /// Cuts the local connection off.
+    func reset() {
         guard let context else { return }
         NodeLink.reset(context.channel)
     }

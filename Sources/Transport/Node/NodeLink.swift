@@ -36,7 +36,7 @@ public final class NodeLink: Sendable {
     /// - Throws: ``DialFailure``.
     public static func dial(
         _ peer: PeerAddress, namedBy author: AddressAuthor = .owner, showing identity: Identity,
-        configuration: NodeConnection.Configuration, services: [String: ServiceTarget] = [:],
+        configuration: NodeConnection.Configuration, services: [ServiceName: ServiceTarget] = [:],
         on eventLoop: any EventLoop,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {
@@ -90,10 +90,16 @@ public final class NodeLink: Sendable {
         try await eventLoop.flatSubmit { [core] in core.value.announce(hidden: entries) }.get()
     }
 
-    /// Changes what is offered to whom; returns when sessions and streams that are not allowed any more have ended.
-    public func update(policy: EndpointPolicy) async {
+    /// Changes what is offered to whom, and where it is to be had unless `services` is `nil`.
+    ///
+    /// Returns when sessions and streams that are not allowed any more have ended; others stay with the service that
+    /// they have reached.
+    public func update(policy: EndpointPolicy, services: [ServiceName: ServiceTarget]? = nil) async {
         // The submitted work does not throw, and a loop that takes no more has no sessions either.
-        try? await eventLoop.submit { [core] in core.value.act { $0.update(policy: policy) } }.get()
+        try? await eventLoop.submit { [core] in
+            if let services { core.value.services = services }
+            core.value.act { $0.update(policy: policy) }
+        }.get()
     }
 
     /// Answers a peer's question; nothing comes of it where the session is over.
@@ -219,31 +225,6 @@ public final class NodeLink: Sendable {
     private func onLoop(_ body: @escaping @Sendable (NodeLinkCore) -> Void) {
         eventLoop.execute { [core] in body(core.value) }
     }
-
-    /// The system's reason, without the clutter of types around it.
-    static func words(for error: any Error) -> String {
-        if let error = error as? NIOConnectionError {
-            // Of a name's addresses the one that could be dialled says more than one that may not be.
-            let failures = error.connectionErrors.map(\.error)
-            guard let told = failures.first(where: { !($0 is LocalAddressError) }) ?? failures.first else {
-                return "the name \(error.host) is not known"
-            }
-            return words(for: told)
-        }
-        if let error = error as? IOError { return words(forCode: error.errnoCode) ?? "\(error)" }
-        if case .some(.connectTimeout) = error as? ChannelError { return "no answer within 10 s" }
-        return "\(error)"
-    }
-
-    private static func words(forCode code: CInt) -> String? {
-        switch code {
-        case ECONNREFUSED: "nothing listens there"
-        case ECONNRESET: "it cut the connection off"
-        case EHOSTUNREACH, ENETUNREACH: "no way leads there from this machine's network"
-        case ETIMEDOUT: "no answer"
-        default: nil
-        }
-    }
 }
 
 extension DialFailure {
@@ -256,7 +237,7 @@ extension DialFailure {
                 return
             }
         }
-        self = .unreachable(NodeLink.words(for: error))
+        self = .unreachable(ErrorWords.text(of: error))
     }
 }
 

@@ -1,4 +1,5 @@
 internal import Blinding
+internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import NIOPosix
@@ -11,15 +12,20 @@ final class NodeLinkCore {
     typealias ItemSink = (Result<(BodyType, ByteBuffer), any Error>?) -> Void
 
     private struct ServiceUse {
-        var name: String
+        var name: ServiceName
         var friend: PublicKey
+        /// What is being connected, one after the other where a name has several addresses.
+        var attempts: [any Channel] = []
     }
 
     let eventLoop: any EventLoop
-    private let services: [String: ServiceTarget]
+    /// Where services are to be had, for streams that are opened from now on.
+    var services: [ServiceName: ServiceTarget]
     private let report: @Sendable (NodeLinkEvent) -> Void
     private var handler: MachineHandler<NodeConnection>?
     private var ends: [StreamKey: any StreamEnd] = [:]
+    /// Those whose stream is over, and whose local side has not taken all of it.
+    private var lingering: [StreamKey: ChannelEnd] = [:]
     private var waitingEnds: Set<StreamKey> = []
     private var uses: [StreamKey: ServiceUse] = [:]
     private var replies: [CallID: EventLoopPromise<Reply>] = [:]
@@ -39,7 +45,7 @@ final class NodeLinkCore {
     let ended: EventLoopPromise<SessionFailure?>
 
     init(
-        eventLoop: any EventLoop, services: [String: ServiceTarget],
+        eventLoop: any EventLoop, services: [ServiceName: ServiceTarget],
         report: @escaping @Sendable (NodeLinkEvent) -> Void
     ) {
         self.eventLoop = eventLoop
@@ -57,11 +63,20 @@ final class NodeLinkCore {
         accounts = machine.accounts
         number = machine.number
         let core = NIOLoopBound(self, eventLoop: eventLoop)
-        machine.accounts.listen(on: machine.number) { [eventLoop] session in
-            eventLoop.execute { core.value.act { $0.giveWay(session, at: .now()) } }
+        machine.accounts.listen(on: machine.number) { [eventLoop] displaced in
+            eventLoop.execute { core.value.giveWay(displaced) }
         }
         return handler
     }
+
+    /// Something here has to go for somebody who has less: a stream, or what is left of one.
+    private func giveWay(_ displaced: Displaced) {
+        act { $0.giveWay(displaced, at: .now()) }
+        if let key = displaced.stream { lingering.removeValue(forKey: key)?.reset() }
+    }
+
+    /// A local end is gone.
+    func lingersNoMore(_ key: StreamKey) { lingering[key] = nil }
 
     /// There will be no channel: nobody shall wait for a session.
     func giveUp(_ failure: DialFailure) {
@@ -218,8 +233,8 @@ final class NodeLinkCore {
             prove(work)
         case .wrongProof(let causer):
             ProofThread.shared.noteWrong(causer)
-        case .giveWay(let place):
-            accounts?.tell(place)
+        case .giveWay(let displaced):
+            accounts?.tell(displaced)
         case .happened(let happening):
             report(.happened(happening))
         }
@@ -242,7 +257,10 @@ final class NodeLinkCore {
             let end = ends[key]
             forget(key)
             end?.close(failure)
+            if let end = end as? ChannelEnd, end.isOpen { lingering[key] = end }
             if let use = uses.removeValue(forKey: key) {
+                // A stream that gives way leaves its socket at once, also one that nothing answers yet.
+                for attempt in use.attempts { attempt.close(promise: nil) }
                 report(
                     .serviceClosed(
                         name: use.name, friend: use.friend, sent: sent, received: received, failure: failure))
@@ -252,13 +270,17 @@ final class NodeLinkCore {
 
     // MARK: Services
 
-    private func connect(_ key: StreamKey, name: String, friend: PublicKey, place: ServicePlace) {
+    private func connect(_ key: StreamKey, name: ServiceName, friend: PublicKey, place: ServicePlace) {
         guard let target = services[name] else {
             act { $0.refuseService(key, message: NodeErrorText.unknownService) }
             return
         }
         uses[key] = ServiceUse(name: name, friend: friend)
-        target.connect(on: eventLoop, place: place).flatMapThrowing { channel in
+        let core = NIOLoopBound(self, eventLoop: eventLoop)
+        let future = target.connect(on: eventLoop, place: place) { channel in
+            core.value.begin(channel, for: key)
+        }
+        future.flatMapThrowing { channel in
             // The handler is gone where the service has closed already.
             let end = try channel.pipeline.syncOperations.handler(type: ChannelEnd.self)
             return NIOLoopBound((channel, end), eventLoop: channel.eventLoop)
@@ -266,17 +288,26 @@ final class NodeLinkCore {
             switch result {
             case .success(let connected):
                 let (channel, end) = connected.value
-                guard uses[key] != nil else { return channel.close(promise: nil) }
+                // The stream ended in the middle meanwhile.
+                guard uses[key] != nil else { return NodeLink.reset(channel) }
+                uses[key]?.attempts = []
                 ends[key] = end
                 report(.serviceOpened(name: name, friend: friend))
                 act { $0.serviceConnected(key) }
                 end.attach(StreamHandle(link: self, key: key))
             case .failure(let error):
                 guard uses.removeValue(forKey: key) != nil else { return }
-                report(.serviceNotListening(name: name, friend: friend, reason: NodeLink.words(for: error)))
+                report(.serviceNotListening(name: name, friend: friend, reason: ErrorWords.text(of: error)))
                 act { $0.refuseService(key, message: NodeErrorText.serviceNotListening) }
             }
         }
+    }
+
+    /// Whether a channel is still wanted that is about to be connected.
+    private func begin(_ channel: any Channel, for key: StreamKey) -> Bool {
+        guard uses[key] != nil else { return false }
+        uses[key]?.attempts.append(channel)
+        return true
     }
 
     // MARK: The end
@@ -315,13 +346,19 @@ extension ServiceTarget {
     ///
     /// A name may have several addresses, and each that is tried gets a channel of its own, with an end of its own.
     func connect(
-        on eventLoop: any EventLoop, place: ServicePlace? = nil, resolver: (any Resolver & Sendable)? = nil
+        on eventLoop: any EventLoop, place: ServicePlace? = nil, resolver: (any Resolver & Sendable)? = nil,
+        isWanted: @escaping @Sendable (any Channel) -> Bool = { _ in true }
     ) -> EventLoopFuture<any Channel> {
         let bootstrap = ClientBootstrap(group: eventLoop)
             .resolver(resolver)
             .companionwayOptions()
             .connectTimeout(.seconds(10))
-            .channelInitializer { NodeLink.prepare($0, at: place) }
+            .channelInitializer { channel in
+                guard isWanted(channel) else {
+                    return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+                }
+                return NodeLink.prepare(channel, at: place)
+            }
         switch self {
         case .tcp(let host, let port):
             return bootstrap.serviceOptions().connect(host: host, port: Int(port))

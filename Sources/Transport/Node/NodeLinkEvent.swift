@@ -1,3 +1,4 @@
+public import Multiserver
 public import MuxRPC
 public import Sodium
 public import Tunnel
@@ -13,11 +14,12 @@ public enum NodeLinkEvent: Sendable {
     /// A tunnel was accepted or refused.
     case happened(NodeHappening)
     /// A friend has a service open.
-    case serviceOpened(name: String, friend: PublicKey)
+    case serviceOpened(name: ServiceName, friend: PublicKey)
     /// A friend wanted a service that nothing listens for.
-    case serviceNotListening(name: String, friend: PublicKey, reason: String)
+    case serviceNotListening(name: ServiceName, friend: PublicKey, reason: String)
     /// A friend's use of a service is over; bytes as we sent and received them.
-    case serviceClosed(name: String, friend: PublicKey, sent: Int, received: Int, failure: StreamFailure?)
+    case serviceClosed(
+        name: ServiceName, friend: PublicKey, sent: Int, received: Int, failure: StreamFailure?)
 }
 
 /// Where a service is to be had on this machine.

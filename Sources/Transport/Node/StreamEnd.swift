@@ -40,6 +40,9 @@ public struct StreamHandle {
     /// Says that received bytes are gone, so that the far side may send more.
     public func drained(_ byteCount: Int) { link.act { $0.drained(byteCount, on: key) } }
 
+    /// Says that what was received is gone, or will never be: the local side is.
+    func endIsGone() { link.lingersNoMore(key) }
+
     /// Ends the stream in the middle; the far side is told why.
     public func fail(_ message: String) {
         link.forget(key)

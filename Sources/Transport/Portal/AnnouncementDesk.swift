@@ -208,6 +208,7 @@ extension Portal {
     func notices(_ outcome: PortalDirectory.Outcome, in tables: inout Tables) -> Notices {
         Notices(
             outcome: outcome,
+            overtaken: outcome.overtaken.flatMap { tables.members[$0]?.mailbox },
             replaced: outcome.replaced.flatMap { tables.members[$0]?.mailbox },
             awakened: outcome.awakened.compactMap { tables.members[$0]?.mailbox },
             callsForWork: tables.directory.hidden.hasLeaving && tables.desk.man())

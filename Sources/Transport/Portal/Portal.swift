@@ -28,6 +28,7 @@ public final class Portal: Sendable {
     /// What an announcement or its end asks to be posted.
     struct Notices {
         var outcome: PortalDirectory.Outcome
+        var overtaken: (any RelayMailbox)?
         var replaced: (any RelayMailbox)?
         var awakened: [any RelayMailbox]
         /// Whether somebody has to be called to ``work()``.

@@ -9,17 +9,26 @@ struct PortalAllowance {
     static let freeByteCount = 4 << 10
 
     private var calls: Rate
+    private let burst: Int
     private var countedCallCount = 0
     private var charge: Charge?
+    private var read = RunningCharge()
     /// Whether there is no room for them.
     private(set) var isOverdrawn = false
 
     init(_ settings: PortalSettings, at now: NIODeadline) {
+        burst = Int(settings.callBurst)
         calls = Rate(perSecond: settings.callsPerSecond, burst: settings.callBurst, at: now)
     }
 
     /// When the peer may call again; until then it is not read.
     var callsReadyAt: NIODeadline { calls.ready() }
+
+    /// How many calls the peer may have made in all, as things stand; at the end of its input a burst more, for there is
+    /// no later for them.
+    func callLimit(at now: NIODeadline, isLast: Bool) -> Int {
+        countedCallCount + calls.available(at: now) + (isLast ? burst : 0)
+    }
 
     /// Counts what costs as much as a call.
     mutating func countCall(at now: NIODeadline) { calls.spend(1, at: now) }
@@ -30,14 +39,20 @@ struct PortalAllowance {
         countedCallCount = count
     }
 
-    /// Charges the parts of packets that the session holds, and the answers that nobody reads, in steps.
+    /// Charges the parts of packets that the session holds, the answers that nobody reads, and what was read of a peer
+    /// that has to wait, in steps.
     ///
     /// Where there is no room for it the peer is not read until it has read its answers; and one that sends the part
-    /// of a packet which nobody can keep has to go.
+    /// of a packet which nobody can keep has to go, as has one that called or did not read until it had to wait, with
+    /// more in hand than there is room for. Who `isPaused` for a receiver has a full queue instead, and keeps one read.
     /// - Throws: `SecureSessionError.overAllowance`.
-    mutating func pay(for session: SecureSession, at account: Account) throws(SecureSessionError) {
+    mutating func pay(
+        for session: SecureSession, at account: Account, isPaused: Bool = true
+    ) throws(SecureSessionError) {
         let step = Self.freeByteCount
         let heldByteCount = session.pendingByteCount + session.muxrpc.outboxCapacity
+        let readByteCount = session.arrivedByteCount - session.pendingByteCount
+        let isKept = read.pay(for: readByteCount > step ? readByteCount : 0, at: account)
         let byteCount = (heldByteCount + step - 1) / step * step
         if byteCount == 0 { charge = nil }
         if byteCount == charge?.count ?? 0 {
@@ -48,9 +63,14 @@ struct PortalAllowance {
             charge = account.charge(byteCount)
             isOverdrawn = charge == nil
         }
-        guard !isOverdrawn || session.pendingByteCount <= step else { throw .overAllowance }
+        guard isKept || isPaused, !isOverdrawn || session.pendingByteCount <= step else {
+            throw .overAllowance
+        }
     }
 
     /// Gives back what was charged: the session is over, or is charged to another account from now on.
-    mutating func giveBack() { charge = nil }
+    mutating func giveBack() {
+        charge = nil
+        read = RunningCharge()
+    }
 }

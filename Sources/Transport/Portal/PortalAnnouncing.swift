@@ -29,6 +29,7 @@ extension PortalConnection {
             default: throw .invalidArguments
             }
         } catch {
+            happened(.announcementRefused(error == .membersOnly ? peer : nil, reason: error.message))
             refuse(request, error.message)
         }
     }
@@ -58,6 +59,7 @@ extension PortalConnection {
             if outcome == .done { happened(.announcedHidden(id)) }
             try? session.muxrpc.reply(to: call, with: true)
         case .refused(let refusal):
+            happened(.announcementRefused(nil, reason: refusal.message))
             session.muxrpc.fail(call, message: refusal.message)
         }
     }
@@ -85,6 +87,7 @@ extension PortalConnection {
 
     /// Does what has waited for the end of the interval.
     func changeAnnouncement(at now: NIODeadline) {
+        guard !announcing.hasFallenSilent(at: now) else { return endReplaced(at: now) }
         guard let wish = announcing.takeDue(at: now), let peer = session.peer else { return }
         follow(wish, as: peer)
     }
@@ -108,9 +111,29 @@ extension PortalConnection {
         post(notices)
     }
 
+    func post(_ notices: Portal.Notices) {
+        if let overtaken = notices.overtaken { post(.overtaken, to: overtaken) }
+        if let replaced = notices.replaced { post(.replaced, to: replaced) }
+        for mailbox in notices.awakened { post(.attendanceChanged, to: mailbox) }
+        if notices.callsForWork { callToWork() }
+    }
+
     private func endAnnounceCall(_ message: String) {
         if let announceCall { session.muxrpc.failAnswered(announceCall, message: message) }
         announceCall = nil
+    }
+
+    /// How long a peer may be silent when another connection has announced its identity.
+    private static let overtakenTime = TimeAmount.seconds(10)
+
+    /// Says so in answer to the call by which the peer announced itself, which makes a node of ours give way.
+    ///
+    /// JavaScript does not hear it, and goes on with the connection. One whose machine has another address now does not
+    /// answer, and whoever is connected to it need not wait for longer to learn that.
+    func tellOvertaken(at now: NIODeadline) {
+        endAnnounceCall(PortalMessage.announcedElsewhere)
+        _ = try? session.muxrpc.call(["tunnel", "ping"], [])
+        announcing.asks(until: now + Self.overtakenTime)
     }
 
     /// Says why, in answer to the call by which the peer announced itself, and ends.
@@ -152,6 +175,7 @@ extension PortalConnection {
         guard policy.admits(peer) else {
             // The owner takes a used invite's key away before it answers: the holder still has to hear the answer.
             guard redeemCall == nil || policy.standing(of: peer) == .denied else { return }
+            happened(.notAdmitted(peer))
             close(.refused, message: PortalMessage.notAdmitted, at: now)
             return
         }

@@ -185,6 +185,7 @@ public final class PortalConnection: ConnectionMachine {
         guard phase != .broken else { return }
         begin(at: now)
         read.unpromisedByteCount = session.inboundByteCount
+        session.muxrpc.peerCallLimit = allowance.callLimit(at: now, isLast: hasInputEnded)
         do {
             var mayGoOn = !isBlocked
             while mayGoOn, let event = try session.next() {
@@ -199,7 +200,9 @@ public final class PortalConnection: ConnectionMachine {
             }
             allowance.countCalls(session.muxrpc.peerCallCount, at: now)
             legs.flush(at: now, into: &outputs)
-            if isServed { try allowance.pay(for: session, at: account) }
+            if isServed || isBlocked {
+                try allowance.pay(for: session, at: account, isPaused: legs.isPaused)
+            }
             isHoldingInput = isBlocked
             if isHoldingInput { wishIfNeeded() }
             if hasInputEnded { try session.inputEnded() }
@@ -222,7 +225,8 @@ public final class PortalConnection: ConnectionMachine {
         case .session(.request(let request)):
             if isOpen { answer(request) } else { refuse(request, PortalMessage.tooManyConnections) }
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
-        case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
+        case .session(.reply): announcing.answered()  // only pings are asked, and any answer will do
+        case .session(.lateFailure): break
         case .session(.goodbye), .ended: finish(.goodbye)
         }
     }
@@ -230,6 +234,7 @@ public final class PortalConnection: ConnectionMachine {
     private func admit(_ peer: PublicKey) throws(SecureSessionError) {
         guard portal.admit(peer, on: id) else {
             session.refuse()
+            happened(.notAdmitted(peer))
             breakOff(.refused)
             return
         }
@@ -295,12 +300,6 @@ public final class PortalConnection: ConnectionMachine {
 
     func post(_ message: RelayMessage, to mailbox: any RelayMailbox) {
         outputs.append(.post(message, to: mailbox))
-    }
-
-    func post(_ notices: Portal.Notices) {
-        if let replaced = notices.replaced { post(.replaced, to: replaced) }
-        for mailbox in notices.awakened { post(.attendanceChanged, to: mailbox) }
-        if notices.callsForWork { callToWork() }
     }
 
     /// Has the portal's work done, off the event loops.

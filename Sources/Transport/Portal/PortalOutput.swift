@@ -18,7 +18,8 @@ public enum PortalOutput: Sendable {
 /// What happens at a portal's connection, for logs and tests.
 ///
 /// Tokens are in none of these, and neither are the keys of those who announce or are called by tokens: a log
-/// must not tell later who was in touch with whom.
+/// must not tell later who was in touch with whom. Who may not announce was in touch with nobody, and its key is what the
+/// operator needs.
 public enum PortalHappening: Equatable, Sendable {
     /// A peer has proved who it is.
     case connected(PublicKey)
@@ -38,6 +39,10 @@ public enum PortalHappening: Equatable, Sendable {
     case tunnelCut(TunnelID, TunnelCut)
     /// A client was not connected; it is named unless it gave a token.
     case refused(PublicKey?, reason: String)
+    /// An announcement was refused; the peer is named where it is no member and would have to be one.
+    case announcementRefused(PublicKey?, reason: String)
+    /// A peer may not connect.
+    case notAdmitted(PublicKey)
     /// The connection is over, as far as the portal is concerned.
     case disconnected(PublicKey?, PortalDeparture)
 }

@@ -44,11 +44,21 @@ public final class PortalServer: Sendable {
             let seat = try limits.enter(from: channel.remoteAddress, on: channel.eventLoop)
             channel.closeFuture.whenComplete { _ in seat.leave() }
             if let refusal = seat.refusal {
-                logger.debug("connection on trial", metadata: ["reason": "\(refusal)"])
+                logger.notice(
+                    "a limit: a connection waits for a place",
+                    metadata: [
+                        "source": "\(seat.source)", "reason": "\(refusal)",
+                        "remedy": "name a proxy with --trusted-proxy; raise LimitNOFILE for more in all",
+                    ])
             }
             return seat
         } catch {
-            logger.debug("connection refused", metadata: ["reason": "\(error)"])
+            logger.notice(
+                "a limit: a connection was closed when it came",
+                metadata: [
+                    "source": "\(SourceAddress(channel.remoteAddress))", "reason": "\(error)",
+                    "remedy": "it passes; who dials tries again",
+                ])
             throw error
         }
     }
@@ -114,12 +124,28 @@ public final class PortalServer: Sendable {
         case .work:
             Task { while portal.work() { await Task.yield() } }
         case .happened(let happening):
-            log(happening, to: logger)
+            log(happening, at: portal, to: logger)
         }
     }
 
-    private static func log(_ happening: PortalHappening, to logger: Logger) {
+    private static func log(_ happening: PortalHappening, at portal: Portal, to logger: Logger) {
         switch happening {
+        case .notAdmitted(let peer):
+            let isDenied = portal.policy.standing(of: peer) == .denied
+            logger.notice(
+                isDenied ? "refused: this key is denied" : "refused: this key is no member's",
+                metadata: [
+                    "peer": "\(peer.id)",
+                    "remedy": isDenied
+                        ? "cway portal allow \(peer.id)" : "cway portal members add \(peer.id)",
+                ])
+        case .announcementRefused(let peer, let reason):
+            var metadata: Logger.Metadata = ["reason": "\(reason)"]
+            if let peer {
+                metadata["peer"] = "\(peer.id)"
+                metadata["remedy"] = "cway portal members add \(peer.id)"
+            }
+            logger.notice("announcement refused", metadata: metadata)
         case .connected(let peer):
             logger.debug("connected", metadata: ["peer": "\(peer.id)"])
         case .announced(let peer, _):
@@ -140,8 +166,17 @@ public final class PortalServer: Sendable {
             logger.warning("tunnel cut", metadata: ["tunnel": "\(tunnel)", "reason": "\(cut.message)"])
         case .refused(let peer, let reason):
             var metadata: Logger.Metadata = ["reason": "\(reason)"]
-            if let peer { metadata["from"] = "\(peer.id)" }
+            if let peer {
+                metadata["from"] = "\(peer.id)"
+                if reason == PortalMessage.membersCall {
+                    metadata["remedy"] = "cway portal members add \(peer.id)"
+                }
+            }
             logger.info("tunnel refused", metadata: metadata)
+        case .disconnected(let peer, .tooManyConnections):
+            logger.notice(
+                "a limit: turned away, because its address has as many connections as it may",
+                metadata: ["peer": "\(peer?.id ?? "unknown")", "remedy": "make it a member, who has a place"])
         case .disconnected(let peer, let departure):
             logger.debug(
                 "disconnected", metadata: ["peer": "\(peer?.id ?? "unknown")", "reason": "\(departure)"])

@@ -28,6 +28,7 @@ extension PortalConnection {
             }
         case .resume(let tunnel): legs.resume(tunnel, at: now)
         case .cut(let tunnel, let reason): cut(tunnel, reason)
+        case .overtaken: tellOvertaken(at: now)
         case .replaced: endReplaced(at: now)
         case .attendanceChanged: subscriptions.becameStale()
         case .policyChanged: followPolicy(at: now)

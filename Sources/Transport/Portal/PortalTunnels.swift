@@ -98,8 +98,10 @@ extension Portal {
     /// name of who holds much more, or else the tunnel itself.
     func tunnel(givingWayTo tunnel: PortalTunnel, for byteCount: Int) -> PortalTunnel {
         let account = tunnel.cause.account
-        guard let largest = account.contention(for: byteCount)?.largestLeafID else { return tunnel }
-        let victim = tables.withLock { $0.byAccount[largest] }
+        guard let contention = account.contention(for: byteCount) else { return tunnel }
+        let victim = tables.withLock { tables in
+            contention.largestLeafID { tables.byAccount[$0] != nil }.flatMap { tables.byAccount[$0] }
+        }
         guard let victim, account.outweighs(victim.cause.account, with: byteCount), victim.pledge(byteCount)
         else { return tunnel }
         return victim

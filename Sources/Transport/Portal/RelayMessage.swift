@@ -16,7 +16,9 @@ public enum RelayMessage: Sendable {
     case resume(TunnelID)
     /// The tunnel is cut: end at once, and drop what is queued.
     case cut(TunnelID, TunnelCut)
-    /// Another connection of the same identity has announced itself: say so and end.
+    /// Another connection of the same identity has announced itself: say so, and end unless your peer answers.
+    case overtaken
+    /// Other connections of the same identity have announced themselves: say so and end.
     case replaced
     /// Attendance has changed since you asked.
     case attendanceChanged

@@ -6,9 +6,9 @@ internal import Sodium
 /// What a peer may ask for who came through a tunnel.
 extension PeerSession {
     /// Offers what somebody of this standing may call.
-    func offer(to standing: EndpointPolicy.Standing, in house: CurrentPolicy) {
+    func offer(to standing: EndpointPolicy.Standing, in house: CalledInstance) {
         secure.muxrpc.manifest = NodeManifest.inside(
-            for: standing, grantsCircle: house.policy.grantsCircle)
+            for: standing, grantsCircle: house.grantsCircle)
         limitPending(to: standing == .invite ? Self.invitePendingByteCount : Self.friendPendingByteCount)
     }
 
@@ -21,25 +21,28 @@ extension PeerSession {
     func followPolicy() -> Bool {
         guard let house, let standing = house.standing(of: secure.peer) else { return false }
         offer(to: standing, in: house)
-        let allowed = Set(house.policy.services(for: standing))
+        let allowed = Set(house.services(for: secure.peer))
         streams.endServices(message: NodeErrorText.unknownService) { !allowed.contains($0) }
         return true
     }
 
+    /// Tells a peer that it is not let in any more; the goodbye that follows says nothing of the kind, nor do the portals
+    /// of a hidden node, where it is as absent from then on as for everybody else.
+    func tellRemoved() { _ = try? secure.muxrpc.call(NodeManifest.removal, []) }
+
     /// Whether this is a friend's call, which is answered then.
-    func serve(_ request: Request, of friend: PublicKey, in house: CurrentPolicy) -> Bool {
+    func serve(_ request: Request, of friend: PublicKey, in house: CalledInstance) -> Bool {
         switch request.name {
         case ["service", "list"]:
-            let names = house.policy.services(for: house.standing(of: friend))
-            reply(to: request, .array(names.map { .string($0) }))
+            reply(to: request, .array(house.services(for: friend).map { .string($0) }))
         case ["service", "open"]:
             openService(request, of: friend, in: house)
         case ["echo"]:
-            if let place = place(for: request, withSocket: false) {
-                streams.insert(.newEcho, on: request.stream, at: place)
+            if let (key, place) = place(for: request, [.streams]) {
+                streams.insert(.newEcho, as: key, at: place)
             }
         case ["circle", "grant"]:
-            guard house.policy.grantsCircle else { return false }
+            guard house.grantsCircle else { return false }
             if hasRoomForQuestion(request) { ask(.circleGrant, for: request, of: friend) }
         default:
             return false
@@ -65,25 +68,30 @@ extension PeerSession {
         return true
     }
 
-    private func openService(_ request: Request, of friend: PublicKey, in house: CurrentPolicy) {
+    private func openService(_ request: Request, of friend: PublicKey, in house: CalledInstance) {
         let name = request.arguments.first?["name"]?.string
-        guard let name, house.policy.services(for: house.standing(of: friend)).contains(name) else {
+        guard let name, let instance = house.number, house.services(for: friend).contains(name) else {
             secure.muxrpc.fail(request.stream, message: NodeErrorText.unknownService)
-            outputs.append(.happened(.unknownService(ConnectRefusal.cut(name ?? ""), friend)))
+            outputs.append(
+                .happened(
+                    .unknownService(ConnectRefusal.cut(name ?? ""), friend, instance: house.number ?? 0)))
             return
         }
-        guard let place = place(for: request, withSocket: true) else { return }
-        let service = ServiceStream(isOpener: false, localEnd: .connecting, name: name, place: place)
-        let key = streams.insert(.service(service), on: request.stream, at: place)
-        outputs.append(.connectService(key, name: name, friend: friend, place: place))
+        guard let (key, place) = place(for: request, [.streams, .sockets]) else { return }
+        let stream = ServiceStream(isOpener: false, localEnd: .connecting, name: name, place: place)
+        streams.insert(.service(stream), as: key, at: place)
+        let service = ServiceName(name, at: instance)
+        outputs.append(.connectService(key, service, friend: friend, place: place))
     }
 
     /// Has the peer pay for a stream; the stream is refused where it cannot.
-    private func place(for request: Request, withSocket: Bool) -> ServicePlace? {
+    private func place(
+        for request: Request, _ resources: [ScarceResource]
+    ) -> (StreamKey, ServicePlace)? {
         do {
-            return try .ofPeer(payer, withSocket: withSocket)
+            return try streams.takePlace(for: request.stream, resources)
         } catch {
-            secure.muxrpc.fail(request.stream, message: error.message)
+            secure.muxrpc.fail(request.stream, message: error.refusal)
             return nil
         }
     }

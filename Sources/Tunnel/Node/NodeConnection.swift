@@ -13,6 +13,10 @@ public final class NodeConnection {
     public static let handshakeTime = TimeAmount.seconds(10)
     /// How long the peer's goodbye is awaited before the connection is ended without it.
     public static let goodbyeTime = TimeAmount.seconds(2)
+    /// How long the ends of tunnels are awaited before goodbye is said to the portal.
+    ///
+    /// Go's portals end the session of somebody whose data is on its way when the tunnel that it is meant for goes.
+    public static let tunnelEndTime = TimeAmount.milliseconds(300)
     /// How long after its proof a peer that came by a token is refused, whatever was wrong: longer than any cause takes.
     public static let refusalTime = TimeAmount.milliseconds(500)
     /// How long a caller may take to say hello in its tunnel.
@@ -34,10 +38,11 @@ public final class NodeConnection {
     /// What has arrived then waits too, because an answer can be ten times as long as its question.
     public static let backlogByteCount = 4 << 20
 
-    /// How much may wait for the next rounds of its tunnels before the peer is not read for that long, in bytes.
-    ///
-    /// One read, as what no round has fed is charged to nobody.
+    /// How much may wait for the next rounds of its tunnels before the peer is not read for that long, in bytes: one
+    /// read.
     static let unfedByteCount = 256 << 10
+    /// How much a connection holds itself without being charged for it, in bytes: parts of frames, between two reads.
+    private static let freeByteCount = 16 << 10
 
     let configuration: Configuration
     let remote: PublicKey
@@ -52,7 +57,14 @@ public final class NodeConnection {
     private var liveness: Liveness
     private var handshakeDeadline: NIODeadline?
     private var goodbyeDeadline: NIODeadline?
+    /// Until when the ends of tunnels are awaited, so that goodbye can be said.
+    private var tunnelEndDeadline: NIODeadline?
     private var isHoldingInput = false
+    /// What the connection holds itself: what no round has fed, and what waits for the portal; and whether there is no
+    /// room for it.
+    private let held: OpenHolding
+    private var unwrittenByteCount = 0
+    private var isOverdrawn = false
     private var hasInputEnded = false
     /// When the tunnels that have more than a round gives get more: at once, but after what else the loop has to do.
     private var nextRound: NIODeadline?
@@ -77,12 +89,19 @@ public final class NodeConnection {
         } catch {
             throw .wrongPeer
         }
-        outer = PeerSession(
-            id: .outer, secure: secure, house: nil,
-            payer: configuration.accounts.payer(for: .portal(remote)).open(), waits: waits, outputs: outputs,
+        let context = SessionContext(
+            connection: configuration.accounts.makeConnectionNumber(),
+            holdings: configuration.accounts.holdings, waits: waits, outputs: outputs,
             wallClock: configuration.wallClock)
+        let payer = configuration.accounts.payer(for: .portal(remote)).open()
+        // It is bounded, and what it holds goes on to those who pay for more.
+        held = context.holdings.openSession(
+            SessionPlace(connection: context.connection, session: .outer), paidBy: payer, at: payer.bytes,
+            givesWay: false)
+        outer = PeerSession(
+            id: .outer, secure: secure, house: nil, payer: payer, in: context)
         tunnels = TunnelTable(
-            configuration: configuration, portal: remote, outer: secure, waits: waits, outputs: outputs)
+            configuration: configuration, portal: remote, outer: secure, context: context)
         calls = OuterCalls(
             configuration: configuration, portal: remote, session: outer, tunnels: tunnels, outputs: outputs)
         liveness = Liveness(heardAt: now)
@@ -92,7 +111,9 @@ public final class NodeConnection {
     // MARK: State
 
     /// Whether the socket should be read.
-    public var wantsInput: Bool { !isBlocked && tunnels.unfedByteCount < Self.unfedByteCount }
+    public var wantsInput: Bool {
+        !isBlocked && !isOverdrawn && tunnels.unfedByteCount < Self.unfedByteCount
+    }
 
     /// Whether local ends should be read.
     public var wantsLocalInput: Bool { outer.secure.outboundByteCount < Self.localBacklogByteCount }
@@ -122,6 +143,7 @@ public final class NodeConnection {
     public func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard !isEnded else { return }
         liveness.heard(at: now)
+        noteUnwritten()
         outer.secure.receive(bytes)
         process(at: now)
     }
@@ -135,9 +157,23 @@ public final class NodeConnection {
 
     /// The next bytes for the socket.
     public func nextWrite(at now: NIODeadline) -> ByteBuffer? {
-        guard let bytes = outer.secure.nextOutbound() else { return nil }
+        guard let bytes = outer.secure.nextOutbound() else {
+            unwrittenByteCount = 0
+            if held.holding.byteCount > 0 { pay() }
+            return nil
+        }
+        // A handshake has a time of its own.
+        if handshakeDeadline == nil { liveness.sent(at: now) }
         goOn(at: now)
         return bytes
+    }
+
+    /// Whether nothing was heard since something was sent.
+    public var isUnanswered: Bool { liveness.isUnanswered }
+
+    /// The peer's system has so many bytes of what was written, over all time, and more is on the way.
+    public func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
+        liveness.acknowledged(byteCount, at: now)
     }
 
     /// The next thing for the owner.
@@ -165,8 +201,24 @@ public final class NodeConnection {
             end(SessionFailure(error))
         }
         settle()
+        sayGoodbyeBehindTunnels(at: now)
+        pay()
         isHoldingInput = isBlocked || tunnels.isHoldingInput
         nextRound = tunnels.needsAnotherRound && !isBlocked ? now : nil
+    }
+
+    /// Pays for what the connection holds itself, once a round; where there is no room the peer is not read until less
+    /// waits.
+    private func pay() {
+        let byteCount = unwrittenByteCount + outer.secure.arrivedByteCount + tunnels.unfedCapacity
+        let isCounted = byteCount > Self.freeByteCount && !isEnded
+        isOverdrawn = !outer.streams.pay(for: isCounted ? byteCount : 0, at: held)
+    }
+
+    /// Takes note of what the socket has not taken of what was written before; the rest it takes at once.
+    func noteUnwritten() {
+        unwrittenByteCount = outer.secure.heldByteCount - outer.secure.arrivedByteCount
+        if unwrittenByteCount > Self.freeByteCount { pay() }
     }
 
     private func see(to concern: PeerSession.Concern, at now: NIODeadline) {
@@ -203,10 +255,14 @@ public final class NodeConnection {
         settle()
     }
 
-    /// A session of this connection has lost its place to a newcomer on another.
-    public func giveWay(_ session: SessionID, at now: NIODeadline) {
-        guard !isEnded else { return }
-        tunnels.giveWay(session)
+    /// Something on this connection has to go for somebody who has less.
+    public func giveWay(_ displaced: Displaced, at now: NIODeadline) {
+        guard !isEnded, displaced.connection == number else { return }
+        switch displaced.what {
+        case .session: tunnels.giveWay(displaced.session)
+        case .heldSession: tunnels.giveUp(displaced.session)
+        case .stream(let key, let resource): session(key.session)?.streams.giveWay(key, for: resource)
+        }
         settle()
     }
 
@@ -222,8 +278,8 @@ public final class NodeConnection {
     public var deadline: NIODeadline? {
         guard !isEnded else { return goodbyeDeadline }
         return [
-            handshakeDeadline ?? liveness.deadline, goodbyeDeadline, tunnels.deadline, waits.deadline,
-            nextRound,
+            handshakeDeadline ?? liveness.deadline, tunnelEndDeadline, goodbyeDeadline, tunnels.deadline,
+            waits.deadline, nextRound,
         ].compactMap(\.self).min()
     }
 
@@ -250,6 +306,7 @@ public final class NodeConnection {
         tunnels.timeReached(now)
         while let key = waits.next(at: now) { session(key.session)?.streams.waitIsOver(key, at: now) }
         settle()
+        sayGoodbyeBehindTunnels(at: now)
         if nextRound != nil { process(at: now) } else { goOn(at: now) }
     }
 
@@ -257,8 +314,18 @@ public final class NodeConnection {
 
     /// Says goodbye on every session, in order: inner ones, their tunnels, the connection.
     public func close(at now: NIODeadline) {
-        guard !isEnded, goodbyeDeadline == nil else { return }
+        guard !isEnded, goodbyeDeadline == nil, tunnelEndDeadline == nil else { return }
         guard outer.secure.isOpen else { return end(nil) }
+        tunnels.leave()
+        tunnelEndDeadline = now + Self.tunnelEndTime
+        settle()
+        sayGoodbyeBehindTunnels(at: now)
+    }
+
+    /// Says goodbye to the portal once every tunnel has ended, or has had the time for it.
+    private func sayGoodbyeBehindTunnels(at now: NIODeadline) {
+        guard let tunnelEndDeadline, !isEnded, tunnels.haveEnded || now >= tunnelEndDeadline else { return }
+        self.tunnelEndDeadline = nil
         tunnels.close()
         outer.secure.close()
         goodbyeDeadline = now + Self.goodbyeTime

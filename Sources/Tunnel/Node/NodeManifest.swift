@@ -2,11 +2,20 @@ internal import MuxRPC
 
 /// What a node offers on its connections.
 enum NodeManifest {
+    /// The method by which an endpoint tells whom it has let in before that it does so no more.
+    static let removal = ["circle", "removed"]
+
     /// To a portal, by a node that only dials; Go portals refuse to call what a manifest does not list.
     ///
-    /// And to an endpoint, inside a tunnel, before which its caller has nothing to offer.
+    /// And to whoever comes through a tunnel and has not shown yet who it is.
     static let client = (["manifest": .async, "tunnel.ping": .async, "whoami": .async] as Manifest)
         .limitingBodies(to: bodyByteCount)
+
+    /// To an endpoint, inside a tunnel, by its caller.
+    static let caller =
+        ([
+            "circle.removed": .async, "manifest": .async, "tunnel.ping": .async, "whoami": .async,
+        ] as Manifest).limitingBodies(to: bodyByteCount)
 
     /// To a portal, by an endpoint; the same by a hidden one, which must not look like anything else.
     static let endpoint =

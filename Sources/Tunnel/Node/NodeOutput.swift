@@ -1,3 +1,4 @@
+public import Multiserver
 public import MuxRPC
 public import NIOCore
 public import Sodium
@@ -53,15 +54,16 @@ public enum NodeOutput: Sendable {
     /// The far side wants a service: connect it, then answer with `serviceConnected` or `refuseService`.
     ///
     /// What is paid for it is to be kept for as long as the socket stands.
-    case connectService(StreamKey, name: String, friend: PublicKey, place: ServicePlace)
+    case connectService(StreamKey, ServiceName, friend: PublicKey, place: ServicePlace)
     /// Something happened on a stream with credit.
     case service(StreamKey, ServiceEvent)
     /// A caller's proof is to be looked at, elsewhere: then it goes back with ``NodeConnection/proved(_:at:)``.
     case prove(ProofWork)
     /// A proof was wrong, or that of somebody who is not let in: the causer's next ones come later.
     case wrongProof(HandshakeCauser)
-    /// A session on another connection of this endpoint has lost its place: its connection is to be told.
-    case giveWay(SessionPlace)
+    /// A session or a stream has to go for somebody who has less: its connection, which may be another one of this
+    /// endpoint, is to be told, by ``NodeConnection/giveWay(_:at:)``.
+    case giveWay(Displaced)
     /// Something for the log.
     case happened(NodeHappening)
 }
@@ -106,28 +108,33 @@ public enum SessionFailure: Error, Equatable, Sendable {
     case lost
     /// The other side's bytes could not be opened.
     case forged
+    /// The other side does not let this identity in any more, and has said so before its goodbye.
+    case dismissed
     /// The other side makes us hold more than it may: packets that do not come whole, or answers that it does not read.
     case overdrawn
 }
 
 /// What happens on a node's connection that its owner may want to log.
 public enum NodeHappening: Equatable, Sendable {
-    /// A friend's tunnel stands.
-    case accepted(PublicKey)
+    /// A friend's tunnel to an instance stands.
+    case accepted(PublicKey, instance: Int? = 0)
     /// The tunnel of an invite's holder stands.
     case invited(PublicKey)
-    /// The session of a peer was closed, because the policy does not allow it any more.
-    case dismissed(PublicKey)
-    /// A peer proved its key and is none of those who are allowed.
-    case refused(PublicKey)
+    /// The session of a peer was closed, because the policy does not allow it at its instance any more.
+    case dismissed(PublicKey, instance: Int? = 0)
+    /// A peer proved its key and is none of those who are allowed at the instance that it has called; `nil` for what
+    /// is no number of one.
+    case refused(PublicKey, instance: Int? = 0)
     /// A peer proved its key, and was told that there is no place for another session of it.
     case turnedAway(PublicKey)
     /// An idle session of this peer was closed, because another one needed its place.
     case gaveWay(PublicKey)
+    /// A stream of this peer was ended, or a session that held too much, because somebody has less of what is short.
+    case displaced(PublicKey, for: ScarceResource)
     /// A tunnel was opened for us and no session came of it.
     case handshakeFailed(SessionFailure)
-    /// A friend asked for a service that is not offered.
-    case unknownService(String, PublicKey)
+    /// A friend asked an instance for a service that is not offered there.
+    case unknownService(String, PublicKey, instance: Int = 0)
 }
 
 /// The words of errors that a node sends, by which the other side tells them apart.
@@ -144,6 +151,8 @@ public enum NodeErrorText {
     public static let tooManySockets = "busy: too many sockets of services at once"
     /// More waits for this friend than there is room for: the stream with most of it ends.
     public static let heldTooMuch = "busy: too much waits for services that do not read"
+    /// Somebody who has fewer streams needs the place of this one, which was not used for longest.
+    public static let gaveWay = "busy: gave way to somebody with fewer streams"
     /// The caller of a bare `echo` sends more than it reads.
     public static let echoUnread = "echo: read what you have"
 

@@ -64,12 +64,12 @@ extension NodeConnection {
         to target: PublicKey, token: PairToken? = nil, by shownKey: PublicKey? = nil, instance: Int = 0,
         as identity: Identity? = nil, at now: NIODeadline
     ) throws(SessionFailure) -> SessionID {
-        guard !isEnded else { throw .lost }
+        guard !isEnded, !tunnels.isLeaving else { throw .lost }
         let secure: SecureSession
         do {
             secure = try SecureSession(
                 dialling: target, as: identity ?? configuration.identity, network: configuration.network,
-                manifest: NodeManifest.client, framing: .tunnelled)
+                manifest: NodeManifest.caller, framing: .tunnelled)
         } catch {
             throw .wrongPeer
         }
@@ -140,6 +140,7 @@ extension NodeConnection {
     /// Sends bytes of the local end; `false` when it should wait for ``ServiceEvent/wantsMore``.
     public func send(_ bytes: ByteBuffer, on key: StreamKey) -> Bool {
         var takesMore = true
+        noteUnwritten()
         with(key) { takesMore = $0.offer(bytes, on: key) }
         return takesMore
     }

@@ -42,8 +42,12 @@ final class NodeTunnel {
     var phase = Phase.handshake
     /// Whether the peer's hello was answered.
     var isAnswered = false
+    /// Whether the peer whom we called has said that it does not let us in any more.
+    var isDismissed = false
     /// What the outer session has opened for it, and no round has given to its own session yet.
     var arrived = ByteBuffer()
+    /// Whether the session has more calls than it was given in its round.
+    var isBehind = false
 
     init(
         session: PeerSession, target: String, entry: TokenEntry? = nil, causer: HandshakeCauser? = nil,

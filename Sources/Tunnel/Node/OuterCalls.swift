@@ -122,7 +122,7 @@ final class OuterCalls {
     private func admit(
         _ request: Request, _ connect: TunnelRequest, by entry: TokenEntry?, at now: NIODeadline
     ) {
-        guard tunnels.answer(on: request.stream, target: connect.targetText, entry: entry, at: now) else {
+        guard !tunnels.isLeaving, tunnels.answer(connect, on: request.stream, entry: entry, at: now) else {
             secure.muxrpc.fail(request.stream, message: NodeErrorText.busy)
             return
         }

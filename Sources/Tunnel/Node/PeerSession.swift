@@ -27,23 +27,22 @@ final class PeerSession {
     let id: SessionID
     let secure: SecureSession
     let streams: PeerStreams
-    /// Who is served here; nobody outside of tunnels, and nobody whom we called.
-    let house: CurrentPolicy?
+    /// Which instance is served here, and to whom; none outside of tunnels, and none to those whom we called.
+    let house: CalledInstance?
     let outputs: NodeOutputs
     /// Who pays for what this session holds: whom we have called, or the portal until the peer has proved who it is.
-    var payer: Payer {
-        didSet { streams.payer = payer }
-    }
-    /// Who pays for packets that have not come whole and answers that are not read, and for other input that waits.
-    private var pendingCharge = RunningCharge()
-    private var inputCharge = RunningCharge()
+    private(set) var payer: Payer
+    /// Packets that have not come whole with answers that are not read, and other input that waits.
+    private var pending, input: OpenHolding
     /// How many bytes of answers are counted as sent.
     private var answeredByteCount = 0
     /// Whether there is no place for this peer, of which it is told in answer to every call.
     var isTurnedAway = false
+    /// How much more JSON is seen to before others have their turn: calls, and what they say on streams.
+    var allowance = Int.max
     /// Whether the session has done what it was for: goodbye follows what is being said.
     private(set) var endsNext = false
-    private let wallClock: @Sendable () -> Int64
+    private let context: SessionContext
     /// What the owner was asked and has not answered.
     private var questions: [UInt64: RequestNumber] = [:]
     /// Those whose answer ends the session.
@@ -52,16 +51,29 @@ final class PeerSession {
 
     /// A session; `house` says what to offer to the peer, where it came through a tunnel.
     init(
-        id: SessionID, secure: SecureSession, house: CurrentPolicy?, payer: Payer, waits: StreamWaits,
-        outputs: NodeOutputs, wallClock: @escaping @Sendable () -> Int64
+        id: SessionID, secure: SecureSession, house: CalledInstance?, payer: Payer, in context: SessionContext
     ) {
         self.id = id
         self.secure = secure
         self.house = house
         self.payer = payer
-        self.outputs = outputs
-        self.wallClock = wallClock
-        streams = PeerStreams(session: id, secure: secure, payer: payer, waits: waits, outputs: outputs)
+        self.context = context
+        outputs = context.outputs
+        streams = PeerStreams(session: id, secure: secure, payer: payer, in: context)
+        let place = SessionPlace(connection: context.connection, session: id)
+        let holdings = context.holdings
+        pending = holdings.openSession(place, paidBy: payer, at: payer.pending, givesWay: false)
+        input = holdings.openSession(place, paidBy: payer, at: payer.bytes, givesWay: false)
+    }
+
+    /// The peer has proved who it is, and pays from now on; what it holds may have to give way to others.
+    func setPayer(_ payer: Payer) {
+        self.payer = payer
+        streams.payer = payer
+        let place = SessionPlace(connection: context.connection, session: id)
+        let holdings = context.holdings
+        pending = holdings.openSession(place, paidBy: payer, at: payer.pending, givesWay: true)
+        input = holdings.openSession(place, paidBy: payer, at: payer.bytes, givesWay: true)
     }
 
     // MARK: What arrives
@@ -71,7 +83,7 @@ final class PeerSession {
     /// Stops with `nil`, too, where the answers that wait to be sent have come to `limit` bytes.
     func next(whileBelow limit: Int, at now: NIODeadline) throws(SecureSessionError) -> Concern? {
         streams.arrival = now
-        while secure.outboundByteCount < limit, let event = try secure.next() {
+        while allowance > 0, secure.outboundByteCount < limit, let event = try secure.next() {
             switch event {
             case .client(let key): return .client(key)
             case .proof: return .proof
@@ -80,6 +92,7 @@ final class PeerSession {
             case .packet(let stream, let byteCount):
                 guard streams.receivePacket(byteCount, on: stream) else { return .packet(stream) }
             case .session(let event):
+                allowance -= 1
                 if let concern = receive(event) { return concern }
             }
             guard !isBeyondLimits else { throw .overAllowance }
@@ -114,17 +127,14 @@ final class PeerSession {
         streams.unread.ask(by: question)
     }
 
-    /// Pays for what the session holds, once it stands; whether there is room.
+    /// Pays for what the session holds; whether there is room.
+    ///
+    /// What the one with the portal holds, its connection pays for.
     private func pay() -> Bool {
-        guard secure.peer != nil, id != .outer else { return true }
-        let pending = secure.pendingByteCount
-        let isPending = pendingCharge.pay(for: pending + streams.unread.answerByteCount, at: payer.pending)
-        guard isPending else { return false }
-        while !inputCharge.pay(for: secure.heldByteCount - pending, at: payer.bytes) {
-            // What its streams hold is what the peer has most of, and can do without.
-            guard streams.failLargest() else { return false }
-        }
-        return true
+        guard id != .outer else { return true }
+        let pendingByteCount = secure.pendingByteCount
+        return streams.pay(for: pendingByteCount + streams.unread.answerByteCount, at: pending)
+            && streams.pay(for: secure.heldByteCount - pendingByteCount, at: input)
     }
 
     private func receive(_ event: SessionEvent) -> Concern? {
@@ -159,7 +169,7 @@ final class PeerSession {
         case ["whoami"]:
             reply(to: request, ["id": .string(secure.peer?.id ?? "")])
         case ["tunnel", "ping"]:
-            reply(to: request, .integer(wallClock()))
+            reply(to: request, .integer(context.wallClock()))
         default:
             guard let house, let peer = secure.peer, let standing = house.standing(of: peer) else {
                 return false

@@ -11,15 +11,16 @@ struct TunnelRequest {
     /// The target as the call names it, cut to what an answer repeats.
     let targetText: String
     private let target: String?
+    /// Which of this node's instances is meant; `nil` for what is no number of one, such as a text.
+    let instance: Int?
     private let portal: JSONValue
-    private let instance: JSONValue
 
     init(_ arguments: [JSONValue]) {
         let fields = arguments.first
         target = fields?["target"]?.string
         targetText = ConnectRefusal.cut(target ?? "")
         portal = fields?["portal"] ?? .null
-        instance = fields?["instance"] ?? .null
+        instance = Self.instance(fields?["instance"] ?? .null)
     }
 
     /// Whether it is this node that is meant, behind this portal, by its id.
@@ -34,7 +35,11 @@ struct TunnelRequest {
     }
 
     private func isMeant(through portal: PublicKey) -> Bool {
-        (self.portal == .null || self.portal.string == portal.id)
-            && (instance == .null || instance.integer == 0)
+        self.portal == .null || self.portal.string == portal.id
+    }
+
+    /// JavaScript has one kind of number: `1.0` and `1e0` are 1.
+    private static func instance(_ value: JSONValue) -> Int? {
+        value == .null ? 0 : value.integer.flatMap(Int.init(exactly:))
     }
 }

@@ -11,15 +11,19 @@ final class TunnelTable {
     /// whoever else is on the loop, waiting for as long as all of it takes.
     static let roundByteCount = 64 << 10
 
+    /// How many calls, and other packets of JSON, all tunnels' sessions together are given in a round: what a call costs
+    /// has little to do with its length.
+    static let roundCallCount = 256
+    /// How many of them each session is given, however many sessions there are.
+    private static let leastCallCount = 4
+
     let configuration: NodeConnection.Configuration
     /// Who is let in; nobody at a node that only dials.
     let house: CurrentPolicy?
     let outputs: NodeOutputs
     let outer: SecureSession
     let portal: PublicKey
-    /// Which of the connections this is that share the accounts.
-    let number: ConnectionNumber
-    private let waits: StreamWaits
+    private let context: SessionContext
     private var tunnels: [StreamID: NodeTunnel] = [:]
     private var streams: [SessionID: StreamID] = [:]
     /// When handshakes are given up, refusals told, and sessions ended that may not stay.
@@ -28,24 +32,26 @@ final class TunnelTable {
     private var touched: Set<StreamID> = []
     /// Those that have input which waits until the peer takes more.
     var holding: Set<StreamID> = []
-    /// Those that have more than a round gives, and how much more that is together, in bytes.
+    /// Those that have more than a round gives, and how much more that is together, in bytes, and in bytes of memory.
     private var unfed: Set<StreamID> = []
     private(set) var unfedByteCount = 0
+    private(set) var unfedCapacity = 0
     private var lastSession: UInt64 = 0
+    /// Whether the connection is about to end, so that no tunnel is begun and the ends of all are awaited.
+    private(set) var isLeaving = false
 
     init(
         configuration: NodeConnection.Configuration, portal: PublicKey, outer: SecureSession,
-        waits: StreamWaits, outputs: NodeOutputs
+        context: SessionContext
     ) {
         self.configuration = configuration
-        number = configuration.accounts.makeConnectionNumber()
         house = configuration.reception.policy.map {
-            CurrentPolicy($0, own: configuration.identity.publicKey)
+            CurrentPolicy($0, own: configuration.identity.publicKey, portal: portal)
         }
         self.outer = outer
         self.portal = portal
-        self.waits = waits
-        self.outputs = outputs
+        self.context = context
+        outputs = context.outputs
     }
 
     /// How many tunnels there are.
@@ -59,6 +65,9 @@ final class TunnelTable {
 
     /// Who pays for what is held.
     var accounts: EndpointAccounts { configuration.accounts }
+
+    /// Which of the connections this is that share the accounts.
+    var number: ConnectionNumber { context.connection }
 
     /// When the first handshake is given up, the first refusal is due, or the first session has to end.
     var deadline: NIODeadline? {
@@ -88,11 +97,10 @@ final class TunnelTable {
     }
 
     func makeSession(
-        _ id: SessionID, _ secure: SecureSession, house: CurrentPolicy?, payer: EndpointAccounts.Party
+        _ id: SessionID, _ secure: SecureSession, house: CalledInstance?, payer: EndpointAccounts.Party
     ) -> PeerSession {
         PeerSession(
-            id: id, secure: secure, house: house, payer: accounts.payer(for: payer).open(), waits: waits,
-            outputs: outputs, wallClock: configuration.wallClock)
+            id: id, secure: secure, house: house, payer: accounts.payer(for: payer).open(), in: context)
     }
 
     /// Adds a tunnel of ours.
@@ -119,7 +127,10 @@ final class TunnelTable {
             guard case .open = tunnel.phase else { continue }
             touched.insert(stream)
             guard !tunnel.session.followPolicy() else { continue }
-            if let peer = tunnel.session.secure.peer { outputs.append(.happened(.dismissed(peer))) }
+            if let peer = tunnel.session.secure.peer {
+                outputs.append(.happened(.dismissed(peer, instance: tunnel.session.house?.number)))
+            }
+            tunnel.session.tellRemoved()
             bidFarewell(tunnel, on: stream)
         }
     }
@@ -146,11 +157,17 @@ final class TunnelTable {
     /// laid out at once, and stop where `limit` bytes wait: what is left then stays until the peer takes more.
     func feed(whileBelow limit: Int, at now: NIODeadline) {
         let byteCount = limit == .max ? Int.max : Self.roundByteCount
-        unfedByteCount = 0
-        for stream in touched.union(holding).union(unfed) {
+        (unfedByteCount, unfedCapacity) = (0, 0)
+        let streams = touched.union(holding).union(unfed)
+        let callCount =
+            limit == .max
+            ? Int.max : max(Self.leastCallCount, Self.roundCallCount / max(1, streams.count))
+        for stream in streams {
             guard let tunnel = tunnels[stream] else { continue }
+            tunnel.session.allowance = callCount
             feed(tunnel, on: stream, atMost: byteCount, whileBelow: limit, at: now)
             unfedByteCount += tunnel.arrived.readableBytes
+            unfedCapacity += tunnel.arrived.storageCapacity
         }
     }
 
@@ -159,11 +176,17 @@ final class TunnelTable {
         at now: NIODeadline
     ) {
         let hasArrived = tunnel.arrived.readableBytes > 0
-        guard hasArrived || holding.contains(stream) else { return }
-        if hasArrived { take(tunnel, atMost: byteCount, at: now) }
-        if tunnel.arrived.readableBytes > 0 { unfed.insert(stream) } else { unfed.remove(stream) }
+        guard hasArrived || holding.contains(stream) || unfed.contains(stream) else { return }
+        // What an earlier round has left in the session comes first, and no more with it.
+        if hasArrived, !tunnel.isBehind || byteCount == .max { take(tunnel, atMost: byteCount, at: now) }
         touched.insert(stream)
         advance(tunnel, on: stream, whileBelow: limit, at: now)
+        guard tunnels[stream] != nil else { return }
+        if tunnel.isBehind || tunnel.arrived.readableBytes > 0 {
+            unfed.insert(stream)
+        } else {
+            unfed.remove(stream)
+        }
     }
 
     /// Gives a session what has arrived for it.
@@ -177,12 +200,9 @@ final class TunnelTable {
         if tunnel.causer != nil, !secure.isOpen,
             secure.inboundByteCount + arrived.readableBytes > NodeConnection.earlyByteCount
         {
-            if let first = arrived.getSlice(
-                at: arrived.readerIndex, length: min(arrived.readableBytes, NodeConnection.earlyByteCount)),
-                secure.inboundByteCount == 0
-            {
-                secure.receive(first)
-            }
+            // A copy: a slice would keep all that came.
+            let first = arrived.readableBytesView.prefix(NodeConnection.earlyByteCount)
+            if secure.inboundByteCount == 0 { secure.receive(ByteBuffer(bytes: first)) }
             return
         }
         tunnel.seat?.activity.heard(at: now)
@@ -201,6 +221,7 @@ final class TunnelTable {
     func end(_ stream: StreamID, _ remoteError: RemoteError?, at now: NIODeadline) {
         // Everything that came before the end, and of this tunnel only: the others have their rounds.
         if let tunnel = tunnels[stream] {
+            tunnel.session.allowance = .max
             feed(tunnel, on: stream, atMost: .max, whileBelow: .max, at: now)
         }
         guard let tunnel = tunnels[stream] else { return }
@@ -232,7 +253,9 @@ final class TunnelTable {
     /// Goes on with what waits in a session that has just been let in.
     func resume(_ stream: StreamID, at now: NIODeadline) {
         guard let tunnel = tunnels[stream] else { return }
+        tunnel.session.allowance = Self.roundCallCount
         advance(tunnel, on: stream, whileBelow: NodeConnection.backlogByteCount, at: now)
+        if tunnel.isBehind { unfed.insert(stream) }
     }
 
     private func advance(
@@ -251,6 +274,7 @@ final class TunnelTable {
         } else {
             holding.remove(stream)
         }
+        tunnel.isBehind = session.allowance <= 0
         noteAnswer(in: tunnel, on: stream, at: now)
         flush(tunnel, on: stream)
     }
@@ -268,6 +292,8 @@ final class TunnelTable {
         case .established(let peer):
             established(tunnel, on: stream, with: peer)
         case .request(let request):
+            // Only from whom we have called: nobody else can send us away.
+            if stream.isOurs, request.name == NodeManifest.removal { tunnel.isDismissed = true }
             session.refuse(request)
         case .reply(let number, let reply):
             outputs.append(.reply(CallID(session: session.id, number: number), reply))
@@ -281,6 +307,25 @@ final class TunnelTable {
     }
 
     // MARK: Ends
+
+    /// Says goodbye in every tunnel, which ends with its peer's.
+    ///
+    /// Nobody is to send into a tunnel any more when it ends: what is on its way then costs a Go portal its session.
+    func leave() {
+        isLeaving = true
+        for (stream, tunnel) in tunnels {
+            guard case .open = tunnel.phase else {
+                bidFarewell(tunnel, on: stream)
+                continue
+            }
+            tunnel.session.streams.abandon()
+            tunnel.session.secure.close()
+            touched.insert(stream)
+        }
+    }
+
+    /// Whether there is no tunnel any more, and the portal has ended all of which the end was awaited.
+    var haveEnded: Bool { tunnels.isEmpty && outer.muxrpc.awaitedEndCount == 0 }
 
     /// Says goodbye in every tunnel, and ends it.
     func close() {
@@ -304,8 +349,8 @@ final class TunnelTable {
 
     private func sayGoodbye(_ tunnel: NodeTunnel, on stream: StreamID) {
         flush(tunnel, on: stream)
-        outer.muxrpc.end(stream)
-        drop(stream, nil)
+        if isLeaving { outer.muxrpc.endAwaitingAnswer(stream) } else { outer.muxrpc.end(stream) }
+        drop(stream, tunnel.isDismissed ? .dismissed : nil)
     }
 
     func drop(_ stream: StreamID, _ failure: SessionFailure?) {

@@ -21,12 +21,25 @@ public struct AnnouncementPace: Sendable {
 
     private let interval: TimeAmount
     private var readyAt: NIODeadline?
+    /// Until when the peer is to answer something, of whose identity another connection has announced itself.
+    private var answerDeadline: NIODeadline?
 
     /// Nothing has changed yet.
     public init(interval: TimeAmount) { self.interval = interval }
 
-    /// When ``takeDue(at:)`` has something.
-    public var deadline: NIODeadline? { wish == nil || isBusy ? nil : readyAt }
+    /// When ``takeDue(at:)`` has something, or ``hasFallenSilent(at:)`` has become true.
+    public var deadline: NIODeadline? { [wishDeadline, answerDeadline].compactMap(\.self).min() }
+
+    private var wishDeadline: NIODeadline? { wish == nil || isBusy ? nil : readyAt }
+
+    /// The peer is asked something, which it has to answer until then.
+    public mutating func asks(until deadline: NIODeadline) { answerDeadline = deadline }
+
+    /// The peer has answered something.
+    public mutating func answered() { answerDeadline = nil }
+
+    /// Whether the peer has not answered in time.
+    public func hasFallenSilent(at now: NIODeadline) -> Bool { answerDeadline.map { $0 <= now } ?? false }
 
     /// Whether the announcement may change at once.
     public func mayChange(at now: NIODeadline) -> Bool {
@@ -45,7 +58,7 @@ public struct AnnouncementPace: Sendable {
 
     /// What is to happen now, where something waits and the interval is over.
     public mutating func takeDue(at now: NIODeadline) -> Wish? {
-        guard let deadline, deadline <= now else { return nil }
+        guard let wishDeadline, wishDeadline <= now else { return nil }
         defer { wish = nil }
         return wish
     }

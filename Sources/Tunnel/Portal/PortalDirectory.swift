@@ -8,10 +8,11 @@ public import Sodium
 /// A value without clock, socket or randomness: the same calls give the same answers. One portal has one, behind
 /// a lock.
 ///
-/// The newest announcement of an identity wins at once, as in go-ssb-room, and the connection that it replaces is
-/// to be ended. One exception is ours: a subscription, which announces only because ssb-room's clients never do
-/// it otherwise, does not displace what another connection has announced explicitly. Else listing the endpoints
-/// under one's own key would throw out one's running node.
+/// The newest announcement of an identity wins at once, as in go-ssb-room. The connection that announced before is
+/// told, and stays, to be called again when the newer one is gone: ssb-tunnel opens one for each of its instances, and
+/// each answers for all. Only so many are kept. A subscription, which announces only because ssb-room's clients never do
+/// it otherwise, does not displace what another connection has announced explicitly, or listing the endpoints under
+/// one's own key would throw out one's running node; and one that is displaced is ended.
 ///
 /// A connection that announces itself hidden is in no list and not found by its id, whatever it subscribes to.
 /// Whoever is not there, is hidden, or is asked for by an unknown token is missed in the same way.
@@ -30,7 +31,9 @@ public struct PortalDirectory: Sendable {
         public var isDone: Bool
         /// Whether anything is not as it was, which others may see.
         public var hasChanged = false
-        /// The connection that is to be ended, because it announced the same identity before.
+        /// The connection that is to be told that another announced the same identity, and to be ended if it is silent.
+        public var overtaken: ConnectionID?
+        /// The connection that is to be ended, because others announced the same identity since.
         public var replaced: ConnectionID?
         /// Who is to be told that attendance has changed, each once until it asks for the changes.
         public var awakened: [ConnectionID] = []
@@ -47,7 +50,12 @@ public struct PortalDirectory: Sendable {
     private struct Announcement {
         let connection: ConnectionID
         var manner: Manner
+        /// Those that announced it explicitly before, and are still there; the newest stands last.
+        var earlier: [ConnectionID] = []
     }
+
+    /// How many connections of an identity are kept that announced it before: with the newest as many as of a token.
+    private static let earlierLimit = 7
 
     private var announcements: [PublicKey: Announcement] = [:]
     /// The subscribers that know everything, and are to be awakened by the next change.
@@ -95,8 +103,17 @@ public struct PortalDirectory: Sendable {
             return Outcome(isDone: true)
         }
         guard manner == .explicit || present.manner == .subscription else { return Outcome(isDone: false) }
-        announcements[peer] = Announcement(connection: connection, manner: manner)
-        return Outcome(isDone: true, hasChanged: true, replaced: present.connection)
+        var outcome = Outcome(isDone: true, hasChanged: true)
+        var earlier = present.earlier.filter { $0 != connection }
+        if present.manner == .explicit {
+            outcome.overtaken = present.connection
+            earlier.append(present.connection)
+            if earlier.count > Self.earlierLimit { outcome.replaced = earlier.removeFirst() }
+        } else {
+            outcome.replaced = present.connection
+        }
+        announcements[peer] = Announcement(connection: connection, manner: manner, earlier: earlier)
+        return outcome
     }
 
     /// A connection begins to replace its tokens.
@@ -126,7 +143,8 @@ public struct PortalDirectory: Sendable {
     /// Forgets up to so many tokens that are not announced any more.
     public mutating func forgetTokens(_ limit: Int) { hidden.forget(limit) }
 
-    /// A connection takes its announcement back; what another one has announced since stays.
+    /// A connection takes its announcement back, and those that others made before; what another one has announced
+    /// since stays.
     ///
     /// One that was hidden stays so, with no token: its subscriptions announce nothing.
     public mutating func leave(_ peer: PublicKey, on connection: ConnectionID) -> Outcome {
@@ -139,7 +157,10 @@ public struct PortalDirectory: Sendable {
     }
 
     private mutating func leaveOpenly(_ peer: PublicKey, on connection: ConnectionID) -> Outcome {
-        guard announcements[peer]?.connection == connection else { return Outcome(isDone: false) }
+        guard announcements[peer]?.connection == connection else {
+            announcements[peer]?.earlier.removeAll { $0 == connection }
+            return Outcome(isDone: false)
+        }
         announcements[peer] = nil
         return changed(attendance.leave(peer.id))
     }
@@ -149,6 +170,13 @@ public struct PortalDirectory: Sendable {
         contented.remove(connection)
         hidden.remove(connection)
         guard let peer else { return Outcome(isDone: false) }
+        if let present = announcements[peer], present.connection == connection,
+            let next = present.earlier.last
+        {
+            announcements[peer] = Announcement(
+                connection: next, manner: .explicit, earlier: present.earlier.dropLast())
+            return Outcome(isDone: true, hasChanged: true)
+        }
         var outcome = leaveOpenly(peer, on: connection)
         outcome.awakened.removeAll { $0 == connection }
         return outcome

@@ -12,18 +12,15 @@ extension Hostile {
         /// Dials from one address without end, so many at a time, and keeps what it gets.
         private func flood(
             _ portal: ListeningPortal, from host: Int, _ manner: ListeningPortal.Manner, width: Int,
-            while isWanted: @escaping @Sendable () -> Bool
+            as attack: Attack
         ) async {
             await withTaskGroup { tasks in
                 for _ in 0..<width {
                     tasks.addTask {
-                        while isWanted() {
-                            let dialled = try? await portal.dial(from: host, manner)
+                        while attack.goesOn {
+                            guard let dialled = try? await portal.dial(from: host, manner) else { continue }
                             // What is not let in is closed; the next one is tried then.
-                            while isWanted(), dialled?.channel.isActive == true {
-                                try? await Task.sleep(for: .milliseconds(20))
-                            }
-                            dialled?.close()
+                            await attack.hold(dialled.channel)
                         }
                     }
                 }
@@ -40,14 +37,14 @@ extension Hostile {
                     // Ten times as many as there are places, and as fast as they are closed.
                     for manner in [ListeningPortal.Manner.silent, .hello, .call("tunnel.ping")] {
                         tasks.addTask {
-                            await flood(portal, from: 66, manner, width: 400) { attack.goesOn }
+                            await flood(portal, from: 66, manner, width: 400, as: attack)
                         }
                     }
-                    try await Task.sleep(for: .milliseconds(500))
+                    #expect(try await Hostile.eventually(within: .seconds(10)) { attack.holdCount >= 400 })
                     let clock = ContinuousClock()
                     for _ in 0..<5 {
                         let time = try await clock.measure {
-                            try await portal.link(.random()).close()
+                            try await portal.link(.drawn()).close()
                         }
                         #expect(time < .seconds(2))
                         print("a newcomer beside a flood of 1,200: \(time)")
@@ -62,7 +59,7 @@ extension Hostile {
 
         @Test("keeps no member out whose address it has, and tells others why", .timeLimit(.minutes(1)))
         func member() async throws {
-            let member = try Identity.random()
+            let member = try Identity.drawn()
             let limits = ConnectionLimits.Settings(
                 connectionCount: 256, ceilings: .init(connectionsPerSource: 16))
             try await ListeningPortal.run(limits, policy: PortalPolicy(members: [member.publicKey])) {
@@ -75,11 +72,14 @@ extension Hostile {
                     // Silent ones, and a few that make as much of a handshake as they can.
                     for (manner, width) in [(ListeningPortal.Manner.silent, 20), (.call("tunnel.ping"), 4)] {
                         tasks.addTask {
-                            await flood(portal, from: 1, manner, width: width) { attack.goesOn }
+                            await flood(portal, from: 1, manner, width: width, as: attack)
                         }
                     }
                     do {
-                        try await Task.sleep(for: .milliseconds(300))
+                        let hasBegun = try await Hostile.eventually(within: .seconds(10)) {
+                            attack.holdCount >= 100
+                        }
+                        #expect(hasBegun)
                         let clock = ContinuousClock()
                         let began = clock.now
                         let dialled = try await portal.dial(from: 1, .call("tunnel.ping"), as: member)

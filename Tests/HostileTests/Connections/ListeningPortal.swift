@@ -25,7 +25,7 @@ final class ListeningPortal: Sendable {
     private let portalGroup: MultiThreadedEventLoopGroup
     /// The loops of honest peers, which have to see what the portal does and not what the others' loops do.
     private let honestGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let group = MultiThreadedEventLoopGroup.ofOthers()
 
     private init(portal: Portal, server: PortalServer, portalGroup: MultiThreadedEventLoopGroup) {
         self.portal = portal
@@ -42,7 +42,7 @@ final class ListeningPortal: Sendable {
         let portalGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         var settings = PortalSettings(name: "attacked") { 1_795_000_000_000 }
         settings.policy = policy
-        let portal = Portal(identity: try .random(), network: Self.network, settings: settings)
+        let portal = Portal(identity: try .drawn(), network: Self.network, settings: settings)
         let server = try await PortalServer.start(
             portal, at: ListenAddress("*:0"), group: portalGroup,
             limits: ConnectionLimits(limits, group: portalGroup), logger: Logger(label: "test"))
@@ -84,9 +84,9 @@ final class ListeningPortal: Sendable {
 
     /// An endpoint, a client, and a session of theirs.
     func pair() async throws -> HonestPair {
-        let target = try Identity.random()
+        let target = try Identity.drawn()
         let endpoint = try await link(target, announces: true)
-        let client = try await link(.random())
+        let client = try await link(.drawn())
         let session = try await client.openTunnel(to: target.publicKey)
         return HonestPair(endpoint: endpoint, client: client, session: session)
     }
@@ -114,7 +114,7 @@ final class ListeningPortal: Sendable {
         reply.futureResult.whenFailure { _ in }
         let session = try NIOLoopBoundBox.makeBoxSendingValue(
             SecureSession(
-                dialling: portal.identity.publicKey, as: identity ?? .random(), network: Self.network,
+                dialling: portal.identity.publicKey, as: identity ?? .drawn(), network: Self.network,
                 manifest: ["tunnel.ping": .async]), eventLoop: loop)
         let channel: any Channel
         do {
@@ -138,12 +138,7 @@ final class ListeningPortal: Sendable {
 
     /// Waits until the portal has given back what is not wanted any more.
     func awaitConnectionCount(_ count: Int, within limit: Duration = .seconds(15)) async throws {
-        let clock = ContinuousClock()
-        let end = clock.now + limit
-        while portal.statistics.connectionCount > count, clock.now < end {
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        #expect(portal.statistics.connectionCount <= count)
+        #expect(try await Hostile.eventually(within: limit) { portal.statistics.connectionCount <= count })
     }
 }
 
@@ -158,13 +153,41 @@ struct Dialled: Sendable {
     func close() { channel.close(promise: nil) }
 }
 
-/// Whether an attack goes on, which many tasks look at.
+/// An attack of many tasks, and the connections that it holds.
 final class Attack: Sendable {
-    private let isOver = Atomic(false)
+    private struct State {
+        var isOver = false
+        var held: [ObjectIdentifier: any Channel] = [:]
+        var holdCount = 0
+    }
 
-    var goesOn: Bool { !isOver.load(ordering: .relaxed) }
+    private let state = Mutex(State())
 
-    func end() { isOver.store(true, ordering: .relaxed) }
+    var goesOn: Bool { !state.withLock(\.isOver) }
+
+    /// How many connections it has had so far.
+    var holdCount: Int { state.withLock(\.holdCount) }
+
+    /// Keeps a connection until it is closed, or the attack ends.
+    func hold(_ channel: any Channel) async {
+        let isOver = state.withLock { state in
+            state.held[ObjectIdentifier(channel)] = channel
+            state.holdCount += 1
+            return state.isOver
+        }
+        if isOver { channel.close(promise: nil) }
+        // However it was closed.
+        try? await channel.closeFuture.get()
+        _ = state.withLock { $0.held.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+
+    func end() {
+        let held = state.withLock { state in
+            state.isOver = true
+            return Array(state.held.values)
+        }
+        for channel in held { channel.close(promise: nil) }
+    }
 }
 
 /// The end of a connection was reached before what was awaited.

@@ -1,4 +1,5 @@
 import CMalloc
+import Foundation
 import Logging
 import Multiserver
 import MuxRPC
@@ -6,6 +7,7 @@ import NIOCore
 import NIOPosix
 import SecretHandshake
 import Sodium
+import Synchronization
 import Testing
 import Transport
 import Tunnel
@@ -15,10 +17,14 @@ import Tunnel
 final class BesiegedEndpoint: Sendable {
     static let network = NetworkIdentifier(FixedBytes<32>())
 
+    /// The uses of the invite are used up.
     let identity, honest, invite: Identity
     let hostile: [Identity]
     let accounts: EndpointAccounts
     let attacked, quiet: PeerAddress
+    /// How the connections to the service `deaf` ended, which has nothing to say and does not read.
+    let deafEnds = StreamCounter()
+    private let deafPath: String
     private let portals: [Portal]
     private let links: [NodeLink]
     private let servers: [PortalServer]
@@ -27,25 +33,28 @@ final class BesiegedEndpoint: Sendable {
     private init(hostileCount: Int, limits: EndpointAccounts.Limits) async throws {
         // The two portals, the endpoint, honest callers, hostile ones.
         groups = (0..<5).map { _ in MultiThreadedEventLoopGroup(numberOfThreads: 1) }
-        (identity, honest, invite) = (try .random(), try .random(), try .random())
-        hostile = try (0..<hostileCount).map { _ in try .random() }
+        (identity, honest, invite) = (try .drawn(), try .drawn(), try .drawn())
+        hostile = try (0..<hostileCount).map { _ in try .drawn() }
         accounts = EndpointAccounts(limits)
         let stalled = try await LocalEnd.listen(reads: false, on: groups[2])
         let sink = try await LocalEnd.listen(reads: true, on: groups[2])
+        let closed = try await LocalEnd.listenWithoutAccepting(on: groups[2])
+        deafPath = try await LocalEnd.listenDeaf(ended: deafEnds, on: groups[2])
         let friends = Dictionary(
             uniqueKeysWithValues: ([honest] + hostile).map { ($0.publicKey, EndpointPolicy.Rights.all) })
         var configuration = NodeConnection.Configuration(
             identity: identity, network: Self.network,
             reception: .open(
                 EndpointPolicy(
-                    services: ["stalled", "sink"], access: .only(friends), invites: [invite.publicKey])),
+                    services: ["stalled", "sink", "unanswered", "deaf"], access: .only(friends),
+                    invites: [invite.publicKey])),
             wallClock: { 1_795_000_000_000 })
         configuration.accounts = accounts
         var (addresses, portals): ([PeerAddress], [Portal]) = ([], [])
         var (servers, links): ([PortalServer], [NodeLink]) = ([], [])
         for group in groups.prefix(2) {
             let portal = Portal(
-                identity: try .random(), network: Self.network,
+                identity: try .drawn(), network: Self.network,
                 settings: PortalSettings(name: "a portal") { 1_795_000_000_000 })
             let server = try await PortalServer.start(
                 portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil, logger: .silent)
@@ -53,15 +62,20 @@ final class BesiegedEndpoint: Sendable {
                 net: try NetAddress(host: "127.0.0.1", port: UInt16(server.port)),
                 key: portal.identity.publicKey)
             let (announced, continuation) = AsyncStream.makeStream(of: Void.self)
+            let owner = Owner()
             let link = try await NodeLink.dial(
                 address, showing: identity, configuration: configuration,
                 services: [
-                    "stalled": .tcp(host: "127.0.0.1", port: stalled),
-                    "sink": .tcp(host: "127.0.0.1", port: sink),
+                    ServiceName("stalled"): .tcp(host: "127.0.0.1", port: stalled),
+                    ServiceName("sink"): .tcp(host: "127.0.0.1", port: sink),
+                    ServiceName("unanswered"): .tcp(host: "127.0.0.1", port: closed),
+                    ServiceName("deaf"): .unix(path: deafPath),
                 ], on: groups[2].next()
             ) { event in
                 if case .announced = event { continuation.finish() }
+                if case .asked(let question) = event { owner.answer(question) }
             }
+            owner.link.withLock { $0 = link }
             link.announce()
             for await _ in announced {}
             addresses.append(address)
@@ -90,6 +104,7 @@ final class BesiegedEndpoint: Sendable {
         for link in besieged.links { await link.close() }
         for server in besieged.servers { await server.close() }
         for group in besieged.groups { try await group.shutdownGracefully() }
+        try? FileManager.default.removeItem(atPath: besieged.deafPath)
     }
 
     /// What the accounts of the endpoint and of the portal hold that is attacked.
@@ -101,12 +116,13 @@ final class BesiegedEndpoint: Sendable {
             to: attacked, network: Self.network, from: host, as: identity, on: groups[4].next())
     }
 
-    /// A connection of the honest friend, and a session.
-    func pair(at portal: PeerAddress? = nil) async throws -> HonestPair {
+    /// A connection of the honest friend, or of another one, and a session.
+    func pair(at portal: PeerAddress? = nil, as friend: Identity? = nil) async throws -> HonestPair {
+        let honest = friend ?? honest
         let configuration = NodeConnection.Configuration(
             identity: honest, network: Self.network, wallClock: { 0 })
         let client = try await NodeLink.dial(
-            portal ?? quiet, showing: .random(), configuration: configuration, on: groups[3].next())
+            portal ?? quiet, showing: .drawn(), configuration: configuration, on: groups[3].next())
         let session = try await client.openTunnel(to: identity.publicKey, as: honest)
         return HonestPair(endpoint: links[1], client: client, session: session)
     }
@@ -150,16 +166,25 @@ final class BesiegedEndpoint: Sendable {
         #expect(peak.used - used <= 128 << 20)
         for attacker in attackers { attacker.close() }
         // What an account has drawn ahead counts, a step of 256 KiB at most.
-        let end = clock.now + .seconds(15)
-        while heldByteCount > held + 512 << 10 || Memory.usedByteCount > used + 8 << 20,
-            clock.now < end
-        {
-            try await Task.sleep(for: .milliseconds(20))
+        _ = try await Hostile.eventually(within: .seconds(15)) {
+            heldByteCount <= held + 512 << 10 && Memory.usedByteCount <= used + 8 << 20
         }
         #expect(heldByteCount <= held + 512 << 10)
         #expect(Memory.usedByteCount <= used + 8 << 20)
         _ = try await pair.client.call(["tunnel", "ping"], on: pair.session)
         await pair.client.close()
+    }
+}
+
+/// The owner of an endpoint, who has nothing to give.
+private final class Owner: Sendable {
+    let link = Mutex<NodeLink?>(nil)
+
+    /// As a node does it whose keyring says no.
+    func answer(_ question: Question) {
+        guard let link = link.withLock(\.self) else { return }
+        link.answer(question.id, with: .failure("invite used up"))
+        link.closeTunnel(question.session)
     }
 }
 
@@ -172,25 +197,3 @@ extension Logger {
     /// One that nobody reads.
     static let silent = Logger(label: "silent") { _ in SwiftLogNoOpLogHandler() }
 }
-
-/// A service on this machine that reads what it gets, or reads nothing.
-private final class LocalEnd: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    static func listen(reads: Bool, on group: any EventLoopGroup) async throws -> UInt16 {
-        let channel = try await ServerBootstrap(group: group)
-            .childChannelOption(.autoRead, value: reads)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(LocalEnd())
-                }
-            }
-            .bind(host: "127.0.0.1", port: 0).get()
-        return UInt16(channel.localAddress?.port ?? 0)
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
-}
-
-@available(*, unavailable)
-extension LocalEnd: Sendable {}

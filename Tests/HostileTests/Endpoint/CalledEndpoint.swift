@@ -23,12 +23,12 @@ final class CalledEndpoint: Sendable {
 
     /// Hidden, with tokens for the friend, for another one that is never there, and for an invite; or open to friends.
     init(isOpen: Bool = false) async throws {
-        groups = (0..<3).map { _ in MultiThreadedEventLoopGroup(numberOfThreads: 1) }
-        (endpoint, friend, invite) = (try .random(), try .random(), try .random())
-        func token() throws -> PairToken { PairToken(try Identity.random().publicKey.bytes) }
+        groups = (0..<3).map { _ in MultiThreadedEventLoopGroup(numberOfThreads: 1) } + [.ofOthers()]
+        (endpoint, friend, invite) = (try .drawn(), try .drawn(), try .drawn())
+        func token() throws -> PairToken { PairToken(try Identity.drawn().publicKey.bytes) }
         (friendToken, sharedToken, inviteToken) = (try token(), try token(), try token())
         let portal = Portal(
-            identity: try .random(), network: Self.network,
+            identity: try .drawn(), network: Self.network,
             settings: PortalSettings(name: "a portal") { 1_795_000_000_000 })
         server = try await PortalServer.start(
             portal, at: ListenAddress("127.0.0.1:0"), group: groups[0], limits: nil,
@@ -43,7 +43,7 @@ final class CalledEndpoint: Sendable {
         configuration.accounts = accounts
         let (announced, continuation) = AsyncStream.makeStream(of: Void.self)
         link = try await NodeLink.dial(
-            address, showing: isOpen ? endpoint : .random(), configuration: configuration,
+            address, showing: isOpen ? endpoint : .drawn(), configuration: configuration,
             on: groups[1].next()
         ) { event in
             if case .announced = event { continuation.finish() }
@@ -63,12 +63,13 @@ final class CalledEndpoint: Sendable {
     /// What callers run on.
     var callers: any EventLoop { groups[2].next() }
 
-    /// A connection of somebody who calls, under a fresh key.
-    func caller() async throws -> NodeLink {
+    /// A connection of somebody who calls, under a fresh key; `apart` from the others, on a thread of its own.
+    func caller(apart: Bool = false) async throws -> NodeLink {
         let configuration = NodeConnection.Configuration(
-            identity: try .random(), network: Self.network, wallClock: { 0 })
+            identity: try .drawn(), network: Self.network, wallClock: { 0 })
         return try await NodeLink.dial(
-            address, showing: .random(), configuration: configuration, on: groups[2].next())
+            address, showing: .drawn(), configuration: configuration,
+            on: groups[apart ? 3 : 2].next())
     }
 
     /// How long pings take in a session, in milliseconds, sorted.
@@ -87,8 +88,9 @@ final class CalledEndpoint: Sendable {
     func during<Value: Sendable>(
         _ attack: @escaping @Sendable () async -> Void, atOnce: Int, _ body: () async throws -> Value
     ) async throws -> (value: Value, count: Int) {
+        // They have machines of their own; here the pool's threads turn to the others first.
         let attackers = (0..<atOnce).map { _ in
-            Task {
+            Task(priority: .background) {
                 var count = 0
                 while !Task.isCancelled {
                     await attack()

@@ -18,6 +18,8 @@ final class HostileCaller: ChannelInboundHandler {
     /// How many bytes have come on streams inside the sessions, and how many answers.
     private(set) var receivedByteCount = 0
     private(set) var replyCount = 0
+    /// The last answer inside a session.
+    private(set) var lastReply: Reply?
     /// How many bytes have come in tunnels in which there is no session.
     private(set) var tunnelByteCount = 0
     /// Says more for as long as the socket takes it; `false` when there is nothing more to say.
@@ -51,7 +53,7 @@ final class HostileCaller: ChannelInboundHandler {
         let established = loop.makePromise(of: Void.self)
         let session = try NIOLoopBoundBox.makeBoxSendingValue(
             SecureSession(
-                dialling: portal.key, as: identity ?? .random(), network: network,
+                dialling: portal.key, as: identity ?? .drawn(), network: network,
                 manifest: ["tunnel.connect": .duplex, "tunnel.ping": .async]), eventLoop: loop)
         let caller = loop.makePromise(of: NIOLoopBound<HostileCaller>.self)
         do {
@@ -196,7 +198,9 @@ final class HostileCaller: ChannelInboundHandler {
                     receivedByteCount += body.readableBytes
                 case .session(.data(_, _, let body)): receivedByteCount += body.readableBytes
                 case .session(.ended(_, let error)): endings.append(error?.message ?? "")
-                case .session(.reply): replyCount += 1
+                case .session(.reply(_, let reply)):
+                    replyCount += 1
+                    lastReply = reply
                 case .client, .proof, .session, .ended: break
                 }
             }

@@ -31,7 +31,7 @@ final class SilentCaller: ChannelInboundHandler {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let session = try SecureSession(
-                        dialling: portal.key, as: .random(), network: CalledEndpoint.network, manifest: [:])
+                        dialling: portal.key, as: .drawn(), network: CalledEndpoint.network, manifest: [:])
                     let caller = SilentCaller(session, argument: argument, count: count, opened: opened)
                     try channel.pipeline.syncOperations.addHandler(caller)
                 }

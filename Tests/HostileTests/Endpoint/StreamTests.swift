@@ -10,40 +10,6 @@ extension Hostile {
     /// Streams of one friend, or of many, to services that others use too.
     @Suite("Streams of greedy friends")
     struct StreamTests {
-        /// Opens streams to a service in a session of each hostile friend.
-        private func open(
-            _ count: Int, to service: String, at besieged: BesiegedEndpoint
-        ) async throws -> [Attacker] {
-            var attackers: [Attacker] = []
-            for (number, friend) in besieged.hostile.enumerated() {
-                let attacker = try await besieged.attacker(from: 60 + number)
-                attackers.append(attacker)
-                let tunnel = try await attacker.session(with: besieged.identity.publicKey, as: friend)
-                try await attacker.act { caller in
-                    for _ in 0..<count {
-                        _ = try caller.open("service.open", [["name": .string(service)]], in: tunnel)
-                    }
-                }
-            }
-            return attackers
-        }
-
-        /// Has an honest friend carry a megabyte to a service that reads, within two seconds.
-        private func passMegabyte(of pair: HonestPair) async throws {
-            let loop = pair.client.eventLoop
-            let ended = loop.makePromise(of: Void.self)
-            let clock = ContinuousClock()
-            let began = clock.now
-            try await pair.client.open(.service("sink"), on: pair.session) { handle in
-                let end = Megabyte(handle, ended: ended)
-                // Only behind this call will the end be told what comes of its first bytes.
-                loop.assumeIsolated().execute { end.resume() }
-                return end
-            }
-            try await ended.futureResult.get()
-            #expect(clock.now - began < .seconds(2))
-        }
-
         /// Before: the others' streams failed with `credit`.
         @Test(
             "that fill a service which does not read leave others theirs", .timeLimit(.minutes(1)),
@@ -51,7 +17,7 @@ extension Hostile {
         func fill(count: Int) async throws {
             try await BesiegedEndpoint.run(hostileCount: count) { besieged in
                 try await besieged.expectUnhurt {
-                    let attackers = try await open(count == 1 ? 100 : 4, to: "stalled", at: besieged)
+                    let attackers = try await besieged.open(count == 1 ? 100 : 4, to: "stalled")
                     let body = ByteBuffer(repeating: 5, count: 256 << 10)
                     for attacker in attackers {
                         try await attacker.act { caller in
@@ -64,7 +30,7 @@ extension Hostile {
                     }
                     return attackers
                 } during: {
-                    try await passMegabyte(of: $0)
+                    try await $0.passMegabyte()
                 }
             }
         }
@@ -76,9 +42,9 @@ extension Hostile {
                 $0.descriptors = 128
             } _: { besieged in
                 try await besieged.expectUnhurt {
-                    try await open(255, to: "sink", at: besieged)
+                    try await besieged.open(255, to: "sink")
                 } during: {
-                    try await passMegabyte(of: $0)
+                    try await $0.passMegabyte()
                 }
             }
         }
@@ -88,7 +54,7 @@ extension Hostile {
         func credit() async throws {
             try await BesiegedEndpoint.run { besieged in
                 try await besieged.expectUnhurt {
-                    let attackers = try await open(1, to: "sink", at: besieged)
+                    let attackers = try await besieged.open(1, to: "sink")
                     for attacker in attackers {
                         try await attacker.act { caller in
                             caller.feed = { caller in
@@ -113,7 +79,7 @@ extension Hostile {
         func tinyPackets(service: String) async throws {
             try await BesiegedEndpoint.run { besieged in
                 try await besieged.expectUnhurt {
-                    let attackers = try await open(1, to: service, at: besieged)
+                    let attackers = try await besieged.open(1, to: service)
                     let byte = ByteBuffer(bytes: [1])
                     for attacker in attackers {
                         try await attacker.act { caller in
@@ -131,7 +97,7 @@ extension Hostile {
                     }
                     return attackers
                 } during: {
-                    try await passMegabyte(of: $0)
+                    try await $0.passMegabyte()
                 }
             }
         }
@@ -140,7 +106,7 @@ extension Hostile {
         func churn() async throws {
             try await BesiegedEndpoint.run { besieged in
                 try await besieged.expectUnhurt {
-                    let attackers = try await open(0, to: "sink", at: besieged)
+                    let attackers = try await besieged.open(0, to: "sink")
                     let body = ByteBuffer(repeating: 9, count: 10_000)
                     for attacker in attackers {
                         try await attacker.act { caller in
@@ -159,39 +125,9 @@ extension Hostile {
                     }
                     return attackers
                 } during: {
-                    try await passMegabyte(of: $0)
+                    try await $0.passMegabyte()
                 }
             }
         }
-    }
-}
-
-/// Sends a megabyte, and is done when the far side has said that it came.
-private final class Megabyte: StreamEnd {
-    private let handle: StreamHandle
-    private let ended: EventLoopPromise<Void>
-    private var rest = ByteBuffer(repeating: 7, count: 1 << 20)
-    private var hasEnded = false
-
-    init(_ handle: StreamHandle, ended: EventLoopPromise<Void>) {
-        self.handle = handle
-        self.ended = ended
-    }
-
-    func receive(_ bytes: ByteBuffer) { handle.drained(bytes.readableBytes) }
-
-    func receiveEnd() {}
-
-    func resume() {
-        while let piece = rest.readSlice(length: min(16 << 10, rest.readableBytes)), piece.readableBytes > 0 {
-            guard handle.send(piece) else { return }
-        }
-        guard !hasEnded else { return }
-        hasEnded = true
-        handle.sendEnd()
-    }
-
-    func close(_ failure: StreamFailure?) {
-        if let failure { ended.fail(failure) } else { ended.succeed() }
     }
 }

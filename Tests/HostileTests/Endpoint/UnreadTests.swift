@@ -1,4 +1,5 @@
 import MuxRPC
+import Multiserver
 import NIOCore
 import SecureSession
 import Sodium
@@ -43,11 +44,13 @@ extension Hostile {
             }
         }
 
-        @Test("of calls by a used invite keep nobody else waiting", .timeLimit(.minutes(1)))
+        @Test("of calls by an invite that is used up keep nobody else waiting", .timeLimit(.minutes(1)))
         func inviteCalls() async throws {
             try await BesiegedEndpoint.run { besieged in
+                let attacker = try await besieged.attacker()
+                let reader = try Identity.drawn()
+                try await Self.expectUsedUp(attacker, reader, at: besieged)
                 try await besieged.expectUnhurt {
-                    let attacker = try await besieged.attacker()
                     for _ in 0..<8 {
                         _ = try await attacker.session(with: besieged.identity.publicKey, as: besieged.invite)
                     }
@@ -63,6 +66,35 @@ extension Hostile {
                     return [attacker]
                 }
             }
+        }
+
+        /// Whoever has read the code hears once that it is too late, and is out.
+        private static func expectUsedUp(
+            _ attacker: Attacker, _ reader: Identity, at besieged: BesiegedEndpoint
+        ) async throws {
+            let tunnel = try await attacker.session(with: besieged.identity.publicKey, as: besieged.invite)
+            let use = try use(of: besieged, by: reader)
+            try await attacker.act {
+                _ = try $0.sessions[tunnel]?.muxrpc.call(["invite", "use"], [use])
+            }
+            let isOut = try await Hostile.eventually(within: .seconds(5)) {
+                try await attacker.act { $0.sessions[tunnel] == nil }
+            }
+            #expect(isOut)
+            let reply = try await attacker.act { $0.lastReply }
+            #expect(reply == .failure(RemoteError("invite used up")))
+        }
+
+        /// What somebody says who wants to become a friend by the invite.
+        private static func use(of besieged: BesiegedEndpoint, by reader: Identity) throws -> JSONValue {
+            var bytes = Array("companionway/1/redeem".utf8) + [0]
+            for key in [besieged.identity.publicKey, besieged.invite.publicKey, reader.publicKey] {
+                bytes += key.bytes.array
+            }
+            return [
+                "feed": .string(reader.publicKey.id),
+                "signature": .string(Base64.text(of: reader.sign(bytes.span).bytes.array)),
+            ]
         }
     }
 }

@@ -3,6 +3,7 @@ import MuxRPC
 import Multiserver
 import NIOCore
 import Sodium
+import Synchronization
 import Testing
 import Transport
 import Tunnel
@@ -17,20 +18,27 @@ extension Hostile {
             let honest = try await world.caller()
             let session = try await honest.openTunnel(
                 to: world.endpoint.publicKey, token: world.friendToken, as: world.friend)
-            let quiet = try await world.pings(200, over: honest, on: session)
-            let (liar, stranger) = (try await world.caller(), try Identity.random())
-            let (loud, count) = try await world.during(
-                {
-                    _ = try? await liar.openTunnel(
-                        to: world.endpoint.publicKey, token: world.sharedToken, as: stranger)
-                }, atOnce: 60
-            ) {
-                try await world.pings(300, over: honest, on: session)
+            let (liar, stranger) = (try await world.caller(apart: true), try Identity.drawn())
+            // The liar's own work is done in this process too, unoptimised, and one round trip in a hundred waits for a
+            // core of two, whatever the loop does: for that one the bound of every attack is asserted, in the best of
+            // three rounds. `Benchmarks --suite hostile` measures it in processes of their own.
+            var isUnhurt = false
+            for _ in 1...3 where !isUnhurt {
+                let quiet = try await world.pings(200, over: honest, on: session)
+                let (loud, count) = try await world.during(
+                    {
+                        _ = try? await liar.openTunnel(
+                            to: world.endpoint.publicKey, token: world.sharedToken, as: stranger)
+                    }, atOnce: 60
+                ) {
+                    try await world.pings(300, over: honest, on: session)
+                }
+                #expect(count > 30, "there was an attack")
+                print(
+                    "wrong proofs: p50 \(quiet[100]) → \(loud[150]) ms, p99 \(quiet[198]) → \(loud[297]) ms")
+                isUnhurt = loud[150] <= 5 + 2 * quiet[100] && loud[297] <= 50 + quiet[198]
             }
-            #expect(count > 30, "there was an attack")
-            // The liar's own work is done in this process too, unoptimised: the middle tells of the endpoint's loop.
-            #expect(loud[150] <= 5 + 2 * quiet[100])
-            #expect(loud[297] <= 50 + 2 * quiet[198])
+            #expect(isUnhurt)
 
             // Another friend's handshake does not wait for those of the liar.
             let start = NIODeadline.now()
@@ -56,11 +64,10 @@ extension Hostile {
                     try await SilentCaller.start(
                         64, argument, at: world.address, from: host, on: world.callers))
             }
-            let end = NIODeadline.now() + .seconds(5)
-            while world.accounts.handshakeCount < 128, .now() < end {
-                try await Task.sleep(for: .milliseconds(5))
+            let isFull = try await Hostile.eventually(within: .seconds(5)) {
+                world.accounts.handshakeCount >= 128
             }
-            #expect(world.accounts.handshakeCount >= 128)
+            #expect(isFull)
             let honest = try await world.caller()
             let start = NIODeadline.now()
             _ = try await honest.openTunnel(to: world.endpoint.publicKey, as: world.friend)
@@ -78,11 +85,15 @@ extension Hostile {
             let flood = try await world.caller()
             let (token, key) =
                 byInvite ? (world.inviteToken, world.invite) : (world.friendToken, world.friend)
-            let (other, count) = try await world.during(
-                { _ = try? await flood.openTunnel(to: world.endpoint.publicKey, token: token, as: key) },
+            let tries = Mutex<Int>.Reference()
+            let (other, _) = try await world.during(
+                {
+                    _ = try? await flood.openTunnel(to: world.endpoint.publicKey, token: token, as: key)
+                    tries.add()
+                },
                 atOnce: 40
             ) {
-                try await Task.sleep(for: .seconds(1))
+                #expect(try await Hostile.eventually(within: .seconds(10)) { tries.value > 64 })
                 let honest = try await world.caller()
                 let start = NIODeadline.now()
                 let (token, key) =
@@ -93,7 +104,7 @@ extension Hostile {
                 #expect(reply == .value(["id": .string(key.publicKey.id)]))
                 return NIODeadline.now() - start
             }
-            #expect(count > 64 && other < .seconds(2))
+            #expect(other < .seconds(2))
             #expect(world.accounts.sessionCount <= 64 + 16)
             await flood.close()
             try await world.close()

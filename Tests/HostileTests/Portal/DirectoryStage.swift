@@ -35,7 +35,7 @@ final class DirectoryStage: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         var settings = PortalSettings(name: "attacked") { 1_795_000_000_000 }
         change(&settings)
-        let portal = Portal(identity: try .random(), network: network, settings: settings)
+        let portal = Portal(identity: try .drawn(), network: network, settings: settings)
         let server = try await PortalServer.start(
             portal, at: ListenAddress("127.0.0.1:0"), group: portalGroup, limits: nil, logger: logger)
         do {
@@ -69,7 +69,7 @@ final class DirectoryStage: Sendable {
         let opened = loop.makePromise(of: Void.self)
         let session = try NIOLoopBoundBox.makeBoxSendingValue(
             SecureSession(
-                dialling: portal.identity.publicKey, as: identity ?? .random(), network: Self.network,
+                dialling: portal.identity.publicKey, as: identity ?? .drawn(), network: Self.network,
                 manifest: ["tunnel.connect": .duplex, "tunnel.ping": .async]), eventLoop: loop)
         let handler = NIOLoopBoundBox<DirectoryHandler?>.makeEmptyBox(eventLoop: loop)
         let channel = try await ClientBootstrap(group: loop)

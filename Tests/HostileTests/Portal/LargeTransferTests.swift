@@ -18,7 +18,7 @@ extension Hostile {
             // 30 MiB at 200 KB/s; in the short form 6 MiB at 3 MB/s.
             let (byteCount, perTenth) = ListeningPortal.isLong ? (30 << 20, 20_000) : (6 << 20, 300_000)
             try await BesiegedEndpoint.run { besieged in
-                let own = try Identity.random()
+                let own = try Identity.drawn()
                 let reader = try await besieged.attacker(from: 66, as: own)
                 try await reader.act { caller in
                     _ = try caller.outer.muxrpc.call(["tunnel", "announce"], [])

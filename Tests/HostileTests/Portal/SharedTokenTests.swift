@@ -20,7 +20,7 @@ extension Hostile {
             var random = SeededRandom(seed: 31)
             let token = PairToken(try FixedBytes(random.bytes(32).span))
             let (owner, pseudonym, invite) = (
-                try Identity.random(), try Identity.random(), try Identity.random()
+                try Identity.drawn(), try Identity.drawn(), try Identity.drawn()
             )
             try await DirectoryStage.run { stage in
                 let policy = EndpointPolicy(services: [], access: .anyone, invites: [invite.publicKey])
@@ -32,7 +32,7 @@ extension Hostile {
                     #expect(try await holder.announce([token]) == .value(true))
                     holders.append(holder)
                 }
-                let client = try await stage.link(invite, showing: .random())
+                let client = try await stage.link(invite, showing: .drawn())
                 let clock = ContinuousClock()
                 let start = clock.now
                 let direct = try await client.openTunnel(

@@ -21,7 +21,7 @@ extension Hostile {
             let tokens = try (0..<Self.totalCount * 2).map { _ in
                 PairToken(try FixedBytes(random.bytes(32).span))
             }
-            let member = try Identity.random()
+            let member = try Identity.drawn()
             try await DirectoryStage.run {
                 $0.tokenLimits.totalCount = Self.totalCount
                 $0.tokenLimits.memberCount = Self.totalCount / 2
@@ -59,11 +59,10 @@ extension Hostile {
                 let client = try await stage.peer(from: 30)
                 #expect(try await client.call("whoami") != .value(nil))
                 for peer in peers + [announcer, modest, again, client] { try await peer.close() }
-                let end = clock.now + .seconds(15)
-                while stage.portal.statistics.tokenCount > 0, clock.now < end {
-                    try await Task.sleep(for: .milliseconds(10))
+                let isEmpty = try await Hostile.eventually(within: .seconds(15)) {
+                    stage.portal.statistics.tokenCount == 0
                 }
-                #expect(stage.portal.statistics.tokenCount == 0)
+                #expect(isEmpty)
             }
         }
     }

@@ -50,9 +50,8 @@ extension Hostile {
                         return caller.sessions.count
                     }
                     #expect(standing == 64)
-                    let end = clock.now + .seconds(2)
-                    while try await office.act({ $0.replyCount }) < 64, clock.now < end {
-                        try await Task.sleep(for: .milliseconds(10))
+                    _ = try await Hostile.eventually(within: .seconds(2)) {
+                        try await office.act { $0.replyCount } >= 64
                     }
                     #expect(try await office.act { $0.replyCount } == 64)
                     #expect(try await office.act { $0.endings.isEmpty })
@@ -68,7 +67,7 @@ extension Hostile {
             let count = ListeningPortal.isLong ? 4000 : 100
             try await BesiegedEndpoint.run { besieged in
                 try await besieged.expectUnhurt(isAtPortal: true) {
-                    let own = try Identity.random()
+                    let own = try Identity.drawn()
                     let receiver = try await besieged.attacker(from: 66, as: own)
                     try await receiver.act { _ = try $0.outer.muxrpc.call(["tunnel", "announce"], []) }
                     var attackers = [receiver]
@@ -105,7 +104,7 @@ extension Hostile {
             let portalGroup = MultiThreadedEventLoopGroup(numberOfThreads: 2)
             let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
             let portal = Portal(
-                identity: try .random(), network: BesiegedEndpoint.network,
+                identity: try .drawn(), network: BesiegedEndpoint.network,
                 settings: PortalSettings(name: "stalled") { 0 })
             let server = try await PortalServer.start(
                 portal, at: ListenAddress("127.0.0.1:0"), group: portalGroup, limits: nil, logger: .silent)
@@ -119,10 +118,10 @@ extension Hostile {
                     on: loop)
                 return Seat(node: node, loop: loop)
             }
-            let target = try Identity.random()
+            let target = try Identity.drawn()
             let endpoint = try await connect(as: target)
             try await endpoint.act { try $0.announce() }
-            let client = try await connect(as: .random())
+            let client = try await connect(as: .drawn())
             let text = String(repeating: "x", count: 30_000)
             for stalled in portalGroup.makeIterator() {
                 let isOver = stalled.makePromise(of: Void.self)
@@ -148,10 +147,8 @@ extension Hostile {
                 #expect(time < .seconds(2))
                 try await client.act { $0.end(stream) }
             }
-            let end = NIODeadline.now() + .seconds(15)
-            while portal.statistics.heldByteCount > 1 << 20 || portal.statistics.tunnelCount > 0, .now() < end
-            {
-                try await Task.sleep(for: .milliseconds(10))
+            _ = try await Hostile.eventually(within: .seconds(15)) {
+                portal.statistics.heldByteCount <= 1 << 20 && portal.statistics.tunnelCount == 0
             }
             #expect(portal.statistics.heldByteCount <= 1 << 20 && portal.statistics.tunnelCount == 0)
             for seat in [endpoint, client] { try await seat.act { $0.close() } }

@@ -10,7 +10,7 @@ import Sodium
 struct LyingPortal {
     /// Listens for as long as `body` takes, which is told where.
     static func run(_ words: String, _ body: (PeerAddress) async throws -> Void) async throws {
-        let identity = try Identity.random()
+        let identity = try Identity.drawn()
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -62,6 +62,9 @@ struct FriendNetwork: Sendable {
         try await stage.run(home: home, ["join", code, "--name", Self.petname] + flags)
     }
 
+    /// The invite that was made for the home of that name.
+    func code(for home: String) throws -> String { try #require(invites[home]) }
+
     /// Redeems an invite that was made while the owner served, as soon as the portal knows of it.
     func join(_ code: String, as home: String, while server: CwayProcess) async throws {
         while true {

@@ -6,7 +6,7 @@ extension Integration {
     @Suite("Codes that are typed")
     struct PromptTests {
         /// The two ends of a terminal.
-        private struct Terminal {
+        struct Terminal {
             let master: FileHandle
             let slave: FileHandle
 
@@ -61,6 +61,30 @@ extension Integration {
                 #expect(try await join.end() == .exit(10), "\(join.log)")
                 #expect(terminal.isEchoing && !terminal.shown.contains(code.prefix(20)))
                 #expect(!join.log.contains(code.prefix(20)))
+            }
+        }
+
+        @Test(
+            "may come line by line, as over a slow connection, and end with an empty line where they do not")
+        func slowly() async throws {
+            try await Stage.run { stage in
+                let portal = "net:127.0.0.1:1~shs:51w4nYL0k7mRzVRxdsc0eFZCIYRa2xgzKDKNcmVXTJ8="
+                try await stage.run(home: "owner", ["portals", "add", portal])
+                let code = try await FriendNetwork.invite("anna", on: stage)
+                for (rest, status) in [(code.dropFirst(50), Int32(10)), ("", 64)] {
+                    let terminal = try Terminal()
+                    let join = try stage.cway(home: "anna", ["join"], input: terminal.slave)
+                    try await Self.untilAsked(join, at: terminal)
+                    try terminal.type("\u{FEFF}\(code.prefix(50))\n")
+                    let deadline = ContinuousClock.now + .seconds(10)
+                    while !join.log.contains("The rest of it") {
+                        try #require(ContinuousClock.now < deadline, "\(join.log)")
+                        try await Task.sleep(for: .milliseconds(5))
+                    }
+                    try terminal.type("\(rest)\n")
+                    #expect(try await join.end() == .exit(status), "\(join.log)")
+                    #expect(terminal.isEchoing && !terminal.shown.contains(code.prefix(20)))
+                }
             }
         }
 

@@ -86,6 +86,18 @@ final class ConnectionPlacesTests {
         #expect((1...20).count { places.open(3000 + $0, as: second) } >= opened - 1)
     }
 
+    @Test("follow other ceilings for sources that have connections already")
+    func changedCeilings() throws {
+        #expect(flood("192.0.2.1", 5) == 5)
+        places.update(.init(connectionsPerSource: 6, handshakesPerSecond: 1), at: now)
+        #expect(try open("192.0.2.1").refusal == nil)
+        #expect(try open("192.0.2.1").refusal == .tooManyHandshakes)
+        now = now + .seconds(1)
+        #expect(try open("192.0.2.1").refusal == .tooManyConnections)
+        places.update(.init(), at: now)
+        #expect(flood("192.0.2.1", 5) == 5)
+    }
+
     @Test("are limited by the owner's ceilings, where there are any")
     func ceilings() throws {
         places = ConnectionPlaces(

@@ -145,6 +145,7 @@ struct GreedyFriendTests {
         let stream = try stage.open(greedy, connected: true)
         for _ in 0..<1000 { try greedy.session.muxrpc.send(["credit": 1], on: stream) }
         stage.portal.run()
+        stage.portal.wait(.nanoseconds(0))
         #expect(stage.portal.ended.isEmpty)
         try greedy.session.muxrpc.send(["credit": 1], on: stream)
         stage.portal.run()

@@ -3,6 +3,7 @@ import NIOCore
 import SecretHandshake
 import SecureSession
 import Sodium
+import Synchronization
 import Testing
 import Transport
 import Tunnel
@@ -24,6 +25,11 @@ final class HandmadePortal {
     /// How much of what the portal writes the node reads at a time, in bytes.
     var readByteCount = 65_536
     let network = NetworkIdentifier(FixedBytes<32>())
+    /// What has to give way here, as the endpoint's connections tell each other.
+    private let displaced = DisplacedQueue()
+    /// What is paid for streams, for as long as their local ends stand; those go with the stream unless this is set.
+    var keepsPlaces = false
+    private(set) var places: [StreamKey: ServicePlace] = [:]
 
     convenience init(node identity: Identity, policy: EndpointPolicy?) throws {
         try self.init(node: identity, reception: policy.map { .open($0) } ?? .none)
@@ -44,6 +50,7 @@ final class HandmadePortal {
         configuration.accounts = accounts
         node = try NodeConnection(
             to: self.identity.publicKey, showing: shown ?? identity, configuration: configuration, at: now)
+        accounts.listen(on: node.number) { [displaced] in displaced.append($0) }
         run()
     }
 
@@ -106,6 +113,10 @@ final class HandmadePortal {
                 keep(output)
                 perform(output)
             }
+            while let next = displaced.next() {
+                node.giveWay(next, at: now)
+                hasMoved = true
+            }
             while isReading, let bytes = node.nextWrite(at: now) {
                 outer.receive(bytes)
                 hasMoved = true
@@ -120,7 +131,7 @@ final class HandmadePortal {
             work.look()
             node.proved(work, at: now)
         case .prove(let work): works.append(work)
-        case .giveWay(let place): node.accounts.tell(place)
+        case .giveWay(let displaced): node.accounts.tell(displaced)
         default: break
         }
     }
@@ -168,6 +179,11 @@ final class HandmadePortal {
         outputs.compactMap { if case .happened(let happening) = $0 { happening } else { nil } }
     }
 
+    /// How many proofs were wrong, or those of somebody who is not let in.
+    var wrongProofCount: Int {
+        outputs.count { if case .wrongProof = $0 { true } else { false } }
+    }
+
     /// What the node's owner was asked.
     var questions: [Question] {
         outputs.compactMap { if case .asked(let question) = $0 { question } else { nil } }
@@ -185,12 +201,16 @@ final class HandmadePortal {
 
     /// Keeps everything but what is paid for a stream, which is to go with the stream.
     private func keep(_ output: NodeOutput) {
-        if case .connectService(let key, _, _, _) = output {
+        if case .connectService(let key, _, _, let place) = output {
             asked.append(key)
+            if keepsPlaces { places[key] = place }
         } else {
             outputs.append(output)
         }
     }
+
+    /// A local end is rid of what it had, and gone.
+    func release(_ key: StreamKey) { places[key] = nil }
 
     /// What happened on streams with credit.
     var events: [ServiceEvent] {
@@ -203,4 +223,13 @@ final class HandmadePortal {
             if case .closed(let failure, _, _) = event { .some(failure) } else { nil }
         }
     }
+}
+
+/// What the connections of an endpoint tell one of them.
+private final class DisplacedQueue: Sendable {
+    private let queue = Mutex<[Displaced]>([])
+
+    func append(_ displaced: Displaced) { queue.withLock { $0.append(displaced) } }
+
+    func next() -> Displaced? { queue.withLock { $0.isEmpty ? nil : $0.removeFirst() } }
 }

@@ -39,7 +39,7 @@ struct HiddenRefusalTests {
         ]
         var arguments = targets.map(stage.argument)
         arguments += [
-            ["target": .string(token), "instance": 7], ["target": .string(token), "portal": .string(token)],
+            ["target": .string(token), "portal": .string(token)],
             ["portal": portalID], [:], nil, ["target": 1],
         ]
         for argument in arguments {
@@ -113,7 +113,7 @@ struct HiddenRefusalTests {
             #expect(refusal.message == "could not connect to:\(stage.target(entry))")
         }
         // The endpoint is nobody's friend, not even its own.
-        let stage = try HiddenStage { $0.access = .anyone }
+        let stage = try HiddenStage { $0.instances[0]?.access = .anyone }
         let own = TokenEntry(token: stage.unknownToken, owner: stage.endpoint.publicKey)
         try stage.announce([own])
         let (_, stream) = try stage.portal.friend(

@@ -1,3 +1,4 @@
+import Multiserver
 import MuxRPC
 import NIOCore
 import SecretHandshake
@@ -154,7 +155,7 @@ final class NodePeer: WirePeer {
         case .tokensAnnounced(_, let error): tokenAnswers.append(error)
         case .asked(let question): questions.append(question)
         case .connectService(let key, let name, let friend, _):
-            asked.append((key, name, friend))
+            asked.append((key, name.description, friend))
             switch answer {
             case .connect: connect(key)
             case .refuse(let message): node.refuseService(key, message: message)
@@ -165,7 +166,7 @@ final class NodePeer: WirePeer {
             work.look()
             node.proved(work, at: now())
         case .wrongProof(let causer): wrongProofs.append(causer)
-        case .giveWay(let place): node.accounts.tell(place)
+        case .giveWay(let displaced): node.giveWay(displaced, at: now())
         case .happened(let happening): happenings.append(happening)
         }
     }

@@ -51,12 +51,14 @@ struct NodePressureTests {
             for _ in 0..<50 { _ = try friend.call("service.list") }
         }
         portal.run()
+        portal.wait(.nanoseconds(0))
         #expect(!portal.node.wantsInput)
         #expect(portal.node.outboundByteCount < Self.limit)
         portal.wait(.seconds(200))
         #expect(portal.ended.isEmpty && portal.node.phase == .running)
         portal.isReading = true
         portal.run()
+        portal.wait(.milliseconds(1))
         for friend in friends { #expect(friend.replies.count == 50) }
         #expect(portal.ended.isEmpty)
     }

@@ -70,6 +70,24 @@ struct NodeRoundTests {
         for part in echoed { #expect(part == burst) }
     }
 
+    @Test("many calls are answered in parts, in order, and others are served in between")
+    func calls() throws {
+        let callers = try (0..<4).map { _ in try friend().peer }
+        let honest = try friend().peer
+        let calls = try callers.map { peer in try (0..<500).map { _ in try peer.call("whoami", []) } }
+        let ping = try honest.call("tunnel.ping", [])
+        portal.run()
+        #expect(honest.replies[ping] == .value(7), "nobody waits for the calls of another")
+        let answeredCount = callers.reduce(0) { $0 + $1.replies.count }
+        // Each of the reads that the burst comes in is a round.
+        #expect(answeredCount <= 3 * 256 + 20, "\(answeredCount)")
+        portal.wait(.milliseconds(1))
+        for (peer, calls) in zip(callers, calls) {
+            #expect(calls.allSatisfy { peer.replies[$0] != nil })
+        }
+        #expect(portal.node.deadline.map { $0 > portal.now } == true && portal.ended.isEmpty)
+    }
+
     @Test("nothing of a burst is lost at the end", arguments: [false, true])
     func atTheEnd(isWholeConnection: Bool) throws {
         let anna = try friend()

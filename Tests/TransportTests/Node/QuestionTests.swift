@@ -85,7 +85,7 @@ struct QuestionTests {
 
     @Test("is all that an invite's holder may call, and no friend may")
     func methods() throws {
-        let stage = try HiddenStage { $0.access = .anyone }
+        let stage = try HiddenStage { $0.instances[0]?.access = .anyone }
         let (holder, _) = try stage.session(by: .invite)
         let (friend, _) = try stage.session(by: .friend)
         let (whoami, ping) = (try holder.call("whoami"), try holder.call("tunnel.ping"))

@@ -136,10 +136,6 @@ struct SessionPlaceTests {
     func overPortals() throws {
         let accounts = EndpointAccounts()
         let (one, other) = (try HiddenStage(accounts: accounts), try HiddenStage(accounts: accounts))
-        let box = NIOLoopBoundFree(one.portal)
-        accounts.listen(on: one.portal.node.number) { session in
-            box.value.node.giveWay(session, at: box.value.now)
-        }
         let peers = try sessions(64, one)
         other.portal.wait(.seconds(60))
         let late = try sessions(1, other)[0]
@@ -151,11 +147,4 @@ struct SessionPlaceTests {
         one.portal.run()
         #expect(accounts.sessionCount == 1)
     }
-}
-
-/// Safety: the test has one thread.
-private struct NIOLoopBoundFree<Value>: @unchecked Sendable {
-    let value: Value
-
-    init(_ value: Value) { self.value = value }
 }

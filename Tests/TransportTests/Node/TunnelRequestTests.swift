@@ -38,8 +38,8 @@ struct TunnelRequestTests {
     @Test("for somebody or something else is refused, always in the same words")
     func refused() throws {
         let arguments: [JSONValue] = [
-            ["target": own, "instance": 7], ["target": own, "instance": "0"], ["target": own, "portal": own],
-            ["target": own, "portal": 1], ["target": .string(portal.identity.publicKey.id)], ["target": 7],
+            ["target": own, "portal": own], ["target": own, "portal": 1],
+            ["target": .string(portal.identity.publicKey.id)], ["target": 7],
             [:], nil, [], "x", ["portal": own],
         ]
         for argument in arguments {

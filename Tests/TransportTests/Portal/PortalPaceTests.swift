@@ -63,9 +63,11 @@ struct PortalPaceTests {
         #expect(world.portal.statistics.tokenCount == 2)
         world.wait(.milliseconds(900))
         #expect(world.portal.statistics.tokenCount == 0)
+        let refusal = "announced too often: once per second at most"
         #expect(
-            world.happenings.suffix(3) == [
-                .announced(peer.key, .subscription), .announcedHidden(ConnectionID(1)),
+            world.happenings.suffix(5) == [
+                .announced(peer.key, .subscription), .announcementRefused(nil, reason: refusal),
+                .announcedHidden(ConnectionID(1)), .announcementRefused(nil, reason: refusal),
                 .leftHidden(ConnectionID(1)),
             ])
     }
@@ -173,24 +175,6 @@ struct PortalPaceTests {
         #expect(small.isDone(call) && calls.indices.allSatisfy { peers[$0].isDone(calls[$0]) })
         #expect(peers[1].lateFailures == [calls[1]: RemoteError("too many tokens")])
         #expect(peers[0].lateFailures.isEmpty && world.portal.statistics.tokenCount == 15)
-    }
-
-    @Test("reads a peer no faster than 50 calls a second, when it has made 200, whatever it calls")
-    func calls() throws {
-        for name in ["whoami", "no.such", "manifest"] {
-            let world = try PortalWorld()
-            let (peer, link) = try world.connect(.random())
-            link.readByteCount = 300
-            let calls = try (0..<400).map { _ in try peer.call(name) }
-            world.run()
-            // What one box brings is answered without the portal's doing where the method is none of its own.
-            let box = name == "whoami" ? 0 : 120
-            #expect((200...200 + box).contains(peer.replies.count) && !link.connection.wantsInput)
-            world.wait(.seconds(1))
-            #expect((200...250 + box).contains(peer.replies.count))
-            world.wait(.seconds(4))
-            #expect(peer.replies.count == calls.count && link.connection.wantsInput)
-        }
     }
 
     @Test("answers the numbers of gossip.ping a millisecond later, as ssb-gossip needs it")

@@ -20,8 +20,8 @@ extension PortalWorld {
     }
 
     /// An endpoint that is announced openly.
-    func announced() throws -> (SessionPeer, Link) {
-        let (endpoint, link) = try connect(.random())
+    func announced(_ identity: Identity? = nil) throws -> (SessionPeer, Link) {
+        let (endpoint, link) = try connect(identity ?? .random())
         _ = try endpoint.call("tunnel.announce")
         run()
         return (endpoint, link)

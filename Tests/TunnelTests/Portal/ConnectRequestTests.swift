@@ -1,6 +1,7 @@
 import Blinding
 import MuxRPC
 import Multiserver
+import NIOCore
 import Sodium
 import TestSupport
 import Testing
@@ -39,6 +40,20 @@ struct ConnectRequestTests {
                 "origin": .string(caller.id), "target": .string(target.id), "instance": 0,
                 "portal": .string(portal.id),
             ])
+    }
+
+    @Test(
+        "passes the instance on as it was written, beside an id and beside a token",
+        arguments: [
+            "1", "-1", "1.0", "1e0", "0.10e1", "9007199254740993", "1e400", "\"1\"", "true", "[0]",
+            "{\"n\":1}",
+        ])
+    func instance(text: String) throws {
+        let instance = try JSONValue(parsing: ByteBuffer(string: text))
+        for name in [target.id, PairToken(target.bytes).target] {
+            let request = try read([["target": .string(name), "instance": instance]])
+            #expect(request.forwarded["instance"]?.description == text)
+        }
     }
 
     @Test("means this portal, in whichever of the two spellings of an id")

@@ -52,7 +52,9 @@ struct PortalDirectoryTests {
         let version = directory.attendance.version
         let outcome = directory.announce(peer, on: second, `case`.new)
         #expect(outcome.isDone == `case`.newWins)
-        #expect(outcome.replaced == (`case`.newWins ? first : nil))
+        // Who has asked for no more than the list is ended; who has announced is told, and stays.
+        #expect(outcome.replaced == (`case`.newWins && `case`.old == .subscription ? first : nil))
+        #expect(outcome.overtaken == (`case`.newWins && `case`.old == .explicit ? first : nil))
         #expect(directory.connections(of: .id(peer)).first == (`case`.newWins ? second : first))
         #expect(directory.attendance.version == version, "the same peer is there")
     }
@@ -77,6 +79,40 @@ struct PortalDirectoryTests {
         #expect(directory.connectionClosed(second, of: peer).isDone)
         #expect(directory.connections(of: .id(peer)).first == nil)
         #expect(!directory.connectionClosed(third, of: nil).isDone)
+    }
+
+    @Test(
+        "finds an earlier announcement again when the newer connection is gone, and none that was taken back")
+    mutating func earlier() throws {
+        let peer = try someone()
+        for connection in [first, second, third] { _ = directory.announce(peer, on: connection, .explicit) }
+        let version = directory.attendance.version
+        #expect(directory.connections(of: .id(peer)) == [third])
+        #expect(!directory.leave(peer, on: second).isDone, "it is not the one that counts")
+        #expect(directory.connectionClosed(third, of: peer).awakened.isEmpty)
+        #expect(directory.connections(of: .id(peer)) == [first] && directory.isAnnounced(peer, on: first))
+        #expect(directory.attendance.version == version, "the same peer is there")
+        _ = directory.announce(peer, on: second, .explicit)
+        _ = directory.announce(peer, on: first, .explicit)
+        #expect(directory.connections(of: .id(peer)) == [first])
+        #expect(directory.leave(peer, on: first).hasChanged)
+        #expect(directory.connections(of: .id(peer)).isEmpty && directory.attendance.ids.isEmpty)
+        #expect(!directory.connectionClosed(second, of: peer).isDone)
+    }
+
+    @Test("keeps eight connections that announce an identity, and ends the oldest beyond")
+    mutating func tooManyEarlier() throws {
+        let peer = try someone()
+        for number in 1...8 {
+            #expect(directory.announce(peer, on: ConnectionID(UInt64(number)), .explicit).replaced == nil)
+        }
+        #expect(directory.announce(peer, on: ConnectionID(9), .explicit).replaced == first)
+        for number in (2...9).reversed() {
+            let connection = ConnectionID(UInt64(number))
+            #expect(directory.connections(of: .id(peer)) == [connection])
+            _ = directory.connectionClosed(connection, of: peer)
+        }
+        #expect(directory.connections(of: .id(peer)).isEmpty)
     }
 
     @Test("awakens a subscriber once, and tells it what it has missed")

@@ -76,10 +76,11 @@ package final class EndpointAccounts: Sendable {
     package let limits: Limits
     let handshakes: HandshakePlaces
     let sessions = SessionPlaces()
+    let holdings = Holdings()
     private let process: Payer
     private let books = Mutex(Books())
     private let lastConnection = Atomic<UInt64>(0)
-    private let listeners = Mutex<[ConnectionNumber: @Sendable (SessionID) -> Void]>([:])
+    private let listeners = Mutex<[ConnectionNumber: @Sendable (Displaced) -> Void]>([:])
 
     /// Empty books.
     package init(_ limits: Limits = Limits()) {
@@ -121,9 +122,9 @@ package final class EndpointAccounts: Sendable {
         ConnectionNumber(rawValue: lastConnection.wrappingAdd(1, ordering: .relaxed).newValue)
     }
 
-    /// Has a connection listen for sessions of its own that have to give way; called on any thread.
+    /// Has a connection listen for what has to give way on it; called on any thread.
     package func listen(
-        on connection: ConnectionNumber, giveWay: @escaping @Sendable (SessionID) -> Void
+        on connection: ConnectionNumber, giveWay: @escaping @Sendable (Displaced) -> Void
     ) {
         listeners.withLock { $0[connection] = giveWay }
     }
@@ -134,10 +135,10 @@ package final class EndpointAccounts: Sendable {
         withExtendedLifetime(former) {}  // what it holds is released behind the lock
     }
 
-    /// Tells the connection whose session has to give way, as ``NodeOutput/giveWay(_:)`` asks for.
-    package func tell(_ place: SessionPlace) {
-        let listener = listeners.withLock { $0[place.connection] }
-        listener?(place.session)
+    /// Tells the connection on which something has to give way, as ``NodeOutput/giveWay(_:)`` asks for.
+    package func tell(_ displaced: Displaced) {
+        let listener = listeners.withLock { $0[displaced.connection] }
+        listener?(displaced)
     }
 
     // MARK: Payers

@@ -49,6 +49,18 @@ package final class Payer: Sendable {
 
     deinit { forget?() }
 
+    /// Who pays for all sessions together of which this one is.
+    var owner: Payer { parent ?? self }
+
+    /// The account in one of the pools.
+    func account(for resource: ScarceResource) -> Account {
+        switch resource {
+        case .memory: bytes
+        case .streams: streams
+        case .sockets: descriptors
+        }
+    }
+
     /// Whether more than half of the whole pool's memory is held, so that no window is to grow.
     package var isMemoryShort: Bool {
         guard let parent else { return bytes.heldCount > bytes.capacity / 2 }

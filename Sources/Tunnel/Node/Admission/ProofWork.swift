@@ -36,7 +36,8 @@ public final class ProofWork: Sendable {
         state = Mutex(.unseen(proof))
     }
 
-    /// Opens and verifies the proof: two key agreements and a signature, whatever is wrong with it.
+    /// Opens and verifies the proof, and prepares the answer to it: two key agreements and two signatures, whatever is
+    /// wrong with it.
     ///
     /// Does nothing where it was looked at, or turned away.
     public func look() {

@@ -11,7 +11,12 @@ extension TunnelTable {
 
     /// Begins to answer a tunnel that the portal has opened, by the token's entry where it named one; `false` where
     /// there is no place for another handshake.
-    func answer(on stream: StreamID, target: String, entry: TokenEntry?, at now: NIODeadline) -> Bool {
+    ///
+    /// Whether there is the instance that it names shows when the peer has proved who it is: one that is not there, and
+    /// one that has nothing for this peer, are refused as a stranger is.
+    func answer(
+        _ request: TunnelRequest, on stream: StreamID, entry: TokenEntry?, at now: NIODeadline
+    ) -> Bool {
         let session = makeSessionID()
         let causer = entry.map { HandshakeCauser.token($0.token) } ?? .portal(portal)
         let place: HandshakePlace
@@ -27,8 +32,10 @@ extension TunnelTable {
         let secure = SecureSession(
             answeringAs: configuration.identity, network: configuration.network,
             manifest: NodeManifest.client, framing: .tunnelled, verification: .elsewhere)
-        let peer = makeSession(session, secure, house: house, payer: .portal(portal))
-        let tunnel = NodeTunnel(session: peer, target: target, entry: entry, causer: causer, place: place)
+        let instance = house.map { CalledInstance(request.instance, of: $0) }
+        let peer = makeSession(session, secure, house: instance, payer: .portal(portal))
+        let tunnel = NodeTunnel(
+            session: peer, target: request.targetText, entry: entry, causer: causer, place: place)
         insert(tunnel, on: stream, due: now + NodeConnection.helloTime)
         return true
     }
@@ -86,9 +93,10 @@ extension TunnelTable {
     ) {
         let peer = client.client
         let isOwner = tunnel.entry.map { $0.owner == peer } ?? true
+        let house = tunnel.session.house
         guard let house, let standing = house.standing(of: peer), isOwner else {
             tunnel.session.secure.refuse()
-            outputs.append(.happened(.refused(peer)))
+            outputs.append(.happened(.refused(peer, instance: house?.number)))
             if let causer = tunnel.causer { outputs.append(.wrongProof(causer)) }
             return refuse(tunnel, on: stream, nil, proofCameAt: since, at: now)
         }
@@ -99,7 +107,7 @@ extension TunnelTable {
         } catch {
             return refuse(tunnel, on: stream, SessionFailure(error), proofCameAt: since, at: now)
         }
-        let party = house.policy.party(of: peer)
+        let party = house.party(of: peer)
         let payer = accounts.payer(for: party)
         let place = SessionPlace(connection: number, session: tunnel.session.id)
         switch accounts.sessions.take(place, for: party, paidBy: payer, at: now) {
@@ -110,9 +118,11 @@ extension TunnelTable {
             due[stream] = now + NodeConnection.turningAwayTime
             outputs.append(.happened(.turnedAway(peer)))
         case .seat(let seat, let former):
-            tunnel.session.payer = payer.open()
+            tunnel.session.setPayer(payer.open())
             tunnel.seat = seat
-            outputs.append(.happened(standing == .invite ? .invited(peer) : .accepted(peer)))
+            outputs.append(
+                .happened(
+                    standing == .invite ? .invited(peer) : .accepted(peer, instance: house.number)))
             established(tunnel, on: stream, with: peer)
             if standing == .invite { due[stream] = now + NodeConnection.inviteTime }
             giveWay(former)
@@ -204,7 +214,20 @@ extension TunnelTable {
     /// Another's session, here or on another connection, has lost its place to a newcomer.
     private func giveWay(_ place: SessionPlace?) {
         guard let place else { return }
-        if place.connection == number { giveWay(place.session) } else { outputs.append(.giveWay(place)) }
+        if place.connection == number {
+            giveWay(place.session)
+        } else {
+            outputs.append(.giveWay(Displaced(place)))
+        }
+    }
+
+    /// A session here holds more than others may, who need it.
+    func giveUp(_ session: SessionID) {
+        guard let (stream, tunnel) = tunnel(of: session) else { return }
+        if let peer = tunnel.session.secure.peer {
+            outputs.append(.happened(.displaced(peer, for: .memory)))
+        }
+        fail(tunnel, on: stream, .overdrawn)
     }
 
     /// A session here has lost its place to a newcomer.

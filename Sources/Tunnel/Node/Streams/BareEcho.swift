@@ -1,4 +1,3 @@
-internal import Account
 internal import MuxRPC
 internal import NIOCore
 
@@ -58,32 +57,35 @@ struct BareEcho {
     }
 }
 
-/// What the bare echoes of one session have waiting, and who pays for it.
+/// What the bare echoes of one session have waiting; each one's place pays for it.
 struct BareEchoes {
-    /// How much may wait, in bytes of memory.
-    static let limit = 256 << 10
+    /// How much may wait, in bytes of memory: the longest packet that there is, and what its pieces cost beside it.
+    static let limit = (1 << 20) + (4 << 10)
 
     private var echoes: [StreamID: BareEcho] = [:]
     private var heldByteCount = 0
-    private var charge = RunningCharge()
-    private var account: Account?
 
     var isEmpty: Bool { echoes.isEmpty }
 
     func isWaiting(_ stream: StreamID) -> Bool { echoes[stream] != nil }
 
-    /// Has something wait; `false` where there is no room for it.
-    mutating func append(
-        _ body: ByteBuffer, _ type: BodyType, on stream: StreamID, at account: Account
-    ) -> Bool {
-        var echo = echoes[stream] ?? BareEcho()
-        let held = heldByteCount - echo.heldByteCount + echo.cost(with: body, type)
-        guard held <= Self.limit, charge.pay(for: held, at: account) else { return false }
-        (heldByteCount, self.account) = (held, account)
-        echoes[stream] = nil  // leaves `echo` the only reference: no copy on write
+    /// What one echo has waiting, in bytes of memory.
+    func heldByteCount(of stream: StreamID) -> Int { echoes[stream]?.heldByteCount ?? 0 }
+
+    /// The same once that waits too; `nil` where the session's have too much waiting then.
+    func heldByteCount(of stream: StreamID, with body: ByteBuffer, _ type: BodyType) -> Int? {
+        let echo = echoes[stream] ?? BareEcho()
+        let cost = echo.cost(with: body, type)
+        return heldByteCount - echo.heldByteCount + cost <= Self.limit ? cost : nil
+    }
+
+    /// Has something wait that is paid for.
+    mutating func append(_ body: ByteBuffer, _ type: BodyType, on stream: StreamID) {
+        var echo = echoes.removeValue(forKey: stream) ?? BareEcho()  // the only reference: no copy on write
+        heldByteCount -= echo.heldByteCount
         echo.append(body, type)
+        heldByteCount += echo.heldByteCount
         echoes[stream] = echo
-        return true
     }
 
     /// What may be sent now, of one stream after the other.
@@ -93,7 +95,6 @@ struct BareEchoes {
             guard let (type, body) = echo.next(upTo: byteCount) else { continue }
             heldByteCount += echo.heldByteCount - before
             echoes[stream] = echo.isEmpty ? nil : echo
-            settle()
             return (stream, type, body)
         }
         return nil
@@ -102,10 +103,5 @@ struct BareEchoes {
     mutating func remove(_ stream: StreamID) {
         guard let echo = echoes.removeValue(forKey: stream) else { return }
         heldByteCount -= echo.heldByteCount
-        settle()
-    }
-
-    private mutating func settle() {
-        if let account { _ = charge.pay(for: heldByteCount, at: account) }
     }
 }

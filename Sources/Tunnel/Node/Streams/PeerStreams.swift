@@ -32,10 +32,9 @@ final class PeerStreams {
     /// How many grants below ``SendTurns/leastByteCount`` a second are taken: no reader that is honest gives many.
     private static let smallGrantsPerSecond = 1000.0
 
-    private let session: SessionID
+    let session: SessionID
     let secure: SecureSession
-    private let outputs: NodeOutputs
-    private let waits: StreamWaits
+    let context: SessionContext
     private var entries: [StreamID: Entry] = [:]
     private var lastOrdinal: UInt64 = 0
     private var touched: Set<StreamID> = []
@@ -57,24 +56,29 @@ final class PeerStreams {
     var arrival = NIODeadline.uptimeNanoseconds(0)
 
     init(
-        session: SessionID, secure: SecureSession, payer: Payer, waits: StreamWaits, outputs: NodeOutputs
+        session: SessionID, secure: SecureSession, payer: Payer, in context: SessionContext
     ) {
         self.session = session
         self.secure = secure
         self.payer = payer
-        self.waits = waits
-        self.outputs = outputs
+        self.context = context
     }
 
     var count: Int { entries.count }
 
-    @discardableResult
-    func insert(_ end: End, on stream: StreamID, at place: ServicePlace) -> StreamKey {
+    /// The key of a stream that is about to be there.
+    func makeKey(for stream: StreamID) -> StreamKey {
         lastOrdinal += 1
-        let key = StreamKey(session: session, stream: stream, ordinal: lastOrdinal)
-        entries[stream] = Entry(key: key, end: end, place: place)
-        return key
+        return StreamKey(session: session, stream: stream, ordinal: lastOrdinal)
     }
+
+    func insert(_ end: End, as key: StreamKey, at place: ServicePlace) {
+        entries[key.stream] = Entry(key: key, end: end, place: place)
+    }
+
+    func isOpen(_ key: StreamKey) -> Bool { entries[key.stream]?.key == key }
+
+    func place(of stream: StreamID) -> ServicePlace? { entries[stream]?.place }
 
     private func service(_ key: StreamKey) -> ServiceStream? {
         guard let entry = entries[key.stream], entry.key == key, case .service(let service) = entry.end else {
@@ -108,7 +112,7 @@ final class PeerStreams {
         case (.service, .string):
             breach(.badPacket, on: stream)
         case (.items, _):
-            outputs.append(.item(entry.key, type, body))
+            context.outputs.append(.item(entry.key, type, body))
         case (.newEcho, _):
             entries[stream]?.end = Self.echo(firstPacket: body, type, at: entry.place)
             return receive(body, type, on: stream)
@@ -128,7 +132,7 @@ final class PeerStreams {
             forget(stream, failure)
         case .items:
             entries[stream] = nil
-            outputs.append(.itemsEnded(entry.key, error))
+            context.outputs.append(.itemsEnded(entry.key, error))
         case .newEcho, .bareEcho:
             forget(stream, nil)
         }
@@ -143,10 +147,9 @@ final class PeerStreams {
             try service.receive(byteCount, at: arrival)
             receipts.change(from: before, to: service.received)
             if receipts.undrained > Credit.heldByteCount { throw .exceeded }
-            while !service.makeRoom(for: byteCount) {
-                guard failLargest(but: stream) else {
-                    return abort(stream, message: NodeErrorText.heldTooMuch)
-                }
+            let held = service.heldByteCount(with: byteCount)
+            guard held <= service.place.byteCount || pay(for: held, at: service.place.open) else {
+                return abort(stream, message: NodeErrorText.heldTooMuch)
             }
             service.fill(byteCount, open)
             touched.insert(stream)
@@ -207,25 +210,12 @@ final class PeerStreams {
 
     /// Ends a stream in the middle, with words for the other side.
     func abort(_ key: StreamKey, message: String) {
-        guard entries[key.stream]?.key == key else { return }
-        abort(key.stream, message: message)
+        if isOpen(key) { abort(key.stream, message: message) }
     }
 
     func abort(_ stream: StreamID, message: String) {
         secure.muxrpc.fail(stream, message: message)
         forget(stream, .local(message))
-    }
-
-    /// Ends the stream that holds most, where it is not that one: whoever pays for both has no room for more.
-    func failLargest(but stream: StreamID? = nil) -> Bool {
-        var largest: (stream: StreamID, byteCount: Int)?
-        for (stream, entry) in entries {
-            guard case .service(let service) = entry.end else { continue }
-            if service.heldByteCount > largest?.byteCount ?? 0 { largest = (stream, service.heldByteCount) }
-        }
-        guard let largest, largest.stream != stream else { return false }
-        abort(largest.stream, message: NodeErrorText.heldTooMuch)
-        return true
     }
 
     /// Ends the streams of those of our services that are not to be used any more.
@@ -251,7 +241,7 @@ final class PeerStreams {
         }
         if turns.isUnsettled, !hasNotedRound, let key = entries.first?.value.key {
             hasNotedRound = true
-            waits.append(key, at: arrival)
+            context.waits.append(key, at: arrival)
         }
         guard receipts.isGrantDue else { return }
         // Small grants cost the other side as much as large ones, so they are given when nothing else is left.
@@ -275,10 +265,10 @@ final class PeerStreams {
             if service.localEnd == .echo { service.offerEnd() } else { report(.receivedEnd, entry.key) }
         }
         pump(stream, service)
-        guard entries[stream] != nil, !service.pay() else { return }
-        while !service.pay() {
-            guard failLargest(but: stream) else { return abort(stream, message: NodeErrorText.heldTooMuch) }
-        }
+        guard entries[stream] != nil else { return }
+        entry.place.open.holding.used(at: arrival)
+        guard !pay(for: service.heldByteCount, at: entry.place.open) else { return }
+        abort(stream, message: NodeErrorText.heldTooMuch)
     }
 
     /// A stream has waited for more credit: what it has is used now.
@@ -297,7 +287,7 @@ final class PeerStreams {
             case .service(let service):
                 forget(stream, service.isComplete ? nil : .truncated)
             case .items:
-                outputs.append(.itemsEnded(entry.key, RemoteError("the session ended")))
+                context.outputs.append(.itemsEnded(entry.key, RemoteError("the session ended")))
             case .newEcho, .bareEcho: break
             }
         }
@@ -339,7 +329,7 @@ final class PeerStreams {
         let most = turns.allowance(for: service.credit, of: service.unsentByteCount, isOverdue: true)
         guard most > 0, service.wait == nil, let key = entries[stream]?.key else { return }
         service.wait = .begun
-        waits.append(key, at: arrival)
+        context.waits.append(key, at: arrival)
     }
 
     private func drain(_ byteCount: Int, of service: ServiceStream, on stream: StreamID) {
@@ -385,13 +375,13 @@ final class PeerStreams {
         receipts.change(from: service.received, to: nil)
         owing.remove(stream)
         // What the local end still has is paid for until it is rid of it: the place goes with it.
-        _ = service.pay()
+        _ = entry.place.open.holding.pay(for: service.leftByteCount)
         guard service.localEnd != .echo else { return }
         report(
             .closed(failure, sent: service.sentByteCount, received: service.receivedByteCount), entry.key)
     }
 
     private func report(_ event: ServiceEvent, _ key: StreamKey) {
-        outputs.append(.service(key, event))
+        context.outputs.append(.service(key, event))
     }
 }

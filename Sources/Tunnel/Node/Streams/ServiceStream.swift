@@ -75,14 +75,13 @@ final class ServiceStream {
         ServicePlace.ownByteCount + incoming.capacity + handed.capacity + unsentCapacity
     }
 
-    /// Pays for so many bytes more before they are received; whether there is room.
-    func makeRoom(for byteCount: Int) -> Bool {
-        let held = heldByteCount - incoming.capacity + incoming.capacity(with: byteCount)
-        return held <= place.byteCount || place.pay(for: held)
-    }
+    /// What the local end still has when the stream is over, in bytes of memory.
+    var leftByteCount: Int { ServicePlace.ownByteCount + handed.capacity }
 
-    /// Pays for what is held now; whether there is room.
-    func pay() -> Bool { place.pay(for: heldByteCount) }
+    /// What it will hold once so many bytes more are received.
+    func heldByteCount(with byteCount: Int) -> Int {
+        heldByteCount - incoming.capacity + incoming.capacity(with: byteCount)
+    }
 
     // MARK: From the local end
 

@@ -18,10 +18,12 @@ extension PeerStreams {
     /// Sends back as much as the caller reads, and keeps as much as there is room for.
     func echo(_ body: ByteBuffer, _ type: BodyType, on stream: StreamID) {
         if !echoes.isWaiting(stream), body.readableBytes <= unread.echoRoom {
-            sendBack(body, type, on: stream)
-        } else if !echoes.append(body, type, on: stream, at: payer.bytes) {
-            abort(stream, message: NodeErrorText.echoUnread)
+            return sendBack(body, type, on: stream)
         }
+        guard let held = echoes.heldByteCount(of: stream, with: body, type),
+            let place = place(of: stream), pay(for: ServicePlace.ownByteCount + held, at: place.open)
+        else { return abort(stream, message: NodeErrorText.echoUnread) }
+        echoes.append(body, type, on: stream)
     }
 
     private func sendBack(_ body: ByteBuffer, _ type: BodyType, on stream: StreamID) {
@@ -36,6 +38,9 @@ extension PeerStreams {
     /// The peer has read more: what waits for that may go.
     func resumeEchoes() {
         while let (stream, type, body) = echoes.next(upTo: unread.echoRoom) {
+            // Less than before always has room.
+            _ = place(of: stream)?.open.holding.pay(
+                for: ServicePlace.ownByteCount + echoes.heldByteCount(of: stream))
             sendBack(body, type, on: stream)
         }
     }
@@ -44,25 +49,29 @@ extension PeerStreams {
 
     /// Opens a stream with credit; an echo's caller says so with its first packet.
     func openService(_ service: ServiceRequest) throws(MuxRPCError) -> StreamKey {
-        let place = try ownPlace()
         let stream = try secure.muxrpc.open(.duplex, service.method, service.arguments)
+        let (key, place) = try ownPlace(for: stream)
         let local = ServiceStream(isOpener: true, localEnd: .connected, place: place)
         if service == .echo { send(grants: local.openingGrant(), on: stream) }
-        return insert(.service(local), on: stream, at: place)
+        insert(.service(local), as: key, at: place)
+        return key
     }
 
     /// Opens a stream whose packets the owner wants to see one by one.
     func openItems(
         _ kind: CallKind, _ name: [String], _ arguments: [JSONValue]
     ) throws(MuxRPCError) -> StreamKey {
-        let place = try ownPlace()
-        return insert(.items, on: try secure.muxrpc.open(kind, name, arguments), at: place)
+        let (key, place) = try ownPlace(for: try secure.muxrpc.open(kind, name, arguments))
+        insert(.items, as: key, at: place)
+        return key
     }
 
-    private func ownPlace() throws(MuxRPCError) -> ServicePlace {
+    /// The place of a stream that we have opened, which takes none that is a peer's to fill; without one it is ended.
+    private func ownPlace(for stream: StreamID) throws(MuxRPCError) -> (StreamKey, ServicePlace) {
         do {
-            return try .own(payer)
+            return try takePlace(for: stream, [])
         } catch {
+            secure.muxrpc.end(stream)
             throw .queueFull(limit: payer.bytes.capacity)
         }
     }

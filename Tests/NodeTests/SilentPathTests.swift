@@ -1,0 +1,72 @@
+import MuxRPC
+import Multiserver
+import NIOCore
+import Node
+import SecretHandshake
+import Sodium
+import Synchronization
+import Testing
+import Transport
+import Tunnel
+
+/// Over real sockets: a path that falls silent while its ends think that they are connected.
+@Suite("A path that has gone", .timeLimit(.minutes(2)))
+struct SilentPathTests {
+    /// Connects to a portal through a forwarder.
+    private func run(
+        _ body: @escaping @Sendable (Forwarder, NodeLink) async throws -> Void
+    ) async throws {
+        try await TestedPortal.run { portal, eventLoop in
+            let forwarder = Forwarder(to: portal.address.net)
+            try await forwarder.run { net in
+                let caller = Caller(identity: try .random(), network: .scuttlebutt)
+                let link = try await caller.connect(
+                    toPortal: PeerAddress(net: net, key: portal.address.key), on: eventLoop)
+                _ = try await link.call(["whoami"])
+                try await body(forwarder, link)
+                await link.close()
+            }
+        }
+    }
+
+    @Test("is noticed 10 s after something was sent, and not before")
+    func gone() async throws {
+        try await run { forwarder, link in
+            forwarder.set(.silent)
+            let start = ContinuousClock.now
+            let call = Task { () -> Reply? in try? await link.call(["whoami"]) }
+            let failure = try await link.ended.get()
+            #expect(failure == .timedOut)
+            let time = ContinuousClock.now - start
+            #expect(time >= .milliseconds(9_900) && time < .seconds(15), "\(time)")
+            let reply = await call.value
+            #expect(reply == nil)
+        }
+    }
+
+    @Test("is not taken for one on which much is on the way, slowly")
+    func slow() async throws {
+        try await run { forwarder, link in
+            forwarder.set(.draining)
+            let text = JSONValue.string(String(repeating: "x", count: 3_000))
+            let calls = (0..<100).map { _ in Task { () -> Reply? in try? await link.call(["whoami"], [text]) }
+            }
+            let hasEnded = Mutex(false)
+            link.ended.whenComplete { _ in hasEnded.withLock { $0 = true } }
+            try await Task.sleep(for: .milliseconds(14_500))
+            let isOver = hasEnded.withLock { $0 }
+            #expect(!isOver, "it goes on as long as the other system takes more")
+            // Now it takes no more.
+            forwarder.set(.silent)
+            let start = ContinuousClock.now
+            let failure = try await link.ended.get()
+            #expect(failure == .timedOut)
+            let time = ContinuousClock.now - start
+            #expect(time < .seconds(20), "\(time)")
+            for call in calls {
+                let reply = await call.value
+                #expect(reply == nil)
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import MuxRPC
+import Multiserver
+import NIOCore
+import SecureSession
+import Sodium
+import Testing
+import Transport
+import Tunnel
+
+/// What a portal has read of a connection that has to wait is charged to it.
+@Suite("What a portal has read and not opened")
+struct PortalReadTests {
+    @Test("of a paused sender is charged to it, and given back")
+    func paused() throws {
+        let world = try PortalWorld { $0.tunnelQueueByteCount = 100_000 }
+        let (endpoint, slow) = try world.announced()
+        let (client, fast) = try world.connect(.random())
+        let tunnel = try world.tunnel(from: client, to: endpoint)
+        let before = world.portal.statistics.heldByteCount
+        fast.readByteCount = 256 << 10
+        slow.isPeerReading = false
+        client.session.send(ByteBuffer(repeating: 1, count: 250 << 10), on: tunnel.near)
+        world.run()
+        #expect(!fast.connection.wantsInput)
+        let statistics = world.portal.statistics
+        let openedByteCount = statistics.queuedByteCount
+        #expect(
+            statistics.heldByteCount - openedByteCount >= 256 << 10,
+            "the buffer, however little of it is left")
+        slow.isPeerReading = true
+        world.run()
+        world.wait(.seconds(1))
+        #expect(endpoint.bytes[tunnel.far]?.readableBytes == 250 << 10)
+        #expect(world.portal.statistics.heldByteCount <= before + 64 << 10)
+    }
+
+    @Test("of one that calls too often is charged to it; without room for it the connection goes")
+    func calling() throws {
+        for (poolByteCount, staysOpen) in [(64 << 20, true), (512 << 10, false)] {
+            let world = try PortalWorld { $0.memoryByteCount = poolByteCount }
+            let (client, link) = try world.connect(.random())
+            link.readByteCount = 256 << 10
+            for _ in 0..<4000 { _ = try client.call("tunnel.ping") }
+            world.run()
+            #expect((link.connection.phase == .running) == staysOpen)
+            guard staysOpen else { continue }
+            #expect(!link.connection.wantsInput)
+            #expect(world.portal.statistics.heldByteCount >= 128 << 10)
+        }
+    }
+}
