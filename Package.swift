@@ -62,7 +62,8 @@ let package = Package(
 
         // Level 2: one protocol each, no input or output.
         .target(name: "SecretHandshake", dependencies: ["Sodium"], swiftSettings: settings),
-        .target(name: "BoxStream", dependencies: ["CBoxCipher", "CSodium", "Sodium"], swiftSettings: settings),
+        .target(
+            name: "BoxStream", dependencies: ["CBoxCipher", "CSodium", "Sodium"], swiftSettings: settings),
         .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Multiserver", dependencies: ["Sodium"], swiftSettings: settings),
         .target(name: "Blinding", dependencies: ["Sodium"], swiftSettings: settings),
@@ -111,8 +112,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "Keyring", "MuxRPC", "Multiserver", "Node", "QRCode", "SecretHandshake",
-                "Sodium", "Stamp", "Transport", "Tunnel", nioCore,
+                "Blinding", "BoxStream", "Keyring", "MuxRPC", "Multiserver", "Node", "QRCode",
+                "SecretHandshake", "Sodium", "Stamp", "Transport", "Tunnel", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -1,4 +1,5 @@
 public import ArgumentParser
+internal import BoxStream
 internal import Foundation
 internal import Node
 internal import Stamp
@@ -57,13 +58,31 @@ public struct CwayCommand: AsyncParsableCommand {
     public static func runToExit() async -> Never {
         ProcessSetup.protectMemory(environment: ProcessText.environment)
         ProcessMemory.keepBuffers()
-        var status = await execute(ProcessText.arguments)
+        var status = Self.chooseCipher() ?? ExitStatus.success.rawValue
+        if status == ExitStatus.success.rawValue { status = await execute(ProcessText.arguments) }
         if let failure = StandardOutput.ofProcess.finish(), status == ExitStatus.success.rawValue {
             Surroundings.current.complaints("cway: \(failure)\n")
             status = ExitStatus.standardStreamFailed.rawValue
         }
         LogOutput.finish()
         Foundation.exit(status)
+    }
+
+    /// Uses the cipher that `CWAY_CIPHER` names, where it names one; the code to end with where it is refused.
+    private static func chooseCipher() -> Int32? {
+        guard let name = ProcessInfo.processInfo.environment["CWAY_CIPHER"] else { return nil }
+        do {
+            try CipherChoice.use(name)
+            return nil
+        } catch .missing(_, let available) {
+            let names = available.joined(separator: ", ")
+            Surroundings.current.complaints(
+                "cway: CWAY_CIPHER=\(name): this machine has no such cipher: name one of \(names), or none\n".printable)
+        } catch .wrong {
+            Surroundings.current.complaints(
+                "cway: CWAY_CIPHER=\(name): it does not make libsodium's bytes here: leave it out\n".printable)
+        }
+        return ExitStatus.usage.rawValue
     }
 
     /// Runs a command line in the current ``Surroundings`` and returns the code to end with.
