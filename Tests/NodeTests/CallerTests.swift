@@ -48,7 +48,8 @@ struct CallerTests {
                 failure = hop
             }
         }
-        return (failure, portal.calls)
+        // A portal that takes long on a busy machine is asked whether it is there.
+        return (failure, portal.calls.filter { $0.name != ["tunnel", "ping"] })
     }
 
     @Test("names to the portal the key that the friend shows there, where it is known")

@@ -36,7 +36,7 @@ struct LimitedPortalTests {
 
     @Test("is dialled again while it ends connections at once, by each of fifty at a time")
     func fifty() async throws {
-        try await refusing(200) { address, _ in
+        try await refusing(60) { address, _ in
             try await withThrowingTaskGroup(of: Void.self) { tasks in
                 for _ in 0..<50 {
                     tasks.addTask {

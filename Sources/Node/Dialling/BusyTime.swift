@@ -35,14 +35,11 @@ package enum BusyTime {
                 count += 1
                 return try await body(deadline)
             } catch let failure as HopFailure where failure.mayPass {
-                // A target that is busy has been asked often enough by ``openTunnel(until:_:)``.
                 // A target has been asked often enough by ``openTunnel(until:_:)``; and whoever ends connections without
-                // a word may take long over each.
-                var wasAskedEnough = true
-                if case .busy(let words) = failure, isPortalBusy(words) {
-                    wasAskedEnough = count >= leastCount
-                }
-                guard ContinuousClock.now < deadline || !wasAskedEnough else { throw failure }
+                // a word may take long over each, but is asked once more.
+                let least =
+                    if case .busy(let words) = failure { isPortalBusy(words) ? leastCount : 1 } else { 2 }
+                guard ContinuousClock.now < deadline || count < least else { throw failure }
                 try await sleep()
             }
         }
