@@ -77,10 +77,12 @@ public struct CwayCommand: AsyncParsableCommand {
         } catch .missing(_, let available) {
             let names = available.joined(separator: ", ")
             Surroundings.current.complaints(
-                "cway: CWAY_CIPHER=\(name): this machine has no such cipher: name one of \(names), or none\n".printable)
+                "cway: CWAY_CIPHER=\(name): this machine has no such cipher: name one of \(names), or none\n"
+                    .printable)
         } catch .wrong {
             Surroundings.current.complaints(
-                "cway: CWAY_CIPHER=\(name): it does not make libsodium's bytes here: leave it out\n".printable)
+                "cway: CWAY_CIPHER=\(name): it does not make libsodium's bytes here: leave it out\n".printable
+            )
         }
         return ExitStatus.usage.rawValue
     }
