@@ -71,18 +71,17 @@ public struct CwayCommand: AsyncParsableCommand {
     /// Uses the cipher that `CWAY_CIPHER` names, where it names one; the code to end with where it is refused.
     private static func chooseCipher() -> Int32? {
         guard let name = ProcessInfo.processInfo.environment["CWAY_CIPHER"] else { return nil }
-        do {
+        do throws(CipherChoice.Refusal) {
             try CipherChoice.use(name)
             return nil
-        } catch .missing(_, let available) {
-            let names = available.joined(separator: ", ")
-            Surroundings.current.complaints(
-                "cway: CWAY_CIPHER=\(name): this machine has no such cipher: name one of \(names), or none\n"
-                    .printable)
-        } catch .wrong {
-            Surroundings.current.complaints(
-                "cway: CWAY_CIPHER=\(name): it does not make libsodium's bytes here: leave it out\n".printable
-            )
+        } catch {
+            let reason =
+                switch error {
+                case .missing(_, let available):
+                    "this machine has no such cipher: name one of \(available.joined(separator: ", ")), or none"
+                case .wrong: "it does not make libsodium's bytes here: leave it out"
+                }
+            Surroundings.current.complaints("cway: CWAY_CIPHER=\(name): \(reason)\n".printable)
         }
         return ExitStatus.usage.rawValue
     }
