@@ -35,7 +35,7 @@ package struct CwayCommand: AsyncParsableCommand {
             EXIT CODES
             \(ExitStatus.table)
             """,
-        version: Version.text,
+        version: "\(Version.text), cipher \(CipherChoice.name)",
         subcommands: [
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
