@@ -24,6 +24,8 @@ struct CipherKernel: Sendable {
 
     /// As it is chosen by: `avx512`, `avx512f`, `avx2`, `sse2`, `neon`, `libsodium`.
     let name: String
+    /// How many blocks it makes in the time of one.
+    let width: Int
     /// Combines bytes with the keystream from the state's block on; in place, or apart.
     let combine: Combine
     /// Writes single blocks, each of a nonce and a number of its own.
@@ -36,7 +38,8 @@ struct CipherKernel: Sendable {
 
     /// What the others are held to, and what serves where none of them is right.
     static let libsodium = unsafe CipherKernel(
-        name: "libsodium", combine: LibsodiumCipher.combine, writeBlocks: LibsodiumCipher.writeBlocks,
+        name: "libsodium", width: 1, combine: LibsodiumCipher.combine,
+        writeBlocks: LibsodiumCipher.writeBlocks,
         writeTag: LibsodiumCipher.writeTag)
 
     /// Those that this machine can run, the fastest first and libsodium last.
@@ -49,8 +52,11 @@ struct CipherKernel: Sendable {
         return unsafe built.compactMap { unsafe $0.map { unsafe CipherKernel($0.pointee) } } + [libsodium]
     }()
 
-    private init(name: String, combine: Combine, writeBlocks: WriteBlocks, writeTag: WriteTag) {
+    private init(
+        name: String, width: Int, combine: Combine, writeBlocks: WriteBlocks, writeTag: WriteTag
+    ) {
         self.name = name
+        self.width = width
         unsafe self.combine = combine
         unsafe self.writeBlocks = writeBlocks
         unsafe self.writeTag = writeTag
@@ -58,7 +64,8 @@ struct CipherKernel: Sendable {
 
     private init(_ kernel: box_cipher_kernel) {
         unsafe self.init(
-            name: String(cString: kernel.name), combine: kernel.combine, writeBlocks: kernel.blocks,
+            name: String(cString: kernel.name), width: kernel.width, combine: kernel.combine,
+            writeBlocks: kernel.blocks,
             writeTag: kernel.tag ?? LibsodiumCipher.writeTag)
     }
 }

@@ -9,6 +9,6 @@
 #include "salsa20_lanes.h"
 
 // Libsodium's Poly1305 multiplies 64 bits by 64 there, which is as fast.
-const box_cipher_kernel box_cipher_neon = {"neon", neon_combine, neon_blocks, NULL};
+const box_cipher_kernel box_cipher_neon = {"neon", 4, neon_combine, neon_blocks, NULL};
 
 #endif

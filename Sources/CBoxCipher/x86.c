@@ -15,7 +15,7 @@
 #undef NAME
 
 // Libsodium's Poly1305 is made for SSE2 already.
-const box_cipher_kernel box_cipher_sse2 = {"sse2", sse2_combine, sse2_blocks, NULL};
+const box_cipher_kernel box_cipher_sse2 = {"sse2", 4, sse2_combine, sse2_blocks, NULL};
 
 #define LANES 8
 #define LANES64 4
@@ -28,7 +28,7 @@ const box_cipher_kernel box_cipher_sse2 = {"sse2", sse2_combine, sse2_blocks, NU
 #undef TARGET
 #undef NAME
 
-const box_cipher_kernel box_cipher_avx2 = {"avx2", avx2_combine, avx2_blocks, avx2_tag};
+const box_cipher_kernel box_cipher_avx2 = {"avx2", 8, avx2_combine, avx2_blocks, avx2_tag};
 
 #define LANES 16
 #define LANES64 8
@@ -43,7 +43,7 @@ const box_cipher_kernel box_cipher_avx2 = {"avx2", avx2_combine, avx2_blocks, av
 
 #include "poly1305_ifma.h"
 
-const box_cipher_kernel box_cipher_avx512 = {"avx512f", avx512_combine, avx512_blocks, avx512_tag};
-const box_cipher_kernel box_cipher_avx512_ifma = {"avx512", avx512_combine, avx512_blocks, ifma_tag};
+const box_cipher_kernel box_cipher_avx512 = {"avx512f", 16, avx512_combine, avx512_blocks, avx512_tag};
+const box_cipher_kernel box_cipher_avx512_ifma = {"avx512", 16, avx512_combine, avx512_blocks, ifma_tag};
 
 #endif

@@ -67,6 +67,25 @@ struct KernelTests {
         }
     }
 
+    @Test("Bodies of a few blocks in a burst, up to the carry", arguments: CipherKernel.available)
+    func shortBursts(_ kernel: CipherKernel) throws {
+        var random = SeededRandom(seed: 33)
+        let nonce = [UInt8](repeating: 9, count: 16) + [UInt8](repeating: 0xFF, count: 6) + [0xFC, 0x00]
+        var reference = Reference(key: [UInt8](repeating: 3, count: 32), nonce: nonce)
+        var sealing = try Self.cipher(reference, kernel)
+        var opening = try Self.cipher(reference, kernel)
+        for _ in 0..<600 {
+            let byteCount = Int.random(in: 1...640, using: &random)
+            let body = EqualityTests.body(byteCount, using: &random)
+            let expected = try reference.frame(body)
+            let sealed = Self.seal(body, with: &sealing, at: 0)
+            try #require(sealed == expected, "\(byteCount) bytes")
+            let opened = try #require(Self.open(expected, with: &opening, restsWithin: false))
+            try #require(opened == body, "\(byteCount) bytes")
+            if Int.random(in: 0..<40, using: &random) == 0 { sealing.rest() }
+        }
+    }
+
     @Test("Every alignment, between pages that cannot be read", arguments: CipherKernel.available)
     func guardPages(_ kernel: CipherKernel) throws {
         let pages = try GuardedPages()

@@ -19,6 +19,9 @@ typedef struct {
     /// `sse2`, `avx2`, `avx512`, `avx512f` where IFMA is missing, or `neon`.
     const char *_Nonnull name;
 
+    /// How many blocks it makes in the time of one.
+    size_t width;
+
     /// Combines `length` bytes with the keystream from the state's block on; in place, or wholly apart.
     void (*_Nonnull combine)(const uint32_t *_Nonnull state, uint8_t *_Nonnull output,
                              const uint8_t *_Nonnull input, size_t length);
