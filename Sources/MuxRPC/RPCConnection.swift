@@ -181,6 +181,17 @@ public struct RPCConnection: ~Copyable, Sendable {
         stream.isOurs ? ours.kind(of: stream) : theirs.kind(of: stream)
     }
 
+    /// Whether the peer may send on a stream: it is open, of a kind that leads our way, and no goodbye was said.
+    package func mayBring(packetsOn stream: StreamID) -> Bool {
+        guard !hasEnded else { return false }
+        switch kind(of: stream) {
+        case .duplex?: return true
+        case .source?: return stream.isOurs
+        case .sink?: return !stream.isOurs
+        case .async?, nil: return false
+        }
+    }
+
     /// Sends a JSON value on a stream.
     ///
     /// - Throws: ``MuxRPCError/notOpen(_:)``, ``MuxRPCError/bodyTooLong(_:limit:)`` or
@@ -253,6 +264,9 @@ public struct RPCConnection: ~Copyable, Sendable {
 
     /// Whether the peer has made as many calls as it may.
     package var isAtPeerCallLimit: Bool { theirs.count >= peerCallLimit }
+
+    /// Whether our goodbye is said.
+    package var isClosed: Bool { outbox.isClosed }
 
     /// Says goodbye: nothing is sent any more, while the peer's packets are still taken until its own goodbye.
     public mutating func sayGoodbye() { outbox.close() }
