@@ -91,7 +91,7 @@ package struct Doctor: Sendable {
         try examineClock()
         // Last, for a portal's word on the clock is needed where there is anything to mend.
         guard !keyring.isCopy else { return }
-        let check = AddressCheck(keyring: keyring, portals: portals.map(\.portal))
+        let check = AddressCheck(keyring: keyring, portals: portals.map(\.portal.atFirstHost))
         for finding in try await Blocking.run({ try check.findings(now: WallClock.seconds()) }) {
             try report(finding)
         }
@@ -118,9 +118,9 @@ package struct Doctor: Sendable {
 
     /// Looks at every host of a portal; where one does, the others are odd at the worst.
     private func examine(hostsOf portal: PortalRecord, on eventLoop: any EventLoop) async throws {
-        guard !portal.others.isEmpty else { return try await examine(portal.portal, on: eventLoop) }
+        guard !portal.portal.others.isEmpty else { return try await examine(portal.portal, on: eventLoop) }
         var found: [[Finding]] = []
-        for host in portal.hosts {
+        for host in portal.portal.places {
             let findings = Mutex([Finding]())
             let doctor = Doctor(
                 identity: identity, keyring: keyring, settings: settings, servingProcess: servingProcess,
@@ -133,8 +133,8 @@ package struct Doctor: Sendable {
         for finding in found.joined() { try report(works ? finding.notBad : finding) }
     }
 
-    private func examine(_ portal: InvitePortal, on eventLoop: any EventLoop) async throws {
-        let address = try PeerAddress(portal)
+    private func examine(_ portal: PortalAddress, on eventLoop: any EventLoop) async throws {
+        let address = try portal.peer()
         let hop = "portal \(address.net.hostAndPort)"
         _ = try await reach(
             address, namedBy: .owner, hop: hop, as: membership.outerKey(at: portal), isOpen: portal.isOpen,
@@ -163,7 +163,7 @@ package struct Doctor: Sendable {
 
     /// Calls this node as somebody whom it does not know: the hello it answers with shows that the portal can call it.
     private func examineAnnouncement(
-        at portal: InvitePortal, over link: NodeLink, hop: String
+        at portal: PortalAddress, over link: NodeLink, hop: String
     ) async throws {
         let (identity, keyring) = (identity, keyring)
         let (token, shownKey): (PairToken?, PublicKey?) = try await Blocking.run {
@@ -229,9 +229,9 @@ package struct Doctor: Sendable {
     }
 
     private func examine(
-        _ friend: Friend, instance: Int, at portal: InvitePortal, on eventLoop: any EventLoop
+        _ friend: Friend, instance: Int, at portal: PortalAddress, on eventLoop: any EventLoop
     ) async throws {
-        let address = try PeerAddress(portal)
+        let address = try portal.peer()
         let place = instance == 0 ? "" : ", instance \(instance),"
         let hop = "friend \(friend.name)\(place) at \(address.net.hostAndPort)"
         let (identity, keyring, settings) = (identity, keyring, settings)
