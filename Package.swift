@@ -37,7 +37,7 @@ let package = Package(
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
-        // Level 0: the C libraries, with no logic of our own.
+        // Level 0: the C libraries, with no logic of our own, and the cipher's kernel.
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium",
             providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
@@ -47,6 +47,7 @@ let package = Package(
         .systemLibrary(
             name: "CQREncode", pkgConfig: "libqrencode",
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
+        .target(name: "CBoxCipher"),
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CProcess"),
 
@@ -62,7 +63,9 @@ let package = Package(
 
         // Level 2: one protocol each, no input or output.
         .target(name: "SecretHandshake", dependencies: ["TypedSodium"], swiftSettings: settings),
-        .target(name: "BoxStream", dependencies: ["CSodium", "TypedSodium"], swiftSettings: settings),
+        .target(
+            name: "BoxStream", dependencies: ["CBoxCipher", "CSodium", "TypedSodium"], swiftSettings: settings
+        ),
         .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Multiserver", dependencies: ["TypedSodium"], swiftSettings: settings),
         .target(name: "Blinding", dependencies: ["TypedSodium"], swiftSettings: settings),
@@ -120,7 +123,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "Connection", "Invitation", "Keyring", "MuxRPC", "Multiserver", "Node",
+                "Blinding", "BoxStream", "Connection", "Invitation", "Keyring", "MuxRPC", "Multiserver",
+                "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

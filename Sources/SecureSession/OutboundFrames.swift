@@ -79,6 +79,9 @@ struct OutboundFrames: ~Copyable {
         return buffer
     }
 
+    /// Takes note that there is nothing to seal for now: while it is idle it keeps no keystream ahead.
+    mutating func rest() { sealer.rest() }
+
     /// The goodbye, behind which nothing is sealed.
     mutating func goodbye() -> ByteBuffer { framing.layOut(sealer.goodbye()) }
 

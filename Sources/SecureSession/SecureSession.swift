@@ -263,7 +263,11 @@ public final class SecureSession {
     /// What to send next, sealed; `nil` when there is nothing.
     public func nextOutbound() -> ByteBuffer? {
         sealOutbox()
-        return outbound.next()
+        guard let buffer = outbound.next() else {
+            phase.sender?.frames.rest()
+            return nil
+        }
+        return buffer
     }
 
     /// What a tunnelled session sends next, laid out for the outer one; `nil` when there is nothing.
