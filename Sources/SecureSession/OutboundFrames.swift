@@ -4,6 +4,10 @@ internal import NIOCore
 
 /// Makes frames of what is said after the handshake: laid out as the framing asks, and sealed in place.
 struct OutboundFrames: ~Copyable {
+    /// Where the fields of a packet's header stand that are read or written without decoding the whole of it.
+    private static let bodyByteCountOffset = 1
+    private static let requestNumberOffset = 5
+
     private let framing: Framing
     private var sealer: Sealer
 
@@ -93,9 +97,9 @@ struct OutboundFrames: ~Copyable {
             precondition(packet + PacketHeader.byteCount <= laidOut.byteCount, "a batch holds whole packets")
             // Safe: the header's nine bytes are there, and integers have no invalid values.
             let bodyByteCount = unsafe laidOut.bytes.unsafeLoadUnaligned(
-                fromByteOffset: packet + PacketLayout.bodyByteCountOffset, as: UInt32.self)
+                fromByteOffset: packet + Self.bodyByteCountOffset, as: UInt32.self)
             laidOut.storeBytes(
-                of: number.bigEndian, toByteOffset: packet + PacketLayout.requestNumberOffset, as: Int32.self)
+                of: number.bigEndian, toByteOffset: packet + Self.requestNumberOffset, as: Int32.self)
             var remaining = PacketHeader.byteCount + Int(UInt32(bigEndian: bodyByteCount))
             while remaining > 0 {
                 let bodyByteCount = min(remaining, BoxFrame.maximumBodyByteCount)

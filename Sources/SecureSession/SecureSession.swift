@@ -22,6 +22,34 @@ public import TypedSodium
 /// - Behind our goodbye muxrpc puts nothing into the outbox; behind the box stream's nothing is sealed.
 /// - Bytes leave in the order in which they were sealed.
 public final class SecureSession {
+    /// What the owner is told.
+    public enum Event {
+        /// A client has proved to own this key: answer with ``accept()`` or ``refuse()``.
+        case client(PublicKey)
+        /// A client's proof has come, which is to be looked at elsewhere: take it with ``takeProof()``.
+        case proof
+        /// The handshake is over, and this is the peer.
+        case established(PublicKey)
+        /// A whole binary packet of an open stream stands verified and not yet decrypted.
+        ///
+        /// Call one of the `openPacket` methods to say where it goes; otherwise the next call of ``next()`` drops it.
+        case packet(StreamID, byteCount: Int)
+        /// Everything else that muxrpc has to say.
+        ///
+        /// Indirect, because it is large and rare, and every packet's event would be as large.
+        indirect case session(RPCEvent)
+        /// The peer's box-stream goodbye: nothing follows, and nothing is lost.
+        case ended
+    }
+
+    /// Where a client's proof is looked at.
+    public enum Verification: Sendable {
+        /// As it comes, by ``next()``.
+        case atOnce
+        /// By the owner, on any thread, while this session does nothing.
+        case elsewhere
+    }
+
     private var phase: SessionPhase
     private var arrived = InboundBuffer()
     private var outbound = OutboundQueue()
@@ -32,7 +60,7 @@ public final class SecureSession {
 
     /// How much memory a packet may take that has not come whole, in bytes; the session fails when it takes more.
     ///
-    /// To be set before ``next()``, by whoever knows how much the peer may make us hold.
+    /// To be set before ``next()``, by an owner that knows how much the peer may make it hold.
     public var inboundAllowance = Int.max
 
     private init(_ handshake: consuming SessionHandshake, manifest: Manifest, framing: Framing) {
@@ -87,7 +115,7 @@ public final class SecureSession {
     public var isAwaitingDecision: Bool { phase.isAwaitingDecision }
 
     /// Whether a whole message of the handshake is here, which ``next()`` will answer; that takes several key agreements.
-    public var hasHandshakeMessage: Bool { phase.expectedByteCount.map { arrived.byteCount >= $0 } ?? false }
+    package var hasHandshakeMessage: Bool { phase.expectedByteCount.map { arrived.byteCount >= $0 } ?? false }
 
     /// How many messages of the handshake the peer has sent; `nil` once it is over.
     ///
@@ -95,7 +123,7 @@ public final class SecureSession {
     package var handshakeMessageCount: Int? { phase.handshakeMessageCount }
 
     /// Whether a frame, or a message of the handshake, has begun to arrive, and not arrived whole.
-    public var isWithinFrame: Bool { arrived.byteCount > 0 || phase.receiver?.frames.isAwaitingBody == true }
+    package var isWithinFrame: Bool { arrived.byteCount > 0 || phase.receiver?.frames.isAwaitingBody == true }
 
     /// What arrived and was not taken by ``next()`` yet, in bytes; less than a frame's where that wants more.
     public var inboundByteCount: Int { arrived.byteCount }
@@ -110,10 +138,10 @@ public final class SecureSession {
     public var heldByteCount: Int { arrivedByteCount + outbound.capacity + muxrpc.outboxCapacity }
 
     /// The part of ``heldByteCount`` that has arrived: what was not taken by ``next()``, and what has not come whole.
-    public var arrivedByteCount: Int { arrived.capacity + (phase.receiver?.frames.capacity ?? 0) }
+    package var arrivedByteCount: Int { arrived.capacity + (phase.receiver?.frames.capacity ?? 0) }
 
     /// The part of ``heldByteCount`` that has not come whole: of a frame or a packet more is to come.
-    public var pendingByteCount: Int { arrived.partialCapacity + (phase.receiver?.frames.capacity ?? 0) }
+    package var pendingByteCount: Int { arrived.partialCapacity + (phase.receiver?.frames.capacity ?? 0) }
 
     // MARK: Inbound
 
@@ -348,16 +376,13 @@ public final class SecureSession {
 
     /// Traps in debug builds where what the head of this type promises does not hold.
     private func assertInvariants() {
-        #if DEBUG
-            outbound.assertInvariants()
-            let isSilent = muxrpc.isClosed && muxrpc.outboxByteCount == 0
-            if phase.hasFailed {
-                assert(arrived.byteCount == 0 && outbound.byteCount == 0, "a failed session holds nothing")
-            }
-            if phase.isFinished { assert(isSilent, "nothing follows the goodbye") }
-            if phase.openSender == nil, phase.sender != nil {
-                assert(isSilent, "our goodbye is the last that we seal of muxrpc")
-            }
-        #endif
+        outbound.assertInvariants()
+        assert(
+            !phase.hasFailed || arrived.byteCount == 0 && outbound.byteCount == 0,
+            "a failed session holds nothing")
+        assert(
+            phase.openSender != nil || phase.handshakeMessageCount != nil
+                || muxrpc.isClosed && muxrpc.outboxByteCount == 0,
+            "nothing of muxrpc follows our goodbye")
     }
 }
