@@ -101,18 +101,18 @@ let package = Package(
         .target(
             name: "Transport",
             dependencies: [
-                "Account", "Blinding", "CMalloc", "Connection", "Invitation", "MuxRPC", "Multiserver",
-                "PortalCore", "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
+                "Account", "Blinding", "Connection", "Invitation", "MuxRPC", "Multiserver", "PortalCore",
+                "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
 
         // Level 6: settings, the home folder, and the roles wired into services.
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "CProcess", "Connection", "Invitation", "Keyring", "LMDB", "MuxRPC",
-                "Multiserver", "PortalCore", "SecretHandshake", "Transport", "Tunnel", "TypedSodium", nioCore,
+                "Account", "Blinding", "CMalloc", "CProcess", "Connection", "Invitation", "Keyring", "LMDB",
+                "MuxRPC", "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "Transport",
+                "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -141,7 +141,7 @@ let package = Package(
             dependencies: [
                 // The built executable too: the suites start it.
                 "Blinding", "BoxStream", "CSodium", "Connection", "CountingAllocator", "Invitation",
-                "Keyring", "Multiserver", "MuxRPC", "PortalCore", "SecretHandshake", "SecureSession",
+                "Keyring", "Multiserver", "MuxRPC", "Node", "PortalCore", "SecretHandshake", "SecureSession",
                 "Transport", "Tunnel", "TypedSodium", "cway",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -210,7 +210,6 @@ let package = Package(
                 "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(
             name: "InvitationTests",
@@ -238,8 +237,9 @@ let package = Package(
             dependencies: [
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "Node", "SecretHandshake",
                 "TypedSodium", "TestSupport",
-                "PortalCore", "Transport", "Tunnel",
+                "MuxRPC", "PortalCore", "Transport", "Tunnel", nioCore,
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
         .testTarget(
             name: "CommandsTests",

@@ -1,3 +1,4 @@
+internal import Node
 internal import ServiceLifecycle
 internal import Transport
 

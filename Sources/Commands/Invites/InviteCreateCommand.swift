@@ -7,7 +7,7 @@ internal import MuxRPC
 internal import NIOCore
 internal import Node
 internal import QRCode
-internal import Transport
+internal import Tunnel
 internal import TypedSodium
 
 /// `cway invite create`.

@@ -5,7 +5,7 @@ package import NIOCore
 internal import PortalCore
 package import SecretHandshake
 package import Transport
-internal import Tunnel
+package import Tunnel
 package import TypedSodium
 
 /// Who dials, and as whom.
@@ -73,8 +73,8 @@ package struct Caller: Sendable {
             identity: identity, network: network, wallClock: WallClock.milliseconds)
         do {
             return try await NodeLink.dial(
-                portal, namedBy: author, showing: try shownKey(at: portal.key), configuration: configuration,
-                on: eventLoop)
+                portal.key, over: TCPConnector(portal.net, namedBy: author),
+                showing: try shownKey(at: portal.key), configuration: configuration, on: eventLoop)
         } catch let failure as DialFailure {
             throw HopFailure(failure, at: portal)
         }

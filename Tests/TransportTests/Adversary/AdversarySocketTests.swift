@@ -1,4 +1,3 @@
-import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
@@ -27,7 +26,8 @@ struct AdversarySocketTests {
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {
         try await NodeLink.dial(
-            portal, showing: configuration.identity, configuration: configuration, on: group.next(),
+            portal.key, over: TCPConnector(portal.net), showing: configuration.identity,
+            configuration: configuration, on: group.next(),
             report: report)
     }
 
@@ -69,8 +69,7 @@ struct AdversarySocketTests {
         settings.callBurst = 1_000_000
         let portal = Portal(identity: try .random(), network: Self.network, settings: settings)
         let server = try await PortalServer.start(
-            portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil, logger: Logger(label: "test")
-        )
+            portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: group)
         let net = try NetAddress(host: "127.0.0.1", port: UInt16(server.port))
         let address = PeerAddress(net: net, key: portal.identity.publicKey)
 
