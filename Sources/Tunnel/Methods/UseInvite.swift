@@ -1,11 +1,28 @@
 internal import Blinding
+internal import Connection
 internal import Invitation
 internal import Multiserver
 internal import MuxRPC
 internal import TypedSodium
 
+/// `invite.use`: the holder of an invite asks the owner that a feed become a friend by it.
+enum UseInvite: NodeMethod {
+    static let method = Method.useInvite
+    static let asksOwner = true
+    static let endsSession = true
+
+    static func isOffered(to caller: MethodCaller) -> Bool { caller.isInvite }
+
+    static func answer(_ call: MethodCall) -> MethodAnswer {
+        guard case .guest(let invite, _, let instance) = call.caller, let use = InviteUse(call.arguments)
+        else { return .failure(ErrorText.invalidInviteUse) }
+        guard use.isSigned(for: instance.own, invite: invite) else { return .failure(ErrorText.badSignature) }
+        return .question(.inviteUse(feed: use.feed, signature: use.signature))
+    }
+}
+
 /// The arguments of `invite.use`: `[{"feed": "@F.ed25519", "signature": "<b64>"}]`.
-struct InviteUse {
+private struct InviteUse {
     /// Who wants to become a friend.
     let feed: PublicKey
     /// The feed's signature over endpoint, invite and feed.

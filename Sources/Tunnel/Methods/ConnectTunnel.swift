@@ -4,6 +4,18 @@ internal import MuxRPC
 internal import Multiserver
 internal import TypedSodium
 
+/// `tunnel.connect`: the portal opens a tunnel to us, which the connection answers.
+enum ConnectTunnel: NodeMethod {
+    static let method = Method.connect
+    static let kind = MethodKind.duplex
+
+    static func isOffered(to caller: MethodCaller) -> Bool {
+        if case .portal(announces: true) = caller { true } else { false }
+    }
+
+    static func answer(_ call: MethodCall) -> MethodAnswer { .tunnel(TunnelRequest(call.arguments)) }
+}
+
 /// A portal's `tunnel.connect` (hop 2), as an endpoint reads it.
 ///
 /// What is left out is filled in as every known portal means it: ssb-room sends no `instance`, ssb-tunnel no
