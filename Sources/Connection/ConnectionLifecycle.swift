@@ -2,8 +2,7 @@ package import NIOCore
 
 /// How far a connection has come, a portal's or a node's: it goes one way only, and each step has what counts in it.
 ///
-/// `handshake → open → closing → finished`, or `broken` from anywhere. What does nothing where a connection is further
-/// already is said at each input; nothing else moves it.
+/// `handshake → open → closing → finished`, or `broken` from anywhere. An input that comes too late changes nothing.
 package enum ConnectionLifecycle<Handshake: TimedHandshake> {
     /// The peer has not been let in yet.
     case handshake(Handshake)

@@ -236,7 +236,7 @@ package final class Portal: Sendable {
     }
 
     /// The tunnel that has to give way where there is no memory for more of a tunnel: one that holds much more in the
-    /// name of who holds much more, or else the tunnel itself.
+    /// name of a causer that holds much more, and otherwise the tunnel itself.
     func tunnel(givingWayTo tunnel: PortalTunnel, for byteCount: Int) -> PortalTunnel {
         let account = tunnel.cause.account
         guard let contention = account.contention(for: byteCount) else { return tunnel }

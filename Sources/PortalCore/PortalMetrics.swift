@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// What a portal holds at a moment, and what has happened since it began: numbers for its operator and for tests.
 ///
-/// No name, key or token is in them. What is counted by kind has no entry for what has not happened.
+/// They hold no name, key or token. What is counted by kind has no entry for what has not happened.
 package struct PortalMetrics: Equatable, Sendable {
     /// How the handshake of a connection ended.
     package enum Handshake: String, CaseIterable, Sendable {
@@ -18,6 +18,17 @@ package struct PortalMetrics: Equatable, Sendable {
         case displaced
         /// The peer broke the protocol, or was gone.
         case failed
+
+        /// The outcome of a handshake in whose midst a connection ended.
+        init(endedBy reason: CloseReason) {
+            self =
+                switch reason {
+                case .refused: .denied
+                case .handshakeTimedOut: .timedOut
+                case .displaced: .displaced
+                case .goodbye, .closed, .replaced, .tooManyConnections, .silent, .failed: .failed
+                }
+        }
     }
 
     /// By what a tunnel was asked for, or an announcement made.

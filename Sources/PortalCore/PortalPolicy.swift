@@ -7,7 +7,7 @@ package import TypedSodium
 package struct PortalPolicy: Equatable, Sendable {
     /// To whom something is open.
     package enum Who: Equatable, Sendable {
-        /// To whoever is not denied.
+        /// To all that are not denied.
         case everyone
         /// To members that are not denied.
         case members

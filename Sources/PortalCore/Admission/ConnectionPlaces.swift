@@ -5,7 +5,7 @@ internal import TypedSodium
 /// The connections that a portal has room for, shared by the sources that they come from.
 ///
 /// A value without socket and clock. While there is room a source may have it; when it is short, each has its equal
-/// share, and whoever holds most loses its newest connection that does nothing. An eighth is for members, whatever
+/// share, and the source that holds most loses its newest connection that does nothing. An eighth is for members, whatever
 /// their addresses are.
 package struct ConnectionPlaces {
     /// Which connection.

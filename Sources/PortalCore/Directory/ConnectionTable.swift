@@ -1,5 +1,4 @@
 internal import Account
-internal import Blinding
 internal import TypedSodium
 
 /// A tunnel that a client's connection asks for.
@@ -173,20 +172,6 @@ struct ConnectionTable {
     /// The tunnel of those that contend for memory whose account holds most of it.
     func largest(in contention: Account) -> PortalTunnel? {
         contention.largestLeafID { byAccount[$0] != nil }.flatMap { byAccount[$0] }
-    }
-}
-
-extension PortalAccounts.Causer {
-    /// To whom a tunnel is charged.
-    fileprivate init(
-        of caller: PublicKey, standing: PortalPolicy.Standing, calling target: ConnectTarget,
-        from source: String
-    ) {
-        switch (standing, target) {
-        case (.member, _): self = .member(caller)
-        case (_, .token(let token)): self = .token(token.bytes)
-        default: self = .source(source)
-        }
     }
 }
 

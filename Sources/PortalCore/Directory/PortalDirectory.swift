@@ -15,7 +15,7 @@ package import TypedSodium
 /// one's own key would throw out one's running node; and one that is displaced is ended.
 ///
 /// A connection that announces itself hidden is in no list and not found by its id, whatever it subscribes to.
-/// Whoever is not there, is hidden, or is asked for by an unknown token is missed in the same way.
+/// A peer that is absent, one that is hidden, and one that is asked for by an unknown token are missed in the same way.
 package struct PortalDirectory: Sendable {
     /// How an identity announces itself.
     package enum Manner: Equatable, Sendable {

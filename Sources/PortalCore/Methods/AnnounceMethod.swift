@@ -77,11 +77,11 @@ package enum AnnounceRefusal: String, Error, CaseIterable, Sendable {
     /// What the peer is told.
     package var message: String {
         switch self {
-        case .invalidArguments: "announce: invalid arguments"
-        case .malformedToken: "announce: malformed token"
-        case .repeatedToken: "announce: repeated token"
-        case .tooManyTokens: "too many tokens"
-        case .tooOften: "announced too often: once per second at most"
+        case .invalidArguments: ErrorText.invalidAnnouncement
+        case .malformedToken: ErrorText.malformedToken
+        case .repeatedToken: ErrorText.repeatedToken
+        case .tooManyTokens: ErrorText.tooManyTokens
+        case .tooOften: ErrorText.announcedTooOften
         case .membersOnly: ErrorText.membersAnnounce
         }
     }

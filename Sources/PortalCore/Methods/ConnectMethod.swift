@@ -4,7 +4,7 @@ internal import Multiserver
 package import MuxRPC
 package import TypedSodium
 
-/// `tunnel.connect`, and `room.connect`, which go-ssb-room takes for the same: a tunnel to whoever has announced itself.
+/// `tunnel.connect`, and `room.connect`, which go-ssb-room takes for the same: a tunnel to a peer that is announced.
 enum ConnectMethod: PortalMethod {
     static var kind: MethodKind { .duplex }
 
@@ -131,12 +131,12 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
     /// What the client is told.
     package var message: String {
         switch self {
-        case .invalidArguments: "connect: invalid arguments"
-        case .wrongPortal: "talking to the wrong room"
-        case .toSelf: "can't connect to self"
-        case .unreachable(let target): "could not connect to:\(target)"
-        case .tooManyTunnels: "too many tunnels"
-        case .busy: "busy"
+        case .invalidArguments: ErrorText.invalidConnect
+        case .wrongPortal: ErrorText.wrongPortal
+        case .toSelf: ErrorText.connectToSelf
+        case .unreachable(let target): ErrorText.couldNotConnect(to: target)
+        case .tooManyTunnels: ErrorText.tooManyTunnels
+        case .busy: ErrorText.noPlaceForTunnel
         case .membersOnly: ErrorText.membersCall
         }
     }

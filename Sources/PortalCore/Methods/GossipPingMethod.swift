@@ -1,3 +1,4 @@
+internal import Connection
 internal import MuxRPC
 internal import NIOCore
 internal import TypedSodium
@@ -9,7 +10,7 @@ enum GossipPingMethod: PortalMethod {
     static func isOpenUndenied(to standing: PortalPolicy.Standing) -> Bool { true }
 
     static func answer(_ request: Request, from key: PublicKey, in calls: inout PortalCalls) {
-        if !calls.pings.open(request.stream) { calls.peer.refuse(request, "too many pings") }
+        if !calls.pings.open(request.stream) { calls.peer.refuse(request, ErrorText.tooManyPings) }
     }
 }
 

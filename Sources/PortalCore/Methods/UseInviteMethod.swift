@@ -33,9 +33,9 @@ struct PortalInvite {
     mutating func use(_ request: Request, for feed: PublicKey?, as invite: PublicKey) {
         guard let feed, feed != invite else { return peer.refuse(request, ErrorText.invalidInviteUse) }
         guard peer.settings.redeem != nil else {
-            return peer.refuse(request, "this portal has no invites")
+            return peer.refuse(request, ErrorText.noInvites)
         }
-        guard call == nil else { return peer.refuse(request, "invite.use: one at a time") }
+        guard call == nil else { return peer.refuse(request, ErrorText.oneInviteUse) }
         call = request.number
         peer.ask(RedeemQuestion(call: request.number, invite: invite, feed: feed))
     }

@@ -65,7 +65,7 @@ struct PortalCalls: ~Copyable {
         guard peer.portal.policy.letsCall(key) else {
             return peer.refuse(request, ErrorText.membersCall)
         }
-        guard subscriptions.hasRoom else { return peer.refuse(request, "too many subscriptions") }
+        guard subscriptions.hasRoom else { return peer.refuse(request, ErrorText.tooManySubscriptions) }
         announcement.change(to: .announced(.subscription), as: key)
         subscriptions.begin(on: request.stream, kind)
     }

@@ -66,16 +66,3 @@ package enum CloseReason: Equatable, Sendable {
     /// A protocol was violated, or the connection broke.
     case failed(SecureSessionError)
 }
-
-extension PortalMetrics.Handshake {
-    /// The outcome of a handshake in whose midst a connection ended.
-    init(endedBy reason: CloseReason) {
-        self =
-            switch reason {
-            case .refused: .denied
-            case .handshakeTimedOut: .timedOut
-            case .displaced: .displaced
-            case .goodbye, .closed, .replaced, .tooManyConnections, .silent, .failed: .failed
-            }
-    }
-}

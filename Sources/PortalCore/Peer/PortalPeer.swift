@@ -71,7 +71,7 @@ final class PortalPeer {
             try session.muxrpc.send(value, on: stream)
         } catch {
             // A list of more than 19,000 ids is longer than a packet may be.
-            session.muxrpc.fail(stream, message: "the list is too long")
+            session.muxrpc.fail(stream, message: ErrorText.listIsTooLong)
         }
     }
 

@@ -9,7 +9,7 @@ struct ConnectAttempt {
     let request: ConnectRequest
     /// Who announced the token too, the next to be asked in front.
     var others: [ConnectionID]
-    /// When nobody else is asked any more.
+    /// When no other announcer is asked any more.
     let end: NIODeadline
     /// When the next is asked because this one is silent; `nil` where the client named the key that it has proved.
     var silentUntil: NIODeadline?
@@ -21,7 +21,7 @@ struct ConnectAttempt {
 
 /// The calls by token that may still go to another announcer, until the one that was asked has sent something.
 ///
-/// Whoever holds an invite can announce its tokens, and refuse, or be silent. So the next announcer is asked in its
+/// The holders of an invite can announce its tokens, and refuse, or be silent. So the next announcer is asked in its
 /// place, with what the client has sent; nobody waits longer for an honest one, who is usually alone.
 struct ConnectAttempts {
     /// How many announcers are asked for one call.
@@ -41,7 +41,7 @@ struct ConnectAttempts {
     /// When an announcer has been silent for too long.
     var deadline: NIODeadline? { attempts.values.compactMap(\.silentUntil).min() }
 
-    /// A call was made of which somebody else can be asked.
+    /// A call was made that can go to another announcer too.
     mutating func begin(
         _ request: ConnectRequest, over tunnel: TunnelID, others: [ConnectionID], account: Account,
         at now: NIODeadline
@@ -71,7 +71,7 @@ struct ConnectAttempts {
         attempts[tunnel] = attempt
     }
 
-    /// The announcer has sent something, or the tunnel is forgotten: nobody else is asked.
+    /// The announcer has sent something, or the tunnel is forgotten: no other is asked.
     @discardableResult
     mutating func remove(_ tunnel: TunnelID) -> ConnectAttempt? {
         attempts.removeValue(forKey: tunnel)

@@ -2,9 +2,9 @@ package import NIOCore
 
 /// How long a connection was not read because queues that it fills were full, while other tunnels of it had to wait.
 ///
-/// Of any five seconds that may be 250 ms. Whoever caused most of more than that loses a tunnel here, and may cause
-/// none for a minute; who comes next within the same five seconds has a tenth of that. While nobody waits, nothing is
-/// counted: who is slow hurts itself.
+/// Of any five seconds that may be 250 ms. The causer of most of more than that loses a tunnel here, and may cause none
+/// for a minute; the next one within the same five seconds has a tenth of that. While nobody waits, nothing is counted: a
+/// slow receiver hurts itself.
 ///
 /// ### Invariants
 /// - Every piece of waiting is counted once, and blamed on the tunnels that are full then, in equal parts.
@@ -31,7 +31,7 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
     private static var leastBlame: TimeAmount { .milliseconds(25) }
     /// Within which time that is.
     package static var window: TimeAmount { .seconds(5) }
-    /// How long whoever caused more may cause nothing.
+    /// How long a causer of more may cause nothing.
     package static var penalty: TimeAmount { .seconds(60) }
     /// How often there is something to be seen to at most: nobody may be waiting, and time alone changes nothing then.
     private static var leastInterval: TimeAmount { .milliseconds(20) }

@@ -23,7 +23,7 @@ struct PortalLegs: ~Copyable {
     /// The queues that the peer fills.
     private var pauses: LegPauses
 
-    /// The calls of the peer for which somebody else may be asked.
+    /// The calls of the peer that may still go to another announcer.
     var attempts = ConnectAttempts()
     /// The calls that the peer has not answered, and those that wait for them.
     var unanswered = UnansweredCalls()
@@ -80,7 +80,7 @@ struct PortalLegs: ~Copyable {
 
     mutating func removeAll() { self = PortalLegs(of: peer) }
 
-    /// The other side has ended: nothing is taken any more. Whether the tunnel was there.
+    /// Takes nothing more for a tunnel whose other side has ended; whether the tunnel is here.
     mutating func closeReceive(of tunnel: TunnelID) -> Bool {
         guard let leg = byTunnel[tunnel] else { return false }
         resume(tunnel)

@@ -249,7 +249,7 @@ struct PortalTunnels: ~Copyable {
         forget(leg.tunnel.id)
     }
 
-    /// The other side has ended: the end goes behind what waits, unless somebody else can be asked.
+    /// The other side has ended: the end goes behind what waits, unless another announcer can be asked.
     mutating func farSideEnded(_ tunnel: TunnelID, message: String?) {
         if let call = legs.unanswered.removeWaiting(tunnel) { drop(call.tunnel) }
         guard !askNext(insteadOf: tunnel), legs.closeReceive(of: tunnel) else { return }

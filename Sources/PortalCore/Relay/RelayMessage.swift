@@ -1,3 +1,4 @@
+internal import Connection
 package import MuxRPC
 
 /// What one connection of a portal is told by another, or by the portal's owner.
@@ -63,10 +64,10 @@ package enum TunnelCut: String, CaseIterable, Sendable {
     /// What both ends are told.
     package var message: String {
         switch self {
-        case .stuck: "tunnel cut: one side does not read"
-        case .slow: "tunnel cut: one side reads too slowly, and others wait"
-        case .places: "tunnel cut: busy"
-        case .memory: "tunnel cut: the portal's memory is full"
+        case .stuck: ErrorText.cutStuck
+        case .slow: ErrorText.cutSlow
+        case .places: ErrorText.cutForPlace
+        case .memory: ErrorText.cutForMemory
         }
     }
 }

@@ -4,7 +4,7 @@ internal import Synchronization
 /// What one tunnel has queued in one direction, as its sender and its receiver see it.
 ///
 /// The sending connection adds what it hands over, the receiving one releases it when its socket takes it; they live
-/// on different event loops. So the sender knows at once when it has to pause, and whoever pauses is resumed exactly
+/// on different event loops. So the sender knows at once when it has to pause, and a sender that pauses is resumed exactly
 /// once. One short lock per batch, not per packet: atomics would leave a gap between the number of bytes and the wish
 /// to be resumed.
 ///
@@ -64,7 +64,7 @@ package final class TunnelFlow: Sendable {
 
     /// A flow with nothing queued.
     ///
-    /// Everything is charged to `account`, the tunnel's; `causer` is the account of whoever has caused it, over all their
+    /// Everything is charged to `account`, the tunnel's; `causer` is the account of its causer, over all their
     /// connections; `load` counts what all tunnels of the endpoint hold.
     package init(
         tunnel: TunnelID, account: Account, causer: Account, load: EndpointLoad,
