@@ -116,16 +116,22 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
-        // Level 7: the command line, and what measures.
+        // Level 7: the demo, the command line, and what measures.
+        .target(
+            name: "Demo",
+            dependencies: [
+                "Blinding", "Multiserver", "Node", "Transport", "TypedSodium", nioCore,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: settings),
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "Connection", "Invitation", "Keyring", "MuxRPC", "Multiserver", "Node",
+                "Blinding", "Connection", "Demo", "Invitation", "Keyring", "MuxRPC", "Multiserver", "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -238,9 +244,11 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(
+            name: "DemoTests", dependencies: ["Demo", "Node", "TypedSodium"], swiftSettings: settings),
+        .testTarget(
             name: "CommandsTests",
             dependencies: [
-                // The built executable too: the demo starts it.
+                // The built executable too: tests of the demo start it.
                 "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
                 "SecretHandshake", "TypedSodium",
                 "TestSupport", "cway",

@@ -64,12 +64,14 @@ package struct CallCommand: AsyncParsableCommand {
     /// Calls, and prints.
     package func run() async throws {
         let values = try parsedArguments()
-        let plan = try await dial.plan(to: target, instance: chosen.instance, options)
+        let dialler = try await dial.dialler(to: target, instance: chosen.instance, options)
         let kind: CallKind? = isAsync ? .async : isSource ? .source : nil
         let call = MethodCall(
             name: method.parts, arguments: values, kind: kind, limit: limit,
             showsFreshKey: dial.showing.outerKey == .fresh)
-        try await Dialled.run(plan, asksAgain: true) { try await call.run(on: $0) }
+        try await Interruption.run { eventLoop in
+            try await dialler.withConnection(on: eventLoop, asksAgain: true) { try await call.run(on: $0) }
+        }
     }
 
     private func parsedArguments() throws(CommandFailure) -> [JSONValue] {

@@ -1,5 +1,5 @@
 internal import Foundation
-internal import Node
+package import Node
 
 /// What a command meets outside of its arguments: the environment, and where its words go.
 ///
@@ -108,13 +108,6 @@ package struct CommandEnvironment: Sendable {
         complaints("\(question.printableLine) [y/N] ")
         let answer = try? input()
         return ["y", "yes"].contains(answer?.trimmed.lowercased())
-    }
-}
-
-extension CommandFailure {
-    /// Standard output did not take what was to be delivered.
-    init(undelivered error: any Error) {
-        self.init(.standardStreamFailed, error)
     }
 }
 

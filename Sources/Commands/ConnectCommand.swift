@@ -88,44 +88,46 @@ package struct ConnectCommand: AsyncParsableCommand {
 
     /// Forwards until a signal, transfers until the end, or prints the lines.
     package func run() async throws {
-        let plan = try await dial.plan(
+        let dialler = try await dial.dialler(
             to: target, instance: service.instance == 0 ? nil : service.instance, options)
         if let listen {
-            try await forward(from: listen, plan)
+            try await forward(from: listen, dialler)
         } else if stdio {
-            try await transfer(plan)
+            try await transfer(dialler)
         } else {
-            try CommandEnvironment.current.print(sshLines(plan))
+            try CommandEnvironment.current.print(sshLines(dialler))
         }
     }
 
-    private func forward(from listen: ListenAddress, _ plan: DialPlan) async throws {
+    private func forward(from listen: ListenAddress, _ dialler: Dialler) async throws {
         var wish = ForwardService.Wish(service: service.name)
         (wish.waitsForOffer, wish.triesOnce) = (wait, once)
-        try await Serving.run(threads: 1, logger: plan.logger, serving) { [wish] group in
+        try await Serving.run(threads: 1, logger: dialler.logger, serving) { [wish] group in
             // Those of a command that serves, whose results wait for no reader.
             let environment = CommandEnvironment.current
             return [
                 ForwardService(
-                    from: listen, to: wish, dialler: plan.dialler, on: group.next(), logger: plan.logger
+                    from: listen, to: wish, dialler: dialler, on: group.next(), logger: dialler.logger
                 ) { try environment.print($0.hostAndPort) }
             ]
         }
     }
 
-    private func transfer(_ plan: DialPlan) async throws {
+    private func transfer(_ dialler: Dialler) async throws {
         let service = service.name
-        try await Dialled.run(plan) { connection in
-            try await PipeService(to: service, over: connection).run(
-                input: STDIN_FILENO, output: STDOUT_FILENO)
+        try await Interruption.run { eventLoop in
+            try await dialler.withConnection(on: eventLoop) { connection in
+                try await PipeService(to: service, over: connection).run(
+                    input: STDIN_FILENO, output: STDOUT_FILENO)
+            }
         }
     }
 
     /// What goes into ssh's configuration: the same command with --stdio.
     ///
     /// A friend goes by name, because blinded addresses hold for days only.
-    private func sshLines(_ plan: DialPlan) throws -> String {
-        let destination = plan.dialler.destination
+    private func sshLines(_ dialler: Dialler) throws -> String {
+        let destination = dialler.destination
         let named = ServiceName(service.name, at: destination.instance)
         var (words, host) = (["cway", "connect"], String(destination.target.id.dropFirst().prefix(8)))
         switch destination {
@@ -133,7 +135,7 @@ package struct ConnectCommand: AsyncParsableCommand {
         case .announced(let tunnel, let portal):
             words += ["\(tunnel)", service.name, "--stdio", "--portal", "\(portal)"]
         case .friend(let key, _, _):
-            let friend = try plan.dialler.keyring?.friend(key)
+            let friend = try dialler.keyring?.friend(key)
             host = friend?.name ?? host
             // By name the instance is said with the service, wherever it was said here.
             words += [friend?.name ?? key.id, named.description, "--stdio"]

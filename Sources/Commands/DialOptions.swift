@@ -69,18 +69,18 @@ struct DialOptions: ParsableArguments, Sendable {
         "A friend's name or id, or any address: of a peer, a tunnel, blinded or not.",
         valueName: "friend-or-address")
 
-    /// What is needed to dial: who, whom, and where to log; nothing is dialled yet.
+    /// Who dials whom, and where to log; nothing is dialled yet.
     ///
     /// - Parameters:
     ///   - text: a friend's name or id, or an address of any form.
     ///   - instance: which of the target's instances, where that is said beside the address.
     ///   - options: which home, which network.
-    /// - Returns: the plan.
+    /// - Returns: what dials.
     /// - Throws: ``CommandFailure``: ``ExitStatus/notForThisKeyring`` for an address that is not resolved,
     ///   ``ExitStatus/usage`` for what leads nowhere.
-    func plan(
+    func dialler(
         to text: String, instance: Int? = nil, _ options: KeyringOptions
-    ) async throws(CommandFailure) -> DialPlan {
+    ) async throws(CommandFailure) -> Dialler {
         let common = options.common
         let (home, identity) = try options.owner()
         var flags = common.flags
@@ -88,20 +88,19 @@ struct DialOptions: ParsableArguments, Sendable {
         local.add(to: &flags)
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .changing)
-        let directory = RouteResolver(
+        let resolver = RouteResolver(
             identity: identity, keyring: keyring, portals: settings.portals, named: portal,
             allowsLocal: settings.allowLocal)
         let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)
         do {
-            var destination = try directory.destination(
+            var destination = try resolver.destination(
                 named: CodeText.address(in: text) ?? CodeText.name(in: text))
             if let instance { destination = try destination.choosing(instance: instance) }
-            let dialler = Dialler(
-                caller: caller, directory: directory, destination: destination, keyring: keyring,
+            return Dialler(
+                caller: caller, resolver: resolver, destination: destination, keyring: keyring,
                 logger: logger)
-            return DialPlan(dialler: dialler, logger: logger)
         } catch {
-            throw CommandFailure(dialError: error)
+            throw CommandFailure(cause: error)
         }
     }
 
@@ -126,47 +125,4 @@ struct ChosenInstanceOptions: ParsableArguments, Sendable {
             valueName: "n"),
         transform: Parsing.instance)
     var instance: Int?
-}
-
-/// Everything that is known before a command dials.
-struct DialPlan: Sendable {
-    /// Who dials whom.
-    let dialler: Dialler
-    /// Where to log.
-    let logger: Logger
-}
-
-extension CommandFailure {
-    /// Names the hop that failed, by code and in words.
-    init(_ failure: HopFailure) {
-        let status: ExitStatus =
-            switch failure {
-            case .unreachable, .localAddress: .portalUnreachable
-            case .outerHandshakeRefused, .callersAreMembers, .endedEarly: .outerHandshakeRefused
-            case .targetAbsent, .friendAbsent, .busy: .targetAbsent
-            case .innerHandshakeRefused, .innerHandshakeTimedOut, .dismissed: .innerHandshakeRefused
-            case .serviceUnknown: .serviceUnknown
-            case .serviceNotListening: .serviceNotListening
-            case .connectionLost: .connectionLost
-            }
-        self.init(status, failure)
-    }
-
-    /// Names why a name or an address leads nowhere, or a hop failed, by code and in words.
-    init(dialError error: any Error) {
-        switch error {
-        case let failure as CommandFailure: self = failure
-        case let failure as HopFailure: self.init(failure)
-        case let error as KeyringError: self.init(error)
-        case let error as DestinationError:
-            let status: ExitStatus =
-                switch error {
-                case .unresolved, .noKeyring: .notForThisKeyring
-                case .nobody: .notFound
-                default: .usage
-                }
-            self.init(status, error)
-        default: self.init(.unexpected, error)
-        }
-    }
 }

@@ -1,3 +1,4 @@
+internal import Node
 internal import Glibc
 internal import NIOPosix
 internal import Transport

@@ -1,4 +1,7 @@
 internal import ArgumentParser
+internal import NIOCore
+internal import NIOPosix
+internal import Node
 internal import UnixSignals
 
 /// Lets SIGINT and SIGTERM end a command in order: its task is cancelled and given time to say goodbye.
@@ -44,6 +47,28 @@ enum Interruption {
             try await first(of: outcomes, continuation, worker)
         } onCancel: {
             worker.cancel()
+        }
+    }
+
+    /// Runs `work` on an event loop of its own, in order as well, and names what fails.
+    ///
+    /// - Throws: ``CommandFailure`` for an error that has a code of its own, any other as it is.
+    static func run<Value: Sendable>(
+        _ work: @escaping @Sendable (any EventLoop) async throws -> Value
+    ) async throws -> Value {
+        try await run {
+            let group = try EventLoops.make(1)
+            let result: Result<Value, any Error>
+            do {
+                result = .success(try await work(group.next()))
+            } catch is Dialler.Abandoned {
+                // Dialling goes on for a while in the group's thread, which ends with the process.
+                throw CancellationError()
+            } catch {
+                result = .failure(CommandFailure(naming: error) ?? error)
+            }
+            try? await group.shutdownGracefully()
+            return try result.get()
         }
     }
 

@@ -81,31 +81,3 @@ enum Serving {
         try? await group.shutdownGracefully()
     }
 }
-
-extension CommandFailure {
-    /// What ended a service, as the command's failure.
-    init(servingError error: any Error) {
-        switch error {
-        case let failure as CommandFailure: self = failure
-        case is HopFailure, is DestinationError: self.init(dialError: error)
-        case let failure as StandardStreamFailure: self.init(.standardStreamFailed, failure)
-        case let error as IOError: self.init(.unexpected, Self.words(forListening: error))
-        case let error as SocketAddressError.UnknownHost:
-            self.init(
-                .unexpected,
-                "cannot listen: \(ErrorWords.text(of: error)): name an address of this machine, or * for all of them"
-            )
-        default: self.init(.unexpected, error)
-        }
-    }
-
-    /// Why a port was not had, without the clutter of the call that asked for it.
-    private static func words(forListening error: IOError) -> String {
-        switch error.errnoCode {
-        case EADDRINUSE: "cannot listen: another program has this port: end it, or choose another port"
-        case EADDRNOTAVAIL: "cannot listen: this machine does not have this address: choose one of its own"
-        case EACCES: "cannot listen: only root may have this port: choose one above 1023"
-        default: "cannot listen: \(ErrorWords.text(of: error))"
-        }
-    }
-}

@@ -1,3 +1,4 @@
+package import Node
 internal import Dispatch
 internal import ServiceLifecycle
 internal import Synchronization

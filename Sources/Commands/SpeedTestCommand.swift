@@ -1,6 +1,6 @@
 package import ArgumentParser
 internal import Foundation
-package import Node
+internal import Node
 internal import TypedSodium
 internal import Tunnel
 
@@ -52,17 +52,15 @@ package struct SpeedTestCommand: AsyncParsableCommand {
 
     /// Measures, and prints.
     package func run() async throws {
-        let plan = try await dial.plan(to: target, instance: chosen.instance, options)
+        let dialler = try await dial.dialler(to: target, instance: chosen.instance, options)
         let byteCount = size << 20
-        let report = try await Dialled.run(plan) { connection in
-            let bar = ProgressBar(total: Self.steps)
-            defer { bar.clear() }
-            do {
+        let report = try await Interruption.run { eventLoop in
+            try await dialler.withConnection(on: eventLoop) { connection in
+                let bar = ProgressBar(total: Self.steps)
+                defer { bar.clear() }
                 return try await SpeedTest(byteCount: byteCount).run(on: connection) {
                     bar.show(Int($0 * Double(Self.steps)))
                 }
-            } catch let error as SpeedTestError {
-                throw CommandFailure(error)
             }
         }
         try CommandEnvironment.current.print(json ? try Self.json(report) : Self.words(report), isJSON: json)
@@ -75,7 +73,7 @@ package struct SpeedTestCommand: AsyncParsableCommand {
             \(report.byteCount >> 20) MiB there and back in \(String(format: "%.2f", seconds)) s: \
             \(String(format: "%.1f", report.megabytesPerSecond)) MB/s
             round trip: \(trips[0]) µs (p50), \(trips[1]) µs (p99) of \(report.roundTrips.count)
-            verified: SHA-256 \(hexadecimal(report.hash))
+            verified: SHA-256 \(Hexadecimal.text(of: report.hash.array))
             """
     }
 
@@ -83,10 +81,6 @@ package struct SpeedTestCommand: AsyncParsableCommand {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(Result(report)), as: UTF8.self)
-    }
-
-    fileprivate static func hexadecimal(_ hash: FixedBytes<32>) -> String {
-        Hexadecimal.text(of: hash.array)
     }
 
     /// The shape of `--json`.
@@ -109,20 +103,7 @@ package struct SpeedTestCommand: AsyncParsableCommand {
             megabytesPerSecond = report.megabytesPerSecond
             roundTripMicroseconds = RoundTrip(
                 p50: report.roundTripMicroseconds(at: 0.5), p99: report.roundTripMicroseconds(at: 0.99))
-            sha256 = SpeedTestCommand.hexadecimal(report.hash)
+            sha256 = Hexadecimal.text(of: report.hash.array)
         }
-    }
-}
-
-extension CommandFailure {
-    /// Names what went wrong with a speed test, by code and in words.
-    package init(_ error: SpeedTestError) {
-        let status: ExitStatus =
-            switch error {
-            case .ended(.remote), .silent(.echo): .methodFailed
-            case .ended, .silent(.target), .silent(.portal): .connectionLost
-            case .otherBytes, .tooMuch: .verificationFailed
-            }
-        self.init(status, error)
     }
 }

@@ -1,3 +1,4 @@
+import Node
 import Commands
 import Foundation
 import Synchronization
@@ -62,7 +63,7 @@ extension CommandRun {
     }
 
     /// Whether it ended so.
-    func ended(_ status: Commands.ExitStatus) -> Bool { code == status.rawValue }
+    func ended(_ status: Node.ExitStatus) -> Bool { code == status.rawValue }
 }
 
 /// A home folder of a test's own, and commands that are run with it.

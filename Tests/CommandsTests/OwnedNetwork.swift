@@ -1,12 +1,12 @@
 import Blinding
 import Commands
+import Node
 import Foundation
 import Keyring
 import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
-import Node
 import TypedSodium
 import Testing
 

@@ -82,21 +82,12 @@ struct DoctorCommand: AsyncParsableCommand {
             if finding.verdict == .bad { isSick.withLock { $0 = true } }
             try environment.print(json ? finding.json.description : finding.line, isJSON: json)
         }
-        try await Interruption.run {
-            let group = try EventLoops.make(1)
-            let result: Result<Void, any Error>
-            do {
-                if let friend {
-                    result = .success(
-                        try await doctor.examine(friend, instance: instance, on: group.next()))
-                } else {
-                    result = .success(try await doctor.examineNode(on: group.next()))
-                }
-            } catch {
-                result = .failure(CommandFailure(dialError: error))
+        try await Interruption.run { eventLoop in
+            if let friend {
+                try await doctor.examine(friend, instance: instance, on: eventLoop)
+            } else {
+                try await doctor.examineNode(on: eventLoop)
             }
-            try? await group.shutdownGracefully()
-            try result.get()
         }
         return isSick.withLock(\.self)
     }

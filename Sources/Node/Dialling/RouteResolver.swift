@@ -13,7 +13,7 @@ package struct RouteResolver: Sendable {
     private let named: [PeerAddress]
     private let allowsLocal: Bool
 
-    /// A directory.
+    /// A resolver of names and addresses.
     ///
     /// - Parameters:
     ///   - identity: who dials.

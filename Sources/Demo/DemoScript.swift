@@ -14,6 +14,7 @@ struct DemoScript: Sendable {
     let site: DemoSite
     let data: DemoBytes
     let group: any EventLoopGroup
+    let showProgress: @Sendable (Int?) -> Void
 
     /// Plays all steps.
     ///
@@ -31,12 +32,14 @@ struct DemoScript: Sendable {
         try await lookOverShoulder(findings, &summary)
         try await friendship.tryStranger(findings, &summary)
         try await friendship.openInstance()
-        let measuring = DemoMeasuring(narrator: narrator, data: data, port: findings.port, group: group)
+        let measuring = DemoMeasuring(
+            narrator: narrator, data: data, port: findings.port, group: group, showProgress: showProgress)
         try await measuring.transfer(&summary)
         try await measuring.measureRoundTrips(&summary)
         try await DemoFlood(stage: stage, narrator: narrator, group: group).play(measuring, &summary)
         try await friendship.removeFriend(findings, &summary)
         try await endInOrder()
+        summary.steps = narrator.finished.map { .init(title: $0.title, seconds: $0.duration / .seconds(1)) }
         return summary
     }
 
@@ -192,4 +195,21 @@ struct DemoScript: Sendable {
             return "\(processes.count) processes ended in order"
         }
     }
+}
+
+/// What the demo's steps have found out so far, for those that follow.
+struct DemoFindings {
+    var ids: [DemoProcess.Role: PublicKey] = [:]
+    var portalAddress = ""
+    /// The key of the portal.
+    var portalKey: PublicKey?
+    /// What the owner calls itself at the portal.
+    var pseudonym = ""
+    /// The owner's address of today, which names nobody.
+    var sealedAddress = ""
+    /// The friend's local port that leads to the owner's web service.
+    var port = 0
+    /// The portal's process, whose log is looked into.
+    var portal: DemoProcess?
+    var page = ""
 }

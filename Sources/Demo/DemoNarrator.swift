@@ -2,7 +2,7 @@ internal import Foundation
 internal import Synchronization
 
 /// Tells in plain words what the demo does, and knows which step it is at.
-final class DemoNarrator: Sendable {
+package final class DemoNarrator: Sendable {
     /// A step that is under way or over.
     struct Step {
         let number: Int
@@ -13,12 +13,11 @@ final class DemoNarrator: Sendable {
         var duration: Duration?
     }
 
-    private let isQuiet: Bool
-    private let environment = CommandEnvironment.current
+    private let output: (@Sendable (String) throws -> Void)?
     private let steps = Mutex([Step]())
 
-    /// - Parameter isQuiet: whether to keep the words to oneself.
-    init(isQuiet: Bool) { self.isQuiet = isQuiet }
+    /// Lines go to `output`; without one it keeps them to itself.
+    package init(to output: (@Sendable (String) throws -> Void)?) { self.output = output }
 
     /// The step that is under way, or the last one.
     var step: Step? { steps.withLock { $0.last } }
@@ -29,7 +28,7 @@ final class DemoNarrator: Sendable {
     }
 
     /// Says a line.
-    func say(_ line: String = "") throws { if !isQuiet { try environment.print(line) } }
+    package func say(_ line: String) throws { try output?(line) }
 
     /// Does a step: says what it is and why it matters, and ticks it off with what `body` returns.
     func step(

@@ -1,8 +1,8 @@
-internal import NIOCore
-internal import NIOPosix
+package import NIOCore
+internal import Node
 
 /// Plays the demo's script while somebody watches the clock and the processes.
-struct DemoRun: Sendable {
+package struct DemoRun: Sendable {
     /// How long a failed script waits for the news that a process has died, which explains more.
     private static let newsTime = Duration.milliseconds(200)
 
@@ -10,15 +10,29 @@ struct DemoRun: Sendable {
     let narrator: DemoNarrator
     let byteCount: Int
     let timeLimit: Duration
+    /// Shows how many bytes have come; `nil` when that is over.
+    let showProgress: @Sendable (Int?) -> Void
+
+    package init(
+        stage: DemoStage, narrator: DemoNarrator, byteCount: Int, timeLimit: Duration,
+        showProgress: @escaping @Sendable (Int?) -> Void
+    ) {
+        self.stage = stage
+        self.narrator = narrator
+        self.byteCount = byteCount
+        self.timeLimit = timeLimit
+        self.showProgress = showProgress
+    }
 
     /// Plays.
     ///
     /// - Throws: ``CommandFailure`` with the step that did not hold, `CancellationError` when cancelled.
-    func perform() async throws -> DemoSummary {
-        let group = try EventLoops.make(2)
+    package func perform(on group: any EventLoopGroup) async throws -> DemoSummary {
         let data = DemoBytes(byteCount: byteCount)
         let site = try await DemoSite.open(serving: data, on: group)
-        let script = DemoScript(stage: stage, narrator: narrator, site: site, data: data, group: group)
+        let script = DemoScript(
+            stage: stage, narrator: narrator, site: site, data: data, group: group, showProgress: showProgress
+        )
         // No task group: that would wait for a step which hangs, the very thing the clock is there for.
         let (outcomes, continuation) = AsyncThrowingStream.makeStream(of: DemoSummary.self)
         let tasks = [

@@ -1,6 +1,6 @@
 internal import NIOCore
 internal import NIOHTTP1
-internal import Node
+package import Node
 package import TypedSodium
 
 /// The demo's steps that measure: many bytes, and many small requests.
@@ -13,6 +13,7 @@ package struct DemoMeasuring: Sendable {
     let data: DemoBytes
     let port: Int
     let group: any EventLoopGroup
+    let showProgress: @Sendable (Int?) -> Void
 
     private struct Transfer: Sendable {
         var byteCount = 0
@@ -58,8 +59,7 @@ package struct DemoMeasuring: Sendable {
     }
 
     private func fetch() async throws -> Transfer {
-        let bar = ProgressBar(total: data.byteCount)
-        defer { bar.clear() }
+        defer { showProgress(nil) }
         return try await DemoVisitor.visit(port: port, on: group) { visitor in
             var transfer = Transfer()
             var hash = LateHash()
@@ -67,7 +67,7 @@ package struct DemoMeasuring: Sendable {
             let head = try await visitor.fetch("/data") { bytes in
                 transfer.byteCount += bytes.readableBytes
                 hash.append(bytes)
-                bar.show(transfer.byteCount)
+                showProgress(transfer.byteCount)
             }
             transfer.duration = .now - start
             transfer.hash = hash.finalize()

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Node
 
 /// What the portal has passed on, as it wrote it down itself; see ``FramePrinter``.
 package struct SeenFrames {

@@ -1,5 +1,3 @@
-package import ArgumentParser
-internal import Node
 internal import Transport
 
 /// What the process says about how a command went, one code per cause.
@@ -50,9 +48,6 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     /// The command line was wrong; the number is `EX_USAGE`.
     case usage = 64
 
-    /// The same for ArgumentParser.
-    package var exitCode: ExitCode { ExitCode(rawValue) }
-
     /// The cause in a few words, for the help text.
     package var summary: String {
         switch self {
@@ -82,7 +77,7 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     }
 
     /// All codes as a table for the help text.
-    static var table: String {
+    package static var table: String {
         allCases.map { status in
             let code = String(status.rawValue)
             return "  " + String(repeating: " ", count: 2 - code.count) + "\(code)  \(status.summary)"

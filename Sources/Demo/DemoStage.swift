@@ -7,7 +7,7 @@ internal import Synchronization
 internal import Transport
 
 /// The demo's temporary folder and its processes, and that nothing of both is left behind.
-final class DemoStage: Sendable {
+package final class DemoStage: Sendable {
     private struct Cast {
         var processes: [DemoProcess] = []
         /// Whose end is a failure.
@@ -17,11 +17,11 @@ final class DemoStage: Sendable {
 
     /// How long processes may take to end in order before they are killed.
     ///
-    /// Less than an interrupted command may take in all, see ``Interruption/grace``.
+    /// Less than an interrupted command may take in all, which is 4.5 s.
     private static let endingTime = 2.0
 
     /// For its owner alone.
-    let folder: String
+    package let folder: String
     private let executable: URL
     private let cast = Mutex(Cast())
     private let letters = Mutex([DemoProcess.Role: String]())
@@ -29,7 +29,7 @@ final class DemoStage: Sendable {
     /// Makes the folder.
     ///
     /// - Throws: ``CommandFailure``.
-    init() throws {
+    package init() throws {
         let name = "companionway-demo-\(UUID().uuidString.prefix(8))"
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
         executable = try Self.ownExecutable()
@@ -168,7 +168,7 @@ final class DemoStage: Sendable {
     /// Ends what still runs, and removes the folder, whatever the state; whether nothing is left behind.
     ///
     /// Blocks on purpose: it is the last that the command does, and a cancelled task would not wait.
-    func clear(keepsFolder: Bool) -> Bool {
+    package func clear(keepsFolder: Bool) -> Bool {
         // An impatient second signal would leave the rest standing.
         _ = Glibc.signal(SIGINT, SIG_IGN)
         _ = Glibc.signal(SIGTERM, SIG_IGN)

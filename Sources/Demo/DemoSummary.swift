@@ -1,7 +1,7 @@
 internal import Foundation
 
 /// What the demo has measured, when all has held.
-struct DemoSummary: Encodable {
+package struct DemoSummary: Encodable {
     struct RoundTrip: Encodable {
         let p50: Double
         let p99: Double
@@ -55,19 +55,19 @@ struct DemoSummary: Encodable {
     /// From the command that removes the friend to the end of its last connection.
     var removalSeconds = 0.0
     var steps: [Step] = []
-    var totalSeconds = 0.0
+    package var totalSeconds = 0.0
     /// Where the folder is, if it was kept.
-    var folder: String?
+    package var folder: String?
 
     /// For scripts.
-    func json() throws -> String {
+    package func json() throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 
     /// For people.
-    var table: String {
+    package var table: String {
         let rows = [
             (
                 "throughput", String(format: "%.1f MB/s", megabytesPerSecond),

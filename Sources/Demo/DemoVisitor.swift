@@ -1,6 +1,7 @@
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import Node
 
 /// A small web client: one connection to a local port, one request after another.
 struct DemoVisitor {

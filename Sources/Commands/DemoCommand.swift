@@ -1,5 +1,6 @@
 package import ArgumentParser
-internal import Foundation
+internal import Demo
+internal import Node
 
 /// `cway demo`: all of it at work, on this machine alone.
 package struct DemoCommand: AsyncParsableCommand {
@@ -55,14 +56,14 @@ package struct DemoCommand: AsyncParsableCommand {
 
     /// Plays the demo.
     package func run() async throws {
-        let start = ContinuousClock.now
-        let narrator = DemoNarrator(isQuiet: json)
+        let (start, environment) = (ContinuousClock.now, CommandEnvironment.current)
+        let print: @Sendable (String) throws -> Void = { try environment.print($0) }
+        let narrator = DemoNarrator(to: json ? nil : print)
         try narrator.say(
             "A portal, an owner, a friend and a stranger: processes on this machine, as if on four.")
         var summary = try await play(narrator)
         summary.totalSeconds = (.now - start) / .seconds(1)
-        summary.steps = narrator.finished.map { .init(title: $0.title, seconds: $0.duration / .seconds(1)) }
-        guard !json else { return try CommandEnvironment.current.print(json: try summary.json()) }
+        guard !json else { return try environment.print(json: try summary.json()) }
         try narrator.say("\nAll of it held.\n\n\(summary.table)")
         try narrator.say(
             "\nYour turn: 'cway portals add', 'cway invite create', 'cway serve'; see 'cway --help'.")
@@ -71,11 +72,14 @@ package struct DemoCommand: AsyncParsableCommand {
     /// Plays, and leaves nothing behind, whatever came of it.
     private func play(_ narrator: DemoNarrator) async throws -> DemoSummary {
         let stage = try DemoStage()
+        let bar = ProgressBar(total: size << 20)
         let run = DemoRun(
-            stage: stage, narrator: narrator, byteCount: size << 20, timeLimit: allowedTime)
+            stage: stage, narrator: narrator, byteCount: size << 20, timeLimit: allowedTime,
+            showProgress: { count in if let count { bar.show(count) } else { bar.clear() } })
         let result: Result<DemoSummary, any Error>
         do {
-            result = .success(try await Interruption.run { try await run.perform() })
+            result = .success(
+                try await Interruption.run { try await run.perform(on: try EventLoops.make(2)) })
         } catch {
             result = .failure(error)
         }
