@@ -1,5 +1,5 @@
 internal import Blinding
-package import Invitation
+internal import Invitation
 package import Keyring
 package import Multiserver
 internal import Transport
@@ -219,17 +219,5 @@ struct AddressAuthors: Sendable {
             if let place { all.append(place) }
         }
         return all
-    }
-}
-
-extension PeerAddress {
-    /// The same, as the keyring remembers it.
-    var place: PortalPlace { PortalPlace(key: key, host: net.host, port: net.port) }
-
-    /// The address of a portal that an invite, a grant or the keyring names.
-    ///
-    /// - Throws: `AddressError`, for a host that cannot be dialled.
-    package init(_ portal: InvitePortal) throws(AddressError) {
-        self.init(net: try NetAddress(host: portal.host, port: portal.port), key: portal.key.publicKey)
     }
 }
