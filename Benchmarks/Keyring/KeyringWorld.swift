@@ -28,7 +28,7 @@ struct KeyringWorld {
     private let keyring: Keyring
     private let now: UInt64
     private let keys: [PublicKey]
-    private let portals: [InvitePortal]
+    private let portals: [PortalAddress]
     private let chainKeyBytes: [UInt8]
 
     /// Makes the home folder and fills the keyring.
@@ -42,7 +42,7 @@ struct KeyringWorld {
         // Random bytes: everything that is measured hashes the keys, and nothing calculates with them.
         keys = (0..<friendCount).map { _ in PublicKey(Self.random()) }
         portals = try (0..<KeyringSuite.portalCount).map { number in
-            try InvitePortal(
+            try PortalAddress(
                 key: PortalKey(PublicKey(Self.random())), host: "portal\(number).example", port: 8008,
                 isOpen: false)
         }

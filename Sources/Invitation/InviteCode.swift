@@ -24,8 +24,8 @@ package struct InviteCode: ~Copyable, Sendable {
     ///
     /// The endpoint's clock decides; the reader's only warns.
     package let expiry: UInt64?
-    /// Where the endpoint is found, in the order in which to try.
-    package let portals: [InvitePortal]
+    /// Where the endpoint is found, in the order in which to try, each host alone.
+    package let portals: [PortalAddress]
     private let seed: SecretKey
 
     /// How every invite code begins.
@@ -37,7 +37,7 @@ package struct InviteCode: ~Copyable, Sendable {
     /// The longest code, with eight portals of the longest names, in bytes.
     package static let textByteCountLimit: Int = {
         let portal = InviteLayout.portalByteCount(
-            hostByteCount: InvitePortal.hostByteCountLimit, isOpen: false)
+            hostByteCount: PortalAddress.hostByteCountLimit, isOpen: false)
         let byteCount = InviteLayout.byteCount(portals: portalCountLimit * portal)
         return prefix.utf8.count + TextEncoding.base64URL.digitCount(forByteCount: byteCount)
     }()
@@ -49,14 +49,15 @@ package struct InviteCode: ~Copyable, Sendable {
     ///
     /// - Throws: ``InviteCodeError``, where the parts do not make an invite.
     package init(
-        endpoint: EndpointKey, seed: borrowing SecretKey, expiry: UInt64?, portals: [InvitePortal]
+        endpoint: EndpointKey, seed: borrowing SecretKey, expiry: UInt64?, portals: [PortalAddress]
     ) throws(InviteCodeError) {
+        let portals = portals.flatMap(\.places)
         guard !portals.isEmpty else { throw .noPortal }
         guard portals.count <= Self.portalCountLimit else {
             throw .tooManyPortals(portals.count, limit: Self.portalCountLimit)
         }
         if let expiry, expiry >= Self.expiryLimit { throw .expiryTooLarge(expiry) }
-        try InvitePortal.verifyAgreement(of: portals)
+        try PortalAddress.verifyAgreement(of: portals)
         let guardedSeed: SecretKey
         do throws(SodiumError) {
             guardedSeed = try seed.guardedCopy()

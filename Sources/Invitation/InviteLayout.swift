@@ -56,7 +56,7 @@ enum InviteLayout {
     ///   hidden endpoints show.
     static func portals(
         of bytes: Span<UInt8>, _ reader: inout InviteReader
-    ) throws(InviteCodeError) -> [InvitePortal] {
+    ) throws(InviteCodeError) -> [PortalAddress] {
         var older = reader
         do throws(InviteCodeError) {
             return try portals(of: bytes, &reader, namesShownKeys: true)
@@ -69,22 +69,22 @@ enum InviteLayout {
 
     private static func portals(
         of bytes: Span<UInt8>, _ reader: inout InviteReader, namesShownKeys: Bool
-    ) throws(InviteCodeError) -> [InvitePortal] {
+    ) throws(InviteCodeError) -> [PortalAddress] {
         let count = Int(try reader.byte(of: bytes))
         guard count > 0 else { throw .noPortal }
         let limit = InviteCode.portalCountLimit
         guard count <= limit else { throw .tooManyPortals(count, limit: limit) }
-        var portals: [InvitePortal] = []
+        var portals: [PortalAddress] = []
         for _ in 0..<count {
             let flags = try reader.byte(of: bytes)
-            guard flags & ~InvitePortal.openFlag == 0 else { throw .unknownFlags(flags) }
-            let isOpen = flags == InvitePortal.openFlag
+            guard flags & ~PortalAddress.openFlag == 0 else { throw .unknownFlags(flags) }
+            let isOpen = flags == PortalAddress.openFlag
             let key = PortalKey(try reader.publicKey(of: bytes))
             let shownKey = isOpen || !namesShownKeys ? nil : try reader.publicKey(of: bytes)
             let host = try reader.text(of: bytes, byteCount: Int(try reader.byte(of: bytes)))
             let port = UInt16(truncatingIfNeeded: try reader.number(of: bytes, byteCount: 2))
             portals.append(
-                try InvitePortal(key: key, host: host, port: port, isOpen: isOpen, shownKey: shownKey))
+                try PortalAddress(key: key, host: host, port: port, isOpen: isOpen, shownKey: shownKey))
         }
         let trailingByteCount = reader.end - reader.offset
         guard trailingByteCount == 0 else { throw .trailingBytes(trailingByteCount) }
@@ -93,7 +93,7 @@ enum InviteLayout {
 
     /// All bytes with their checksum, in one allocation; the caller wipes them.
     static func encoded(
-        endpoint: EndpointKey, seed: borrowing SecretKey, expiry: UInt64, portals: [InvitePortal]
+        endpoint: EndpointKey, seed: borrowing SecretKey, expiry: UInt64, portals: [PortalAddress]
     ) -> [UInt8] {
         let portalByteCounts = portals.map {
             portalByteCount(hostByteCount: $0.host.utf8.count, isOpen: $0.isOpen)
@@ -108,7 +108,7 @@ enum InviteLayout {
         }
         bytes.append(UInt8(portals.count))
         for portal in portals {
-            bytes.append(portal.isOpen ? InvitePortal.openFlag : 0)
+            bytes.append(portal.isOpen ? PortalAddress.openFlag : 0)
             bytes.append(contentsOf: portal.key.bytes.array)
             if let shownKey = portal.shownKey { bytes.append(contentsOf: shownKey.bytes.array) }
             bytes.append(UInt8(portal.host.utf8.count))
@@ -127,7 +127,7 @@ enum InviteLayout {
         for _ in 0..<min(Int(bytes[headByteCount - 1]), InviteCode.portalCountLimit) {
             let start = headByteCount + portalsByteCount
             guard start < bytes.count else { return true }
-            let isOpen = bytes[start] & InvitePortal.openFlag != 0
+            let isOpen = bytes[start] & PortalAddress.openFlag != 0
             let lengthOffset = start + portalHeadByteCount(isOpen: isOpen)
             guard lengthOffset < bytes.count else { return true }
             portalsByteCount += portalByteCount(hostByteCount: Int(bytes[lengthOffset]), isOpen: isOpen)

@@ -30,7 +30,7 @@ struct CodeTextTests {
     }
 
     private static func invite() throws -> String {
-        let portal = try InvitePortal(
+        let portal = try PortalAddress(
             key: PortalKey(try Identity.random().publicKey), host: "portal.example.org", port: 8008,
             isOpen: true)
         let code = try InviteCode(

@@ -127,7 +127,7 @@ struct JoinCommandTests {
     }
 
     private static func code(at portal: PublicKey, host: String, port: UInt16) throws -> String {
-        let portal = try InvitePortal(
+        let portal = try PortalAddress(
             key: PortalKey(portal), host: host, port: port, isOpen: false,
             shownKey: try Identity.random().publicKey)
         let code = try InviteCode(
@@ -156,7 +156,7 @@ struct JoinCommandTests {
 
     @Test("warns of an invite that is over by this clock, and tries all the same")
     func expired() async throws {
-        let portal = try InvitePortal(
+        let portal = try PortalAddress(
             key: PortalKey(try Identity.random().publicKey), host: "127.0.0.1", port: 1, isOpen: false,
             shownKey: try Identity.random().publicKey)
         let code = try InviteCode(

@@ -103,7 +103,7 @@ struct InviteCodeRefusalTests {
         var random = SeededRandom(seed: 17)
         for count in 1...InviteCode.portalCountLimit {
             let portals = try (0..<count).map { _ in
-                try InvitePortal(key: random.portal(), host: "portal", port: 8008, isOpen: true)
+                try PortalAddress(key: random.portal(), host: "portal", port: 8008, isOpen: true)
             }
             let text = try InviteCode(
                 endpoint: EndpointKey(random.identity().publicKey), seed: random.secret(), expiry: nil,

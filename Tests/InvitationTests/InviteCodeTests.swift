@@ -32,7 +32,7 @@ struct InviteCodeTests {
             let expiry: UInt64? = count == 1 ? nil : .random(in: 1..<InviteCode.expiryLimit, using: &random)
             let portals = try (0..<count).map { index in
                 let host = String(repeating: "p", count: Int.random(in: 1...253, using: &random))
-                return try InvitePortal(
+                return try PortalAddress(
                     key: random.portal(), host: host, port: .random(in: 1...(.max), using: &random),
                     isOpen: index % 2 == 1, shownKey: random.identity().publicKey)
             }
@@ -49,7 +49,7 @@ struct InviteCodeTests {
     func longest() throws {
         var random = SeededRandom(seed: 11)
         let portals = try (0..<8).map { _ in
-            try InvitePortal(
+            try PortalAddress(
                 key: random.portal(), host: String(repeating: "h", count: 253), port: .max, isOpen: false,
                 shownKey: random.identity().publicKey)
         }
@@ -87,7 +87,7 @@ struct InviteCodeTests {
     @Test("is not made of parts that it could not carry")
     func impossibleParts() throws {
         let portal = try Self.portal()
-        let portals = [InvitePortal](repeating: portal, count: 9)
+        let portals = [PortalAddress](repeating: portal, count: 9)
         #expect(throws: InviteCodeError.noPortal) { _ = try Self.made(portals: []) }
         #expect(throws: InviteCodeError.tooManyPortals(9, limit: 8)) { _ = try Self.made(portals: portals) }
         #expect(throws: InviteCodeError.expiryTooLarge(1 << 53)) { _ = try Self.made(expiry: 1 << 53) }
@@ -106,8 +106,8 @@ struct InviteCodeTests {
     func severalHosts() throws {
         var random = SeededRandom(seed: 16)
         let (first, other) = (try Self.portal(), try random.identity().publicKey)
-        func second(isOpen: Bool, shownKey: PublicKey?) throws -> InvitePortal {
-            try InvitePortal(
+        func second(isOpen: Bool, shownKey: PublicKey?) throws -> PortalAddress {
+            try PortalAddress(
                 key: first.key, host: "192.0.2.1", port: 8008, isOpen: isOpen, shownKey: shownKey)
         }
         let portals = [first, try second(isOpen: false, shownKey: first.shownKey)]
@@ -136,14 +136,14 @@ struct InviteCodeTests {
         }
     }
 
-    private static func portal(host: String = "portal", port: UInt16 = 8008) throws -> InvitePortal {
+    private static func portal(host: String = "portal", port: UInt16 = 8008) throws -> PortalAddress {
         var random = SeededRandom(seed: 12)
-        return try InvitePortal(
+        return try PortalAddress(
             key: random.portal(), host: host, port: port, isOpen: false,
             shownKey: random.identity().publicKey)
     }
 
-    private static func made(expiry: UInt64? = nil, portals: [InvitePortal]? = nil) throws -> InviteCode {
+    private static func made(expiry: UInt64? = nil, portals: [PortalAddress]? = nil) throws -> InviteCode {
         var random = SeededRandom(seed: 13)
         return try InviteCode(
             endpoint: EndpointKey(random.identity().publicKey), seed: random.secret(), expiry: expiry,

@@ -153,8 +153,8 @@ struct Task {
         }
     }
 
-    func portal() throws -> InvitePortal {
-        try InvitePortal(
+    func portal() throws -> PortalAddress {
+        try PortalAddress(
             key: PortalKey(person(5_000_000).publicKey), host: "portal.example", port: 8008, isOpen: false)
     }
 }

@@ -125,7 +125,7 @@ struct FriendTests {
         #expect(try !keyring.setPortal(portal(3).key, isOpen: true))
         #expect(try keyring.portals().count == 2)
         #expect(throws: KeyringError.ownKey) {
-            let own = try InvitePortal(
+            let own = try PortalAddress(
                 key: PortalKey(tested.owner.publicKey), host: "a", port: 1, isOpen: true)
             try keyring.addPortal(own, now: now)
         }

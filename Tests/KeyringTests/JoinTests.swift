@@ -21,13 +21,13 @@ struct JoinTests {
             portals: portals)
     }
 
-    private var portals: [InvitePortal] {
+    private var portals: [PortalAddress] {
         get throws { [try portal(1).showing(person(700).publicKey), try portal(2, isOpen: true)] }
     }
 
     private func grant(
         generation: UInt64, key: UInt8 = 1, epoch: Epoch = TestedKeyring.today,
-        portals: [InvitePortal] = []
+        portals: [PortalAddress] = []
     ) throws -> CircleGrant {
         try CircleGrant(
             name: "theirs", generation: generation, epoch: epoch,

@@ -15,8 +15,8 @@ struct PortalHostTests {
 
     init() throws { tested = try TestedKeyring() }
 
-    private func host(_ number: Int, of key: Int = 1, isOpen: Bool = false) throws -> InvitePortal {
-        try InvitePortal(
+    private func host(_ number: Int, of key: Int = 1, isOpen: Bool = false) throws -> PortalAddress {
+        try PortalAddress(
             key: portal(key).key, host: "host\(number).example.org", port: UInt16(number), isOpen: isOpen)
     }
 
@@ -24,15 +24,15 @@ struct PortalHostTests {
     func sideBySide() throws {
         let keyring = try tested.open()
         #expect(try keyring.addPortal(host(1), now: now) == .added)
-        #expect(try keyring.addPortal(host(2), now: now + 9) == .hostAdded(to: [host(1)]))
+        #expect(try keyring.addPortal(host(2), now: now + 9) == .hostAdded(to: host(1).hosts))
         let sequence = try keyring.sequence()
         #expect(try keyring.addPortal(host(2), now: now + 9) == .known)
         #expect(try keyring.sequence() == sequence)
-        #expect(
-            try keyring.portals() == [PortalRecord(portal: host(1), others: [host(2)], addedAt: now)])
+        let both = try host(1).adding(host(2).first)
+        #expect(try keyring.portals() == [PortalRecord(portal: both, addedAt: now)])
         #expect(try keyring.removeHost(host(3)) == nil)
-        #expect(try keyring.removeHost(host(1)) == [host(2)])
-        #expect(try keyring.portals().map(\.hosts) == [[host(2)]])
+        #expect(try keyring.removeHost(host(1)) == host(2).hosts)
+        #expect(try keyring.portals().map(\.portal.places) == [[host(2)]])
         #expect(try keyring.removeHost(host(2)) == [])
         #expect(try keyring.portals().isEmpty && keyring.removeHost(host(2)) == nil)
     }
@@ -42,9 +42,9 @@ struct PortalHostTests {
         let keyring = try tested.open()
         try keyring.addPortal(host(1), now: now)
         try keyring.addPortal(host(2, isOpen: true), now: now)
-        #expect(try keyring.portals()[0].hosts == [host(1, isOpen: true), host(2, isOpen: true)])
+        #expect(try keyring.portals()[0].portal.places == [host(1, isOpen: true), host(2, isOpen: true)])
         #expect(try keyring.setPortal(portal(1).key, isOpen: false))
-        #expect(try keyring.portals()[0].hosts == [host(1), host(2)])
+        #expect(try keyring.portals()[0].portal.places == [host(1), host(2)])
     }
 
     @Test("are at most as many as a grant has room for")
@@ -52,7 +52,7 @@ struct PortalHostTests {
         let keyring = try tested.open()
         for number in 1...8 { try keyring.addPortal(host(number), now: now) }
         #expect(throws: KeyringError.tooManyHosts) { try keyring.addPortal(host(9), now: now) }
-        #expect(try keyring.portals()[0].hosts.count == 8)
+        #expect(try keyring.portals()[0].portal.hosts.count == 8)
     }
 
     @Test("are told to friends behind the first of each portal, as far as there is room")
@@ -73,9 +73,9 @@ struct PortalHostTests {
         #expect(try !keyring.setPortal(portal(1).key, isOpen: true))
         #expect(try keyring.namedPortals().map(\.isAnnounced) == [false])
         try keyring.addPortal(host(1), now: now + 1)
-        #expect(try keyring.portals().map(\.hosts) == [[host(1)]])
+        #expect(try keyring.portals().map(\.portal.places) == [[host(1)]])
         try keyring.addPortal(host(2), isAnnounced: false, now: now + 2)
-        #expect(try keyring.portals().map(\.hosts) == [[host(1), host(2)]], "it stays announced")
+        #expect(try keyring.portals().map(\.portal.places) == [[host(1), host(2)]], "it stays announced")
     }
 
     @Test("remembers where a friend was last reached, and writes nothing where that is the same")
@@ -108,7 +108,7 @@ struct SecondVersionTests {
 
     private func contents(_ keyring: Keyring) throws -> [String] {
         try keyring.portals().map {
-            "\($0.portal.host):\($0.portal.port) \($0.portal.isOpen) \($0.others.count)"
+            "\($0.portal.host):\($0.portal.port) \($0.portal.isOpen) \($0.portal.others.count)"
         }
             + keyring.friends().map { "\($0.name) \($0.lastSeen ?? 0) \($0.lastPlace == nil)" }.sorted()
     }
@@ -127,13 +127,13 @@ struct SecondVersionTests {
             let keyring = try tested.open(now: now)
             #expect(try contents(keyring) == expected)
             let portal = try keyring.portals()[0].portal
-            let other = try InvitePortal(key: portal.key, host: "third.example.org", port: 1, isOpen: false)
+            let other = try PortalAddress(key: portal.key, host: "third.example.org", port: 1, isOpen: false)
             try keyring.addPortal(other, now: now)
             // It was recorded by which invites friends came, and still is said to be.
             #expect(try keyring.friends().allSatisfy { $0.admission?.uses.isComplete ?? true })
         }
         #expect(try tested.check().vault == .matching)
-        let hosts = try tested.open(now: now).portals()[0].hosts.map(\.host)
+        let hosts = try tested.open(now: now).portals()[0].portal.hosts.map(\.name)
         #expect(hosts == ["first.example.org", "third.example.org"])
     }
 }

@@ -14,7 +14,7 @@ struct ShownKeyTests {
 
     private func shown(_ number: Int) throws -> PublicKey { try person(700 + number).publicKey }
 
-    private func grant(_ generation: UInt64, _ portals: [InvitePortal]) throws -> CircleGrant {
+    private func grant(_ generation: UInt64, _ portals: [PortalAddress]) throws -> CircleGrant {
         try CircleGrant(
             name: "x", generation: generation, epoch: TestedKeyring.today, key: SecretKey.random(),
             portals: portals)
@@ -25,7 +25,7 @@ struct ShownKeyTests {
         #expect(try portal(1).shownKey == nil)
         #expect(try portal(1).showing(shown(1)).shownKey == shown(1))
         #expect(try portal(1, isOpen: true).showing(shown(1)).shownKey == nil)
-        let open = try InvitePortal(
+        let open = try PortalAddress(
             key: portal(1).key, host: "a", port: 1, isOpen: true, shownKey: shown(1))
         #expect(open.shownKey == nil)
     }
@@ -67,11 +67,12 @@ struct ShownKeyTests {
     func ownPortals() throws {
         let keyring = try tested.open()
         try keyring.addPortal(portal(1).showing(shown(1)), now: now)
-        let moved = try InvitePortal(key: portal(1).key, host: "elsewhere", port: 2, isOpen: false)
+        let moved = try PortalAddress(key: portal(1).key, host: "elsewhere", port: 2, isOpen: false)
         try keyring.addPortal(moved, now: now)
         #expect(
-            try keyring.portals().map(\.hosts) == [[portal(1).showing(shown(1)), moved.showing(shown(1))]])
+            try keyring.portals().map(\.portal.places)
+                == [[portal(1).showing(shown(1)), moved.showing(shown(1))]])
         #expect(try keyring.setPortal(portal(1).key, isOpen: true))
-        #expect(try keyring.portals().flatMap(\.hosts).map(\.shownKey) == [nil, nil])
+        #expect(try keyring.portals().flatMap(\.portal.places).map(\.shownKey) == [nil, nil])
     }
 }

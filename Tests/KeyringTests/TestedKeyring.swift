@@ -99,8 +99,8 @@ func inviteKey(_ number: Int) throws -> InviteKey { InviteKey(try person(number)
 func endpointKey(_ number: Int) throws -> EndpointKey { EndpointKey(try person(number).publicKey) }
 
 /// A portal by its number, far from those of people.
-func portal(_ number: Int, isOpen: Bool = false) throws -> InvitePortal {
-    try InvitePortal(
+func portal(_ number: Int, isOpen: Bool = false) throws -> PortalAddress {
+    try PortalAddress(
         key: PortalKey(person(5_000_000 + number).publicKey), host: "portal\(number).example", port: 8008,
         isOpen: isOpen)
 }

@@ -37,7 +37,7 @@ struct CallerTests {
         let portal = ScriptedPortal(script)
         var failure: HopFailure?
         try await portal.run { address in
-            let place = try InvitePortal(
+            let place = try PortalAddress(
                 key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false,
                 shownKey: shownKey)
             try keyring.addReach(to: EndpointKey(friend), name: "anna", portals: [place])

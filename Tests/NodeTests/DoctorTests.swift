@@ -67,7 +67,7 @@ struct DoctorTests: Sendable {
     func busy() async throws {
         let portal = ScriptedPortal { _, _ in .error("busy: too many connections from your address") }
         try await portal.run { address in
-            let place = try InvitePortal(
+            let place = try PortalAddress(
                 key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false)
             try keyring.addPortal(place, now: WallClock.seconds())
             let findings = Mutex([Finding]())

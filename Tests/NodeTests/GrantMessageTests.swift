@@ -11,17 +11,17 @@ import TypedSodium
 
 @Suite("A grant as it travels")
 struct GrantMessageTests {
-    private let portals: [InvitePortal]
+    private let portals: [PortalAddress]
     private let shownKey: PublicKey
     private let text: JSONValue
 
     init() throws {
         let shownKey = try Identity.random().publicKey
         portals = [
-            try InvitePortal(
+            try PortalAddress(
                 key: PortalKey(Identity.random().publicKey), host: "a.example", port: 1, isOpen: false,
                 shownKey: shownKey),
-            try InvitePortal(
+            try PortalAddress(
                 key: PortalKey(Identity.random().publicKey), host: "2001:db8::1", port: 2, isOpen: true),
         ]
         // The keyring of who grants need not know what is shown: it is computed.

@@ -26,7 +26,7 @@ struct JoinerTests {
     }
 
     private func code() throws -> String {
-        let portal = try InvitePortal(
+        let portal = try PortalAddress(
             key: PortalKey(Identity.random().publicKey), host: "127.0.0.1", port: 1, isOpen: false,
             shownKey: Identity.random().publicKey)
         let code = try InviteCode(

@@ -81,7 +81,7 @@ struct LimitedPortalTests {
             folder: folder.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds())
         for count in [1, Int.max] {
             try await refusing(count) { address, _ in
-                let place = try InvitePortal(
+                let place = try PortalAddress(
                     key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false
                 )
                 try keyring.addPortal(place, now: WallClock.seconds())

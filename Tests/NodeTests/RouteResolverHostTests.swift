@@ -33,8 +33,8 @@ struct DirectoryHostTests {
         PeerAddress(net: try NetAddress(host: host, port: 1), key: key ?? self.key)
     }
 
-    private func place(_ host: String, isOpen: Bool = false) throws -> InvitePortal {
-        try InvitePortal(key: PortalKey(key), host: host, port: 1, isOpen: isOpen, shownKey: shownKey)
+    private func place(_ host: String, isOpen: Bool = false) throws -> PortalAddress {
+        try PortalAddress(key: PortalKey(key), host: host, port: 1, isOpen: isOpen, shownKey: shownKey)
     }
 
     private func befriend(isOpen: Bool = false) throws {
@@ -67,7 +67,7 @@ struct DirectoryHostTests {
     @Test("does not take a host of the owner's for another key")
     func otherKey() throws {
         try befriend()
-        let other = try InvitePortal(key: PortalKey(shownKey), host: "mine", port: 1, isOpen: false)
+        let other = try PortalAddress(key: PortalKey(shownKey), host: "mine", port: 1, isOpen: false)
         try keyring.addPortal(other, now: now)
         #expect(try ways().map(\.portal) == [address("granted")])
     }

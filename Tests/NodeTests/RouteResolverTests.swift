@@ -34,8 +34,8 @@ struct DirectoryTests {
 
     private func known(
         isOpen: Bool = false, host: String = "a", shownKey: PublicKey? = nil
-    ) throws -> InvitePortal {
-        try InvitePortal(
+    ) throws -> PortalAddress {
+        try PortalAddress(
             key: PortalKey(portal.key), host: host, port: 1, isOpen: isOpen, shownKey: shownKey)
     }
 
@@ -127,7 +127,7 @@ struct DirectoryTests {
     @Test("names the key that the friend shows a portal, where it is known and the friend hidden")
     func shownKeys() throws {
         let shownKey = try Identity.random().publicKey
-        let other = try InvitePortal(key: PortalKey(target), host: "b", port: 2, isOpen: true)
+        let other = try PortalAddress(key: PortalKey(target), host: "b", port: 2, isOpen: true)
         try keyring.addReach(
             to: EndpointKey(target), name: "home", portals: [try known(shownKey: shownKey), other])
         #expect(

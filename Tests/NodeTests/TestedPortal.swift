@@ -41,9 +41,9 @@ struct TestedPortal: Sendable {
     }
 
     /// The portal as a keyring names it.
-    var place: InvitePortal {
+    var place: PortalAddress {
         get throws {
-            try InvitePortal(
+            try PortalAddress(
                 key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false)
         }
     }

@@ -89,7 +89,7 @@ struct AddressCommand: AsyncParsableCommand {
     }
 
     /// Plain addresses are for open portals: where there is none that is an error, else the others are left out.
-    private func publishable(_ portals: [InvitePortal]) throws(CommandFailure) -> [InvitePortal] {
+    private func publishable(_ portals: [PortalAddress]) throws(CommandFailure) -> [PortalAddress] {
         guard form == .plain, let hidden = portals.first(where: { !$0.isOpen }) else { return portals }
         let open = portals.filter(\.isOpen)
         let reason = """
@@ -103,7 +103,7 @@ struct AddressCommand: AsyncParsableCommand {
     }
 
     private static func json(
-        _ address: AddressWriter.Written, _ form: Form, _ portal: InvitePortal
+        _ address: AddressWriter.Written, _ form: Form, _ portal: PortalAddress
     ) -> JSONValue {
         [
             "address": .string(address.text), "form": .string(form.rawValue),
@@ -161,7 +161,7 @@ struct AddressWriter {
     ///
     /// - Throws: ``CommandFailure``.
     func addresses(
-        at portals: [InvitePortal], in form: AddressCommand.Form, instance: Int = 0
+        at portals: [PortalAddress], in form: AddressCommand.Form, instance: Int = 0
     ) throws(CommandFailure) -> [Written] {
         let target: TunnelTarget
         do throws(AddressError) {
@@ -187,7 +187,7 @@ struct AddressWriter {
     }
 
     private func values(
-        at portals: [InvitePortal], areSealed: Bool
+        at portals: [PortalAddress], areSealed: Bool
     ) throws(CommandFailure) -> [FixedBytes<32>] {
         let owner = EndpointKey(opened.identity.publicKey)
         return try opened.perform { (keyring) throws(KeyringError) in

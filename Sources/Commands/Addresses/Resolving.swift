@@ -97,7 +97,7 @@ struct Resolving {
         guard let keyring else { return nil }
         do throws(KeyringError) {
             let named = try keyring.friend(target)?.reach?.portals ?? []
-            let known = try keyring.namedPortals().map(\.portal) + named
+            let known = try keyring.namedPortals().map(\.portal.atFirstHost) + named
             return known.first { $0.key.publicKey == portal }?.addressText
         } catch {
             throw CommandFailure(error)

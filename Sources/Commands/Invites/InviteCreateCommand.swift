@@ -114,7 +114,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
         return text + "\n" + symbol.drawing(isColoured: CommandEnvironment.current.isInteractive)
     }
 
-    private func explain(_ draft: InviteDraft, _ portals: [InvitePortal]) {
+    private func explain(_ draft: InviteDraft, _ portals: [PortalAddress]) {
         let end = draft.expiry.map { "until \(TimeText.text($0))" } ?? "for ever"
         let uses = draft.uses == 1 ? "once" : "\(draft.uses) times"
         let whom = draft.label.isEmpty ? "" : " for \(draft.label)"
@@ -140,7 +140,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
     }
 
     private static func json(
-        _ code: String, _ key: InviteKey, _ draft: InviteDraft, _ portals: [InvitePortal]
+        _ code: String, _ key: InviteKey, _ draft: InviteDraft, _ portals: [PortalAddress]
     ) -> JSONValue {
         [
             "id": .string(key.publicKey.id), "code": .string(code), "label": .string(draft.label),
@@ -161,12 +161,12 @@ enum OwnPortals {
     /// - Throws: ``CommandFailure``.
     static func find(
         named: [PeerAddress], atEveryHost: Bool = false, _ opened: OpenedKeyring, _ common: CommonOptions
-    ) async throws(CommandFailure) -> [InvitePortal] {
+    ) async throws(CommandFailure) -> [PortalAddress] {
         let known = try opened.perform { (keyring) throws(KeyringError) in
             let portals = try keyring.portals()
-            return atEveryHost ? portals.places : portals.map(\.portal)
+            return atEveryHost ? portals.places : portals.map(\.portal.atFirstHost)
         }
-        var portals: [InvitePortal] = named.isEmpty ? known : []
+        var portals: [PortalAddress] = named.isEmpty ? known : []
         if portals.isEmpty { portals = try await find(addressed: named, known, opened, common) }
         return try portals.map { (portal) throws(CommandFailure) in
             portal.showing(try ShownKey.key(of: opened.identity, at: portal))
@@ -174,16 +174,16 @@ enum OwnPortals {
     }
 
     private static func find(
-        addressed named: [PeerAddress], _ known: [InvitePortal], _ opened: OpenedKeyring,
+        addressed named: [PeerAddress], _ known: [PortalAddress], _ opened: OpenedKeyring,
         _ common: CommonOptions
-    ) async throws(CommandFailure) -> [InvitePortal] {
+    ) async throws(CommandFailure) -> [PortalAddress] {
         let addresses =
             named.isEmpty
             ? try await common.settings(in: opened.home, flags: common.flags).settings.portals : named
-        var portals: [InvitePortal] = []
+        var portals: [PortalAddress] = []
         for address in addresses {
             let isOpen = known.contains { $0.key.publicKey == address.key && $0.isOpen }
-            portals.append(try InvitePortal(address, isOpen: isOpen))
+            portals.append(try PortalAddress(address, isOpen: isOpen))
         }
         return portals
     }

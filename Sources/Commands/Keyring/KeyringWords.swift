@@ -29,16 +29,7 @@ extension ServiceGrant {
     init(options names: [String]) { self = names.isEmpty ? .all : .services(names) }
 }
 
-extension InvitePortal {
-    /// The portal's address; what the keyring stores has been checked, so it can be printed in any case.
-    var addressText: String { "net:\(host):\(port)~shs:\(key.publicKey.base64)" }
-
-    /// For people: where it listens.
-    var hostAndPort: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
-
-    /// For people: how the node is announced there.
-    var manner: String { isOpen ? "open" : "hidden" }
-
+extension PortalAddress {
     /// A portal at an address.
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/usage``, for a host that an invite cannot name.

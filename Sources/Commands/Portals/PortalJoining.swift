@@ -33,7 +33,7 @@ package struct PortalJoining: Sendable {
         let portal = invite.portal
         let key = try Identity(seed: invite.seed)
         let (settings, _) = try await options.settings(in: opened.home, flags: options.flags)
-        let shown = try ShownKey.key(of: opened.identity, at: InvitePortal(portal, isOpen: showsRealID))
+        let shown = try ShownKey.key(of: opened.identity, at: PortalAddress(portal, isOpen: showsRealID))
         let caller = Caller(identity: key, outerKey: .real, network: settings.network)
         try await Interruption.run { eventLoop in
             do {

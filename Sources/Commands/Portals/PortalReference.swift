@@ -9,8 +9,8 @@ internal import TypedSodium
 struct PortalReference {
     /// The portal, with all its hosts.
     let portal: PortalRecord
-    /// The host that was named; `nil` where the portal was, by its id.
-    let host: InvitePortal?
+    /// The portal at the host that was named; `nil` where the portal was, by its id.
+    let host: PortalAddress?
 
     /// The one portal that is meant.
     ///
@@ -31,7 +31,7 @@ struct PortalReference {
         self = found
     }
 
-    private init(portal: PortalRecord, host: InvitePortal?) {
+    private init(portal: PortalRecord, host: PortalAddress?) {
         self.portal = portal
         self.host = host
     }
@@ -46,8 +46,9 @@ struct PortalReference {
             guard peer.key == key else { return nil }
             net = peer.net
         }
-        guard let net, let host = record.hosts.first(where: { $0.host == net.host && $0.port == net.port })
+        guard let net,
+            let host = record.portal.hosts.first(where: { $0.name == net.host && $0.port == net.port })
         else { return nil }
-        return PortalReference(portal: record, host: host)
+        return PortalReference(portal: record, host: record.portal.at(host))
     }
 }

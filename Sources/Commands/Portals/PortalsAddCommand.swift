@@ -91,7 +91,7 @@ struct PortalsAddCommand: AsyncParsableCommand {
             )
         }
         // Adding it once more, at another address maybe, does not change what it may know.
-        let portal = try InvitePortal(
+        let portal = try PortalAddress(
             address, isOpen: isOpen || known?.isAnnounced == true && known?.portal.isOpen == true)
         let isOfFriends = !friends.isEmpty && !friends.contains { $0.isReached(at: portal) }
         let isAnnounced = isJoined || announces || isOpen || known?.isAnnounced ?? !isOfFriends
@@ -140,7 +140,7 @@ extension Friend {
     }
 
     /// Whether the friend has named that very host of a portal.
-    fileprivate func isReached(at place: InvitePortal) -> Bool {
-        reach?.portals.contains { $0.isSamePlace(as: place) } == true
+    fileprivate func isReached(at place: PortalAddress) -> Bool {
+        reach?.portals.contains { $0.listens(at: place) } == true
     }
 }

@@ -27,11 +27,11 @@ struct PortalsRemoveCommand: AsyncParsableCommand {
         let opened = try options.openIfPresent(for: .changing)
         let reference = try PortalReference(argument.portal, in: opened)
         let portal = reference.portal
-        guard let host = reference.host, !portal.others.isEmpty else {
+        guard let host = reference.host, !portal.portal.others.isEmpty else {
             _ = try opened?.perform { (keyring) throws(KeyringError) in
                 try keyring.removePortal(portal.portal.key)
             }
-            let hosts = portal.hosts.map(\.hostAndPort).joined(separator: ", ")
+            let hosts = portal.portal.hosts.map(\.hostAndPort).joined(separator: ", ")
             return try CommandEnvironment.current.print("removed \(hosts)")
         }
         let left =

@@ -57,7 +57,7 @@ struct PortalsListCommand: AsyncParsableCommand {
             guard let identity = opened?.identity else { continue }
             let portal = record.portal
             let shown = record.isAnnounced ? try ShownKey.key(of: identity, at: portal).id : nil
-            for host in record.hosts {
+            for host in portal.places {
                 table.add(
                     host.hostAndPort, record.isAnnounced ? host.manner : "dialled only", shown ?? "-",
                     host.addressText)
@@ -65,7 +65,7 @@ struct PortalsListCommand: AsyncParsableCommand {
             list.append([
                 "id": .string(portal.key.publicKey.id), "address": .string(portal.addressText),
                 "host": .string(portal.host), "port": .count(Int(portal.port)),
-                "hosts": .array(record.hosts.map { .string($0.addressText) }),
+                "hosts": .array(portal.places.map { .string($0.addressText) }),
                 "announced": .bool(record.isAnnounced),
                 "hidden": record.isAnnounced ? .bool(!portal.isOpen) : .null,
                 "seenAs": .text(shown), "added": .time(record.addedAt),
@@ -84,7 +84,7 @@ enum ShownKey {
     /// The pseudonym where the node is hidden, else its real key.
     ///
     /// - Throws: ``CommandFailure``.
-    static func key(of identity: Identity, at portal: InvitePortal) throws(CommandFailure) -> PublicKey {
+    static func key(of identity: Identity, at portal: PortalAddress) throws(CommandFailure) -> PublicKey {
         guard !portal.isOpen else { return identity.publicKey }
         do throws(BlindingError) {
             return try Pseudonym.identity(of: identity, at: portal.key).publicKey

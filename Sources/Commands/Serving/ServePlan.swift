@@ -113,7 +113,7 @@ struct ServePlan {
     private static func portals(
         _ opened: OpenedKeyring?, isVisible: Bool
     ) throws(CommandFailure) -> [PeerAddress] {
-        let portals: [InvitePortal] =
+        let portals: [PortalAddress] =
             try opened?.perform { (keyring) throws(KeyringError) in
                 let portals = try keyring.portals().map(\.portal)
                 // So that invites and grants say where this node is reached by its id.
@@ -122,6 +122,6 @@ struct ServePlan {
                 }
                 return portals
             } ?? []
-        return portals.compactMap { try? PeerAddress($0) }
+        return portals.compactMap { try? $0.peer() }
     }
 }

@@ -17,15 +17,16 @@ package struct CircleGrant: ~Copyable, Sendable {
     package let epoch: Epoch
     /// The chain key of that day.
     package let key: SecretKey
-    /// Where the owner is found, in the order in which to try; eight at most.
-    package let portals: [InvitePortal]
+    /// Where the owner is found, in the order in which to try, each host alone; eight at most.
+    package let portals: [PortalAddress]
 
     /// Puts the parts together.
     ///
     /// - Throws: ``KeyringError/badNodeName`` or ``KeyringError/tooManyPortals(_:)``.
     package init(
-        name: String, generation: UInt64, epoch: Epoch, key: consuming SecretKey, portals: [InvitePortal]
+        name: String, generation: UInt64, epoch: Epoch, key: consuming SecretKey, portals: [PortalAddress]
     ) throws(KeyringError) {
+        let portals = portals.flatMap(\.places)
         guard portals.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(portals.count) }
         // It is shown on other people's terminals.
         guard Self.isName(name) else { throw .badNodeName }

@@ -65,10 +65,11 @@ extension Keyring {
     /// - Throws: as ``admit(_:name:services:now:)``, or ``KeyringError/tooManyPortals(_:)``.
     @discardableResult
     package func addReach(
-        to key: EndpointKey, name: String? = nil, portals: [InvitePortal]
+        to key: EndpointKey, name: String? = nil, portals: [PortalAddress]
     ) throws(KeyringError) -> Friend {
         let key = key.publicKey
         try checkUsable(key)
+        let portals = portals.flatMap(\.places)
         guard portals.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(portals.count) }
         return try store.change { (transaction, change) throws(KeyringError) in
             var record = try transaction.obtain(key, name: name)

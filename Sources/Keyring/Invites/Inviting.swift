@@ -14,7 +14,7 @@ extension Keyring {
     /// - Returns: the code, which is shown once and cannot be had again.
     /// - Throws: ``KeyringError``.
     package func createInvite(
-        _ draft: InviteDraft, portals: [InvitePortal], seed: borrowing SecretKey, now: UInt64
+        _ draft: InviteDraft, portals: [PortalAddress], seed: borrowing SecretKey, now: UInt64
     ) throws(KeyringError) -> InviteCode {
         try draft.check(now: now)
         let key: InviteKey

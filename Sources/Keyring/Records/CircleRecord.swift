@@ -38,10 +38,10 @@ struct PendingRecord: StoredRecord {
     static let format: UInt8 = 2
 
     let expiry: UInt64?
-    let portals: [InvitePortal]
+    let portals: [PortalAddress]
     var sealed: SealedKey
 
-    init(expiry: UInt64?, portals: [InvitePortal], sealed: SealedKey) {
+    init(expiry: UInt64?, portals: [PortalAddress], sealed: SealedKey) {
         self.expiry = expiry
         self.portals = portals
         self.sealed = sealed

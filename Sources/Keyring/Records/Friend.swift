@@ -55,7 +55,7 @@ package struct Reach: Hashable, Sendable {
     /// What the friend's node calls itself, as its last grant said.
     package internal(set) var nodeName: String?
     /// Where it is found, in the order in which to try.
-    package internal(set) var portals: [InvitePortal]
+    package internal(set) var portals: [PortalAddress]
     /// Whether an invite has yet to be redeemed.
     package internal(set) var isPending: Bool
     /// The generation of its circle whose key is known; `nil` when none is.

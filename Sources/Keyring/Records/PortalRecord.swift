@@ -1,36 +1,27 @@
 internal import Blinding
 package import Invitation
 internal import LMDB
-package import TypedSodium
 
 /// A portal that the owner has named: where it listens, and whether this node announces itself there.
 ///
-/// Invariant: its hosts are several places of one portal, so all have one key and one manner; eight at most.
+/// Invariant: it has eight hosts at most.
 package struct PortalRecord: Hashable, Sendable {
     /// How many hosts of one portal are kept: as many places as a grant or an invite names.
     package static let hostCountLimit = InviteCode.portalCountLimit
 
-    /// Which one, its first host, and whether the node is open there.
-    package let portal: InvitePortal
-    /// Its other hosts, in the order in which they were added.
-    package let others: [InvitePortal]
+    /// Which one, its hosts in the order in which they were added, and whether the node is open there.
+    package let portal: PortalAddress
     /// Since when, in Unix seconds.
     package let addedAt: UInt64
     /// Whether this node announces itself there; it is else a portal of friends, dialled to reach them.
     package let isAnnounced: Bool
 
     /// Puts the parts together.
-    package init(
-        portal: InvitePortal, others: [InvitePortal] = [], addedAt: UInt64, isAnnounced: Bool = true
-    ) {
+    package init(portal: PortalAddress, addedAt: UInt64, isAnnounced: Bool = true) {
         self.portal = portal
-        self.others = others
         self.addedAt = addedAt
         self.isAnnounced = isAnnounced
     }
-
-    /// Every host, the first one first.
-    package var hosts: [InvitePortal] { [portal] + others }
 }
 
 extension PortalRecord: StoredRecord {
@@ -46,58 +37,34 @@ extension PortalRecord: StoredRecord {
             return
         }
         let isAnnounced = try reader.flag()
-        var others: [InvitePortal] = []
+        var hosts = portal.hosts
         let count = Int(try reader.byte())
         guard count < Self.hostCountLimit else { throw RecordFault() }
-        for _ in 0..<count {
-            others.append(try portal.at(host: try reader.text(), port: try reader.shortNumber()))
-        }
-        self.init(portal: portal, others: others, addedAt: addedAt, isAnnounced: isAnnounced)
+        for _ in 0..<count { hosts.append(try reader.host()) }
+        guard let portal = portal.at(hosts) else { throw RecordFault() }
+        self.init(portal: portal, addedAt: addedAt, isAnnounced: isAnnounced)
     }
 
     func write(to writer: inout RecordWriter) {
+        let others = portal.others
         precondition(others.count < Self.hostCountLimit, "hosts are counted before they are stored")
-        writer.add(portal)
+        writer.add(portal.atFirstHost)
         writer.add(addedAt)
         writer.add(isAnnounced)
         writer.add(UInt8(others.count))
         for other in others {
-            writer.add(other.host)
+            writer.add(other.name)
             writer.add(other.port)
         }
-    }
-}
-
-extension InvitePortal {
-    /// The same portal at another host.
-    fileprivate func at(host: String, port: UInt16) throws(RecordFault) -> InvitePortal {
-        do throws(InviteCodeError) {
-            return try InvitePortal(key: key, host: host, port: port, isOpen: isOpen, shownKey: shownKey)
-        } catch {
-            throw RecordFault()
-        }
-    }
-
-    /// The same host in a manner that all hosts of the portal have.
-    package func inManner(isOpen: Bool, shownKey: PublicKey?) throws(KeyringError) -> InvitePortal {
-        do throws(InviteCodeError) {
-            return try InvitePortal(key: key, host: host, port: port, isOpen: isOpen, shownKey: shownKey)
-        } catch {
-            throw .invite(error)
-        }
-    }
-
-    /// Whether it is the same host of the same portal, however the node is announced there.
-    package func isSamePlace(as other: InvitePortal) -> Bool {
-        key == other.key && host == other.host && port == other.port
     }
 }
 
 extension [PortalRecord] {
     /// Where to find the owner, in the order in which to try: the first host of each portal, then the others as far as
     /// there is room for them in a grant or an invite.
-    package var places: [InvitePortal] {
+    package var places: [PortalAddress] {
         let room = InviteCode.portalCountLimit - count
-        return map(\.portal) + flatMap(\.others).prefix(Swift.max(0, room))
+        return map(\.portal.atFirstHost)
+            + flatMap { $0.portal.places.dropFirst() }.prefix(Swift.max(0, room))
     }
 }

@@ -59,14 +59,14 @@ struct RecordReader {
         return text
     }
 
-    mutating func portals() throws(RecordFault) -> [InvitePortal] {
+    mutating func portals() throws(RecordFault) -> [PortalAddress] {
         let count = Int(try byte())
-        var portals: [InvitePortal] = []
+        var portals: [PortalAddress] = []
         for _ in 0..<count { portals.append(try portal()) }
         return portals
     }
 
-    mutating func portal() throws(RecordFault) -> InvitePortal {
+    mutating func portal() throws(RecordFault) -> PortalAddress {
         let isOpen = try flag()
         let key = PortalKey(try key())
         let host = try text()
@@ -75,10 +75,15 @@ struct RecordReader {
         let shownKey =
             version < 2 ? nil : try optional { (reader) throws(RecordFault) in try reader.key() }
         do throws(InviteCodeError) {
-            return try InvitePortal(key: key, host: host, port: port, isOpen: isOpen, shownKey: shownKey)
+            return try PortalAddress(key: key, host: host, port: port, isOpen: isOpen, shownKey: shownKey)
         } catch {
             throw RecordFault()
         }
+    }
+
+    mutating func host() throws(RecordFault) -> PortalAddress.Host {
+        let (name, port) = (try text(), try shortNumber())
+        do throws(InviteCodeError) { return try PortalAddress.Host(name, port) } catch { throw RecordFault() }
     }
 
     mutating func optional<Value>(

@@ -33,13 +33,15 @@ struct RecordWriter {
         bytes.append(contentsOf: text.utf8)
     }
 
-    mutating func add(_ portals: [InvitePortal]) {
+    mutating func add(_ portals: [PortalAddress]) {
         precondition(portals.count <= UInt8.max, "portals are counted before they are stored")
         add(UInt8(portals.count))
         for portal in portals { add(portal) }
     }
 
-    mutating func add(_ portal: InvitePortal) {
+    /// A portal at one host; a record of several has the others behind it.
+    mutating func add(_ portal: PortalAddress) {
+        precondition(portal.others.isEmpty, "lists of portals name each host alone")
         add(portal.isOpen)
         add(portal.key.publicKey)
         add(portal.host)

@@ -21,7 +21,7 @@ package struct AddressIndex: Sendable {
     private var pairNumbers: [UInt32] = []
     private var pairs: [Pair] = []
     private var targets: [EndpointKey] = []
-    private var portals: [InvitePortal] = []
+    private var portals: [PortalAddress] = []
 
     /// A target behind a portal, by their numbers.
     private struct Pair {
@@ -44,7 +44,7 @@ package struct AddressIndex: Sendable {
         let owner = keyring.owner
         self = try keyring.store.readSecrets { (transaction, vaultKey) throws(KeyringError) in
             var index = AddressIndex(epoch: epoch, sequence: try transaction.number(.sequence) ?? 0)
-            var portalNumbers: [InvitePortal: UInt32] = [:]
+            var portalNumbers: [PortalAddress: UInt32] = [:]
             try transaction.forEachReachable(owner: owner) { (known) throws(KeyringError) in
                 try index.add(known, vaultKey, &portalNumbers)
                 return .next
@@ -89,7 +89,7 @@ package struct AddressIndex: Sendable {
 
     private mutating func add(
         _ known: ReachableCircle, _ vaultKey: borrowing SecretKey,
-        _ portalNumbers: inout [InvitePortal: UInt32]
+        _ portalNumbers: inout [PortalAddress: UInt32]
     ) throws(KeyringError) {
         let target = UInt32(targets.count)
         targets.append(known.target)

@@ -7,7 +7,7 @@ internal import TypedSodium
 struct ReachableCircle {
     let target: EndpointKey
     /// Those that its invite or grant named; no others are considered.
-    let portals: [InvitePortal]
+    let portals: [PortalAddress]
     /// Its circle's key, where that is known.
     let circle: CircleRecord?
 
@@ -56,7 +56,7 @@ extension Transaction {
 
     private borrowing func ownCircle(_ owner: EndpointKey) throws(KeyringError) -> ReachableCircle {
         ReachableCircle(
-            target: owner, portals: try portals().map(\.portal),
+            target: owner, portals: try portals().map(\.portal.atFirstHost),
             circle: try record(CircleRecord.self, owner.publicKey))
     }
 }

@@ -6,10 +6,10 @@ package struct Resolution: Hashable, Sendable {
     /// Who is reached.
     package let target: EndpointKey
     /// Through which portal.
-    package let portal: InvitePortal
+    package let portal: PortalAddress
 
     /// Puts the two together.
-    package init(target: EndpointKey, portal: InvitePortal) {
+    package init(target: EndpointKey, portal: PortalAddress) {
         self.target = target
         self.portal = portal
     }

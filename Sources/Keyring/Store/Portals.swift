@@ -8,7 +8,7 @@ package enum PortalAddition: Hashable, Sendable {
     /// The portal was not known.
     case added
     /// It was known at these hosts, and is at one more from now on.
-    case hostAdded(to: [InvitePortal])
+    case hostAdded(to: [PortalAddress.Host])
     /// It was known at this host.
     case known
 }
@@ -34,7 +34,7 @@ extension Keyring {
     /// - Throws: ``KeyringError/ownKey`` or ``KeyringError/tooManyHosts`` among others.
     @discardableResult
     package func addPortal(
-        _ portal: InvitePortal, isAnnounced: Bool = true, now: UInt64
+        _ portal: PortalAddress, isAnnounced: Bool = true, now: UInt64
     ) throws(KeyringError) -> PortalAddition {
         guard portal.key.publicKey != owner.publicKey else { throw .ownKey }
         return try store.change { (transaction, change) throws(KeyringError) in
@@ -45,21 +45,19 @@ extension Keyring {
                 change.mark()
                 return .added
             }
-            let portal = [portal].keepingShownKeys(of: [known.portal])[0]
-            let isKnown = known.hosts.contains { $0.isSamePlace(as: portal) }
-            var hosts = isKnown ? known.hosts : known.hosts + [portal]
-            guard hosts.count <= PortalRecord.hostCountLimit else { throw .tooManyHosts }
-            for index in hosts.indices {
-                hosts[index] = try hosts[index].inManner(isOpen: portal.isOpen, shownKey: portal.shownKey)
-            }
+            let hosts = known.portal.hosts
+            let isKnown = hosts.contains(portal.first)
+            guard isKnown || hosts.count < PortalRecord.hostCountLimit else { throw .tooManyHosts }
+            let manner = [portal].keepingShownKeys(of: [known.portal])[0]
             let record = PortalRecord(
-                portal: hosts[0], others: Array(hosts.dropFirst()), addedAt: known.addedAt,
-                isAnnounced: known.isAnnounced || isAnnounced)
+                portal: (isKnown ? known.portal : known.portal.adding(portal.first))
+                    .inManner(isOpen: manner.isOpen, shownKey: manner.shownKey),
+                addedAt: known.addedAt, isAnnounced: known.isAnnounced || isAnnounced)
             if record != known {
                 try transaction.put(record, key)
                 change.mark()
             }
-            return isKnown ? .known : .hostAdded(to: known.hosts)
+            return isKnown ? .known : .hostAdded(to: hosts)
         }
     }
 
@@ -77,17 +75,16 @@ extension Keyring {
     /// Removes one host of a portal, and the portal with the last one.
     ///
     /// - Returns: the hosts that are left; `nil` where the portal was not known there.
-    package func removeHost(_ place: InvitePortal) throws(KeyringError) -> [InvitePortal]? {
+    package func removeHost(_ place: PortalAddress) throws(KeyringError) -> [PortalAddress.Host]? {
         try store.change { (transaction, change) throws(KeyringError) in
             let key = place.key.publicKey
             guard let known = try transaction.record(PortalRecord.self, key),
-                known.hosts.contains(where: { $0.isSamePlace(as: place) })
+                known.portal.listens(at: place)
             else { return nil }
-            let left = known.hosts.filter { !$0.isSamePlace(as: place) }
-            if let first = left.first {
+            let left = known.portal.hosts.filter { $0 != place.first }
+            if let portal = known.portal.at(left) {
                 let record = PortalRecord(
-                    portal: first, others: Array(left.dropFirst()), addedAt: known.addedAt,
-                    isAnnounced: known.isAnnounced)
+                    portal: portal, addedAt: known.addedAt, isAnnounced: known.isAnnounced)
                 try transaction.put(record, key)
             } else {
                 try transaction.drop(PortalRecord.self, key)
@@ -105,12 +102,8 @@ extension Keyring {
             guard let known = try transaction.record(PortalRecord.self, key.publicKey), known.isAnnounced
             else { return false }
             guard known.portal.isOpen != isOpen else { return true }
-            var hosts = known.hosts
-            for index in hosts.indices {
-                hosts[index] = try hosts[index].inManner(isOpen: isOpen, shownKey: known.portal.shownKey)
-            }
-            let record = PortalRecord(
-                portal: hosts[0], others: Array(hosts.dropFirst()), addedAt: known.addedAt)
+            let portal = known.portal.inManner(isOpen: isOpen, shownKey: known.portal.shownKey)
+            let record = PortalRecord(portal: portal, addedAt: known.addedAt)
             try transaction.put(record, key.publicKey)
             change.mark()
             return true
@@ -136,10 +129,10 @@ extension Transaction {
     }
 }
 
-extension [InvitePortal] {
+extension [PortalAddress] {
     /// The same portals, with the keys that others of the same portals show where these say none: what is shown at a
     /// portal never changes, and who does not name it, as an endpoint of an earlier version, does not deny it either.
-    func keepingShownKeys(of former: [InvitePortal]) -> [InvitePortal] {
+    func keepingShownKeys(of former: [PortalAddress]) -> [PortalAddress] {
         map { portal in
             guard portal.shownKey == nil else { return portal }
             return portal.showing(former.first { $0.key == portal.key && $0.shownKey != nil }?.shownKey)

@@ -60,9 +60,9 @@ package enum GrantMessage {
             let text = json["key"]?.string, let list = json["portals"]?.array
         else { throw .malformed }
         guard list.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(list.count) }
-        var portals: [InvitePortal] = []
+        var portals: [PortalAddress] = []
         for entry in list { portals.append(try portal(in: entry)) }
-        guard (try? InvitePortal.verifyAgreement(of: portals)) != nil else { throw .malformed }
+        guard (try? PortalAddress.verifyAgreement(of: portals)) != nil else { throw .malformed }
         let key: SecretKey
         do throws(SodiumError) {
             var digits = Array(text.utf8)
@@ -82,14 +82,14 @@ package enum GrantMessage {
         }
     }
 
-    private static func portal(in json: JSONValue) throws(GrantError) -> InvitePortal {
+    private static func portal(in json: JSONValue) throws(GrantError) -> PortalAddress {
         guard let id = json["id"]?.string, let key = try? PublicKey(id: id), let host = json["host"]?.string,
             let number = json["port"]?.integer, let port = UInt16(exactly: number),
             let isHidden = json["hidden"]?.bool
         else { throw .malformed }
         let shownKey = try shownKey(in: json, isHidden: isHidden)
         guard
-            let portal = try? InvitePortal(
+            let portal = try? PortalAddress(
                 key: PortalKey(key), host: host, port: port, isOpen: !isHidden, shownKey: shownKey)
         else { throw .malformed }
         return portal

@@ -1,7 +1,6 @@
-internal import Blinding
-package import Invitation
+internal import Invitation
 internal import Keyring
-package import Multiserver
+internal import Multiserver
 internal import TypedSodium
 
 /// A portal's address as settings, invites and the keyring have it.
@@ -14,11 +13,4 @@ extension PeerAddress {
 
     /// The same, as the keyring remembers it.
     var place: PortalPlace { PortalPlace(key: key, host: net.host, port: net.port) }
-
-    /// The address of a portal that an invite, a grant or the keyring names.
-    ///
-    /// - Throws: `AddressError`, for a host that cannot be dialled.
-    package init(_ portal: InvitePortal) throws(AddressError) {
-        self.init(net: try NetAddress(host: portal.host, port: portal.port), key: portal.key.publicKey)
-    }
 }

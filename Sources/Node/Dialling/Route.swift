@@ -49,9 +49,9 @@ package enum Route: Sendable {
         ///
         /// - Throws: `AddressError`, for a host that cannot be dialled.
         init(
-            _ portal: InvitePortal, namedBy author: AddressAuthor, pair: FriendPair?, instance: Int = 0
+            _ portal: PortalAddress, namedBy author: AddressAuthor, pair: FriendPair?, instance: Int = 0
         ) throws(AddressError) {
-            self.portal = try PeerAddress(portal)
+            self.portal = try portal.peer()
             self.author = author
             self.instance = instance
             self.pair = portal.isOpen ? nil : pair

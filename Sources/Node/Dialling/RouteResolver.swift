@@ -91,19 +91,19 @@ package struct RouteResolver: Sendable {
         return .friend(friend.key, at: nil)
     }
 
-    private func way(to target: PublicKey, at portal: PublicKey) throws -> InvitePortal? {
+    private func way(to target: PublicKey, at portal: PublicKey) throws -> PortalAddress? {
         try keyring?.friend(target)?.reach?.portals.first { $0.key.publicKey == portal }
     }
 
     /// Where a portal is dialled that an address names by its key only, the best place first.
-    private func places(of portal: PublicKey, or way: InvitePortal?) throws -> [PeerAddress] {
+    private func places(of portal: PublicKey, or way: PortalAddress?) throws -> [PeerAddress] {
         if !named.isEmpty { return named.filter { $0.key == portal } }
         var places = portals.filter { $0.key == portal }
         for known in try keyring?.namedPortals() ?? [] where known.portal.key.publicKey == portal {
-            places += try known.hosts.map { try PeerAddress($0) }
+            places += try known.portal.places.map { try $0.peer() }
         }
         // Last: it is what the friend said, the others are what the owner of this keyring did.
-        if let way { places.append(try PeerAddress(way)) }
+        if let way { places.append(try way.peer()) }
         var seen: Set<PeerAddress> = []
         return places.filter { seen.insert($0).inserted }
     }
@@ -150,7 +150,7 @@ package struct RouteResolver: Sendable {
     /// An address names its portal, so only that one counts for it; a name does not. Where the keyring does not say that
     /// the friend is open it is asked for by token.
     private func route(
-        to target: PublicKey, named portal: PublicKey?, known: [InvitePortal], _ instance: Int
+        to target: PublicKey, named portal: PublicKey?, known: [PortalAddress], _ instance: Int
     ) throws -> Route {
         let places = named.filter { portal == nil || $0.key == portal }
         if places.isEmpty, let portal { throw DestinationError.otherPortal(portal) }
@@ -173,7 +173,7 @@ package struct RouteResolver: Sendable {
     ///
     /// - Throws: `BlindingError` or `AddressError`.
     static func route(
-        to target: PublicKey, through portals: [InvitePortal], namedBy authors: AddressAuthors,
+        to target: PublicKey, through portals: [PortalAddress], namedBy authors: AddressAuthors,
         as identity: Identity, instance: Int = 0
     ) throws -> Route {
         let isHidden = portals.contains { !$0.isOpen }
@@ -182,7 +182,7 @@ package struct RouteResolver: Sendable {
             target: target,
             ways: try portals.map { portal in
                 try Route.Way(
-                    portal, namedBy: authors.author(of: try PeerAddress(portal)), pair: pair,
+                    portal, namedBy: authors.author(of: try portal.peer()), pair: pair,
                     instance: instance)
             })
     }
@@ -192,15 +192,15 @@ package struct RouteResolver: Sendable {
 /// the portals that they have named too, with the same key at the same host and port; else others.
 struct AddressAuthors: Sendable {
     private let own: Set<PeerAddress>
-    private let hosts: [InvitePortal]
+    private let hosts: [PortalAddress]
     private let allowsLocal: Bool
 
     /// Knows the portals of the settings and of the keyring; `allowsLocal` says that the owner trusts all others too.
     ///
     /// - Throws: `KeyringError`.
     init(settings: [PeerAddress], keyring: Keyring?, allowsLocal: Bool) throws {
-        hosts = try keyring?.namedPortals().flatMap(\.hosts) ?? []
-        own = Set(settings + hosts.compactMap { try? PeerAddress($0) })
+        hosts = try keyring?.namedPortals().flatMap(\.portal.places) ?? []
+        own = Set(settings + hosts.compactMap { try? $0.peer() })
         self.allowsLocal = allowsLocal
     }
 
@@ -210,13 +210,12 @@ struct AddressAuthors: Sendable {
     }
 
     /// Portals, with the hosts that the owner has named for the same keys behind them.
-    func addingHosts(of portals: [InvitePortal]) -> [InvitePortal] {
+    func addingHosts(of portals: [PortalAddress]) -> [PortalAddress] {
         var all = portals
-        for host in hosts where !all.contains(where: { $0.isSamePlace(as: host) }) {
+        for host in hosts where !all.contains(where: { $0.listens(at: host) }) {
             guard let known = portals.first(where: { $0.key == host.key }) else { continue }
             // How the target is announced there, whoever knows the host, is what the target has said.
-            let place = try? host.inManner(isOpen: known.isOpen, shownKey: known.shownKey)
-            if let place { all.append(place) }
+            all.append(host.inManner(isOpen: known.isOpen, shownKey: known.shownKey))
         }
         return all
     }

@@ -10,7 +10,7 @@ struct AddressCheck: Sendable {
     private static let hop = "address"
 
     let keyring: Keyring
-    let portals: [InvitePortal]
+    let portals: [PortalAddress]
 
     /// What is found, and what was done about it.
     func findings(now: UInt64) throws -> [Finding] {

@@ -74,7 +74,7 @@ package struct Doctor: Sendable {
         try examineClock()
         // Last, for a portal's word on the clock is needed where there is anything to mend.
         guard !keyring.isCopy else { return }
-        let check = AddressCheck(keyring: keyring, portals: portals.map(\.portal))
+        let check = AddressCheck(keyring: keyring, portals: portals.map(\.portal.atFirstHost))
         for finding in try await Blocking.run({ try check.findings(now: WallClock.seconds()) }) {
             try hops.report(finding)
         }

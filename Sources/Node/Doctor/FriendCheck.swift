@@ -46,8 +46,8 @@ struct FriendCheck: Sendable {
         }
     }
 
-    private func examine(at portal: InvitePortal, on eventLoop: any EventLoop) async throws {
-        let address = try PeerAddress(portal)
+    private func examine(at portal: PortalAddress, on eventLoop: any EventLoop) async throws {
+        let address = try portal.peer()
         let place = instance == 0 ? "" : ", instance \(instance),"
         let hop = "friend \(friend.name)\(place) at \(address.net.hostAndPort)"
         let (identity, keyring, portals, allowsLocal) = (hops.identity, hops.keyring, portals, allowsLocal)

@@ -11,7 +11,7 @@ struct MembershipWords: Sendable {
     let outerKey: Caller.OuterKey
 
     /// As whom to look at a portal of this node, where it is known by its id if it announces openly.
-    func outerKey(at portal: InvitePortal) -> Caller.OuterKey {
+    func outerKey(at portal: PortalAddress) -> Caller.OuterKey {
         portal.isOpen && outerKey == .pseudonym ? .real : outerKey
     }
 
@@ -34,7 +34,7 @@ struct MembershipWords: Sendable {
     }
 
     /// The finding where a portal does not say whether this node is announced there.
-    func unasked(_ hop: String, at portal: InvitePortal) -> Finding {
+    func unasked(_ hop: String, at portal: PortalAddress) -> Finding {
         Finding(
             hop, outerKey == .fresh ? .odd : .bad,
             outerKey == .fresh
@@ -44,7 +44,7 @@ struct MembershipWords: Sendable {
     }
 
     /// What to do where this node is not announced, which may be because it is no member.
-    func announcementRemedy(at portal: InvitePortal) -> String {
+    func announcementRemedy(at portal: PortalAddress) -> String {
         "look at the log of `cway serve`; where members alone may announce, "
             + request(at: portal.key.publicKey, isOpen: portal.isOpen)
     }

@@ -22,9 +22,9 @@ struct PortalCheck: Sendable {
     ///
     /// - Throws: what the report throws, or `KeyringError`.
     func run(on eventLoop: any EventLoop) async throws {
-        guard !portal.others.isEmpty else { return try await examine(portal.portal, on: eventLoop) }
+        guard !portal.portal.others.isEmpty else { return try await examine(portal.portal, on: eventLoop) }
         var found: [[Finding]] = []
-        for host in portal.hosts {
+        for host in portal.portal.places {
             let findings = Mutex([Finding]())
             let check = PortalCheck(
                 hops: hops.reporting { finding in findings.withLock { $0.append(finding) } },
@@ -36,8 +36,8 @@ struct PortalCheck: Sendable {
         for finding in found.joined() { try hops.report(works ? finding.notBad : finding) }
     }
 
-    private func examine(_ portal: InvitePortal, on eventLoop: any EventLoop) async throws {
-        let address = try PeerAddress(portal)
+    private func examine(_ portal: PortalAddress, on eventLoop: any EventLoop) async throws {
+        let address = try portal.peer()
         let hop = "portal \(address.net.hostAndPort)"
         _ = try await hops.reach(
             address, namedBy: .owner, hop: hop, as: hops.membership.outerKey(at: portal),
@@ -67,7 +67,7 @@ struct PortalCheck: Sendable {
 
     /// Calls this node as somebody whom it does not know: the hello it answers with shows that the portal can call it.
     private func examineAnnouncement(
-        at portal: InvitePortal, over link: NodeLink, hop: String
+        at portal: PortalAddress, over link: NodeLink, hop: String
     ) async throws {
         let (identity, keyring) = (hops.identity, hops.keyring)
         let (token, shownKey): (PairToken?, PublicKey?) = try await Blocking.run {

@@ -141,7 +141,7 @@ final class EndpointKeyring: Sendable {
         let open = Set(known.filter(\.portal.isOpen).map(\.portal.key.publicKey))
         let hosts =
             context.portals.isEmpty
-            ? try known.flatMap(\.hosts).map { try PeerAddress($0) } : context.portals
+            ? try known.flatMap(\.portal.places).map { try $0.peer() } : context.portals
         return EndpointView.places(at: hosts) { context.isVisible || open.contains($0) }
     }
 

@@ -84,7 +84,7 @@ package struct Joiner: Sendable {
 
     /// The ways through an invite's portals, as somebody whom the owner's node knows.
     private func route(
-        to target: PublicKey, through portals: [InvitePortal], as identity: Identity
+        to target: PublicKey, through portals: [PortalAddress], as identity: Identity
     ) async throws -> Route {
         let (keyring, settings) = (keyring, settings)
         return try await Blocking.run {
@@ -101,7 +101,7 @@ package struct Joiner: Sendable {
     private static let redeemingTime = Duration.seconds(60)
 
     private func redeem(
-        with invite: Identity, of endpoint: EndpointKey, through portals: [InvitePortal],
+        with invite: Identity, of endpoint: EndpointKey, through portals: [PortalAddress],
         on eventLoop: any EventLoop
     ) async throws {
         do {
@@ -118,7 +118,7 @@ package struct Joiner: Sendable {
     ///
     /// - Throws: ``HopFailure/busy(_:)`` where the same is to be done again, and ``JoinFailure``.
     private func redeemOnce(
-        with invite: Identity, of endpoint: EndpointKey, through portals: [InvitePortal],
+        with invite: Identity, of endpoint: EndpointKey, through portals: [PortalAddress],
         on eventLoop: any EventLoop
     ) async throws {
         let connection: PeerConnection
@@ -153,7 +153,7 @@ package struct Joiner: Sendable {
     ///
     /// An invite that was made a moment ago is on its way to the portals, which take one announcement per second.
     private func call(
-        _ endpoint: EndpointKey, with invite: Identity, through portals: [InvitePortal],
+        _ endpoint: EndpointKey, with invite: Identity, through portals: [PortalAddress],
         on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
         let route = try await route(to: endpoint.publicKey, through: portals, as: invite)
@@ -179,7 +179,7 @@ package struct Joiner: Sendable {
     // MARK: The first visit
 
     private func firstVisit(
-        to friend: PublicKey, through portals: [InvitePortal], on eventLoop: any EventLoop
+        to friend: PublicKey, through portals: [PortalAddress], on eventLoop: any EventLoop
     ) async throws {
         var failure: HopFailure?
         for attempt in 0..<Self.visitTries {
@@ -195,7 +195,7 @@ package struct Joiner: Sendable {
 
     /// Connects as this node itself, and takes the grant.
     private func visit(
-        _ friend: PublicKey, through portals: [InvitePortal], on eventLoop: any EventLoop
+        _ friend: PublicKey, through portals: [PortalAddress], on eventLoop: any EventLoop
     ) async throws {
         let route = try await route(to: friend, through: portals, as: identity)
         let caller = Caller(identity: identity, outerKey: outerKey, network: network)

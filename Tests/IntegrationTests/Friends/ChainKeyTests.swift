@@ -109,7 +109,7 @@ extension Integration {
         ) throws -> ChainKeys {
             var old = ChainKeys()
             let owners = try keyring("owner", of: owner, on: stage, now: then)
-            let place = try InvitePortal(
+            let place = try PortalAddress(
                 key: PortalKey(portal.peer.key), host: portal.peer.net.host, port: portal.peer.net.port,
                 isOpen: false)
             try owners.addPortal(place, now: then)

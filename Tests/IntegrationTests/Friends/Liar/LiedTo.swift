@@ -34,7 +34,7 @@ struct LiedTo: Sendable {
         for friend in friends {
             try keyring.admit(friend.publicKey, name: nil, services: .all, now: WallClock.seconds())
         }
-        let place = try InvitePortal(
+        let place = try PortalAddress(
             key: PortalKey(liar.peer.key), host: liar.peer.net.host, port: liar.peer.net.port, isOpen: false)
         _ = try keyring.createInvite(
             InviteDraft(label: "nobody's yet"), portals: [place], seed: .random(), now: WallClock.seconds())
