@@ -143,8 +143,8 @@ let package = Package(
             dependencies: [
                 // The built executable too: the suites start it.
                 "Blinding", "BoxStream", "CSodium", "Connection", "CountingAllocator", "Invitation",
-                "Keyring", "Multiserver", "MuxRPC", "PortalCore", "SecretHandshake", "SecureSession",
-                "Transport", "Tunnel", "TypedSodium", "cway",
+                "Keyring", "Multiserver", "MuxRPC", "PeerSupport", "PortalCore", "SecretHandshake",
+                "SecureSession", "Transport", "Tunnel", "TypedSodium", "cway",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -152,10 +152,17 @@ let package = Package(
             ],
             path: "Benchmarks", exclude: ["CountingAllocator"], swiftSettings: settings),
 
+        // The other ends, for tests and benchmarks: processes, sockets, a peer that cuts its boxes as it likes.
+        .target(
+            name: "PeerSupport",
+            dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "TypedSodium", nioCore],
+            path: "Tests/PeerSupport", swiftSettings: settings),
+
         // Tests, one target per module.
         .target(
             name: "TestSupport",
             dependencies: [
+                "PeerSupport",
                 "Account", "Blinding", "BoxStream", "Connection", "Invitation", "MuxRPC", "Multiserver",
                 "PortalCore", "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -192,6 +199,7 @@ let package = Package(
         .testTarget(
             name: "PortalCoreTests",
             dependencies: [
+                "PeerSupport",
                 "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Tunnel",
                 "TypedSodium", nioCore,
@@ -232,6 +240,7 @@ let package = Package(
         .testTarget(
             name: "KeyringTests",
             dependencies: [
+                "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "KeyringChild", "LMDB", "Multiserver",
                 "TypedSodium", "TestSupport",
             ], swiftSettings: settings),
@@ -248,6 +257,7 @@ let package = Package(
         .testTarget(
             name: "CommandsTests",
             dependencies: [
+                "PeerSupport",
                 // The built executable too: tests of the demo start it.
                 "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
                 "SecretHandshake", "TypedSodium",
@@ -260,6 +270,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
+                "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "MuxRPC", "Node",
                 "SecretHandshake", "SecureSession",
                 "TypedSodium", "TestSupport", "PortalCore", "Transport", "Tunnel", "cway", nioCore,
@@ -271,6 +282,7 @@ let package = Package(
         .testTarget(
             name: "HostileTests",
             dependencies: [
+                "PeerSupport",
                 "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "Keyring",
                 "Multiserver", "MuxRPC", "Node",
                 "SecretHandshake", "SecureSession", "TypedSodium", "TestSupport", "PortalCore", "Transport",
@@ -295,7 +307,7 @@ let package = Package(
         // Other implementations, started as processes.
         .testTarget(
             name: "InteropTests",
-            dependencies: ["BoxStream", "SecretHandshake", "TypedSodium", "TestSupport"],
+            dependencies: ["PeerSupport", "BoxStream", "SecretHandshake", "TypedSodium", "TestSupport"],
             resources: [.copy("Peers")], swiftSettings: settings),
     ]
 )

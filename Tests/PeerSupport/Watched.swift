@@ -1,7 +1,7 @@
-import Synchronization
+internal import Synchronization
 
 /// A value that changes on other threads, and can be awaited until it is as wanted.
-final class Watched<Value: Sendable>: Sendable {
+package final class Watched<Value: Sendable>: Sendable {
     private struct State {
         var value: Value
         var lastNumber = 0
@@ -10,11 +10,11 @@ final class Watched<Value: Sendable>: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ value: Value) { state = Mutex(State(value: value)) }
+    package init(_ value: Value) { state = Mutex(State(value: value)) }
 
-    var value: Value { state.withLock { $0.value } }
+    package var value: Value { state.withLock { $0.value } }
 
-    func update(_ change: (inout Value) -> Void) {
+    package func update(_ change: (inout Value) -> Void) {
         let watchers = state.withLock { state in
             change(&state.value)
             return Array(state.watchers.values)
@@ -27,7 +27,7 @@ final class Watched<Value: Sendable>: Sendable {
     /// The limit is a deadline, not a wait: nothing is slower for a longer one.
     ///
     /// - Throws: ``Late`` when nothing was found in time, and what `pick` throws.
-    func first<Found: Sendable>(
+    package func first<Found: Sendable>(
         within limit: Duration = .seconds(20), _ pick: @escaping @Sendable (Value) throws -> Found?
     ) async throws -> Found {
         let (changes, continuation) = AsyncStream.makeStream(
@@ -49,16 +49,16 @@ final class Watched<Value: Sendable>: Sendable {
 }
 
 /// Something did not happen before its deadline.
-struct Late: Error, CustomStringConvertible {
+package struct Late: Error, CustomStringConvertible {
     let limit: Duration
 
-    var description: String { "it had not happened after \(limit)" }
+    package var description: String { "it had not happened after \(limit)" }
 }
 
 /// Runs `body`, and cancels it at a deadline.
 ///
 /// - Throws: ``Late``, and what `body` throws.
-func before<Value: Sendable>(
+package func before<Value: Sendable>(
     _ limit: Duration, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
     try await withThrowingTaskGroup(of: Value.self) { tasks in

@@ -1,36 +1,36 @@
-import Foundation
+package import Foundation
+internal import Glibc
 
 /// A program that runs as a process of its own: `cway` as it was built, or one that it works with.
-final class CwayProcess: Sendable {
-    /// How it ended: its code, or the signal that ended it.
-    enum Ending: Equatable {
-        case exit(Int32)
-        case signal(Int32)
-    }
+package final class CwayProcess: Sendable {
+    package typealias Ending = ChildProcess.Ending
 
     /// A process ended, or a stream did, while something was awaited of it.
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+
+        package init(description: String) { self.description = description }
     }
 
     /// What it was started as, for messages.
-    let command: String
+    package let command: String
     private let child: ChildProcess
     private let output: CapturedStream
     private let complaints: CapturedStream
-    private let ending: Watched<Ending?>
+    private let awaitedEnding: Watched<Ending?>
 
-    /// Starts a program that reads `input`, by default nothing.
+    /// Starts a program that reads `input`, by default nothing, with the variables of this process unless it is to have
+    /// none but its own.
     ///
     /// Standard output goes to `outputFile` where there is one, and not to ``outputText``; so does standard error to
     /// `errorFile`.
-    init(
-        _ program: URL, _ arguments: [String], environment: [String: String] = [:],
+    package init(
+        _ program: URL, _ arguments: [String], environment: [String: String] = [:], inherits: Bool = true,
         input: FileHandle? = nil, outputFile: FileHandle? = nil, errorFile: FileHandle? = nil
     ) throws {
         command = ([program.lastPathComponent] + arguments).joined(separator: " ")
         let ending = Watched<Ending?>(nil)
-        self.ending = ending
+        awaitedEnding = ending
         output = CapturedStream()
         complaints = CapturedStream()
         let inputEnd = try input ?? FileHandle(forReadingFrom: URL(fileURLWithPath: "/dev/null"))
@@ -38,29 +38,28 @@ final class CwayProcess: Sendable {
         let errorEnd = errorFile ?? complaints.pipe.fileHandleForWriting
         child = try ChildProcess(
             program.path, arguments,
-            environment: ProcessInfo.processInfo.environment.merging(environment) { $1 },
+            environment: (inherits ? ProcessInfo.processInfo.environment : [:]).merging(environment) { $1 },
             descriptors: [inputEnd, outputEnd, errorEnd].map(\.fileDescriptor)
-        ) { status in
-            // See wait(2): the low seven bits are the signal, the next eight the code.
-            let how = status & 0x7F == 0 ? Ending.exit(status >> 8 & 0xFF) : .signal(status & 0x7F)
-            ending.update { $0 = how }
-        }
+        ) { how in ending.update { $0 = how } }
         try output.start()
         try complaints.start()
     }
 
-    var id: Int32 { child.id }
+    package var id: Int32 { child.id }
+
+    /// How it ended; `nil` while it runs.
+    package var ending: Ending? { child.ending }
 
     /// Standard output so far.
-    var outputText: String { output.text }
+    package var outputText: String { output.text }
 
     /// Standard error so far.
-    var log: String { complaints.text }
+    package var log: String { complaints.text }
 
     // MARK: Events
 
     /// The first line of standard output, or one that is as wanted.
-    func line(
+    package func line(
         within limit: Duration = .seconds(20),
         where isWanted: @escaping @Sendable (String) -> Bool = { _ in true }
     ) async throws -> String {
@@ -69,26 +68,28 @@ final class CwayProcess: Sendable {
 
     /// The first line of the log that has these words in it.
     @discardableResult
-    func logLine(with words: String, within limit: Duration = .seconds(20)) async throws -> String {
+    package func logLine(with words: String, within limit: Duration = .seconds(20)) async throws -> String {
         try await explained { try await complaints.line(within: limit) { $0.contains(words) } }
     }
 
     /// As many lines of standard output as wanted.
-    func lines(_ count: Int, within limit: Duration = .seconds(20)) async throws -> [String] {
+    package func lines(_ count: Int, within limit: Duration = .seconds(20)) async throws -> [String] {
         try await explained { try await output.lines(count, within: limit) { _ in true } }
         return outputText.split(separator: "\n").map(String.init)
     }
 
     /// As many log lines with these words as wanted.
-    func logLines(_ count: Int, with words: String, within limit: Duration = .seconds(20)) async throws {
+    package func logLines(_ count: Int, with words: String, within limit: Duration = .seconds(20))
+        async throws
+    {
         try await explained { try await complaints.lines(count, within: limit) { $0.contains(words) } }
     }
 
     /// The end, once both streams are read to theirs.
     @discardableResult
-    func end(within limit: Duration = .seconds(20)) async throws -> Ending {
+    package func end(within limit: Duration = .seconds(20)) async throws -> Ending {
         try await explained {
-            let how = try await ending.first(within: limit) { $0 }
+            let how = try await awaitedEnding.first(within: limit) { $0 }
             try await output.end(within: limit)
             try await complaints.end(within: limit)
             return how
@@ -102,17 +103,17 @@ final class CwayProcess: Sendable {
         } catch {
             throw Failure(
                 description:
-                    "\(error); \(command): \(ending.value.map { "\($0)" } ?? "running"), said: \(log)")
+                    "\(error); \(command): \(ending.map { "\($0)" } ?? "running"), said: \(log)")
         }
     }
 
     // MARK: Orders
 
     /// Sends a signal, unless it has ended.
-    func signal(_ number: Int32) { child.signal(number) }
+    package func signal(_ number: Int32) { child.signal(number) }
 
     /// Kills it, unless it has ended.
-    func discard() { signal(SIGKILL) }
+    package func discard() { signal(SIGKILL) }
 }
 
 /// What a process writes to one of its streams.
