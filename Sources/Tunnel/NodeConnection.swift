@@ -52,16 +52,9 @@ package final class NodeConnection: ConnectionMachine {
     let outer: PeerSession
     let tunnels: TunnelTable
     let calls: OuterCalls
-    /// Whether the connection is over, as far as its sessions are concerned.
-    private(set) var isEnded = false
-
+    private var lifecycle: ConnectionLifecycle<NIODeadline>
     private let outputs = NodeOutputs()
     private let waits = StreamWaits()
-    private var liveness: Liveness
-    private var handshakeDeadline: NIODeadline?
-    private var goodbyeDeadline: NIODeadline?
-    /// Until when the ends of tunnels are awaited, so that goodbye can be said.
-    private var tunnelEndDeadline: NIODeadline?
     private var isHoldingInput = false
     /// What the connection holds itself: what no round has fed, and what waits for the portal; and whether there is no
     /// room for it.
@@ -72,9 +65,6 @@ package final class NodeConnection: ConnectionMachine {
     /// When the tunnels that have more than a round gives get more: at once, but after what else the loop has to do; or
     /// when room is asked for again.
     private var nextRound: NIODeadline?
-
-    /// Whether the connection is to be cut, whatever waits.
-    package private(set) var isBroken = false
 
     /// Dials the portal or peer with that key, showing `outerIdentity` to it.
     ///
@@ -108,8 +98,7 @@ package final class NodeConnection: ConnectionMachine {
             configuration: configuration, portal: remote, outer: secure, context: context)
         calls = OuterCalls(
             configuration: configuration, portal: remote, session: outer, tunnels: tunnels, outputs: outputs)
-        liveness = Liveness(heardAt: now)
-        handshakeDeadline = now + Self.handshakeTime
+        lifecycle = .handshake(now + Self.handshakeTime)
     }
 
     // MARK: State
@@ -125,14 +114,11 @@ package final class NodeConnection: ConnectionMachine {
     /// Whether a frame of the peer has begun to arrive, and not arrived whole.
     package var isWithinFrame: Bool { outer.secure.isWithinFrame }
 
-    /// Whether everything is said, so that the socket is to be closed behind the last write.
-    package var isFinished: Bool { outer.secure.isFinished }
-
     /// What is to become of the connection.
-    package var phase: ConnectionPhase {
-        if isBroken { return .broken }
-        return isFinished ? .finished : .running
-    }
+    package var phase: ConnectionPhase { lifecycle.phase }
+
+    /// Whether the connection is over, as far as its sessions are concerned.
+    var isEnded: Bool { lifecycle.isOver }
 
     /// How many bytes wait for the socket.
     package var outboundByteCount: Int { outer.secure.outboundByteCount }
@@ -152,7 +138,7 @@ package final class NodeConnection: ConnectionMachine {
     /// Bytes arrived from the socket.
     package func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard !isEnded else { return }
-        liveness.heard(at: now)
+        lifecycle.heard(at: now)
         noteUnwritten()
         outer.secure.receive(bytes)
         process(at: now)
@@ -172,18 +158,17 @@ package final class NodeConnection: ConnectionMachine {
             if isOverdrawn || held.holding.byteCount > 0 { pay() }
             return nil
         }
-        // A handshake has a time of its own.
-        if handshakeDeadline == nil { liveness.sent(at: now) }
+        lifecycle.sent(at: now)
         resumeProcessing(at: now)
         return bytes
     }
 
     /// Whether nothing was heard since something was sent.
-    package var isUnanswered: Bool { liveness.isUnanswered }
+    package var isUnanswered: Bool { lifecycle.isUnanswered }
 
     /// The peer's system has so many bytes of what was written, over all time, and more is on the way.
     package func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
-        liveness.acknowledged(byteCount, at: now)
+        lifecycle.acknowledged(byteCount, at: now)
     }
 
     /// The next thing for the owner.
@@ -192,7 +177,7 @@ package final class NodeConnection: ConnectionMachine {
     /// Goes on where the peer's packets had to wait; its silence meanwhile was our doing.
     private func resumeProcessing(at now: NIODeadline) {
         guard isHoldingInput, !isBlocked, !isEnded else { return }
-        liveness.heard(at: now)
+        lifecycle.heard(at: now)
         process(at: now)
     }
 
@@ -241,7 +226,7 @@ package final class NodeConnection: ConnectionMachine {
     private func handle(_ event: PeerSession.Event, at now: NIODeadline) {
         switch event {
         case .established(let peer):
-            handshakeDeadline = nil
+            lifecycle.open(at: now)
             outputs.append(.established(.outer, peer))
         case .request(let request):
             calls.answer(request, at: now)
@@ -293,32 +278,28 @@ package final class NodeConnection: ConnectionMachine {
 
     /// When ``timeReached(_:)`` is due next.
     package var deadline: NIODeadline? {
-        guard !isEnded else { return goodbyeDeadline }
-        return [
-            handshakeDeadline ?? liveness.deadline, tunnelEndDeadline, goodbyeDeadline, tunnels.deadline,
-            waits.deadline, nextRound,
-        ].compactMap(\.self).min()
+        guard !isEnded else { return lifecycle.deadline }
+        return [lifecycle.deadline, tunnels.deadline, waits.deadline, nextRound].compactMap(\.self).min()
     }
 
     /// The clock reached ``deadline``.
     package func timeReached(_ now: NIODeadline) {
-        if let goodbyeDeadline, now >= goodbyeDeadline {
-            self.goodbyeDeadline = nil
+        switch lifecycle {
+        case .handshake(let until) where now >= until:
+            return end(.timedOut)
+        case .closing(let until) where now >= until:
             outer.secure.finish()
-            end(nil)
-            return
-        }
-        guard !isEnded else { return }
-        if let handshakeDeadline {
-            if now >= handshakeDeadline { return end(.timedOut) }
-        } else {
+            return end(nil)
+        case .open:
             // While we do not read, the peer's silence means nothing; whether it reads is the channel's to judge.
-            if isBlocked || isOverdrawn { liveness.heard(at: now) }
-            switch liveness.timeReached(now) {
+            if isBlocked || isOverdrawn { lifecycle.heard(at: now) }
+            switch lifecycle.livenessReached(now) {
             case .wait: break
-            case .ask: _ = try? outer.secure.muxrpc.call(["tunnel", "ping"], [])
+            case .ask: _ = try? outer.secure.muxrpc.call(Method.ping.name, [])
             case .giveUp: return end(.timedOut)
             }
+        case .handshake, .closing: break
+        case .finished, .broken: return
         }
         tunnels.timeReached(now)
         while let key = waits.next(at: now) { session(key.session)?.streams.waitIsOver(key, at: now) }
@@ -331,21 +312,24 @@ package final class NodeConnection: ConnectionMachine {
 
     /// Says goodbye on every session, in order: inner ones, their tunnels, the connection.
     package func close(at now: NIODeadline) {
-        guard !isEnded, goodbyeDeadline == nil, tunnelEndDeadline == nil else { return }
-        guard outer.secure.isOpen else { return end(nil) }
-        tunnels.leave()
-        tunnelEndDeadline = now + Self.tunnelEndTime
-        settle()
-        sayGoodbyeBehindTunnels(at: now)
+        switch lifecycle {
+        case .handshake:
+            end(nil)
+        case .open where !tunnels.isLeaving:
+            tunnels.leave(until: now + Self.tunnelEndTime)
+            settle()
+            sayGoodbyeBehindTunnels(at: now)
+        case .open, .closing, .finished, .broken:
+            break
+        }
     }
 
     /// Says goodbye to the portal once every tunnel has ended, or has had the time for it.
     private func sayGoodbyeBehindTunnels(at now: NIODeadline) {
-        guard let tunnelEndDeadline, !isEnded, tunnels.haveEnded || now >= tunnelEndDeadline else { return }
-        self.tunnelEndDeadline = nil
+        guard lifecycle.isOpen, tunnels.haveLeft(at: now) else { return }
         tunnels.close()
         outer.secure.close()
-        goodbyeDeadline = now + Self.goodbyeTime
+        lifecycle.close(until: now + Self.goodbyeTime)
         settle()
     }
 
@@ -358,8 +342,11 @@ package final class NodeConnection: ConnectionMachine {
     /// The connection is over: with it every session.
     private func end(_ failure: SessionFailure?) {
         guard !isEnded else { return }
-        isEnded = true
-        isBroken = failure != nil || !outer.secure.isFinished
+        if failure != nil || !outer.secure.isFinished {
+            lifecycle.breakOff()
+        } else {
+            lifecycle.finish(until: nil)
+        }
         tunnels.abandon(.lost)
         outer.streams.abandon()
         outputs.append(.ended(.outer, failure))

@@ -19,6 +19,15 @@ final class TunnelTable {
     /// How many callers' hellos are answered in a round: each costs two key agreements, for which everybody else waits.
     private static let roundHelloCount = 4
 
+    /// How the tunnels end with their connection.
+    private enum Ending {
+        case none
+        /// Goodbye is said in each; the other sides' ends are awaited.
+        case awaited(until: NIODeadline)
+        /// All have ended, or have had the time for it.
+        case over
+    }
+
     let configuration: NodeConnection.Configuration
     /// Who is let in; nobody at a node that only dials.
     let policy: CurrentPolicy?
@@ -39,8 +48,7 @@ final class TunnelTable {
     private(set) var unfedByteCount = 0
     private(set) var unfedCapacity = 0
     private var lastSession: UInt64 = 0
-    /// Whether the connection is about to end, so that no tunnel is begun and the ends of all are awaited.
-    private(set) var isLeaving = false
+    private var ending = Ending.none
 
     init(
         configuration: NodeConnection.Configuration, portal: PublicKey, outer: SecureSession,
@@ -73,8 +81,9 @@ final class TunnelTable {
 
     /// When the first handshake is given up, the first refusal is due, or the first session has to end.
     var deadline: NIODeadline? {
-        guard let first = due.first else { return left.deadline }
-        return left.deadline.map { min($0, first) } ?? first
+        var deadlines = [due.first, left.deadline]
+        if case .awaited(let until) = ending { deadlines.append(until) }
+        return deadlines.compactMap(\.self).min()
     }
 
     /// The session, which the caller is about to use: what it has to say is laid out by ``settle()``.
@@ -305,8 +314,8 @@ final class TunnelTable {
     /// Says goodbye in every tunnel, which ends with its peer's.
     ///
     /// Nobody is to send into a tunnel any more when it ends: what is on its way then costs a Go portal its session.
-    func leave() {
-        isLeaving = true
+    func leave(until time: NIODeadline) {
+        ending = .awaited(until: time)
         for (stream, tunnel) in tunnels {
             guard case .open = tunnel.phase else {
                 bidFarewell(tunnel, on: stream)
@@ -318,11 +327,21 @@ final class TunnelTable {
         }
     }
 
-    /// Whether there is no tunnel any more, and the portal has ended all of which the end was awaited.
-    var haveEnded: Bool { tunnels.isEmpty && outer.muxrpc.awaitedEndCount == 0 }
+    /// Whether the connection is about to end, so that no tunnel is begun and the ends of all are awaited.
+    var isLeaving: Bool {
+        if case .none = ending { false } else { true }
+    }
+
+    /// Whether the connection may say goodbye: there is no tunnel any more, and the portal has ended all of which the
+    /// end was awaited, or they have had the time for it.
+    func haveLeft(at now: NIODeadline) -> Bool {
+        guard case .awaited(let until) = ending else { return false }
+        return tunnels.isEmpty && outer.muxrpc.awaitedEndCount == 0 || now >= until
+    }
 
     /// Says goodbye in every tunnel, and ends it.
     func close() {
+        ending = .over
         for (stream, tunnel) in tunnels {
             tunnel.session.secure.finish()
             sayGoodbye(tunnel, on: stream)

@@ -1,3 +1,4 @@
+internal import Connection
 internal import MuxRPC
 package import NIOCore
 internal import SecureSession
@@ -12,7 +13,7 @@ extension PortalConnection {
 
     /// A message from another connection of the portal, or from its owner.
     package func deliver(_ message: consuming RelayMessage, at now: NIODeadline) {
-        guard stage.isOpen else { return }
+        guard lifecycle.isOpen else { return }
         begin(at: now)
         switch consume message {
         case .open(let tunnel, let argument, let request): open(tunnel, argument: argument, request: request)

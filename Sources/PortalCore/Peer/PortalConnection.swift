@@ -39,12 +39,10 @@ package final class PortalConnection: ConnectionMachine {
     /// What the connection has of the portal's limits, where there are any.
     let seat: ConnectionSeat?
 
-    var stage: Stage
-    private var liveness: Liveness
+    var lifecycle: ConnectionLifecycle<PortalHandshake>
     private var read: PortalLegs.Read
     private var isHoldingInput = false
     private var hasInputEnded = false
-    private var hasDeparted = false
     /// What the peer may make us do and hold.
     var allowance: PortalAllowance
     var outputs = CircularBuffer<PortalOutput>()
@@ -70,8 +68,7 @@ package final class PortalConnection: ConnectionMachine {
         allowance = PortalAllowance(settings, at: now)
         legs = PortalLegs(on: id, of: portal)
         let admission = seat.map { $0.isOnTrial ? PortalHandshake.Admission.onTrial : .inTurn } ?? .open
-        stage = .handshake(PortalHandshake(admission, time: settings.handshakeTime, at: now))
-        liveness = Liveness(heardAt: now)
+        lifecycle = .handshake(PortalHandshake(admission, time: settings.handshakeTime, at: now))
         read = PortalLegs.Read(time: now)
     }
 
@@ -80,8 +77,11 @@ package final class PortalConnection: ConnectionMachine {
 
     // MARK: What the channel asks
 
+    /// Whether the peer has been let in, and nobody has said goodbye.
+    package var isOpen: Bool { lifecycle.isOpen }
+
     /// What is to become of the connection.
-    package var phase: ConnectionPhase { stage.phase }
+    package var phase: ConnectionPhase { lifecycle.phase }
 
     /// Whether the socket should be read.
     package var wantsInput: Bool { phase != .broken && !isBlocked }
@@ -91,16 +91,14 @@ package final class PortalConnection: ConnectionMachine {
 
     /// When ``timeReached(_:)`` is due next.
     package var deadline: NIODeadline? {
-        switch stage {
-        case .handshake(let handshake): handshake.deadline
-        case .turnedAway(let until), .closing(let until), .finished(let until): until
-        case .open:
+        switch lifecycle {
+        case .handshake, .closing, .finished, .broken: lifecycle.deadline
+        case .open(let liveness):
             [
                 liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
                 legs.calls.deadline, legs.attempts.deadline, announcing.deadline, pings.deadline,
                 isCalling ? allowance.callsReadyAt : nil,
             ].compactMap(\.self).min()
-        case .broken: nil
         }
     }
 
@@ -111,11 +109,20 @@ package final class PortalConnection: ConnectionMachine {
     ///
     /// Not any more when nothing follows them: the channel is about to go, and little is left.
     private var isBlocked: Bool {
-        if case .handshake(let handshake) = stage {
+        if case .handshake(let handshake) = lifecycle, !handshake.isTurningAway {
             return session.hasHandshakeMessage && !handshake.mayGoOn
         }
-        guard stage.isServed, !hasInputEnded else { return false }
+        guard isServing, !hasInputEnded else { return false }
         return legs.isPaused || isCalling || hasUnreadAnswers
+    }
+
+    /// Whether calls are answered, if only by a refusal.
+    private var isServing: Bool {
+        switch lifecycle {
+        case .open: true
+        case .handshake(let handshake): handshake.isTurningAway
+        case .closing, .finished, .broken: false
+        }
     }
 
     /// Whether the peer has asked for more than it has read, or more than there is room for.
@@ -133,7 +140,7 @@ package final class PortalConnection: ConnectionMachine {
     /// Bytes arrived.
     package func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard phase != .broken else { return }
-        liveness.heard(at: now)
+        lifecycle.heard(at: now)
         session.receive(bytes)
         process(at: now)
     }
@@ -154,7 +161,7 @@ package final class PortalConnection: ConnectionMachine {
     func resumeProcessing(at now: NIODeadline) {
         if allowance.isOverdrawn { try? allowance.pay(for: session, at: account) }
         guard isHoldingInput, !isBlocked else { return }
-        liveness.heard(at: now)
+        lifecycle.heard(at: now)
         process(at: now)
     }
 
@@ -164,7 +171,7 @@ package final class PortalConnection: ConnectionMachine {
         read.unpromisedByteCount = session.inboundByteCount
         // Nobody waits any more, so what would be left of the input would pile up.
         session.muxrpc.peerCallLimit =
-            stage.isLeaving ? .max : allowance.callLimit(at: now, isLast: hasInputEnded)
+            lifecycle.isLeaving ? .max : allowance.callLimit(at: now, isLast: hasInputEnded)
         do {
             var mayGoOn = !isBlocked
             while mayGoOn, let event = try session.next() {
@@ -179,7 +186,7 @@ package final class PortalConnection: ConnectionMachine {
             }
             allowance.countCalls(session.muxrpc.peerCallCount, at: now)
             legs.flush(at: now, into: &outputs)
-            if stage.isServed || isBlocked {
+            if isServing || isBlocked {
                 try allowance.pay(for: session, at: account, isPaused: legs.isPaused)
             }
             isHoldingInput = isBlocked
@@ -202,7 +209,7 @@ package final class PortalConnection: ConnectionMachine {
             if pings.streams.contains(stream) { return pinged(on: stream, type, body) }
             legs.append(body, type: type, on: stream, read: &read, into: &outputs)
         case .session(.request(let request)):
-            if stage.isOpen { answer(request) } else { refuse(request, ErrorText.tooManyConnections) }
+            if lifecycle.isOpen { answer(request) } else { refuse(request, ErrorText.tooManyConnections) }
         case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
         case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
         case .session(.goodbye), .ended: finish(.goodbye)
@@ -219,7 +226,12 @@ package final class PortalConnection: ConnectionMachine {
         adopt(portal.policy.standing(of: peer), of: peer)
         try session.accept()
         emit(.connected(peer))
-        stage = hasPlace(peer) ? .open : .turnedAway(until: now + portal.settings.refusalTime)
+        if hasPlace(peer) {
+            lifecycle.open(at: now)
+        } else if case .handshake(var handshake) = lifecycle {
+            handshake.turnAway(until: now + portal.settings.refusalTime)
+            lifecycle = .handshake(handshake)
+        }
     }
 
     private func streamEnded(_ stream: StreamID, message: String?) {
@@ -243,13 +255,13 @@ package final class PortalConnection: ConnectionMachine {
             if subscriptions.isWaiting { updateSubscribers(at: now) }
         } while session.outboundByteCount > 0 || takeTurn(at: now)
         // What has been written is paid for no longer; where there is no room for the rest, the next input says so.
-        if stage.isServed { try? allowance.pay(for: session, at: account) }
+        if isServing { try? allowance.pay(for: session, at: account) }
         return nil
     }
 
     /// Seals what a tunnel sends next; whether there was anything.
     private func takeTurn(at now: NIODeadline) -> Bool {
-        guard stage.isOpen, let turn = legs.queues.next(at: now) else { return false }
+        guard lifecycle.isOpen, let turn = legs.queues.next(at: now) else { return false }
         switch consume turn {
         case .batch(let tunnel, var batch, let resumesSender):
             guard let leg = legs[tunnel] else { return true }
@@ -279,14 +291,17 @@ package final class PortalConnection: ConnectionMachine {
     /// The clock reached ``deadline``.
     package func timeReached(_ now: NIODeadline) {
         begin(at: now)
-        switch stage {
-        case .handshake(let handshake) where now >= handshake.deadline: breakOff(.handshakeTimedOut)
-        case .turnedAway(let until) where now >= until:
-            close(.tooManyConnections, message: ErrorText.tooManyConnections, at: now)
+        switch lifecycle {
+        case .handshake(let handshake) where now >= handshake.deadline:
+            if handshake.isTurningAway {
+                close(.tooManyConnections, message: ErrorText.tooManyConnections, at: now)
+            } else {
+                breakOff(.handshakeTimedOut)
+            }
         case .closing(let until) where now >= until:
             session.finish()
-            stage = .finished(until: now + portal.settings.closingTime)
-        case .finished(let until) where now >= until: stage = .broken
+            lifecycle.finish(until: now + portal.settings.closingTime)
+        case .finished(let until?) where now >= until: lifecycle.breakOff()
         case .open:
             cutStuck(at: now)
             judgePauses()
@@ -296,15 +311,15 @@ package final class PortalConnection: ConnectionMachine {
             answerPings(at: now)
             if let due = subscriptions.deadline, due <= now { updateSubscribers(at: now) }
             checkLiveness(at: now)
-        default: break
+        case .handshake, .closing, .finished, .broken: break
         }
         resumeProcessing(at: now)
     }
 
     private func checkLiveness(at now: NIODeadline) {
         // While we do not read the peer its silence means nothing.
-        if legs.isPaused || isCalling { liveness.heard(at: now) }
-        switch liveness.timeReached(now) {
+        if legs.isPaused || isCalling { lifecycle.heard(at: now) }
+        switch lifecycle.livenessReached(now) {
         case .ask: askPeer(at: now)
         case .giveUp: breakOff(.silent)
         case .wait: break
@@ -314,16 +329,16 @@ package final class PortalConnection: ConnectionMachine {
     /// Asks whether the peer is there.
     func askPeer(at now: NIODeadline) {
         // Where too much is open the ping cannot be sent; the silence is measured all the same.
-        _ = try? session.muxrpc.call(["tunnel", "ping"], [])
-        liveness.sent(at: now)
+        _ = try? session.muxrpc.call(Method.ping.name, [])
+        lifecycle.sent(at: now)
     }
 
     /// Whether nothing was heard since the peer was asked something out of turn.
-    package var isUnanswered: Bool { liveness.isUnanswered }
+    package var isUnanswered: Bool { lifecycle.isUnanswered }
 
     /// The peer's system has so many bytes of what was written, over all time, and more is on the way.
     package func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
-        liveness.acknowledged(byteCount, at: now)
+        lifecycle.acknowledged(byteCount, at: now)
     }
 
     // MARK: The end
@@ -335,38 +350,30 @@ package final class PortalConnection: ConnectionMachine {
     }
 
     func close(_ reason: CloseReason, message: String, at now: NIODeadline) {
-        switch stage {
-        case .handshake: breakOff(reason)
-        case .open, .turnedAway:
-            for stream in legs.streams { session.muxrpc.fail(stream, message: message) }
-            for subscription in subscriptions.all { session.muxrpc.end(subscription.stream) }
-            for stream in pings.streams { session.muxrpc.end(stream) }
-            depart(reason)
-            session.close()
-            stage = .closing(until: now + portal.settings.closingTime)
-        case .closing, .finished, .broken: break
-        }
+        guard !lifecycle.isLeaving else { return }
+        guard isServing else { return breakOff(reason) }
+        for stream in legs.streams { session.muxrpc.fail(stream, message: message) }
+        for subscription in subscriptions.all { session.muxrpc.end(subscription.stream) }
+        for stream in pings.streams { session.muxrpc.end(stream) }
+        depart(reason)
+        session.close()
+        lifecycle.close(until: now + portal.settings.closingTime)
     }
 
     /// The session has said everything.
     private func finish(_ reason: CloseReason) {
         depart(reason)
-        switch stage {
-        case .handshake, .open, .turnedAway, .closing:
-            stage = .finished(until: read.time + portal.settings.closingTime)
-        case .finished, .broken: break
-        }
+        lifecycle.finish(until: read.time + portal.settings.closingTime)
     }
 
     func breakOff(_ reason: CloseReason) {
         depart(reason)
-        stage = .broken
+        lifecycle.breakOff()
     }
 
-    /// Takes the connection out of the portal, once.
+    /// Takes the connection out of the portal, once: where it is leaving that is done.
     private func depart(_ reason: CloseReason) {
-        guard !hasDeparted else { return }
-        hasDeparted = true
+        guard !lifecycle.isLeaving else { return }
         legs.flush(at: read.time, into: &outputs)
         let (tunnels, notices) = portal.unregister(id, of: session.peer)
         for tunnel in tunnels {

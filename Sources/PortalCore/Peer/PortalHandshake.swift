@@ -1,9 +1,10 @@
-internal import NIOCore
+internal import Connection
+package import NIOCore
 
 /// The handshake of a portal's connection: until when what is awaited, and what it needs before it goes on.
 ///
 /// Where many connect, a message of the peer is answered when its turn has come, and on a connection that has no place
-/// none before it was drawn.
+/// none before it was drawn. Who has proved who it is and gets no place is turned away: it hears why, whatever it calls.
 package struct PortalHandshake {
     /// What the connection cannot go on without.
     package enum Wish: Equatable {
@@ -36,13 +37,15 @@ package struct PortalHandshake {
         case inLot
         /// Every message needs a turn.
         case inTurn(isAsked: Bool)
+        /// There is no place, now that the peer is known.
+        case turnedAway
     }
 
     private var place: Place
     private var hasTurn = false
     private var wish: Wish?
     /// When it has taken too long.
-    private(set) var deadline: NIODeadline
+    package private(set) var deadline: NIODeadline
 
     init(_ admission: Admission, time: TimeAmount, at now: NIODeadline) {
         switch admission {
@@ -55,15 +58,27 @@ package struct PortalHandshake {
     /// Whether a message of the peer that is here may be looked at.
     var mayGoOn: Bool {
         switch place {
-        case .free: true
+        case .free, .turnedAway: true
         case .silent, .inLot, .inTurn: hasTurn
         }
+    }
+
+    /// Whether the peer is told that there is no place for it, whatever it calls.
+    var isTurningAway: Bool {
+        guard case .turnedAway = place else { return false }
+        return true
+    }
+
+    /// The peer has proved who it is, and there is no place for it: it hears that until then.
+    mutating func turnAway(until time: NIODeadline) {
+        place = .turnedAway
+        deadline = time
     }
 
     /// A message is here and has to wait: ``takeWish()`` says what for, unless that was said already.
     mutating func messageArrived(at now: NIODeadline) {
         switch place {
-        case .free, .inLot, .inTurn(isAsked: true): break
+        case .free, .inLot, .inTurn(isAsked: true), .turnedAway: break
         case .silent:
             place = .inLot
             deadline = now + Self.drawTime
@@ -95,3 +110,5 @@ package struct PortalHandshake {
         if case .inTurn = place { place = .inTurn(isAsked: false) }
     }
 }
+
+extension PortalHandshake: TimedHandshake {}

@@ -1,3 +1,4 @@
+internal import Connection
 package import NIOCore
 internal import TypedSodium
 
@@ -11,35 +12,35 @@ extension PortalConnection {
 
     /// What the handshake needs before it goes on, said once.
     package func takeWish() -> PortalHandshake.Wish? {
-        guard case .handshake(var handshake) = stage, let wish = handshake.takeWish() else { return nil }
-        stage = .handshake(handshake)
+        guard case .handshake(var handshake) = lifecycle, let wish = handshake.takeWish() else { return nil }
+        lifecycle = .handshake(handshake)
         return wish
     }
 
     func wishIfNeeded() {
-        guard case .handshake(var handshake) = stage else { return }
+        guard case .handshake(var handshake) = lifecycle else { return }
         handshake.messageArrived(at: now)
-        stage = .handshake(handshake)
+        lifecycle = .handshake(handshake)
     }
 
     /// The connection, which is on trial, was drawn.
     package func drawn(at now: NIODeadline) {
-        guard case .handshake(var handshake) = stage else { return }
+        guard case .handshake(var handshake) = lifecycle else { return }
         begin(at: now)
         handshake.drawn(at: now)
-        stage = .handshake(handshake)
+        lifecycle = .handshake(handshake)
         wishIfNeeded()
     }
 
     /// The turn that was wished for.
     package func takeTurn(at now: NIODeadline) {
-        guard case .handshake(var handshake) = stage else { return }
+        guard case .handshake(var handshake) = lifecycle else { return }
         handshake.beginTurn()
-        stage = .handshake(handshake)
+        lifecycle = .handshake(handshake)
         process(at: now)
-        guard case .handshake(var handshake) = stage else { return }
+        guard case .handshake(var handshake) = lifecycle else { return }
         handshake.endTurn()
-        stage = .handshake(handshake)
+        lifecycle = .handshake(handshake)
     }
 
     /// Makes room for another connection: nothing is said, since nobody would miss this one.

@@ -71,9 +71,9 @@ struct PortalHandshakeTests {
         #expect(connection.wantsInput)
         peer.receive(try #require(connection.nextWrite(at: now)))
         connection.receive(try #require(peer.nextOutbound()), at: now)
-        #expect(!connection.stage.isOpen && connection.takeWish() == .turn)
+        #expect(!connection.isOpen && connection.takeWish() == .turn)
         connection.takeTurn(at: now)
-        #expect(connection.stage.isOpen && connection.takeWish() == nil)
+        #expect(connection.isOpen && connection.takeWish() == nil)
     }
 
     @Test("takes no turn when the peer has left, or is out of time")
@@ -136,7 +136,7 @@ struct PortalHandshakeTests {
     func givingWay() throws {
         let (connection, peer) = try connect(place)
         carry(connection, peer, at: now)
-        #expect(connection.stage.isOpen)
+        #expect(connection.isOpen)
         connection.giveWay(at: now)
         #expect(connection.phase == .broken)
     }
