@@ -1,6 +1,6 @@
 internal import Dispatch
 package import Foundation
-package import Glibc
+internal import Glibc
 internal import Synchronization
 
 /// A process that was spawned, and a thread that waits for its end: the one way in which tests and benchmarks start one.

@@ -50,7 +50,9 @@ package final class Watched<Value: Sendable>: Sendable {
 
 /// Something did not happen before its deadline.
 package struct Late: Error, CustomStringConvertible {
-    let limit: Duration
+    package let limit: Duration
+
+    package init(limit: Duration) { self.limit = limit }
 
     package var description: String { "it had not happened after \(limit)" }
 }
