@@ -37,7 +37,7 @@ let package = Package(
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
-        // Level 0: the C libraries, with no logic of our own.
+        // Level 0: the C libraries, with no logic of our own, and the cipher's kernel.
         .systemLibrary(
             name: "CSodium", pkgConfig: "libsodium",
             providers: [.apt(["libsodium-dev"]), .brew(["libsodium"])]),
@@ -47,6 +47,7 @@ let package = Package(
         .systemLibrary(
             name: "CQREncode", pkgConfig: "libqrencode",
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
+        .target(name: "CBoxCipher"),
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CProcess"),
 
@@ -62,7 +63,9 @@ let package = Package(
 
         // Level 2: one protocol each, no input or output.
         .target(name: "SecretHandshake", dependencies: ["TypedSodium"], swiftSettings: settings),
-        .target(name: "BoxStream", dependencies: ["CSodium", "TypedSodium"], swiftSettings: settings),
+        .target(
+            name: "BoxStream", dependencies: ["CBoxCipher", "CSodium", "TypedSodium"], swiftSettings: settings
+        ),
         .target(name: "MuxRPC", dependencies: [nioCore], swiftSettings: settings),
         .target(name: "Multiserver", dependencies: ["TypedSodium"], swiftSettings: settings),
         .target(name: "Blinding", dependencies: ["TypedSodium"], swiftSettings: settings),
@@ -98,18 +101,18 @@ let package = Package(
         .target(
             name: "Transport",
             dependencies: [
-                "Account", "Blinding", "CMalloc", "Connection", "Invitation", "MuxRPC", "Multiserver",
-                "PortalCore", "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
+                "Account", "Blinding", "Connection", "Invitation", "MuxRPC", "Multiserver", "PortalCore",
+                "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
 
         // Level 6: settings, the home folder, and the roles wired into services.
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "CProcess", "Connection", "Invitation", "Keyring", "LMDB", "MuxRPC",
-                "Multiserver", "PortalCore", "SecretHandshake", "Transport", "Tunnel", "TypedSodium", nioCore,
+                "Account", "Blinding", "CMalloc", "CProcess", "Connection", "Invitation", "Keyring", "LMDB",
+                "MuxRPC", "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "Transport",
+                "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -127,7 +130,9 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "Connection", "Demo", "Invitation", "Keyring", "MuxRPC", "Multiserver", "Node",
+                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "MuxRPC",
+                "Multiserver",
+                "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -143,7 +148,7 @@ let package = Package(
             dependencies: [
                 // The built executable too: the suites start it.
                 "Blinding", "BoxStream", "CSodium", "Connection", "CountingAllocator", "Invitation",
-                "Keyring", "Multiserver", "MuxRPC", "PeerSupport", "PortalCore", "SecretHandshake",
+                "Keyring", "Multiserver", "MuxRPC", "Node", "PeerSupport", "PortalCore", "SecretHandshake",
                 "SecureSession", "Transport", "Tunnel", "TypedSodium", "cway",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -220,7 +225,6 @@ let package = Package(
                 "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(
             name: "InvitationTests",
@@ -249,8 +253,9 @@ let package = Package(
             dependencies: [
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "Node", "SecretHandshake",
                 "TypedSodium", "TestSupport",
-                "PortalCore", "Transport", "Tunnel",
+                "MuxRPC", "PortalCore", "Transport", "Tunnel", nioCore,
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
         .testTarget(
             name: "DemoTests", dependencies: ["Demo", "Node", "TypedSodium"], swiftSettings: settings),

@@ -1,4 +1,6 @@
+internal import Node
 internal import ArgumentParser
+internal import BoxStream
 internal import Foundation
 internal import Glibc
 internal import Transport
@@ -76,6 +78,7 @@ struct BenchmarksCommand: AsyncParsableCommand {
         print("This build is not optimised, so the figures mean nothing: add `-c release`.")
         #endif
         let earlier = try compare.map(Self.read)
+        if let name = ProcessInfo.processInfo.environment["CWAY_CIPHER"] { try CipherChoice.use(name) }
         let stage = try Stage(cway: cway)
         let interruption = Interruption(stage)
         defer { interruption.finish() }

@@ -1,3 +1,4 @@
+internal import BoxStream
 internal import Foundation
 
 /// Where and when a run was, as far as the system tells.
@@ -6,6 +7,8 @@ struct Machine: Codable, Sendable {
     var date: String
     /// The processor.
     var processor: String
+    /// What seals and opens boxes on it, of what it has.
+    var cipher: String
     /// How many of its cores are ours.
     var coreCount: Int
     /// The system.
@@ -18,6 +21,7 @@ struct Machine: Codable, Sendable {
         Machine(
             date: Date.now.formatted(.iso8601),
             processor: field("model name", in: "/proc/cpuinfo") ?? "unknown processor",
+            cipher: "\(CipherChoice.name) of \(CipherChoice.availableNames.joined(separator: ", "))",
             coreCount: ProcessInfo.processInfo.activeProcessorCount,
             system: ProcessInfo.processInfo.operatingSystemVersionString,
             load: words(of: "/proc/loadavg").first.flatMap { Double($0) } ?? 0)
@@ -25,7 +29,7 @@ struct Machine: Codable, Sendable {
 
     /// The line above the tables.
     var line: String {
-        "\(date), \(processor), \(coreCount) cores, \(system), load \(Figure.text(load)) at the start"
+        "\(date), \(processor), cipher \(cipher), \(coreCount) cores, \(system), load \(Figure.text(load)) at the start"
     }
 
     private static func words(of path: String) -> [Substring] {

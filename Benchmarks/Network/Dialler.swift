@@ -22,7 +22,8 @@ struct Dialler: Sendable {
         let configuration = NodeConnection.Configuration(
             identity: identity, network: .scuttlebutt, reception: reception, wallClock: { 0 })
         let link = try await NodeLink.dial(
-            portal, showing: identity, configuration: configuration, on: group.next(), report: report)
+            portal.key, over: TCPConnector(portal.net), showing: identity, configuration: configuration,
+            on: group.next(), report: report)
         return (link, identity.publicKey)
     }
 

@@ -144,7 +144,8 @@ final class OracleWorld: Sendable {
         let configuration = NodeConnection.Configuration(
             identity: endpoint, network: .scuttlebutt, reception: .hidden(policy), wallClock: { 0 })
         link = try await NodeLink.dial(
-            portal.address, showing: .random(), configuration: configuration, on: group.next())
+            portal.address.key, over: TCPConnector(portal.address.net), showing: .random(),
+            configuration: configuration, on: group.next())
         let owner = friend.publicKey
         try await link.announce(
             hidden: ghosts.map { TokenEntry(token: $0, owner: nil) }

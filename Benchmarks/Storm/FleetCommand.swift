@@ -1,4 +1,5 @@
 internal import PeerSupport
+internal import Node
 internal import ArgumentParser
 internal import Foundation
 internal import Glibc

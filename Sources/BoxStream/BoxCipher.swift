@@ -8,26 +8,25 @@ struct BoxCipher: ~Copyable {
     /// Where things stand in the memory.
     private enum Offset {
         static var header: Int { 0 }
-        static var tag: Int { 2 }
-        static var headerBlock: Int { 32 }
-        static var bodyBlock: Int { 96 }
-        static var end: Int { 160 }
+        static var bodyTag: Int { 2 }
+        static var expectedTag: Int { 18 }
+        static var end: Int { expectedTag + BoxFrame.tagByteCount }
     }
 
     private static var tagKeyByteCount: Int { 32 }
+    /// How much of a body its first block covers, behind the tag's key.
+    private static var prefixByteCount: Int { Keystream.blockByteCount - tagKeyByteCount }
 
     private var keystream: Keystream
     private let memory = WipedMemory(byteCount: Offset.end)
 
     /// The plain header: length and tag of the body.
     private var header: UnsafeMutablePointer<UInt8> { unsafe memory.start + Offset.header }
-    /// The first block of a header's keystream; a header needs no more.
-    private var headerBlock: UnsafeMutablePointer<UInt8> { unsafe memory.start + Offset.headerBlock }
-    /// The first block of a body's keystream, between ``verify(_:byteCount:)`` and ``open(_:byteCount:to:)``.
-    private var bodyBlock: UnsafeMutablePointer<UInt8> { unsafe memory.start + Offset.bodyBlock }
 
     /// Copies the key; the nonce is the first header's.
-    init(key: borrowing SecretKey, nonce: Nonce) { keystream = Keystream(key: key, nonce: nonce) }
+    init(key: borrowing SecretKey, nonce: Nonce, kernel: CipherKernel) {
+        keystream = Keystream(key: key, nonce: nonce, kernel: kernel)
+    }
 
     /// Forgets everything, once nothing more is to be sealed or opened.
     mutating func wipe() {
@@ -35,45 +34,40 @@ struct BoxCipher: ~Copyable {
         memory.wipe()
     }
 
+    /// Gives back what was made for frames to come.
+    mutating func rest() { keystream.rest() }
+
     // MARK: Sealing
 
-    /// Seals the body behind `frame`'s 34 bytes of headroom, then writes the header there; takes two nonces.
+    /// Seals the body behind `frame`'s 34 bytes of headroom, then writes the header there.
     @unsafe
-    mutating func seal(frame: UnsafeMutablePointer<UInt8>, bodyByteCount: Int, slackByteCount: Int) {
-        unsafe keystream.writeBlock(0, to: headerBlock)
-        keystream.step()
-
-        // The Poly1305 key is written over zeros in front of the body, so that it comes out of the same pass;
-        // the header covers it afterwards.
+    mutating func seal(frame: UnsafeMutablePointer<UInt8>, bodyByteCount: Int) {
+        keystream.beginFrame()
         let body = unsafe frame + BoxFrame.headerByteCount
-        let tagKey = unsafe body - Self.tagKeyByteCount
-        unsafe tagKey.update(repeating: 0, count: Self.tagKeyByteCount)
-        unsafe keystream.apply(
-            from: tagKey, to: tagKey, byteCount: Self.tagKeyByteCount + bodyByteCount, firstBlock: 0,
-            slackByteCount: slackByteCount)
-        keystream.step()
-
+        unsafe applyBody(from: body, to: body, byteCount: bodyByteCount, dropping: 0)
         unsafe (header[0], header[1]) = (UInt8(bodyByteCount >> 8), UInt8(bodyByteCount & 0xFF))
-        expectSuccess(unsafe crypto_onetimeauth(header + Offset.tag, body, UInt64(bodyByteCount), tagKey))
+        unsafe keystream.kernel.writeTag(header + Offset.bodyTag, body, bodyByteCount, keystream.bodyBlock)
         unsafe sealHeader(to: frame)
+        keystream.endFrame()
     }
 
-    /// Writes the goodbye, with the nonce that is next in line.
+    /// Writes the goodbye, with the nonce that is next in line; nothing is sealed behind it.
     @unsafe
     mutating func sealGoodbye(to box: UnsafeMutablePointer<UInt8>) {
-        unsafe keystream.writeBlock(0, to: headerBlock)
-        keystream.step()
+        keystream.beginFrame()
         unsafe header.update(repeating: 0, count: BoxFrame.plainHeaderByteCount)
         unsafe sealHeader(to: box)
+        keystream.endFrame()
     }
 
-    /// Boxes the plain header with the block that was made for it, and wipes both.
+    /// Boxes the plain header, and forgets it.
     @unsafe
     private mutating func sealHeader(to box: UnsafeMutablePointer<UInt8>) {
         let (sealed, byteCount) = unsafe (box + BoxFrame.tagByteCount, BoxFrame.plainHeaderByteCount)
-        unsafe combine(header, with: headerBlock + Self.tagKeyByteCount, to: sealed, byteCount: byteCount)
-        expectSuccess(unsafe crypto_onetimeauth(box, sealed, UInt64(byteCount), headerBlock))
-        unsafe sodium_memzero(header, Offset.bodyBlock - Offset.header)
+        let block = unsafe keystream.headerBlock
+        unsafe combine(header, with: block + Self.tagKeyByteCount, to: sealed, byteCount: byteCount)
+        unsafe keystream.kernel.writeTag(box, sealed, byteCount, block)
+        unsafe sodium_memzero(header, byteCount)
     }
 
     // MARK: Opening
@@ -81,57 +75,45 @@ struct BoxCipher: ~Copyable {
     /// A genuine header: the length it announces, and whether it is all zero, the goodbye.
     typealias PlainHeader = (bodyByteCount: Int, isGoodbye: Bool)
 
-    /// Checks and opens a header box, and keeps the body's tag; takes a nonce, also for a forgery.
+    /// Checks and opens a header box, and keeps the body's tag.
     @unsafe
     mutating func openHeader(_ box: UnsafePointer<UInt8>) -> PlainHeader? {
-        unsafe keystream.writeBlock(0, to: headerBlock)
-        keystream.step()
-        defer { unsafe sodium_memzero(headerBlock, Keystream.blockByteCount) }
-
+        keystream.beginFrame()
         let (sealed, byteCount) = unsafe (box + BoxFrame.tagByteCount, BoxFrame.plainHeaderByteCount)
-        let isGenuine = unsafe crypto_onetimeauth_verify(box, sealed, UInt64(byteCount), headerBlock) == 0
-        guard isGenuine else { return nil }
-        unsafe combine(sealed, with: headerBlock + Self.tagKeyByteCount, to: header, byteCount: byteCount)
+        let block = unsafe keystream.headerBlock
+        guard unsafe isGenuine(box, of: sealed, byteCount: byteCount, key: block) else { return nil }
+        unsafe combine(sealed, with: block + Self.tagKeyByteCount, to: header, byteCount: byteCount)
         let bodyByteCount = unsafe Int(header[0]) << 8 | Int(header[1])
         return unsafe (bodyByteCount, bodyByteCount == 0 && sodium_is_zero(header, byteCount) == 1)
     }
 
-    /// Whether the tag in the last header authenticates a body; keeps the body's first block.
+    /// Whether the tag in the last header authenticates a body.
     @unsafe
-    mutating func verify(_ body: UnsafePointer<UInt8>, byteCount: Int) -> Bool {
-        unsafe keystream.writeBlock(0, to: bodyBlock)
-        let tag = unsafe header + Offset.tag
-        let isGenuine = unsafe crypto_onetimeauth_verify(tag, body, UInt64(byteCount), bodyBlock) == 0
-        unsafe sodium_memzero(bodyBlock, Self.tagKeyByteCount)
-        return isGenuine
+    func verify(_ body: UnsafePointer<UInt8>, byteCount: Int) -> Bool {
+        unsafe isGenuine(
+            header + Offset.bodyTag, of: body, byteCount: byteCount, key: keystream.bodyBlock)
     }
 
-    /// Opens the first bytes of the verified body, at most 32, with what is left of its first block.
+    /// Opens the first bytes of the verified body, at most 32.
     @unsafe
     func openPrefix(
         of body: UnsafePointer<UInt8>, to destination: UnsafeMutablePointer<UInt8>, byteCount: Int
     ) {
-        unsafe combine(body, with: bodyBlock + Self.tagKeyByteCount, to: destination, byteCount: byteCount)
+        let keys = unsafe keystream.bodyBlock + Self.tagKeyByteCount
+        unsafe combine(body, with: keys, to: destination, byteCount: byteCount)
     }
 
-    /// Opens the verified body but for its first bytes, at most 32, to a place apart from it; takes a nonce.
+    /// Opens the verified body but for its first bytes, at most 32, to a place apart from it.
     @unsafe
     mutating func open(
         _ body: UnsafePointer<UInt8>, byteCount: Int, dropping droppedByteCount: Int,
         to destination: UnsafeMutablePointer<UInt8>
     ) {
-        let prefixByteCount = min(byteCount, Keystream.blockByteCount - Self.tagKeyByteCount)
-        unsafe combine(
-            body + droppedByteCount, with: bodyBlock + Self.tagKeyByteCount + droppedByteCount,
-            to: destination, byteCount: prefixByteCount - droppedByteCount)
-        unsafe sodium_memzero(bodyBlock, Keystream.blockByteCount)
-        unsafe keystream.apply(
-            from: body + prefixByteCount, to: destination + prefixByteCount - droppedByteCount,
-            byteCount: byteCount - prefixByteCount, firstBlock: 1, slackByteCount: 0)
-        keystream.step()
+        unsafe applyBody(from: body, to: destination, byteCount: byteCount, dropping: droppedByteCount)
+        keystream.endFrame()
     }
 
-    /// Opens the verified body to any place, also across itself; takes a nonce.
+    /// Opens the verified body to any place, also across itself.
     @unsafe
     mutating func open(
         _ body: UnsafePointer<UInt8>, byteCount: Int, to destination: UnsafeMutablePointer<UInt8>
@@ -139,10 +121,38 @@ struct BoxCipher: ~Copyable {
         var source = unsafe body
         let distance = unsafe (UnsafePointer(destination) - body).magnitude
         if distance > 0, distance < UInt(byteCount) {
-            // libsodium works in place or apart, not across an overlap.
+            // A kernel works in place or apart, not across an overlap.
             unsafe destination.update(from: body, count: byteCount)
             unsafe source = UnsafePointer(destination)
         }
         unsafe open(source, byteCount: byteCount, dropping: 0, to: destination)
+    }
+
+    /// Combines a body with its keystream, but for its first bytes, at most 32.
+    @unsafe
+    private mutating func applyBody(
+        from body: UnsafePointer<UInt8>, to destination: UnsafeMutablePointer<UInt8>, byteCount: Int,
+        dropping droppedByteCount: Int
+    ) {
+        let prefixByteCount = min(byteCount, Self.prefixByteCount)
+        let keys = unsafe keystream.bodyBlock + Self.tagKeyByteCount
+        unsafe combine(
+            body + droppedByteCount, with: keys + droppedByteCount, to: destination,
+            byteCount: prefixByteCount - droppedByteCount)
+        unsafe keystream.apply(
+            from: body + prefixByteCount, to: destination + prefixByteCount - droppedByteCount,
+            byteCount: byteCount - prefixByteCount)
+    }
+
+    /// Compares a tag with what it has to be, in constant time.
+    @unsafe
+    private func isGenuine(
+        _ tag: UnsafePointer<UInt8>, of message: UnsafePointer<UInt8>, byteCount: Int,
+        key: UnsafePointer<UInt8>
+    ) -> Bool {
+        let expected = unsafe memory.start + Offset.expectedTag
+        unsafe keystream.kernel.writeTag(expected, message, byteCount, key)
+        defer { unsafe sodium_memzero(expected, BoxFrame.tagByteCount) }
+        return unsafe crypto_verify_16(expected, tag) == 0
     }
 }

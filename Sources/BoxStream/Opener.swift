@@ -36,7 +36,7 @@ public struct Opener: ~Copyable, Sendable {
 
     /// Takes the key over; the nonce is the first header's.
     public init(key: consuming SecretKey, nonce: Nonce) {
-        cipher = BoxCipher(key: key, nonce: nonce)
+        cipher = BoxCipher(key: key, nonce: nonce, kernel: CipherChoice.kernel)
     }
 
     /// How many bytes the next call is to be given, or `nil` once any further byte is an error.
@@ -159,6 +159,9 @@ public struct Opener: ~Copyable, Sendable {
             to: destination.assumingMemoryBound(to: UInt8.self))
         state = .awaitingHeader
     }
+
+    /// Gives back what was made for frames to come, up to 1 KiB; for when no more input is at hand, also within a frame.
+    public mutating func rest() { cipher.rest() }
 
     /// Takes note that the input has ended.
     ///

@@ -9,7 +9,7 @@ public struct Sealer: ~Copyable, Sendable {
 
     /// Takes the key over; the nonce is the first header's.
     public init(key: consuming SecretKey, nonce: Nonce) {
-        cipher = BoxCipher(key: key, nonce: nonce)
+        cipher = BoxCipher(key: key, nonce: nonce, kernel: CipherChoice.kernel)
     }
 
     /// Seals a frame in place: 34 bytes of headroom, whatever they hold, and the plaintext body behind them.
@@ -24,16 +24,12 @@ public struct Sealer: ~Copyable, Sendable {
     }
 
     /// Seals one frame among several in place: the headroom at `offset`, the plaintext body behind it.
-    ///
-    /// What stands behind the body may be borrowed for the cipher's last group and is put back.
     public mutating func seal(bodyByteCount: Int, at offset: Int, in frames: inout MutableRawSpan) {
         let end = offset + BoxFrame.headerByteCount + bodyByteCount
         precondition(offset >= 0 && end <= frames.byteCount, "a frame stands inside its buffer")
-        let slackByteCount = frames.byteCount - end
         unsafe frames.withUnsafeMutableBytes { bytes in
             guard let start = bytes.baseAddress else { return }
-            unsafe seal(
-                frame: start + offset, bodyByteCount: bodyByteCount, slackByteCount: slackByteCount)
+            unsafe seal(frame: start + offset, bodyByteCount: bodyByteCount)
         }
     }
 
@@ -42,17 +38,17 @@ public struct Sealer: ~Copyable, Sendable {
     /// - Parameters:
     ///   - frame: 34 bytes of headroom, whatever they hold, and the plaintext body behind them.
     ///   - bodyByteCount: 1…4096.
-    ///   - slackByteCount: how many bytes behind the body are ours to write: they hold the same afterwards.
     @unsafe
-    public mutating func seal(frame: UnsafeMutableRawPointer, bodyByteCount: Int, slackByteCount: Int = 0) {
+    public mutating func seal(frame: UnsafeMutableRawPointer, bodyByteCount: Int) {
         precondition(!hasEnded, "nothing is sealed behind the goodbye")
         precondition(
             bodyByteCount > 0 && bodyByteCount <= BoxFrame.maximumBodyByteCount,
             "the caller cuts bodies to 1…4096 bytes")
-        unsafe cipher.seal(
-            frame: frame.assumingMemoryBound(to: UInt8.self), bodyByteCount: bodyByteCount,
-            slackByteCount: slackByteCount)
+        unsafe cipher.seal(frame: frame.assumingMemoryBound(to: UInt8.self), bodyByteCount: bodyByteCount)
     }
+
+    /// Gives back what was made for frames to come, up to 1 KiB; for when there is nothing more to seal at the moment.
+    public mutating func rest() { cipher.rest() }
 
     /// The 34 bytes that end the stream; the key is forgotten with them.
     public mutating func goodbye() -> [UInt8] {

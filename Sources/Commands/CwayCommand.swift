@@ -1,4 +1,5 @@
 package import ArgumentParser
+internal import BoxStream
 internal import Foundation
 internal import Node
 internal import Stamp
@@ -34,7 +35,7 @@ package struct CwayCommand: AsyncParsableCommand {
             EXIT CODES
             \(ExitStatus.table)
             """,
-        version: Version.text,
+        version: "\(Version.text), cipher \(CipherChoice.name)",
         subcommands: [
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
@@ -57,13 +58,32 @@ package struct CwayCommand: AsyncParsableCommand {
     package static func runToExit() async -> Never {
         ProcessSetup.protectMemory(environment: ProcessText.environment)
         ProcessMemory.keepBuffers()
-        var status = await execute(ProcessText.arguments)
+        var status = Self.chooseCipher() ?? ExitStatus.success.rawValue
+        if status == ExitStatus.success.rawValue { status = await execute(ProcessText.arguments) }
         if let failure = StandardOutput.ofProcess.finish(), status == ExitStatus.success.rawValue {
             CommandEnvironment.current.complaints("cway: \(failure)\n")
             status = ExitStatus.standardStreamFailed.rawValue
         }
         LogOutput.finish()
         Foundation.exit(status)
+    }
+
+    /// Uses the cipher that `CWAY_CIPHER` names, where it names one; the code to end with where it is refused.
+    private static func chooseCipher() -> Int32? {
+        guard let name = ProcessInfo.processInfo.environment["CWAY_CIPHER"] else { return nil }
+        do throws(CipherChoice.Refusal) {
+            try CipherChoice.use(name)
+            return nil
+        } catch {
+            let reason =
+                switch error {
+                case .missing(_, let available):
+                    "this machine has no such cipher: name one of \(available.joined(separator: ", ")), or none"
+                case .wrong: "it does not make libsodium's bytes here: leave it out"
+                }
+            CommandEnvironment.current.complaints("cway: CWAY_CIPHER=\(name): \(reason)\n".printable)
+        }
+        return ExitStatus.usage.rawValue
     }
 
     /// Runs a command line in the current ``CommandEnvironment`` and returns the code to end with.

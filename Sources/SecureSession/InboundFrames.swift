@@ -83,13 +83,17 @@ struct InboundFrames: ~Copyable {
                     chunk = ByteBuffer()
                 }
                 guard arrived.prepare(BoxFrame.headerByteCount) else {
-                    // What is idle keeps no buffer.
+                    // What is idle keeps no buffer, and no keystream ahead.
                     if unfinished == nil, collected.capacity > 0 { collected = ByteBuffer() }
+                    opener.rest()
                     return nil
                 }
                 guard try !openHeader(from: &arrived) else { return .goodbye }
             case .awaitingBody(let byteCount):
-                guard arrived.prepare(byteCount) else { return nil }
+                guard arrived.prepare(byteCount) else {
+                    opener.rest()
+                    return nil
+                }
                 if let packet = try verifyBody(byteCount, from: &arrived, mayBring: mayBring) {
                     return packet
                 }

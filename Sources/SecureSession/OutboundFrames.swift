@@ -20,7 +20,11 @@ struct OutboundFrames: ~Copyable {
 
     /// The next buffer to send.
     mutating func next() -> ByteBuffer? {
-        guard let buffer = ready.popFirst() else { return nil }
+        guard let buffer = ready.popFirst() else {
+            // What is idle keeps no keystream ahead.
+            sealer?.rest()
+            return nil
+        }
         byteCount -= buffer.readableBytes
         capacity -= buffer.storageCapacity
         return buffer

@@ -1,4 +1,27 @@
+internal import Glibc
 internal import NIOCore
+
+/// What happens where connections are accepted, for the log.
+package enum ListenerEvent: Sendable {
+    /// The process is out of something, so nothing is accepted for a second.
+    case paused(Shortage)
+    /// One connection could not be accepted.
+    case notAccepted(any Error)
+}
+
+/// What passes when others let something go.
+package enum Shortage: Sendable {
+    case descriptors
+    case socketMemory
+
+    init?(_ error: any Error) {
+        switch (error as? IOError)?.errnoCode {
+        case EMFILE?, ENFILE?: self = .descriptors
+        case ENOBUFS?, ENOMEM?: self = .socketMemory
+        default: return nil
+        }
+    }
+}
 
 /// Has no more connections accepted before those that were are set up, each on its own event loop.
 ///
@@ -38,5 +61,40 @@ final class AcceptPace: ChannelDuplexHandler {
         guard isHoldingRead, count < Self.limit else { return }
         isHoldingRead = false
         context.read()
+    }
+}
+
+/// Stops accepting where the process is out of descriptors, and begins again after a while.
+///
+/// A round of NIO's whose first `accept` fails leaves the socket registered, and the loop would turn for nothing else:
+/// no read is asked for again, so nothing is asked that could say no. Hence the switch is what stops it.
+final class AcceptPause: ChannelInboundHandler {
+    typealias InboundIn = any Channel
+
+    /// How long a pause is.
+    private static let time = TimeAmount.seconds(1)
+
+    private let report: @Sendable (ListenerEvent) -> Void
+    private var isPaused = false
+
+    init(report: @escaping @Sendable (ListenerEvent) -> Void) { self.report = report }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let shortage = Shortage(error) else { return report(.notAccepted(error)) }
+        guard !isPaused else { return }
+        isPaused = true
+        report(.paused(shortage))
+        setReading(false, context)
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: Self.time) {
+            let (pause, context) = bound.value
+            pause.isPaused = false
+            pause.setReading(true, context)
+        }
+    }
+
+    private func setReading(_ isReading: Bool, _ context: ChannelHandlerContext) {
+        // It fails where the listener is closed, and then there is nothing to be stopped.
+        try? context.channel.syncOptions?.setOption(.autoRead, value: isReading)
     }
 }

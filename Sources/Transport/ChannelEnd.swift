@@ -1,3 +1,4 @@
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import Tunnel
@@ -164,7 +165,22 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
     /// Cuts the local connection off.
     func reset() {
         guard let context else { return }
-        NodeLink.reset(context.channel)
+        Self.reset(context.channel)
+    }
+
+    /// Makes a channel ready for its stream; one to a service takes a place for as long as it stands.
+    static func prepare(_ channel: any Channel, at place: ServicePlace? = nil) -> EventLoopFuture<Void> {
+        channel.eventLoop.makeCompletedFuture {
+            try channel.pipeline.syncOperations.addHandler(ChannelEnd(place: place))
+        }
+    }
+
+    /// Closes a channel so that its other end cannot take it for an orderly end.
+    static func reset(_ channel: any Channel) {
+        if let socket = channel as? any SocketOptionProvider {
+            socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
+        }
+        channel.close(promise: nil)
     }
 }
 

@@ -135,10 +135,9 @@ struct ReadBuffers: RecvByteBufferAllocator {
 }
 
 extension ClientBootstrap {
-    /// The options of a connection to a portal or peer.
+    /// The options of a TCP connection to a portal or peer.
     func networkOptions() -> ClientBootstrap {
-        companionwayOptions()
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+        channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.tcpOption(.unsentByteCount), value: ChannelSettings.unsentByteCount)
     }
 
@@ -175,10 +174,14 @@ extension ServerBootstrap {
         // What waits here is dropped when it is full, and asks again after a second, after three, after seven.
         serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.maxMessagesPerRead, value: ChannelSettings.acceptsPerEvent)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.recvAllocator, value: ChannelSettings.receiveAllocator)
             .childChannelOption(.maxMessagesPerRead, value: ChannelSettings.readsPerEvent)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
+    }
+
+    /// The options of every TCP connection that is accepted.
+    func networkOptions() -> ServerBootstrap {
+        serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.tcpOption(.unsentByteCount), value: ChannelSettings.unsentByteCount)
     }

@@ -25,7 +25,8 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     let machine: Machine
     private let perform: (Machine.Output) -> Void
     private let settled: () -> Void
-    private let ended: () -> Void
+    /// Called once; what it holds is let go with it.
+    private var ended: (() -> Void)?
     private var context: ChannelHandlerContext?
     private var timer: (at: NIODeadline, task: Scheduled<Void>)?
     private var isSettling = false
@@ -113,7 +114,8 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
         timer?.task.cancel()
         timer = nil
         self.context = nil
-        ended()
+        ended?()
+        ended = nil
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -151,7 +153,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
         armTimer()
     }
 
-    /// Whether anything was written; nothing is while the socket has not taken all of what was.
+    /// Writes one round, and says whether there was anything; does nothing until the previous round was taken.
     private func write() -> Bool {
         guard let context, context.channel.isActive, unwritten == 0 else { return false }
         let now = NIODeadline.now()

@@ -1,9 +1,7 @@
 package import Blinding
-internal import Glibc
 package import MuxRPC
 package import Multiserver
 package import NIOCore
-internal import NIOPosix
 package import TypedSodium
 package import Tunnel
 
@@ -25,18 +23,14 @@ package final class NodeLink: Sendable {
         self.ended = ended
     }
 
-    /// How long the network may take to connect.
-    package static let connectTime = TimeAmount.seconds(10)
-
-    /// Dials a portal or peer, and returns once the handshake is over.
+    /// Dials a portal or peer over a connector, and returns once the handshake is over.
     ///
-    /// `identity` is the key to show there, which need not be the one that friends know; where not the owner but somebody
-    /// else is the `author` of the address, it is not dialled at this machine or its links; `services` says where the
-    /// services of the configuration's policy are to be had; `report` is told, on the event loop, what happens.
+    /// `identity` is the key to show there, which need not be the one that friends know; `services` says over what the
+    /// services of the configuration's policy are dialled; `report` is told, on the event loop, what happens.
     /// - Throws: ``DialFailure``.
     package static func dial(
-        _ peer: PeerAddress, namedBy author: AddressAuthor = .owner, showing identity: Identity,
-        configuration: NodeConnection.Configuration, services: [ServiceName: ServiceTarget] = [:],
+        _ peer: PublicKey, over connector: any Connector, showing identity: Identity,
+        configuration: NodeConnection.Configuration, services: [ServiceName: any Connector] = [:],
         on eventLoop: any EventLoop,
         report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
     ) async throws -> NodeLink {
@@ -44,25 +38,15 @@ package final class NodeLink: Sendable {
             let core = NodeLinkCore(eventLoop: eventLoop, services: services, report: report)
             let bound = NIOLoopBound(core, eventLoop: eventLoop)
             let ended = core.ended.futureResult
-            let connected = ClientBootstrap(group: eventLoop)
-                .networkOptions()
-                .connectTimeout(connectTime)
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        guard author == .others else { return }
-                        try channel.pipeline.syncOperations.addHandler(LocalAddressGuard())
-                    }
-                }
-                .connect(host: peer.net.host, port: Int(peer.net.port))
+            let connected = connector.connect(on: eventLoop) { $0.eventLoop.makeSucceededVoidFuture() }
             return connected.flatMapErrorThrowing { error in
                 let failure = DialFailure(connecting: error)
                 bound.value.giveUp(failure)
                 throw failure
             }.flatMap { channel in
-                ChannelSettings.boundOnShortPath(channel)
                 do {
                     let machine = try NodeConnection(
-                        to: peer.key, showing: identity, configuration: configuration, at: .now())
+                        to: peer, showing: identity, configuration: configuration, at: .now())
                     try channel.pipeline.syncOperations.addHandler(bound.value.makeHandler(machine))
                 } catch {
                     bound.value.giveUp(.session(.wrongPeer))
@@ -94,7 +78,7 @@ package final class NodeLink: Sendable {
     ///
     /// Returns when sessions and streams that are not allowed any more have ended; others stay with the service that
     /// they have reached.
-    package func update(policy: EndpointPolicy, services: [ServiceName: ServiceTarget]? = nil) async {
+    package func update(policy: EndpointPolicy, services: [ServiceName: any Connector]? = nil) async {
         // The submitted work does not throw, and a loop that takes no more has no sessions either.
         try? await eventLoop.submit { [core] in
             if let services { core.value.services = services }
@@ -179,22 +163,12 @@ package final class NodeLink: Sendable {
     /// Makes a new channel ready for ``join(_:to:on:)``: to be called from its initialiser, before it can be read.
     ///
     /// Until it is joined nothing is read of it, and what it brings when it is closed meanwhile is kept.
-    package static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> { prepare(channel, at: nil) }
-
-    /// The same for a channel to a service, which takes a place for as long as it stands.
-    static func prepare(_ channel: any Channel, at place: ServicePlace?) -> EventLoopFuture<Void> {
-        channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(ChannelEnd(place: place))
-        }
+    package static func prepare(_ channel: any Channel) -> EventLoopFuture<Void> {
+        ChannelEnd.prepare(channel)
     }
 
     /// Closes a local channel so that its other end cannot take it for an orderly end.
-    package static func reset(_ channel: any Channel) {
-        if let socket = channel as? any SocketOptionProvider {
-            socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenFailure { _ in }
-        }
-        channel.close(promise: nil)
-    }
+    package static func reset(_ channel: any Channel) { ChannelEnd.reset(channel) }
 
     /// Joins a local channel of this link's event loop, which was prepared, to a service of the far side.
     ///
@@ -224,20 +198,6 @@ package final class NodeLink: Sendable {
 
     private func onLoop(_ body: @escaping @Sendable (NodeLinkCore) -> Void) {
         eventLoop.execute { [core] in body(core.value) }
-    }
-}
-
-extension DialFailure {
-    /// Why no connection came to stand.
-    init(connecting error: any Error) {
-        if let error = error as? NIOConnectionError {
-            let refusals = error.connectionErrors.compactMap { $0.error as? LocalAddressError }
-            if let refusal = refusals.first, refusals.count == error.connectionErrors.count {
-                self = .localAddress(refusal)
-                return
-            }
-        }
-        self = .unreachable(ErrorWords.text(of: error))
     }
 }
 

@@ -1,44 +1,32 @@
-internal import Connection
 internal import Blinding
+internal import Connection
 internal import Multiserver
 internal import MuxRPC
-internal import NIOCore
-internal import NIOPosix
-internal import TypedSodium
+package import NIOCore
 internal import Tunnel
+internal import TypedSodium
 
 /// A node's connection on its event loop: joins the machine to local ends, promises and the owner's events.
 final class NodeLinkCore {
     /// A stream without credit, as its reader sees it.
     typealias ItemSink = (Result<(BodyType, ByteBuffer), any Error>?) -> Void
 
-    private struct ServiceUse {
-        var name: ServiceName
-        var friend: PublicKey
-        /// What is being connected, one after the other where a name has several addresses.
-        var attempts: [any Channel] = []
+    private enum Promises: AnswerWaiters {
+        typealias Reply = EventLoopPromise<MuxRPC.Reply>
+        typealias Announcement = EventLoopPromise<Void>
+        typealias Tunnel = EventLoopPromise<SessionID>
+        typealias End = EventLoopPromise<SessionFailure?>
     }
 
     let eventLoop: any EventLoop
-    /// Where services are to be had, for streams that are opened from now on.
-    var services: [ServiceName: ServiceTarget]
+    /// Over what services are dialled, for streams that are opened from now on.
+    var services: [ServiceName: any Connector]
     private let report: @Sendable (NodeLinkEvent) -> Void
     private var handler: MachineHandler<NodeConnection>?
-    private var ends: [StreamKey: any StreamEnd] = [:]
-    /// Those whose stream is over, and whose local side has not taken all of it.
-    private var lingering: [StreamKey: ChannelEnd] = [:]
-    private var waitingEnds: Set<StreamKey> = []
-    private var uses: [StreamKey: ServiceUse] = [:]
-    private var replies: [CallID: EventLoopPromise<Reply>] = [:]
+    private var ends = LocalEnds<any StreamEnd, any Channel>()
+    private var owed = OwedAnswers<Promises>()
     private var sinks: [StreamKey: ItemSink] = [:]
-    private var announcements: [AnnouncementID: EventLoopPromise<Void>] = [:]
-    private var tunnels: [SessionID: EventLoopPromise<SessionID>] = [:]
-    private var openTunnels: Set<SessionID> = []
-    private var tunnelEnds: [SessionID: EventLoopPromise<SessionFailure?>] = [:]
-    private var failure: SessionFailure??
-    /// What this connection shares with the others of its endpoint, and which of them it is.
-    private var accounts: EndpointAccounts?
-    private var number: ConnectionNumber?
+    private var isOver = false
 
     /// The session with the portal or peer.
     let established: EventLoopPromise<PublicKey>
@@ -46,7 +34,7 @@ final class NodeLinkCore {
     let ended: EventLoopPromise<SessionFailure?>
 
     init(
-        eventLoop: any EventLoop, services: [ServiceName: ServiceTarget],
+        eventLoop: any EventLoop, services: [ServiceName: any Connector],
         report: @escaping @Sendable (NodeLinkEvent) -> Void
     ) {
         self.eventLoop = eventLoop
@@ -61,8 +49,6 @@ final class NodeLinkCore {
             machine, perform: { [unowned self] in perform($0) },
             settled: { [unowned self] in resumeEnds() }, ended: { self.channelEnded() })
         self.handler = handler
-        accounts = machine.accounts
-        number = machine.number
         let core = NIOLoopBound(self, eventLoop: eventLoop)
         machine.accounts.listen(on: machine.number) { [eventLoop] displaced in
             eventLoop.execute { core.value.giveWay(displaced) }
@@ -73,11 +59,10 @@ final class NodeLinkCore {
     /// Something here has to go for somebody who has less: a stream, or what is left of one.
     private func giveWay(_ displaced: Displaced) {
         act { $0.giveWay(displaced, at: .now()) }
-        if let key = displaced.stream { lingering.removeValue(forKey: key)?.reset() }
+        guard let key = displaced.stream else { return }
+        ends.giveWay(key)?.reset()
+        leaveAccounts()
     }
-
-    /// A local end is gone.
-    func lingersNoMore(_ key: StreamKey) { lingering[key] = nil }
 
     /// There will be no channel: nobody shall wait for a session.
     func giveUp(_ failure: DialFailure) {
@@ -94,57 +79,36 @@ final class NodeLinkCore {
     // MARK: What the owner wants
 
     func announce(hidden entries: [TokenEntry]) -> EventLoopFuture<Void> {
-        let promise = eventLoop.makePromise(of: Void.self)
-        do {
-            let announcement = try act { try $0.announce(hidden: entries) }
-            if failure == nil {
-                announcements[announcement] = promise
-            } else {
-                promise.fail(SessionFailure.lost)
-            }
-        } catch {
-            promise.fail(error)
-        }
-        return promise.futureResult
-    }
-
-    /// Answers those that were replaced too: the newest stands for them.
-    private func announced(_ announcement: AnnouncementID, _ error: RemoteError?) {
-        for earlier in announcements.keys.filter({ $0 <= announcement }).sorted() {
-            let promise = announcements.removeValue(forKey: earlier)
-            if let error { promise?.fail(error) } else { promise?.succeed() }
-        }
+        answer { machine, promise in owed.await(promise, of: try machine.announce(hidden: entries)) }
     }
 
     func openTunnel(
         to target: PublicKey, token: PairToken?, by shownKey: PublicKey?, instance: Int,
         as identity: Identity?
     ) -> EventLoopFuture<SessionID> {
-        let promise = eventLoop.makePromise(of: SessionID.self)
-        do {
-            let session = try act {
-                try $0.openTunnel(
-                    to: target, token: token, by: shownKey, instance: instance, as: identity, at: .now())
-            }
-            tunnels[session] = promise
-        } catch {
-            promise.fail(error)
+        answer { machine, promise in
+            let session = try machine.openTunnel(
+                to: target, token: token, by: shownKey, instance: instance, as: identity, at: .now())
+            owed.await(promise, of: session)
         }
-        return promise.futureResult
     }
 
     func tunnelEnd(_ session: SessionID) -> EventLoopFuture<SessionFailure?> {
-        guard openTunnels.contains(session) else { return eventLoop.makeSucceededFuture(.lost) }
-        let promise = tunnelEnds[session] ?? eventLoop.makePromise()
-        tunnelEnds[session] = promise
-        return promise.futureResult
+        let promise = owed.awaitEnd(of: session) { eventLoop.makePromise() }
+        return promise?.futureResult ?? eventLoop.makeSucceededFuture(.lost)
     }
 
     func call(_ name: [String], _ arguments: [JSONValue], on session: SessionID) -> EventLoopFuture<Reply> {
-        let promise = eventLoop.makePromise(of: Reply.self)
+        answer { machine, promise in owed.await(promise, to: try machine.call(name, arguments, on: session)) }
+    }
+
+    /// Asks the machine for something; the promise waits before anything comes of it.
+    private func answer<Value>(
+        _ ask: (NodeConnection, EventLoopPromise<Value>) throws -> Void
+    ) -> EventLoopFuture<Value> {
+        let promise = eventLoop.makePromise(of: Value.self)
         do {
-            let call = try act { try $0.call(name, arguments, on: session) }
-            if failure == nil { replies[call] = promise } else { promise.fail(SessionFailure.lost) }
+            try act { try ask($0, promise) }
         } catch {
             promise.fail(error)
         }
@@ -155,7 +119,7 @@ final class NodeLinkCore {
         _ kind: CallKind, _ name: [String], _ arguments: [JSONValue], on session: SessionID,
         sink: @escaping ItemSink
     ) throws {
-        sinks[try act { try $0.openItems(kind, name, arguments, on: session) }] = sink
+        try act { sinks[try $0.openItems(kind, name, arguments, on: session)] = sink }
     }
 
     /// Opens a stream with credit; `makeEnd` gets the handle and gives its end.
@@ -163,7 +127,7 @@ final class NodeLinkCore {
         _ service: ServiceRequest, on session: SessionID, makeEnd: (StreamHandle) -> any StreamEnd
     ) throws {
         let key = try act { try $0.openService(service, on: session) }
-        ends[key] = makeEnd(StreamHandle(link: self, key: key))
+        ends.insert(makeEnd(StreamHandle(link: self, key: key)), at: key)
     }
 
     /// Opens a stream with credit for a local channel's end.
@@ -171,7 +135,7 @@ final class NodeLinkCore {
         _ service: ServiceRequest, on session: SessionID, for end: ChannelEnd, ended: EventLoopPromise<Void>
     ) throws {
         let key = try act { try $0.openService(service, on: session) }
-        ends[key] = end
+        ends.insert(end, at: key)
         end.attach(StreamHandle(link: self, key: key), ended: ended)
     }
 
@@ -179,65 +143,49 @@ final class NodeLinkCore {
 
     func takesLocalInput(for key: StreamKey) -> Bool {
         if handler?.machine.wantsLocalInput == true { return true }
-        waitingEnds.insert(key)
+        ends.wait(key)
         return false
     }
 
-    func forget(_ key: StreamKey) {
-        ends[key] = nil
-        waitingEnds.remove(key)
+    func forget(_ key: StreamKey) { ends.remove(key) }
+
+    /// A local end is gone.
+    func isGone(_ key: StreamKey) {
+        ends.isGone(key)
+        leaveAccounts()
     }
 
     /// The backlog towards the portal may be gone: whoever waited for that reads on.
     private func resumeEnds() {
-        guard !waitingEnds.isEmpty, handler?.machine.wantsLocalInput == true else { return }
-        let waiting = waitingEnds
-        waitingEnds = []
-        for key in waiting { ends[key]?.resume() }
+        guard ends.hasWaiting, handler?.machine.wantsLocalInput == true else { return }
+        for end in ends.takeWaiting() { end.resume() }
     }
 
     // MARK: What the machine wants
 
     private func perform(_ output: NodeOutput) {
         switch output {
-        case .established(.outer, let peer):
-            established.succeed(peer)
-        case .established(let session, _):
-            openTunnels.insert(session)
-            tunnels.removeValue(forKey: session)?.succeed(session)
-        case .ended(.outer, let failure):
-            end(failure)
-        case .ended(let session, let failure):
-            openTunnels.remove(session)
-            tunnels.removeValue(forKey: session)?.fail(failure ?? .lost)
-            tunnelEnds.removeValue(forKey: session)?.succeed(failure)
-            failReplies(of: session)
-        case .reply(let call, let reply):
-            replies.removeValue(forKey: call)?.succeed(reply)
-        case .item(let key, let type, let body):
-            sinks[key]?(.success((type, body)))
-        case .itemsEnded(let key, let error):
-            sinks.removeValue(forKey: key)?(error.map { .failure($0) })
-        case .announced:
-            report(.announced)
-        case .announcementEnded(let error):
-            report(.announcementEnded(error))
+        case .established(.outer, let peer): established.succeed(peer)
+        case .established(let session, _): owed.established(session)?.succeed(session)
+        case .ended(.outer, let failure): end(failure)
+        case .ended(let session, let failure): fail(owed.ended(session), failure)
+        case .reply(let call, let reply): owed.replied(to: call)?.succeed(reply)
+        case .item(let key, let type, let body): sinks[key]?(.success((type, body)))
+        case .itemsEnded(let key, let error): sinks.removeValue(forKey: key)?(error.map { .failure($0) })
+        case .announced: report(.announced)
+        case .announcementEnded(let error): report(.announcementEnded(error))
         case .tokensAnnounced(let announcement, let error):
-            announced(announcement, error)
-        case .asked(let question):
-            report(.asked(question))
+            for promise in owed.answered(announcement) {
+                if let error { promise.fail(error) } else { promise.succeed() }
+            }
+        case .asked(let question): report(.asked(question))
         case .connectService(let key, let name, let friend, let place):
             connect(key, name: name, friend: friend, place: place)
-        case .service(let key, let event):
-            perform(event, on: key)
-        case .prove(let work):
-            prove(work)
-        case .wrongProof(let causer):
-            ProofThread.shared.noteWrong(causer)
-        case .giveWay(let displaced):
-            accounts?.tell(displaced)
-        case .event(let event):
-            report(.event(event))
+        case .service(let key, let event): perform(event, on: key)
+        case .prove(let work): prove(work)
+        case .wrongProof(let causer): ProofThread.shared.noteWrong(causer)
+        case .giveWay(let displaced): handler?.machine.accounts.tell(displaced)
+        case .event(let event): report(.event(event))
         }
     }
 
@@ -255,31 +203,33 @@ final class NodeLinkCore {
         case .receivedEnd: ends[key]?.receiveEnd()
         case .wantsMore: ends[key]?.resume()
         case .closed(let failure, let sent, let received):
-            let end = ends[key]
-            forget(key)
-            end?.close(failure)
-            if let end = end as? ChannelEnd, end.isOpen { lingering[key] = end }
-            if let use = uses.removeValue(forKey: key) {
-                // A stream that gives way leaves its socket at once, also one that nothing answers yet.
-                for attempt in use.attempts { attempt.close(promise: nil) }
-                report(
-                    .serviceClosed(
-                        name: use.name, friend: use.friend, sent: sent, received: received, failure: failure))
+            let (end, use) = ends.close(key)
+            if let end {
+                end.close(failure)
+                if end.isOpen { ends.linger(end, at: key) }
             }
+            guard let use else { return }
+            // A stream that gives way leaves its socket at once, also one that nothing answers yet.
+            for attempt in use.attempts { attempt.close(promise: nil) }
+            report(
+                .serviceClosed(
+                    name: use.name, friend: use.friend, sent: sent, received: received, failure: failure))
         }
     }
 
     // MARK: Services
 
     private func connect(_ key: StreamKey, name: ServiceName, friend: PublicKey, place: ServicePlace) {
-        guard let target = services[name] else {
-            act { $0.refuseService(key, message: ErrorText.unknownService) }
-            return
+        guard let connector = services[name] else {
+            return act { $0.refuseService(key, message: ErrorText.unknownService) }
         }
-        uses[key] = ServiceUse(name: name, friend: friend)
+        ends.begin(name, of: friend, at: key)
         let core = NIOLoopBound(self, eventLoop: eventLoop)
-        let future = target.connect(on: eventLoop, place: place) { channel in
-            core.value.begin(channel, for: key)
+        let future = connector.connect(on: eventLoop) { channel in
+            guard core.value.ends.attempt(channel, for: key) else {
+                return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+            }
+            return ChannelEnd.prepare(channel, at: place)
         }
         future.flatMapThrowing { channel in
             // The handler is gone where the service has closed already.
@@ -290,81 +240,81 @@ final class NodeLinkCore {
             case .success(let connected):
                 let (channel, end) = connected.value
                 // The stream ended in the middle meanwhile.
-                guard uses[key] != nil else { return NodeLink.reset(channel) }
-                uses[key]?.attempts = []
-                ends[key] = end
+                guard ends.connected(end, for: key) else { return ChannelEnd.reset(channel) }
                 report(.serviceOpened(name: name, friend: friend))
                 act { $0.serviceConnected(key) }
                 end.attach(StreamHandle(link: self, key: key))
             case .failure(let error):
-                guard uses.removeValue(forKey: key) != nil else { return }
-                report(.serviceNotListening(name: name, friend: friend, reason: ErrorWords.text(of: error)))
+                guard ends.failed(for: key) else { return }
+                report(.serviceNotListening(name: name, friend: friend, reason: error))
                 act { $0.refuseService(key, message: ErrorText.serviceNotListening) }
             }
         }
     }
 
-    /// Whether a channel is still wanted that is about to be connected.
-    private func begin(_ channel: any Channel, for key: StreamKey) -> Bool {
-        guard uses[key] != nil else { return false }
-        uses[key]?.attempts.append(channel)
-        return true
-    }
-
     // MARK: The end
 
-    private func failReplies(of session: SessionID) {
-        for call in replies.keys.filter({ $0.session == session }) {
-            replies.removeValue(forKey: call)?.fail(SessionFailure.lost)
-        }
+    private func fail(_ owed: OwedAnswers<Promises>.OfSession, _ failure: SessionFailure?) {
+        owed.tunnel?.fail(failure ?? .lost)
+        owed.end?.succeed(failure)
+        for promise in owed.replies { promise.fail(SessionFailure.lost) }
     }
 
     private func end(_ failure: SessionFailure?) {
-        guard self.failure == nil else { return }
-        self.failure = .some(failure)
-        failReplies(of: .outer)
-        for promise in announcements.values { promise.fail(SessionFailure.lost) }
-        announcements = [:]
+        guard !isOver else { return }
+        isOver = true
+        let (replies, announcements) = owed.portalEnded()
+        for promise in replies { promise.fail(SessionFailure.lost) }
+        for promise in announcements { promise.fail(SessionFailure.lost) }
         established.fail(DialFailure.session(failure ?? .lost))
         ended.succeed(failure)
     }
 
     private func channelEnded() {
-        if let number { accounts?.forget(number) }
-        for promise in tunnels.values { promise.fail(SessionFailure.lost) }
-        for promise in tunnelEnds.values { promise.succeed(.lost) }
-        for promise in replies.values { promise.fail(SessionFailure.lost) }
-        (tunnels, tunnelEnds, replies) = ([:], [:], [:])
+        for left in owed.abandoned() { fail(left, .lost) }
         end(.lost)
+        ends.connectionEnded()
+        leaveAccounts()
+    }
+
+    /// Listens no more once nothing here can be told to give way.
+    private func leaveAccounts() {
+        guard ends.areOver, let machine = handler?.machine else { return }
+        machine.accounts.forget(machine.number)
     }
 }
 
 @available(*, unavailable)
 extension NodeLinkCore: Sendable {}
 
-extension ServiceTarget {
-    /// Connects, on the loop of the tunnel's connection, and reads nothing yet; the channel has a ``ChannelEnd``.
-    ///
-    /// A name may have several addresses, and each that is tried gets a channel of its own, with an end of its own.
-    func connect(
-        on eventLoop: any EventLoop, place: ServicePlace? = nil, resolver: (any Resolver & Sendable)? = nil,
-        isWanted: @escaping @Sendable (any Channel) -> Bool = { _ in true }
-    ) -> EventLoopFuture<any Channel> {
-        let bootstrap = ClientBootstrap(group: eventLoop)
-            .resolver(resolver)
-            .companionwayOptions()
-            .connectTimeout(.seconds(10))
-            .channelInitializer { channel in
-                guard isWanted(channel) else {
-                    return channel.eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
-                }
-                return NodeLink.prepare(channel, at: place)
-            }
-        switch self {
-        case .tcp(let host, let port):
-            return bootstrap.serviceOptions().connect(host: host, port: Int(port))
-        case .unix(let path):
-            return bootstrap.connect(unixDomainSocketPath: path)
-        }
+/// A stream as its end uses it, on the connection's event loop.
+package struct StreamHandle {
+    private let link: NodeLinkCore
+    private let key: StreamKey
+
+    init(link: NodeLinkCore, key: StreamKey) {
+        self.link = link
+        self.key = key
+    }
+
+    /// Whether the connection's backlog is short enough to read more for it.
+    package var takesInput: Bool { link.takesLocalInput(for: key) }
+
+    /// Sends bytes; `false` when no more should be given until `StreamEnd.resume()`.
+    package func send(_ bytes: ByteBuffer) -> Bool { link.act { $0.send(bytes, on: key) } }
+
+    /// Says that no more bytes will be given.
+    package func sendEnd() { link.act { $0.sendEnd(on: key) } }
+
+    /// Says that received bytes are gone, so that the far side may send more.
+    package func drained(_ byteCount: Int) { link.act { $0.drained(byteCount, on: key) } }
+
+    /// Says that what was received is gone, or will never be: the local side is.
+    func endIsGone() { link.isGone(key) }
+
+    /// Ends the stream in the middle; the far side is told why.
+    package func fail(_ message: String) {
+        link.forget(key)
+        link.act { $0.refuseService(key, message: message) }
     }
 }

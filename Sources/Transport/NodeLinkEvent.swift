@@ -1,5 +1,6 @@
 package import Multiserver
 package import MuxRPC
+internal import NIOPosix
 package import TypedSodium
 package import Tunnel
 
@@ -16,26 +17,30 @@ package enum NodeLinkEvent: Sendable {
     /// A friend has a service open.
     case serviceOpened(name: ServiceName, friend: PublicKey)
     /// A friend wanted a service that nothing listens for.
-    case serviceNotListening(name: ServiceName, friend: PublicKey, reason: String)
+    case serviceNotListening(name: ServiceName, friend: PublicKey, reason: any Error)
     /// A friend's use of a service is over; bytes as we sent and received them.
     case serviceClosed(
         name: ServiceName, friend: PublicKey, sent: Int, received: Int, failure: StreamFailure?)
 }
 
-/// Where a service is to be had on this machine.
-package enum ServiceTarget: Hashable, Sendable {
-    /// A TCP port.
-    case tcp(host: String, port: UInt16)
-    /// A Unix domain socket.
-    case unix(path: String)
-}
-
 /// Why there is no connection to a portal or peer.
-package enum DialFailure: Error, Equatable, Sendable {
-    /// Nothing answers at the address; why, in the system's words.
-    case unreachable(String)
+package enum DialFailure: Error, Sendable {
+    /// Nothing answers at the address; the system's reason.
+    case unreachable(any Error)
     /// Somebody else has named it, and it is one that only the owner may name; nothing was dialled.
     case localAddress(LocalAddressError)
     /// It answers, and no session came of it.
     case session(SessionFailure)
+
+    /// Why no connection came to stand.
+    init(connecting error: any Error) {
+        if let error = error as? NIOConnectionError {
+            let refusals = error.connectionErrors.compactMap { $0.error as? LocalAddressError }
+            if let refusal = refusals.first, refusals.count == error.connectionErrors.count {
+                self = .localAddress(refusal)
+                return
+            }
+        }
+        self = .unreachable(error)
+    }
 }

@@ -1,11 +1,18 @@
-internal import Connection
-package import Logging
-package import Multiserver
 package import NIOCore
-internal import NIOPosix
 package import PortalCore
 internal import Synchronization
-internal import Tunnel
+
+/// What happens where a portal listens, for the log.
+package enum PortalServerEvent: Sendable {
+    /// At one of its connections.
+    case portal(PortalEvent)
+    /// A connection has no place, and is only tried.
+    case waitsForPlace(SourceAddress, ConnectionPlaces.Refusal)
+    /// A connection was closed when it came.
+    case turnedAway(SourceAddress, ConnectionLimits.Refusal)
+    /// Where connections are accepted.
+    case listener(ListenerEvent)
+}
 
 /// A portal that listens: accepts connections, gives each its machine, and carries messages between them.
 package final class PortalServer: Sendable {
@@ -21,17 +28,19 @@ package final class PortalServer: Sendable {
 
     /// Listens, and serves whoever connects, or whom the `limits` let in where there are any.
     ///
-    /// - Throws: the system's error when an address cannot be bound.
+    /// `report` is told, on any event loop, what happens.
+    /// - Throws: the acceptor's error, such as that an address cannot be bound.
     package static func start(
-        _ portal: Portal, at address: ListenAddress, group: any EventLoopGroup, limits: ConnectionLimits?,
-        logger: Logger
+        _ portal: Portal, over acceptor: any Acceptor, group: any EventLoopGroup,
+        limits: ConnectionLimits? = nil, report: @escaping @Sendable (PortalServerEvent) -> Void = { _ in }
     ) async throws -> PortalServer {
         let connections = ConnectionRegister()
-        let listener = try await Listener.bind(address, for: .peers, group: group, logger: logger) {
-            channel in
+        let listener = try await Listener.start(
+            over: acceptor, group: group, report: { report(.listener($0)) }
+        ) { channel in
             channel.eventLoop.makeCompletedFuture {
-                let seat = try limits.map { try enter(channel, $0, logger: logger) }
-                try serve(channel, seat, portal, limits, connections, logger: logger)
+                let seat = try limits.map { try enter(channel, $0, report: report) }
+                try serve(channel, seat, portal, limits, connections, report: report)
             }
         }
         return PortalServer(portal: portal, listener: listener, connections: connections)
@@ -39,27 +48,16 @@ package final class PortalServer: Sendable {
 
     /// Takes a place for an accepted channel, until it is closed.
     private static func enter(
-        _ channel: any Channel, _ limits: ConnectionLimits, logger: Logger
+        _ channel: any Channel, _ limits: ConnectionLimits,
+        report: @Sendable (PortalServerEvent) -> Void
     ) throws -> ConnectionSeat {
         do throws(ConnectionLimits.Refusal) {
             let seat = try limits.enter(from: channel.remoteAddress, on: channel.eventLoop)
             channel.closeFuture.whenComplete { _ in seat.leave() }
-            if let refusal = seat.refusal {
-                logger.notice(
-                    "a limit: a connection waits for a place",
-                    metadata: [
-                        "source": "\(seat.source)", "reason": "\(refusal)",
-                        "remedy": "name a proxy with --trusted-proxy; raise LimitNOFILE for more in all",
-                    ])
-            }
+            if let refusal = seat.refusal { report(.waitsForPlace(seat.source, refusal)) }
             return seat
         } catch {
-            logger.notice(
-                "a limit: a connection was closed when it came",
-                metadata: [
-                    "source": "\(SourceAddress(channel.remoteAddress))", "reason": "\(error)",
-                    "remedy": "it passes; who dials tries again",
-                ])
+            report(.turnedAway(SourceAddress(channel.remoteAddress), error))
             throw error
         }
     }
@@ -67,7 +65,7 @@ package final class PortalServer: Sendable {
     /// Gives an accepted channel its machine.
     private static func serve(
         _ channel: any Channel, _ seat: ConnectionSeat?, _ portal: Portal, _ limits: ConnectionLimits?,
-        _ connections: ConnectionRegister, logger: Logger
+        _ connections: ConnectionRegister, report: @escaping @Sendable (PortalServerEvent) -> Void
     ) throws {
         let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
         let source = seat?.source ?? SourceAddress(channel.remoteAddress)
@@ -81,7 +79,7 @@ package final class PortalServer: Sendable {
                     ChannelSettings.boundStranger(
                         channel, unless: portal.policy.standing(of: peer) == .member)
                 }
-                perform(output, for: mailbox, of: portal, logger: logger)
+                perform(output, for: mailbox, of: portal, report: report)
             },
             settled: {
                 guard let seat, let wish = machine.takeWish() else { return }
@@ -113,7 +111,8 @@ package final class PortalServer: Sendable {
     }
 
     private static func perform(
-        _ output: PortalOutput, for own: ChannelMailbox, of portal: Portal, logger: Logger
+        _ output: PortalOutput, for own: ChannelMailbox, of portal: Portal,
+        report: @Sendable (PortalServerEvent) -> Void
     ) {
         switch output {
         case .post(let message, let mailbox):
@@ -125,62 +124,7 @@ package final class PortalServer: Sendable {
         case .work:
             Task { while portal.work() { await Task.yield() } }
         case .event(let event):
-            log(event, at: portal, to: logger)
-        }
-    }
-
-    private static func log(_ event: PortalEvent, at portal: Portal, to logger: Logger) {
-        switch event {
-        case .notAdmitted(let peer):
-            let isDenied = portal.policy.standing(of: peer) == .denied
-            logger.notice(
-                isDenied ? "refused: this key is denied" : "refused: this key is no member's",
-                metadata: [
-                    "peer": "\(peer.id)",
-                    "remedy": isDenied
-                        ? "cway portal allow \(peer.id)" : "cway portal members add \(peer.id)",
-                ])
-        case .announcementRefused(let peer, let reason):
-            var metadata: Logger.Metadata = ["reason": "\(reason)"]
-            if let peer {
-                metadata["peer"] = "\(peer.id)"
-                metadata["remedy"] = "cway portal members add \(peer.id)"
-            }
-            logger.notice("announcement refused", metadata: metadata)
-        case .connected(let peer):
-            logger.debug("connected", metadata: ["peer": "\(peer.id)"])
-        case .announced(let peer, _):
-            logger.info("announced", metadata: ["endpoint": "\(peer.id)"])
-        case .announcedHidden:
-            logger.debug("a hidden endpoint announced")
-        case .left(let peer):
-            logger.info("left", metadata: ["endpoint": "\(peer.id)"])
-        case .leftHidden:
-            logger.debug("a hidden endpoint left")
-        case .tunnelOpened(let tunnel, let client, let endpoint):
-            logger.info(
-                "tunnel opened",
-                metadata: ["tunnel": "\(tunnel)", "from": "\(client.id)", "to": "\(endpoint.id)"])
-        case .tunnelOpenedByToken(let tunnel):
-            logger.info("tunnel opened by token", metadata: ["tunnel": "\(tunnel)"])
-        case .tunnelCut(let tunnel, let cut):
-            logger.warning("tunnel cut", metadata: ["tunnel": "\(tunnel)", "reason": "\(cut.message)"])
-        case .refused(let peer, let reason):
-            var metadata: Logger.Metadata = ["reason": "\(reason)"]
-            if let peer {
-                metadata["from"] = "\(peer.id)"
-                if reason == ErrorText.membersCall {
-                    metadata["remedy"] = "cway portal members add \(peer.id)"
-                }
-            }
-            logger.info("tunnel refused", metadata: metadata)
-        case .disconnected(let peer, .tooManyConnections):
-            logger.notice(
-                "a limit: turned away, because its address has as many connections as it may",
-                metadata: ["peer": "\(peer?.id ?? "unknown")", "remedy": "make it a member, who has a place"])
-        case .disconnected(let peer, let departure):
-            logger.debug(
-                "disconnected", metadata: ["peer": "\(peer?.id ?? "unknown")", "reason": "\(departure)"])
+            report(.portal(event))
         }
     }
 }

@@ -4,7 +4,7 @@ import Foundation
 import Synchronization
 import Testing
 
-/// A command line run in surroundings of its own, and what came of it.
+/// A command line run in an environment of its own, and what came of it.
 struct CommandRun: Sendable {
     let code: Int32
     let output: String

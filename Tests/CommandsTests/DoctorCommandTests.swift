@@ -36,7 +36,7 @@ struct DoctorCommandTests {
         let findings = try findings(run)
         #expect(
             findings.map { $0["hop"] as? String } == [
-                "identity", "keyring", "serve", "portal 127.0.0.1:1", "address",
+                "cipher", "identity", "keyring", "serve", "portal 127.0.0.1:1", "address",
             ])
         for finding in findings {
             #expect((finding["remedy"] is NSNull) == (finding["verdict"] as? String == "good"), "\(finding)")

@@ -1,4 +1,3 @@
-import Logging
 import Multiserver
 import MuxRPC
 import NIOCore
@@ -21,8 +20,7 @@ extension Hostile {
             let portal = Portal(
                 identity: try .drawn(), network: Self.network, settings: PortalSettings(name: "p") { 0 })
             let server = try await PortalServer.start(
-                portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil,
-                logger: Logger(label: "test"))
+                portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: group)
             let target = try Identity.drawn()
             let endpoint = try await connect(as: target, to: portal, server, on: group.next())
             try await endpoint.act { try $0.announce() }

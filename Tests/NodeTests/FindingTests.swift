@@ -1,7 +1,7 @@
 import Multiserver
 import Node
 import Testing
-import Transport
+import Tunnel
 
 @Suite("A finding of the doctor")
 struct FindingTests {

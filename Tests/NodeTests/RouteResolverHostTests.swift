@@ -5,7 +5,7 @@ import Multiserver
 import Node
 import TestSupport
 import Testing
-import Transport
+import Tunnel
 import TypedSodium
 
 /// Portals that have moved: several hosts of one key, and those that the command line names.

@@ -5,7 +5,7 @@ import Multiserver
 import Node
 import TestSupport
 import Testing
-import Transport
+import Tunnel
 import TypedSodium
 
 @Suite("Directory")

@@ -1,7 +1,6 @@
 import Blinding
 import Invitation
 import Keyring
-import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
@@ -24,8 +23,7 @@ struct TestedPortal: Sendable {
         let settings = PortalSettings(name: "a portal") { Int64(WallClock.seconds()) * 1_000 }
         let portal = Portal(identity: try .random(), network: .scuttlebutt, settings: settings)
         let server = try await PortalServer.start(
-            portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil, logger: Logger(label: "test")
-        )
+            portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: group)
         let net = try NetAddress(host: "127.0.0.1", port: UInt16(server.port))
         let tested = TestedPortal(
             portal: portal, address: PeerAddress(net: net, key: portal.identity.publicKey))

@@ -1,5 +1,4 @@
 import Blinding
-import Logging
 import Multiserver
 import MuxRPC
 import NIOCore
@@ -23,8 +22,7 @@ struct NodeLinkTests {
         let settings = PortalSettings(name: "a portal") { 1_795_000_000_000 }
         let portal = Portal(identity: try .random(), network: Self.network, settings: settings)
         let server = try await PortalServer.start(
-            portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil, logger: Logger(label: "test")
-        )
+            portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: group)
         let net = try NetAddress(host: "127.0.0.1", port: UInt16(server.port))
         let address = PeerAddress(net: net, key: portal.identity.publicKey)
         let policy = EndpointPolicy(services: ["ssh"], access: .anyone)
@@ -32,7 +30,8 @@ struct NodeLinkTests {
             identity: try .random(), network: Self.network, reception: .hidden(policy),
             wallClock: { 1_795_000_000_000 })
         let link = try await NodeLink.dial(
-            address, showing: .random(), configuration: configuration, on: group.next())
+            address.key, over: TCPConnector(address.net), showing: .random(), configuration: configuration,
+            on: group.next())
 
         // A token that comes twice is refused by portals that know tokens, any token by the others.
         var random = SeededRandom(seed: 3)

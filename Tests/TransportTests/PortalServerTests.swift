@@ -1,5 +1,4 @@
 import Blinding
-import Logging
 import Multiserver
 import MuxRPC
 import NIOCore
@@ -91,8 +90,7 @@ struct PortalServerTests {
         change(&settings)
         let portal = Portal(identity: try .random(), network: Self.network, settings: settings)
         let server = try await PortalServer.start(
-            portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil, logger: Logger(label: "test")
-        )
+            portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: group)
         try await body(portal, server, group)
         await server.close()
         try await group.shutdownGracefully()

@@ -1,5 +1,4 @@
 import TestSupport
-import Logging
 import Multiserver
 import MuxRPC
 import NIOCore
@@ -66,8 +65,7 @@ struct SplitWriteTests {
             identity: try .random(), network: Self.network,
             settings: PortalSettings(name: "quick") { 1_795_000_000_000 })
         let server = try await PortalServer.start(
-            portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil, logger: Logger(label: "test")
-        )
+            portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: group)
         let loop = group.next()
         let result = loop.makePromise(of: [TimeAmount].self)
         let identity = try Identity.random()

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import BoxStream
 internal import Keyring
 internal import MuxRPC
 internal import NIOCore
@@ -75,17 +76,20 @@ struct DoctorCommand: AsyncParsableCommand {
         let (settings, logger) = try await options.common.settings(in: opened.home, flags: flags)
         let (environment, json, instance) = (CommandEnvironment.current, json, chosen.instance ?? 0)
         let isSick = Mutex(false)
-        let doctor = Doctor(
-            identity: opened.identity, keyring: opened.keyring, settings: settings,
-            servingProcess: try servingProcess(opened), outerKey: showing.outerKey, logger: logger
-        ) { finding in
+        let report: @Sendable (Finding) throws -> Void = { finding in
             if finding.verdict == .bad { isSick.withLock { $0 = true } }
             try environment.print(json ? finding.json.description : finding.line, isJSON: json)
         }
+        let doctor = Doctor(
+            identity: opened.identity, keyring: opened.keyring, settings: settings,
+            servingProcess: try servingProcess(opened), outerKey: showing.outerKey, logger: logger,
+            report: report)
+        let cipher = cipher
         try await Interruption.run { eventLoop in
             if let friend {
                 try await doctor.examine(friend, instance: instance, on: eventLoop)
             } else {
+                try report(cipher)
                 try await doctor.examineNode(on: eventLoop)
             }
         }
@@ -101,6 +105,18 @@ struct DoctorCommand: AsyncParsableCommand {
         case .notFound: friend.map { "friend \($0.trimmed)" }
         default: nil
         }
+    }
+
+    /// What seals and opens boxes here.
+    private var cipher: Finding {
+        let mistaken = CipherChoice.mistakenNames
+        guard mistaken.isEmpty else {
+            return Finding(
+                "cipher", .odd,
+                "\(mistaken.joined(separator: ", ")) fails its test on this machine: \(CipherChoice.name) serves",
+                remedy: "connections are slower, and safe; report it with the processor's name")
+        }
+        return Finding("cipher", .good, "\(CipherChoice.name) seals and opens boxes")
     }
 
     /// The process that serves from the keyring just now.

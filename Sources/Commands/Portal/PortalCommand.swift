@@ -160,7 +160,7 @@ struct PortalRunCommand: AsyncParsableCommand {
 /// One line per packet: `frame NUMBER SENDER BYTECOUNT HEXADECIMAL`.
 final class FramePrinter: Sendable {
     private let limit: Int
-    /// Taken while the command's own task runs: event loops do not know its surroundings.
+    /// Taken while the command's own task runs: event loops do not know its environment.
     private let write = CommandEnvironment.current.complaints
     private let count = Mutex(0)
 

@@ -81,7 +81,7 @@ struct PortalsListCommand: AsyncParsableCommand {
 
 /// The key that a portal sees of this node.
 enum ShownKey {
-    /// The pseudonym where the node is hidden, else its real key.
+    /// The pseudonym where the node is hidden, otherwise its real key.
     ///
     /// - Throws: ``CommandFailure``.
     static func key(of identity: Identity, at portal: PortalAddress) throws(CommandFailure) -> PublicKey {

@@ -21,7 +21,7 @@ package final class ServingOutput: Service, Sendable {
 
     package init() {}
 
-    /// The same surroundings, whose results are written in their order by a thread of their own.
+    /// The same environment, whose results are written in their order by a thread of their own.
     package func taking(from environment: CommandEnvironment) -> CommandEnvironment {
         environment.writing { [self] text in
             guard takesPlace() else { return }

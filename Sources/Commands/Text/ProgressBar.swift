@@ -18,7 +18,7 @@ package final class ProgressBar: Sendable {
 
     private let total: Int
     private let terminal: Terminal
-    /// Taken while the command's own task runs: event loops do not know its surroundings.
+    /// Taken while the command's own task runs: event loops do not know its environment.
     private let write: @Sendable (String) -> Void
     private let columnCount: @Sendable () -> Int
     private let shown = Mutex(-1)

@@ -5,7 +5,7 @@ package import NIOCore
 internal import PortalCore
 package import SecretHandshake
 package import Transport
-internal import Tunnel
+package import Tunnel
 package import TypedSodium
 
 /// Who dials, and as whom.
@@ -31,7 +31,7 @@ package struct Caller: Sendable {
     /// Whose pseudonym, or key, portals see where it is not a fresh one: an invite's reader is the member, not the invite.
     private let node: Identity
 
-    /// A caller; it shows its portals fresh keys unless told otherwise, else those of `node`, which is the caller itself
+    /// A caller; it shows its portals fresh keys unless told otherwise, then those of `node`, which is the caller itself
     /// unless it calls with an invite.
     package init(
         identity: Identity, outerKey: OuterKey = .fresh, of node: Identity? = nil, network: NetworkIdentifier
@@ -73,8 +73,8 @@ package struct Caller: Sendable {
             identity: identity, network: network, wallClock: WallClock.milliseconds)
         do {
             return try await NodeLink.dial(
-                portal, namedBy: author, showing: try shownKey(at: portal.key), configuration: configuration,
-                on: eventLoop)
+                portal.key, over: TCPConnector(portal.net, namedBy: author),
+                showing: try shownKey(at: portal.key), configuration: configuration, on: eventLoop)
         } catch let failure as DialFailure {
             throw HopFailure(failure, at: portal)
         }

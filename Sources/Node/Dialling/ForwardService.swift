@@ -54,8 +54,9 @@ package struct ForwardService: Service {
     /// - Throws: the system's error when the port cannot be had; ``HopFailure`` or ``DestinationError`` for what stays so
     ///   until a person has done something about it, and for any failure where it is tried once.
     package func run() async throws {
-        let listener = try await Listener.bind(
-            listen, for: .programs, group: eventLoop, logger: logger
+        let listener = try await Listener.start(
+            over: TCPAcceptor(listen, for: .programs), group: eventLoop,
+            report: ListenerLog(logger: logger).note
         ) { channel in
             NodeLink.prepare(channel).map {
                 let forwarding = Task { await forward(channel) }

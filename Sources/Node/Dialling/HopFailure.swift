@@ -38,7 +38,7 @@ package enum HopFailure: Error, Equatable, Sendable {
     /// Why dialling a portal or a peer came to nothing.
     package init(_ failure: DialFailure, at peer: PeerAddress) {
         switch failure {
-        case .unreachable(let reason): self = .unreachable(peer.net, reason: reason)
+        case .unreachable(let error): self = .unreachable(peer.net, reason: ErrorWords.text(of: error))
         case .localAddress(let refusal): self = .localAddress(peer.net, refusal)
         case .session(.refused(let answered)): self = .outerHandshakeRefused(peer.net, answered: answered)
         case .session(.wrongPeer): self = .outerHandshakeRefused(peer.net, answered: true)

@@ -2,7 +2,7 @@ package import Blinding
 internal import Invitation
 internal import Keyring
 package import Multiserver
-package import Transport
+package import Tunnel
 package import TypedSodium
 
 /// How a peer is reached: straight, or through one of the portals where it may be announced.

@@ -2,7 +2,7 @@ internal import Blinding
 internal import Invitation
 package import Keyring
 package import Multiserver
-internal import Transport
+internal import Tunnel
 package import TypedSodium
 
 /// Finds out whom a name or an address means, and which portals lead there; asks the keyring and dials nothing.

@@ -21,7 +21,7 @@ package struct Finding: Equatable, Sendable {
     /// What to do about it; `nil` where there is nothing to be done.
     package let remedy: String?
 
-    init(_ hop: String, _ verdict: Verdict, _ words: String, remedy: String? = nil) {
+    package init(_ hop: String, _ verdict: Verdict, _ words: String, remedy: String? = nil) {
         self.hop = hop
         self.verdict = verdict
         self.words = words

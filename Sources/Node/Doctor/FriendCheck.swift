@@ -7,6 +7,7 @@ internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import Transport
+internal import Tunnel
 internal import TypedSodium
 
 /// Looks at the way to an instance of a friend, and at what the friend's node says when it is reached.

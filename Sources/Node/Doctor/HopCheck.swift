@@ -3,6 +3,7 @@ internal import Multiserver
 internal import NIOCore
 internal import SecretHandshake
 internal import Transport
+internal import Tunnel
 internal import TypedSodium
 
 /// What every check of a hop does: it dials, compares clocks, closes what it has opened, and reports what it finds.

@@ -39,7 +39,7 @@ struct EndpointLog: Sendable {
         case .serviceNotListening(let name, let friend, let reason):
             logger.warning(
                 "service not listening",
-                metadata: naming(friend, ["service": "\(name)", "reason": "\(reason)"]))
+                metadata: naming(friend, ["service": "\(name)", "reason": "\(ErrorWords.text(of: reason))"]))
         case .serviceClosed(let name, let friend, let sent, let received, let failure):
             logger.info(
                 "service closed",

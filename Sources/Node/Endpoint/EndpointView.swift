@@ -3,7 +3,7 @@ internal import Keyring
 internal import Logging
 package import Multiserver
 package import TypedSodium
-package import Transport
+internal import Transport
 package import Tunnel
 
 /// What an endpoint is to its portals and friends at one moment: data, made anew from the keyring after each change.

@@ -85,7 +85,8 @@ struct PortalAnnouncer: Sendable {
             let loop = group.next()
             connection = try await dialling.dial(view.hosts(of: place)) { host, events in
                 try await NodeLink.dial(
-                    host, showing: shown, configuration: configuration, services: view.targets, on: loop
+                    host.key, over: TCPConnector(host.net), showing: shown, configuration: configuration,
+                    services: view.targets.mapValues(\.connector), on: loop
                 ) { events.post($0) }
             }
         } catch {
@@ -164,7 +165,7 @@ struct PortalAnnouncer: Sendable {
     /// Gives the connection each new policy at once, whatever the announcing waits for.
     private func followPolicy(on link: NodeLink) async {
         for await view in await state.views() {
-            await link.update(policy: view.policy, services: view.targets)
+            await link.update(policy: view.policy, services: view.targets.mapValues(\.connector))
         }
     }
 

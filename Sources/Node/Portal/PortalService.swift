@@ -85,7 +85,8 @@ package struct PortalService: Service {
             var addresses: [PeerAddress] = []
             for listen in settings.listen {
                 let server = try await PortalServer.start(
-                    portal, at: listen, group: group, limits: limits, logger: logger)
+                    portal, over: TCPAcceptor(listen), group: group, limits: limits,
+                    report: PortalLog(portal: portal, logger: logger).note)
                 servers.append(server)
                 addresses.append(try address(of: server, for: listen))
             }

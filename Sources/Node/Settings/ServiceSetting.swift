@@ -1,5 +1,21 @@
 package import Multiserver
-package import Transport
+internal import Transport
+
+/// Where a service is to be had on this machine, or near it.
+package enum ServiceTarget: Hashable, Sendable {
+    /// A TCP port.
+    case tcp(host: String, port: UInt16)
+    /// A Unix domain socket.
+    case unix(path: String)
+
+    /// What dials it.
+    var connector: any Connector {
+        switch self {
+        case .tcp(let host, let port): TCPConnector.service(host: host, port: port)
+        case .unix(let path): UnixConnector(path: path)
+        }
+    }
+}
 
 /// A service that this node offers to its friends: a name, and where its connections go.
 package struct ServiceSetting: Hashable, Sendable {

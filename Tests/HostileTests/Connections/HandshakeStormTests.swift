@@ -1,3 +1,4 @@
+import Node
 import PortalCore
 import Connection
 import MuxRPC

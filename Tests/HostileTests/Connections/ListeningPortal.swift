@@ -1,3 +1,4 @@
+import Node
 import Foundation
 import Logging
 import Multiserver
@@ -45,8 +46,8 @@ final class ListeningPortal: Sendable {
         settings.policy = policy
         let portal = Portal(identity: try .drawn(), network: Self.network, settings: settings)
         let server = try await PortalServer.start(
-            portal, at: ListenAddress("*:0"), group: portalGroup,
-            limits: ConnectionLimits(limits, group: portalGroup), logger: Logger(label: "test"))
+            portal, over: TCPAcceptor(ListenAddress("*:0")), group: portalGroup,
+            limits: ConnectionLimits(limits, group: portalGroup))
         let listening = ListeningPortal(portal: portal, server: server, portalGroup: portalGroup)
         do {
             try await body(listening)
@@ -72,7 +73,7 @@ final class ListeningPortal: Sendable {
         let net = try NetAddress(host: "127.0.0.1", port: UInt16(server.port))
         let (announced, continuation) = AsyncStream.makeStream(of: Void.self)
         let link = try await NodeLink.dial(
-            PeerAddress(net: net, key: portal.identity.publicKey), showing: identity,
+            portal.identity.publicKey, over: TCPConnector(net), showing: identity,
             configuration: configuration, on: honestGroup.next()
         ) { event in
             if case .announced = event { continuation.finish() }

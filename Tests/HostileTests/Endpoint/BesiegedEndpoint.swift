@@ -1,3 +1,4 @@
+import Node
 import CMalloc
 import Foundation
 import Logging
@@ -58,19 +59,19 @@ final class BesiegedEndpoint: Sendable {
                 identity: try .drawn(), network: Self.network,
                 settings: PortalSettings(name: "a portal") { 1_795_000_000_000 })
             let server = try await PortalServer.start(
-                portal, at: ListenAddress("127.0.0.1:0"), group: group, limits: nil, logger: .silent)
+                portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: group)
             let address = PeerAddress(
                 net: try NetAddress(host: "127.0.0.1", port: UInt16(server.port)),
                 key: portal.identity.publicKey)
             let (announced, continuation) = AsyncStream.makeStream(of: Void.self)
             let owner = Owner()
             let link = try await NodeLink.dial(
-                address, showing: identity, configuration: configuration,
+                address.key, over: TCPConnector(address.net), showing: identity, configuration: configuration,
                 services: [
-                    ServiceName("stalled"): .tcp(host: "127.0.0.1", port: stalled),
-                    ServiceName("sink"): .tcp(host: "127.0.0.1", port: sink),
-                    ServiceName("unanswered"): .tcp(host: "127.0.0.1", port: closed),
-                    ServiceName("deaf"): .unix(path: deafPath),
+                    ServiceName("stalled"): TCPConnector.service(host: "127.0.0.1", port: stalled),
+                    ServiceName("sink"): TCPConnector.service(host: "127.0.0.1", port: sink),
+                    ServiceName("unanswered"): TCPConnector.service(host: "127.0.0.1", port: closed),
+                    ServiceName("deaf"): UnixConnector(path: deafPath),
                 ], on: groups[2].next()
             ) { event in
                 if case .announced = event { continuation.finish() }
@@ -123,7 +124,8 @@ final class BesiegedEndpoint: Sendable {
         let configuration = NodeConnection.Configuration(
             identity: honest, network: Self.network, wallClock: { 0 })
         let client = try await NodeLink.dial(
-            portal ?? quiet, showing: .drawn(), configuration: configuration, on: groups[3].next())
+            (portal ?? quiet).key, over: TCPConnector((portal ?? quiet).net), showing: .drawn(),
+            configuration: configuration, on: groups[3].next())
         let session = try await client.openTunnel(to: identity.publicKey, as: honest)
         return HonestPair(endpoint: links[1], client: client, session: session)
     }

@@ -1,5 +1,4 @@
 import Blinding
-import Logging
 import Multiserver
 import MuxRPC
 import NIOCore
@@ -32,8 +31,7 @@ final class CalledEndpoint: Sendable {
             identity: try .drawn(), network: Self.network,
             settings: PortalSettings(name: "a portal") { 1_795_000_000_000 })
         server = try await PortalServer.start(
-            portal, at: ListenAddress("127.0.0.1:0"), group: groups[0], limits: nil,
-            logger: Logger(label: "hostile"))
+            portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: groups[0])
         address = PeerAddress(
             net: try NetAddress(host: "127.0.0.1", port: UInt16(server.port)), key: portal.identity.publicKey)
         let policy = EndpointPolicy(
@@ -44,7 +42,8 @@ final class CalledEndpoint: Sendable {
         configuration.accounts = accounts
         let (announced, continuation) = AsyncStream.makeStream(of: Void.self)
         link = try await NodeLink.dial(
-            address, showing: isOpen ? endpoint : .drawn(), configuration: configuration,
+            address.key, over: TCPConnector(address.net), showing: isOpen ? endpoint : .drawn(),
+            configuration: configuration,
             on: groups[1].next()
         ) { event in
             if case .announced = event { continuation.finish() }
@@ -69,7 +68,7 @@ final class CalledEndpoint: Sendable {
         let configuration = NodeConnection.Configuration(
             identity: try .drawn(), network: Self.network, wallClock: { 0 })
         return try await NodeLink.dial(
-            address, showing: .drawn(), configuration: configuration,
+            address.key, over: TCPConnector(address.net), showing: .drawn(), configuration: configuration,
             on: groups[apart ? 3 : 2].next())
     }
 

@@ -38,7 +38,7 @@ final class DirectoryStage: Sendable {
         change(&settings)
         let portal = Portal(identity: try .drawn(), network: network, settings: settings)
         let server = try await PortalServer.start(
-            portal, at: ListenAddress("127.0.0.1:0"), group: portalGroup, limits: nil, logger: logger)
+            portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: portalGroup)
         do {
             try await body(DirectoryStage(portal: portal, server: server, group: group))
         } catch {
@@ -58,7 +58,7 @@ final class DirectoryStage: Sendable {
             wallClock: { 1_795_000_000_000 })
         let net = try NetAddress(host: "127.0.0.1", port: UInt16(server.port))
         return try await NodeLink.dial(
-            PeerAddress(net: net, key: portal.identity.publicKey), showing: shown,
+            portal.identity.publicKey, over: TCPConnector(net), showing: shown,
             configuration: configuration, on: group.next())
     }
 

@@ -1,4 +1,3 @@
-import Logging
 import MuxRPC
 import Multiserver
 import NIOCore

@@ -1,4 +1,3 @@
-import Logging
 import Multiserver
 import MuxRPC
 import NIOCore
@@ -108,7 +107,7 @@ extension Hostile {
                 identity: try .drawn(), network: BesiegedEndpoint.network,
                 settings: PortalSettings(name: "stalled") { 0 })
             let server = try await PortalServer.start(
-                portal, at: ListenAddress("127.0.0.1:0"), group: portalGroup, limits: nil, logger: .silent)
+                portal, over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: portalGroup)
             let address = PeerAddress(
                 net: try NetAddress(host: "127.0.0.1", port: UInt16(server.port)),
                 key: portal.identity.publicKey)

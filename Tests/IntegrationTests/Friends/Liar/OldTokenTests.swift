@@ -112,7 +112,8 @@ extension Integration {
                 reception: .hidden(EndpointPolicy(services: [], access: .anyone)),
                 wallClock: WallClock.milliseconds)
             let link = try await NodeLink.dial(
-                portal.peer, showing: identity, configuration: configuration,
+                portal.peer.key, over: TCPConnector(portal.peer.net), showing: identity,
+                configuration: configuration,
                 on: MultiThreadedEventLoopGroup.singleton.next()
             ) { event in events.update { $0.append(event) } }
             return (link, events)
@@ -126,7 +127,8 @@ extension Integration {
             let configuration = NodeConnection.Configuration(
                 identity: friend, network: LyingPortal.network, wallClock: WallClock.milliseconds)
             let link = try await NodeLink.dial(
-                portal.peer, showing: .random(), configuration: configuration,
+                portal.peer.key, over: TCPConnector(portal.peer.net), showing: .random(),
+                configuration: configuration,
                 on: MultiThreadedEventLoopGroup.singleton.next())
             do {
                 let session = try await link.openTunnel(to: world.owner.publicKey, token: token)

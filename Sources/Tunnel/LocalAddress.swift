@@ -94,24 +94,3 @@ package struct LocalAddressError: Error, Equatable, CustomStringConvertible {
     /// The cause, for people.
     package var description: String { "\(address) is a \(kind.rawValue) address" }
 }
-
-/// Lets a channel connect to addresses only that somebody else may name.
-///
-/// It sees the very address that is about to be dialled: a name that resolves to two, or to another one the next time,
-/// gets nothing past it.
-final class LocalAddressGuard: ChannelOutboundHandler {
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    func connect(context: ChannelHandlerContext, to address: SocketAddress, promise: EventLoopPromise<Void>?)
-    {
-        guard let kind = LocalAddressKind(address) else {
-            return context.connect(to: address, promise: promise)
-        }
-        promise?.fail(LocalAddressError(kind: kind, address: address.ipAddress ?? "\(address)"))
-        context.close(promise: nil)
-    }
-}
-
-@available(*, unavailable)
-extension LocalAddressGuard: Sendable {}

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Transport
+@testable import Node
 
 @Suite("Sizes of a process")
 struct ProcessSizesTests {

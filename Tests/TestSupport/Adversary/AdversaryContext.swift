@@ -3,7 +3,7 @@ package import SecretHandshake
 package import TypedSodium
 
 /// Whom an ``AdversarialPeer`` meets, and who it is.
-package struct AdversarySurroundings: Sendable {
+package struct AdversaryContext: Sendable {
     /// The network.
     package var network: NetworkIdentifier
     /// Who it is, outside and inside a tunnel.

@@ -4,6 +4,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import SecureSession
 internal import TypedSodium
+internal import Transport
 internal import Tunnel
 
 /// What is said to people of errors that do not explain themselves: those of the system and of libraries, and those of
@@ -128,7 +129,7 @@ package enum ErrorWords {
 
     private static func text(of error: DialFailure) -> String {
         switch error {
-        case .unreachable(let reason): reason
+        case .unreachable(let error): text(of: error)
         case .localAddress(let refusal): "\(refusal)"
         case .session(let failure): text(of: failure)
         }

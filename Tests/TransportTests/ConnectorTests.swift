@@ -1,4 +1,3 @@
-import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
@@ -6,8 +5,8 @@ import Testing
 
 @testable import Transport
 
-@Suite("A service's target")
-struct ServiceTargetTests {
+@Suite("A connection to a service")
+struct ConnectorTests {
     /// A name that has both loopback addresses, the IPv6 one first.
     private struct BothAddresses: Resolver {
         let eventLoop: any EventLoop
@@ -46,8 +45,9 @@ struct ServiceTargetTests {
             }
         }.bind(host: "127.0.0.1", port: 0).get()
         let port = UInt16(service.localAddress?.port ?? 0)
-        let target = ServiceTarget.tcp(host: "service.example", port: port)
-        let channel = try await target.connect(on: loop, resolver: BothAddresses(eventLoop: loop)).get()
+        let connector = TCPConnector.service(
+            host: "service.example", port: port, resolver: BothAddresses(eventLoop: loop))
+        let channel = try await connector.connect(on: loop) { ChannelEnd.prepare($0) }.get()
         try await loop.submit {
             try channel.pipeline.syncOperations.handler(type: ChannelEnd.self).receive(
                 ByteBuffer(string: "hello"))
@@ -62,14 +62,14 @@ struct ServiceTargetTests {
     func keepAlive() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let accepted = group.next().makePromise(of: (any Channel).self)
-        let listener = try await Listener.bind(
-            .init("127.0.0.1:0"), for: .programs, group: group, logger: .init(label: "test")
+        let listener = try await Listener.start(
+            over: TCPAcceptor(ListenAddress("127.0.0.1:0"), for: .programs), group: group
         ) { channel in
             accepted.succeed(channel)
             return channel.eventLoop.makeSucceededVoidFuture()
         }
-        let target = ServiceTarget.tcp(host: "127.0.0.1", port: UInt16(listener.port))
-        let channel = try await target.connect(on: group.next()).get()
+        let connector = TCPConnector.service(host: "127.0.0.1", port: UInt16(listener.port))
+        let channel = try await connector.connect(on: group.next()) { ChannelEnd.prepare($0) }.get()
         for channel in [channel, try await accepted.futureResult.get()] {
             #expect(try await channel.getOption(.socketOption(.so_keepalive)).get() == 1)
             #expect(try await channel.getOption(.tcpOption(.keepAliveIdle)).get() == 60)

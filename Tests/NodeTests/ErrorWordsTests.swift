@@ -2,6 +2,7 @@ import Glibc
 import MuxRPC
 import NIOCore
 import NIOPosix
+import Node
 import TypedSodium
 import Testing
 import Transport
@@ -39,7 +40,7 @@ struct ErrorWordsTests {
     @Test("a remote error is its message, once")
     func remote() {
         #expect(ErrorWords.text(of: RemoteError("no such method")) == "no such method")
-        #expect(ErrorWords.text(of: DialFailure.unreachable("no answer")) == "no answer")
+        #expect(ErrorWords.text(of: DialFailure.unreachable(RemoteError("no answer"))) == "no answer")
     }
 
     @Test("a name that nobody knows is named, in connecting and in listening")

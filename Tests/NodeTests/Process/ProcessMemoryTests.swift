@@ -1,6 +1,6 @@
 import Foundation
+import Node
 import Testing
-import Transport
 
 /// The rule that a process which serves for months keeps nothing of its busiest minute.
 @Suite struct ProcessMemoryTests {
