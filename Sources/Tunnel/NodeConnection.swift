@@ -75,11 +75,12 @@ package final class NodeConnection: ConnectionMachine {
     ) throws(SessionFailure) {
         self.configuration = configuration
         self.remote = remote
-        let manifest = configuration.reception == .none ? NodeManifest.client : NodeManifest.endpoint
+        let role = PeerSession.Role.portal(announces: configuration.reception != .none)
         let secure: SecureSession
         do {
             secure = try SecureSession(
-                dialling: remote, as: outerIdentity, network: configuration.network, manifest: manifest)
+                dialling: remote, as: outerIdentity, network: configuration.network,
+                manifest: NodeMethods.manifest(for: .portal(announces: configuration.reception != .none)))
         } catch {
             throw .wrongPeer
         }
@@ -93,11 +94,11 @@ package final class NodeConnection: ConnectionMachine {
             SessionPlace(connection: context.connection, session: .outer), paidBy: payer, at: payer.bytes,
             givesWay: false)
         outer = PeerSession(
-            id: .outer, secure: secure, instance: nil, payer: payer, in: context)
+            id: .outer, secure: secure, role: role, payer: payer, in: context)
         tunnels = TunnelTable(
             configuration: configuration, portal: remote, outer: secure, context: context)
         calls = OuterCalls(
-            configuration: configuration, portal: remote, session: outer, tunnels: tunnels, outputs: outputs)
+            configuration: configuration, portal: remote, secure: secure, tunnels: tunnels, outputs: outputs)
         lifecycle = .handshake(now + Self.handshakeTime)
     }
 
@@ -228,8 +229,8 @@ package final class NodeConnection: ConnectionMachine {
         case .established(let peer):
             lifecycle.open(at: now)
             outputs.append(.established(.outer, peer))
-        case .request(let request):
-            calls.answer(request, at: now)
+        case .tunnel(let connect, let stream):
+            calls.answer(connect, on: stream, at: now)
         case .reply(let number, let reply):
             calls.receive(reply, to: number)
         case .lateFailure(let number, let error):
@@ -243,6 +244,8 @@ package final class NodeConnection: ConnectionMachine {
         case .ended:
             tunnels.feed(whileBelow: .max, at: now)
             end(nil)
+        case .dismissed:
+            break  // only whom we have called can send us away
         case .client, .proof:
             outer.secure.refuse()  // we dialled: nobody proves anything to us here
         }

@@ -70,7 +70,7 @@ extension NodeConnection {
         do {
             secure = try SecureSession(
                 dialling: target, as: identity ?? configuration.identity, network: configuration.network,
-                manifest: NodeManifest.caller, framing: .tunnelled)
+                manifest: NodeMethods.manifest(for: .endpoint), framing: .tunnelled)
         } catch {
             throw .wrongPeer
         }
@@ -81,7 +81,7 @@ extension NodeConnection {
         fields["instance"] = .integer(Int64(instance))
         if token != nil, let shownKey { fields["by"] = .string(shownKey.id) }
         do {
-            let stream = try outer.secure.muxrpc.open(.duplex, ["tunnel", "connect"], [.object(fields)])
+            let stream = try outer.secure.muxrpc.open(.duplex, Method.connect.name, [.object(fields)])
             let session = tunnels.add(secure, on: stream, target: text, called: target, at: now)
             settle()
             return session

@@ -9,7 +9,7 @@ internal import TypedSodium
 final class OuterCalls {
     private let configuration: NodeConnection.Configuration
     private let portal: PublicKey
-    private let session: PeerSession
+    private let secure: SecureSession
     private let tunnels: TunnelTable
     private let outputs: NodeOutputs
     /// The latest `tunnel.announce`, whose end may come long after its answer.
@@ -17,21 +17,19 @@ final class OuterCalls {
     private var tokens = AnnouncedTokens()
 
     init(
-        configuration: NodeConnection.Configuration, portal: PublicKey, session: PeerSession,
+        configuration: NodeConnection.Configuration, portal: PublicKey, secure: SecureSession,
         tunnels: TunnelTable, outputs: NodeOutputs
     ) {
         self.configuration = configuration
         self.portal = portal
-        self.session = session
+        self.secure = secure
         self.tunnels = tunnels
         self.outputs = outputs
     }
 
-    private var secure: SecureSession { session.secure }
-
     // MARK: What we ask
 
-    func announce() { announceCall = try? secure.muxrpc.call(["tunnel", "announce"], []) }
+    func announce() { announceCall = try? secure.muxrpc.call(Method.announce.name, []) }
 
     /// Announces tokens, or has them wait for the answer to the announcement before.
     func announce(hidden entries: [TokenEntry]) throws(MuxRPCError) -> AnnouncementID {
@@ -47,7 +45,7 @@ final class OuterCalls {
     private func ask(_ announcement: AnnouncementID, _ entries: [TokenEntry]) throws(MuxRPCError) {
         let texts = entries.map { JSONValue.string($0.token.base64) }
         let argument: JSONValue = ["hidden": true, "tokens": .array(texts)]
-        let call = try secure.muxrpc.call(["tunnel", "announce"], [argument])
+        let call = try secure.muxrpc.call(Method.announce.name, [argument])
         announceCall = call
         tokens.ask(announcement, entries, by: call)
     }
@@ -92,39 +90,34 @@ final class OuterCalls {
 
     // MARK: What the portal asks
 
-    /// Answers `tunnel.connect`; there is nothing else that reaches an owner here.
-    func answer(_ request: Request, at now: NIODeadline) {
-        guard request.name == ["tunnel", "connect"], request.kind == .duplex else {
-            return session.refuse(request)
-        }
-        let connect = TunnelRequest(request.arguments)
+    /// Answers `tunnel.connect`.
+    func answer(_ connect: TunnelRequest, on stream: StreamID, at now: NIODeadline) {
         switch configuration.reception {
         case .none:
-            refuse(request, connect)
+            refuse(connect, on: stream)
         case .open:
             guard connect.isMeant(for: configuration.identity.publicKey, through: portal) else {
-                return refuse(request, connect)
+                return refuse(connect, on: stream)
             }
-            admit(request, connect, by: nil, at: now)
+            admit(connect, on: stream, by: nil, at: now)
         case .hidden:
             // One way for all that was not announced, which knows no key of ours: nobody learns who is here.
             guard let token = connect.token(through: portal), let entry = tokens.entry(for: token) else {
-                return refuse(request, connect)
+                return refuse(connect, on: stream)
             }
-            admit(request, connect, by: entry, at: now)
+            admit(connect, on: stream, by: entry, at: now)
         }
     }
 
-    private func refuse(_ request: Request, _ connect: TunnelRequest) {
-        let message = ErrorText.couldNotConnect(to: connect.targetText)
-        secure.muxrpc.fail(request.stream, message: message)
+    private func refuse(_ connect: TunnelRequest, on stream: StreamID) {
+        secure.muxrpc.fail(stream, message: ErrorText.couldNotConnect(to: connect.targetText))
     }
 
     private func admit(
-        _ request: Request, _ connect: TunnelRequest, by entry: TokenEntry?, at now: NIODeadline
+        _ connect: TunnelRequest, on stream: StreamID, by entry: TokenEntry?, at now: NIODeadline
     ) {
-        guard !tunnels.isLeaving, tunnels.answer(connect, on: request.stream, entry: entry, at: now) else {
-            secure.muxrpc.fail(request.stream, message: ErrorText.busy)
+        guard !tunnels.isLeaving, tunnels.answer(connect, on: stream, entry: entry, at: now) else {
+            secure.muxrpc.fail(stream, message: ErrorText.busy)
             return
         }
     }

@@ -1,21 +1,33 @@
-internal import Connection
 internal import Account
+internal import Connection
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
 internal import TypedSodium
 
-/// One session of a node's connection: tells apart what its streams see to, what every session answers, and what
-/// concerns the connection.
+/// One session of a node's connection: tells apart what its streams see to, what its methods answer, and what concerns
+/// the connection.
 final class PeerSession {
+    /// Whom the session is with.
+    enum Role {
+        /// A portal, or a peer that listens itself; whether it may open tunnels to us.
+        case portal(announces: Bool)
+        /// An endpoint whom we have called.
+        case endpoint
+        /// Whoever came through a tunnel, to this instance.
+        case guest(CalledInstance)
+    }
+
     /// What the connection has to see to.
     enum Event {
         case client(PublicKey)
         case proof
         case established(PublicKey)
-        /// A call that only the connection can answer.
-        case request(Request)
+        /// The portal opens a tunnel.
+        case tunnel(TunnelRequest, StreamID)
+        /// The endpoint does not let us in any more.
+        case dismissed
         case reply(RequestNumber, Reply)
         case lateFailure(RequestNumber, RemoteError)
         /// A packet of a stream that is not in the table here: open it or lose it.
@@ -25,14 +37,15 @@ final class PeerSession {
         case ended
     }
 
+    /// What may be pending in a session of a friend, in bytes: JavaScript sends packets of 64 KiB in pieces.
+    private static let friendPendingByteCount = 160 << 10
+    /// What may be pending in a session of an invite's holder, in bytes: it calls one method.
+    private static let invitePendingByteCount = 4 << 10
+
     let id: SessionID
     let secure: SecureSession
     let streams: PeerStreams
-    /// Which instance is served here, and to whom; none outside of tunnels, and none to those whom we called.
-    let instance: CalledInstance?
-    let outputs: NodeOutputs
-    /// Who pays for what this session holds: whom we have called, or the portal until the peer has proved who it is.
-    private(set) var payer: Payer
+    let role: Role
     /// Packets that have not come whole with answers that are not read, and other input that waits.
     private var pending, input: OpenHolding
     /// How many bytes of answers are counted as sent.
@@ -44,23 +57,14 @@ final class PeerSession {
     /// Whether the session has done what it was for: goodbye follows what is being said.
     private(set) var endsNext = false
     private let context: SessionContext
-    /// What the owner was asked and has not answered.
-    private var questions: [UInt64: RequestNumber] = [:]
-    /// Those whose answer ends the session.
-    private var inviteQuestions: Set<UInt64> = []
-    private var lastQuestion: UInt64 = 0
+    private var questions = SessionQuestions()
 
-    /// A session; `house` says what to offer to the peer, where it came through a tunnel.
-    init(
-        id: SessionID, secure: SecureSession, instance: CalledInstance?, payer: Payer,
-        in context: SessionContext
-    ) {
+    /// A session whose streams somebody pays for: whom we have called, or the portal until the peer has proved who it is.
+    init(id: SessionID, secure: SecureSession, role: Role, payer: Payer, in context: SessionContext) {
         self.id = id
         self.secure = secure
-        self.instance = instance
-        self.payer = payer
+        self.role = role
         self.context = context
-        outputs = context.outputs
         streams = PeerStreams(session: id, secure: secure, payer: payer, in: context)
         let place = SessionPlace(connection: context.connection, session: id)
         let holdings = context.holdings
@@ -70,12 +74,27 @@ final class PeerSession {
 
     /// The peer has proved who it is, and pays from now on; what it holds may have to give way to others.
     func setPayer(_ payer: Payer) {
-        self.payer = payer
-        streams.payer = payer
+        streams.setPayer(payer)
         let place = SessionPlace(connection: context.connection, session: id)
         let holdings = context.holdings
         pending = holdings.openSession(place, paidBy: payer, at: payer.pending, givesWay: true)
         input = holdings.openSession(place, paidBy: payer, at: payer.bytes, givesWay: true)
+    }
+
+    /// Which instance is served here; none outside of tunnels, and none to those whom we called.
+    var instance: CalledInstance? {
+        if case .guest(let instance) = role { instance } else { nil }
+    }
+
+    /// What the peer is at this moment, as the policy has it.
+    private var caller: MethodCaller {
+        switch role {
+        case .portal(let announces): return .portal(announces: announces)
+        case .endpoint: return .endpoint
+        case .guest(let instance):
+            guard let peer = secure.peer, let standing = instance.standing(of: peer) else { return .nobody }
+            return .guest(peer, standing, instance)
+        }
     }
 
     // MARK: What arrives
@@ -84,7 +103,7 @@ final class PeerSession {
     ///
     /// Stops with `nil`, too, where the answers that wait to be sent have come to `limit` bytes.
     func next(whileBelow limit: Int, at now: NIODeadline) throws(SecureSessionError) -> Event? {
-        streams.arrival = now
+        streams.arrived(at: now)
         while allowance > 0, secure.outboundByteCount < limit, let event = try secure.next() {
             switch event {
             case .client(let key): return .client(key)
@@ -103,50 +122,12 @@ final class PeerSession {
         return nil
     }
 
-    // MARK: What the peer may make us hold
-
-    /// Limits what may be pending: packets that have not come whole, and answers that are not read.
-    func limitPending(to byteCount: Int) {
-        secure.inboundAllowance = byteCount
-        streams.unread.answerLimit = byteCount
-    }
-
-    /// Whether the peer does not read what it has asked for, or does what no honest peer does.
-    private var isBeyondLimits: Bool {
-        noteAnswers()
-        return streams.unread.isBeyondLimit || streams.isAbused
-    }
-
-    /// Counts what was answered, and asks for a sign that it was read.
-    private func noteAnswers() {
-        guard id != .outer else { return }
-        let answered = secure.muxrpc.answeredByteCount
-        streams.unread.add(answers: answered - answeredByteCount)
-        answeredByteCount = answered
-        guard streams.unread.isQuestionDue,
-            let question = try? secure.muxrpc.call(["tunnel", "ping"], [])
-        else { return }
-        streams.unread.ask(by: question)
-    }
-
-    /// Pays for what the session holds; whether there is room.
-    ///
-    /// What the one with the portal holds, its connection pays for.
-    private func pay() -> Bool {
-        guard id != .outer else { return true }
-        let pendingByteCount = secure.pendingByteCount
-        return streams.pay(for: pendingByteCount + streams.unread.answerByteCount, at: pending)
-            && streams.pay(for: secure.heldByteCount - pendingByteCount, at: input)
-    }
-
     private func receive(_ event: RPCEvent) -> Event? {
         switch event {
         case .request(let request):
-            return serve(request) ? nil : .request(request)
+            return serve(request)
         case .reply(let number, let reply):
-            guard streams.unread.answered(number) else { return .reply(number, reply) }
-            streams.resumeEchoes()
-            return nil
+            return streams.answered(number) ? nil : .reply(number, reply)
         case .lateFailure(let number, let error):
             return .lateFailure(number, error)
         case .data(let stream, let type, let body):
@@ -158,35 +139,116 @@ final class PeerSession {
         }
     }
 
-    // MARK: What is asked of us
+    // MARK: What the peer may make us hold
 
-    /// Answers a call that any session answers, or that this peer may make; `false` for all others.
-    private func serve(_ request: Request) -> Bool {
-        guard !isTurnedAway else {
-            refuse(request, ErrorText.tooManySessions)
-            endsNext = true
-            return true
-        }
-        switch request.name {
-        case ["whoami"]:
-            reply(to: request, ["id": .string(secure.peer?.id ?? "")])
-        case ["tunnel", "ping"]:
-            reply(to: request, .integer(context.wallClock()))
-        default:
-            guard let instance, let peer = secure.peer, let standing = instance.standing(of: peer) else {
-                return false
-            }
-            switch standing {
-            case .friend: return serve(request, of: peer, in: instance)
-            case .invite: return serve(request, ofInvite: peer)
-            }
-        }
+    /// Whether the peer does not read what it has asked for, or does what no honest peer does.
+    private var isBeyondLimits: Bool {
+        noteAnswers()
+        return streams.isBeyondLimits
+    }
+
+    /// Counts what was answered, and asks for a sign that it was read.
+    private func noteAnswers() {
+        guard id != .outer else { return }
+        let answered = secure.muxrpc.answeredByteCount
+        streams.noteAnswers(answered - answeredByteCount)
+        answeredByteCount = answered
+    }
+
+    /// Pays for what the session holds; whether there is room.
+    ///
+    /// What the one with the portal holds, its connection pays for.
+    private func pay() -> Bool {
+        guard id != .outer else { return true }
+        let pendingByteCount = secure.pendingByteCount
+        return streams.pay(for: pendingByteCount + streams.unreadAnswerByteCount, at: pending)
+            && streams.pay(for: secure.heldByteCount - pendingByteCount, at: input)
+    }
+
+    // MARK: What is offered
+
+    /// Offers what somebody of this standing may call.
+    func offer(to standing: EndpointPolicy.Standing, of peer: PublicKey, in instance: CalledInstance) {
+        secure.muxrpc.manifest = NodeMethods.manifest(for: .guest(peer, standing, instance))
+        let byteCount = standing == .invite ? Self.invitePendingByteCount : Self.friendPendingByteCount
+        secure.inboundAllowance = byteCount
+        streams.limitUnreadAnswers(to: byteCount)
+    }
+
+    /// Follows a change of the policy; `false` where the peer is not to be here any more.
+    func followPolicy() -> Bool {
+        guard case .guest(let peer, let standing, let instance) = caller else { return false }
+        offer(to: standing, of: peer, in: instance)
+        let allowed = Set(instance.services(for: peer))
+        streams.endServices(message: ErrorText.unknownService) { !allowed.contains($0) }
         return true
     }
 
-    /// Ends a call or a stream that is not offered to this peer, in the words of a manifest without it.
-    func refuse(_ request: Request) {
-        refuse(request, ErrorText.noSuchMethod(request.name))
+    /// Tells a peer that it is not let in any more.
+    func tellRemoved() { _ = try? secure.muxrpc.call(Method.removedFromCircle.name, []) }
+
+    // MARK: What is asked of us
+
+    private func serve(_ request: Request) -> Event? {
+        guard !isTurnedAway else {
+            refuse(request, ErrorText.tooManySessions)
+            endsNext = true
+            return nil
+        }
+        let caller = caller
+        guard let method = NodeMethods.named(request.name), method.isOffered(to: caller) else {
+            refuse(request, ErrorText.noSuchMethod(request.name))
+            return nil
+        }
+        if method.asksOwner, !questions.hasRoom {
+            refuse(request, ErrorText.tooManyQuestions)
+            return nil
+        }
+        let call = MethodCall(
+            arguments: request.arguments, caller: caller, peer: secure.peer, wallClock: context.wallClock)
+        return perform(method.answer(call), of: method, to: request)
+    }
+
+    private func perform(
+        _ answer: MethodAnswer, of method: any NodeMethod.Type, to request: Request
+    ) -> Event? {
+        switch answer {
+        case .value(let value):
+            reply(to: request.number, value)
+        case .failure(let message):
+            refuse(request, message)
+            if method.endsSession { endsNext = true }
+        case .question(let kind):
+            guard let peer = secure.peer else { break }
+            let question = questions.ask(request.number, in: id, endsSession: method.endsSession)
+            context.outputs.append(.asked(Question(id: question, peer: peer, kind: kind)))
+        case .echo, .service:
+            open(request, answer)
+        case .unknownService(let name, let friend, let instance):
+            refuse(request, ErrorText.unknownService)
+            context.outputs.append(.event(.unknownService(name, friend, instance: instance)))
+        case .tunnel(let connect):
+            return .tunnel(connect, request.stream)
+        case .dismissal:
+            // In the words of a method that nobody has: an older node answers so too.
+            refuse(request, ErrorText.noSuchMethod(request.name))
+            return .dismissed
+        }
+        return nil
+    }
+
+    /// Begins a stream that the peer pays for, or refuses it where it cannot.
+    private func open(_ request: Request, _ answer: MethodAnswer) {
+        do throws(ScarceResource) {
+            if case .service(let name, let friend) = answer {
+                let (key, place) = try streams.openedService(named: name.name, on: request.stream)
+                context.outputs.append(.connectService(key, name, friend: friend, place: place))
+            } else {
+                try streams.openedEcho(on: request.stream)
+            }
+        } catch {
+            refuse(request, error.refusal)
+        }
     }
 
     private func refuse(_ request: Request, _ message: String) {
@@ -197,8 +259,6 @@ final class PeerSession {
         }
     }
 
-    func reply(to request: Request, _ value: JSONValue) { reply(to: request.number, value) }
-
     private func reply(to call: RequestNumber, _ value: JSONValue) {
         do {
             try secure.muxrpc.reply(to: call, with: value)
@@ -207,32 +267,10 @@ final class PeerSession {
         }
     }
 
-    // MARK: Questions
-
-    /// Puts a call to the owner, unless too many are unanswered.
-    func ask(_ kind: Question.Kind, for request: Request, of peer: PublicKey) {
-        lastQuestion += 1
-        questions[lastQuestion] = request.number
-        if request.name == ["invite", "use"] { inviteQuestions.insert(lastQuestion) }
-        let id = QuestionID(session: self.id, ordinal: lastQuestion)
-        outputs.append(.asked(Question(id: id, peer: peer, kind: kind)))
-    }
-
-    /// Whether one more question may be put to the owner; the call is answered where not.
-    func hasRoomForQuestion(_ request: Request) -> Bool {
-        guard questions.count >= Question.limit else { return true }
-        secure.muxrpc.fail(request.number, message: ErrorText.tooManyQuestions)
-        return false
-    }
-
-    /// An invite's holder was answered: it has nothing else to do here.
-    func finishInvite() { endsNext = true }
-
     /// Answers a question; does nothing where it was answered, or its session says goodbye.
     func answer(_ question: QuestionID, with answer: Answer) {
-        guard let call = questions.removeValue(forKey: question.ordinal) else { return }
-        // The holder of an invite asks one thing.
-        if inviteQuestions.remove(question.ordinal) != nil { finishInvite() }
+        guard let (call, isLast) = questions.take(question) else { return }
+        if isLast { endsNext = true }
         switch answer {
         case .value(let value):
             reply(to: call, value)

@@ -108,17 +108,17 @@ final class TunnelTable {
     }
 
     func makeSession(
-        _ id: SessionID, _ secure: SecureSession, instance: CalledInstance?, payer: EndpointAccounts.Party
+        _ id: SessionID, _ secure: SecureSession, role: PeerSession.Role, payer: EndpointAccounts.Party
     ) -> PeerSession {
         PeerSession(
-            id: id, secure: secure, instance: instance, payer: accounts.payer(for: payer).open(), in: context)
+            id: id, secure: secure, role: role, payer: accounts.payer(for: payer).open(), in: context)
     }
 
     /// Adds a tunnel of ours.
     func add(
         _ secure: SecureSession, on stream: StreamID, target: String, called: PublicKey, at now: NIODeadline
     ) -> SessionID {
-        let session = makeSession(makeSessionID(), secure, instance: nil, payer: .called(called))
+        let session = makeSession(makeSessionID(), secure, role: .endpoint, payer: .called(called))
         insert(
             NodeTunnel(session: session, target: target), on: stream,
             due: now + NodeConnection.handshakeTime)
@@ -294,15 +294,15 @@ final class TunnelTable {
             break  // whoever calls us is looked at elsewhere
         case .established(let peer):
             established(tunnel, on: stream, with: peer)
-        case .request(let request):
-            // Only from whom we have called: nobody else can send us away.
-            if stream.isOurs, request.name == NodeManifest.removal { tunnel.isDismissed = true }
-            session.refuse(request)
+        case .dismissed:
+            tunnel.isDismissed = true
         case .reply(let number, let reply):
             outputs.append(.reply(CallID(session: session.id, number: number), reply))
         case .ended:
             sayGoodbye(tunnel, on: stream)
             return false
+        case .tunnel:
+            break  // no session inside a tunnel is a portal's
         case .lateFailure, .packet, .bytes, .streamEnded:
             break  // every stream of a session inside a tunnel is in that session's own table
         }

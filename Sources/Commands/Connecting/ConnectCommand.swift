@@ -135,7 +135,7 @@ package struct ConnectCommand: AsyncParsableCommand {
         case .announced(let tunnel, let portal):
             words += ["\(tunnel)", service.name, "--stdio", "--portal", "\(portal)"]
         case .friend(let key, _, _):
-            let friend = try dialler.keyring?.friend(key)
+            let friend = try dialler.keyring?.friends.find(key)
             host = friend?.name ?? host
             // By name the instance is said with the service, wherever it was said here.
             words += [friend?.name ?? key.id, named.description, "--stdio"]

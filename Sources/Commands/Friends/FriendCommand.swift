@@ -52,7 +52,7 @@ struct FriendRenameCommand: AsyncParsableCommand {
         let opened = try options.openIfPresent(for: .changing)
         let friend = try FriendReference.friend(argument.name, in: opened)
         try opened?.perform { (keyring) throws(KeyringError) in
-            try keyring.rename(friend.key, to: chosenName)
+            try keyring.friends.rename(friend.key, to: chosenName)
         }
         try CommandEnvironment.current.print("\(friend.name) is \(chosenName) now")
     }
@@ -66,9 +66,9 @@ enum FriendReference {
     static func find(_ text: String, in opened: OpenedKeyring?) throws(CommandFailure) -> Friend? {
         let text = CodeText.name(in: text)
         return try opened?.perform { (keyring) throws(KeyringError) in
-            if let friend = try keyring.friend(named: text) { return friend }
+            if let friend = try keyring.friends.find(named: text) { return friend }
             guard let key = try? PublicKey(id: text) else { return nil }
-            return try keyring.friend(key)
+            return try keyring.friends.find(key)
         } ?? nil
     }
 

@@ -23,7 +23,7 @@ package struct Doctor: Sendable {
     ) {
         hops = HopCheck(
             identity: identity, keyring: keyring, network: settings.network,
-            membership: MembershipWords(identity: identity, outerKey: outerKey), report: report)
+            membership: MemberAdvice(identity: identity, outerKey: outerKey), report: report)
         self.settings = settings
         self.servingProcess = servingProcess
         self.logger = logger
@@ -37,8 +37,8 @@ package struct Doctor: Sendable {
         try hops.report(Finding("identity", .good, "this node is \(hops.identity.publicKey.id)"))
         let keyring = hops.keyring
         let (portals, friends, openCount) = try await Blocking.run {
-            let portals = try keyring.portals()
-            return (portals, try keyring.friends(), try keyring.invites().count { $0.closing == nil })
+            let portals = try keyring.portals.announced()
+            return (portals, try keyring.friends.all(), try keyring.invites.all().count { $0.closing == nil })
         }
         try hops.report(
             Finding(
@@ -101,7 +101,7 @@ package struct Doctor: Sendable {
 
     /// After the portals, because one that agrees settles it.
     private func examineClock() throws {
-        if case .unconfirmed = hops.keyring.clock {
+        if case .unconfirmed = hops.keyring.clock.verdict {
             try hops.report(
                 Finding(
                     "clock", .odd, "it is more than two days from when it was last known to be right",

@@ -14,7 +14,7 @@ struct HopCheck: Sendable {
     let identity: Identity
     let keyring: Keyring
     let network: NetworkIdentifier
-    let membership: MembershipWords
+    let membership: MemberAdvice
     let report: @Sendable (Finding) throws -> Void
 
     /// The same, with another ear for what it finds.
@@ -74,7 +74,7 @@ struct HopCheck: Sendable {
         let difference = max(theirs, ours) - min(theirs, ours)
         let keyring = keyring
         if !keyring.isCopy {
-            _ = try await Blocking.run { try keyring.confirmClock(portalUnixSeconds: theirs, now: ours) }
+            _ = try await Blocking.run { try keyring.clock.confirm(portalUnixSeconds: theirs, now: ours) }
         }
         guard difference >= Self.smallClockDifference else { return }
         try report(

@@ -18,6 +18,7 @@ extension TunnelTable {
     func answer(
         _ request: TunnelRequest, on stream: StreamID, entry: TokenEntry?, at now: NIODeadline
     ) -> Bool {
+        guard let policy else { return false }
         let session = makeSessionID()
         let causer = entry.map { HandshakeCauser.token($0.token) } ?? .portal(portal)
         let place: HandshakePlace
@@ -32,9 +33,9 @@ extension TunnelTable {
         }
         let secure = SecureSession(
             answeringAs: configuration.identity, network: configuration.network,
-            manifest: NodeManifest.client, framing: .tunnelled, verification: .elsewhere)
-        let instance = policy.map { CalledInstance(request.instance, of: $0) }
-        let peer = makeSession(session, secure, instance: instance, payer: .portal(portal))
+            manifest: NodeMethods.manifest(for: .nobody), framing: .tunnelled, verification: .elsewhere)
+        let instance = CalledInstance(request.instance, of: policy)
+        let peer = makeSession(session, secure, role: .guest(instance), payer: .portal(portal))
         let tunnel = NodeTunnel(
             session: peer, target: request.targetText, entry: entry, causer: causer, place: place)
         insert(tunnel, on: stream, due: now + NodeConnection.helloTime)
@@ -103,7 +104,7 @@ extension TunnelTable {
         }
         do throws(SecureSessionError) {
             try tunnel.session.secure.resume(with: client)
-            tunnel.session.offer(to: standing, in: instance)
+            tunnel.session.offer(to: standing, of: peer, in: instance)
             try tunnel.session.secure.accept()
         } catch {
             return refuse(tunnel, on: stream, SessionFailure(error), proofCameAt: since, at: now)

@@ -36,6 +36,7 @@ package struct ReceiveCredit {
 
     private func assertInvariant() {
         assert(window == outstanding + undrained + ungranted, "the window is what the two sides have of it")
+        assert(window <= Credit.maximumByteCount && min(outstanding, undrained, ungranted) >= 0)
     }
 
     /// The reader has taken bytes; returns the grants to send, in order.
@@ -61,6 +62,7 @@ package struct ReceiveCredit {
 
     /// The grant of what was drained, if anything was.
     package mutating func grantBack() -> [Int] {
+        defer { assertInvariant() }
         // A grant of exactly the window means that it doubles; see `SendCredit`.
         let grant = min(ungranted, window - 1)
         guard grant > 0 else { return [] }
@@ -71,6 +73,7 @@ package struct ReceiveCredit {
 
     /// The grant that doubles the window, unless it has grown to its limit.
     package mutating func doubleWindow() -> [Int] {
+        defer { assertInvariant() }
         guard window * 2 <= Credit.maximumByteCount else { return [] }
         let grant = window
         path.grew(behind: outstanding)

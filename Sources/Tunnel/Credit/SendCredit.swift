@@ -3,6 +3,10 @@
 /// The window, which is all that can be under way at once, is not on the wire. The receiver doubles it with a
 /// grant of exactly the present window and never returns drained bytes in a grant of that size, so the sender can
 /// follow; what it believes is under way counts against the session's limit.
+///
+/// ### Invariants
+/// - window = available + unreturned, after every input, and no part of it is negative.
+/// - What is available is never above ``Credit/maximumByteCount``.
 package struct SendCredit {
     /// What may still be sent.
     package private(set) var available = Credit.initialByteCount
@@ -16,6 +20,11 @@ package struct SendCredit {
     package mutating func spend(_ byteCount: Int) {
         precondition(byteCount <= available, "a sender asks before it sends")
         available -= byteCount
+        assertInvariant()
+    }
+
+    private func assertInvariant() {
+        assert((0...Credit.maximumByteCount).contains(available) && available <= window, "a window's parts")
     }
 
     package mutating func add(_ grant: Int) throws(CreditError) {
@@ -25,6 +34,7 @@ package struct SendCredit {
         if grant == window, window * 2 <= Credit.maximumByteCount { window *= 2 }
         available += grant
         window = max(window, available)
+        assertInvariant()
     }
 }
 

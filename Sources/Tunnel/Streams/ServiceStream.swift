@@ -27,6 +27,7 @@ final class ServiceStream {
     /// And while it has less than so much undrained.
     private static let handedByteCount = 256 << 10
 
+    let key: StreamKey
     /// Which side opened the stream, and so ends it once both have said all.
     let isOpener: Bool
     /// The name of the service of ours that it leads to, if it does.
@@ -58,7 +59,8 @@ final class ServiceStream {
     private(set) var sentByteCount = 0
     private(set) var receivedByteCount = 0
 
-    init(isOpener: Bool, localEnd: LocalEnd, name: String? = nil, place: ServicePlace) {
+    init(key: StreamKey, isOpener: Bool, localEnd: LocalEnd, name: String? = nil, place: ServicePlace) {
+        self.key = key
         self.isOpener = isOpener
         self.name = name
         self.place = place
@@ -67,6 +69,11 @@ final class ServiceStream {
 
     /// Whether both sides have said all that they had to say.
     var isComplete: Bool { hasSentEnd && hasReceivedEnd }
+
+    func assertInvariant() {
+        let waiting = incoming.byteCount + handed.byteCount + (localEnd == .echo ? unsentByteCount : 0)
+        assert(received.undrained == waiting, "what came is here, or at the local end, or drained")
+    }
 
     // MARK: What it costs
 
@@ -188,4 +195,20 @@ final class ServiceStream {
 
     /// The first grant of an `echo`, which says that this caller speaks credit.
     func openingGrant() -> [Int] { received.doubleWindow() }
+}
+
+/// What is paid for a stream: its places, and the memory that it holds.
+///
+/// It travels with the local end, which may still have bytes and its socket when the stream is over.
+package final class ServicePlace: Sendable {
+    /// What a stream costs that holds nothing, with the objects of its local end, in bytes.
+    static let ownByteCount = 4096
+
+    /// What the stream holds.
+    let open: OpenHolding
+
+    init(_ open: OpenHolding) { self.open = open }
+
+    /// For how many bytes is paid.
+    var byteCount: Int { open.holding.byteCount }
 }
