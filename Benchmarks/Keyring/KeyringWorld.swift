@@ -51,7 +51,7 @@ struct KeyringWorld {
         let grant = try CircleGrant(
             name: "home", generation: 1, epoch: Epoch(unixSeconds: now),
             key: SecretKey(copying: chainKeyBytes.span), portals: portals)
-        try keyring.populate(keys, with: grant)
+        try keyring.friends.populate(keys, with: grant)
     }
 
     private static func random() -> FixedBytes<32> {
@@ -102,7 +102,7 @@ struct KeyringWorld {
     /// Redeems an invite with enough uses, one friend after the other.
     func redeem(for time: Duration) throws -> TimeScore {
         let invite = InviteKey(
-            try keyring.createInvite(
+            try keyring.invites.create(
                 InviteDraft(label: "benchmark", uses: InviteDraft.useLimit), portals: portals,
                 seed: try SecretKey.random(), now: now
             ).identity().publicKey)
@@ -113,7 +113,7 @@ struct KeyringWorld {
         for _ in 0..<InviteDraft.useLimit where clock.now < end {
             let friend = FriendKey(try Identity.random().publicKey)
             let start = clock.now
-            guard try keyring.redeem(invite, by: friend, now: now) == .admitted(isFresh: true) else {
+            guard try keyring.invites.redeem(invite, by: friend, now: now) == .admitted(isFresh: true) else {
                 throw Stage.Failure(description: "an invite was refused")
             }
             score.record(clock.now - start)

@@ -133,7 +133,7 @@ package struct ConnectCommand: AsyncParsableCommand {
         case .announced(let tunnel, let portal):
             words += ["\(tunnel)", service.name, "--stdio", "--portal", "\(portal)"]
         case .friend(let key, _, _):
-            let friend = try plan.dialler.keyring?.friend(key)
+            let friend = try plan.dialler.keyring?.friends.find(key)
             host = friend?.name ?? host
             // By name the instance is said with the service, wherever it was said here.
             words += [friend?.name ?? key.id, named.description, "--stdio"]

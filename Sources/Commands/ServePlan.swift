@@ -93,8 +93,8 @@ struct ServePlan {
     private static func hasCircle(_ opened: OpenedKeyring?) throws(CommandFailure) -> Bool {
         guard let opened else { return false }
         return try opened.perform { (keyring) throws(KeyringError) in
-            if try keyring.friends().contains(where: { $0.admission != nil }) { return true }
-            return try keyring.invites().contains { $0.closing == nil }
+            if try keyring.friends.all().contains(where: { $0.admission != nil }) { return true }
+            return try keyring.invites.all().contains { $0.closing == nil }
         }
     }
 
@@ -104,7 +104,7 @@ struct ServePlan {
     ) throws(CommandFailure) -> [PublicKey] {
         guard let opened else { return ids }
         return try opened.perform { (keyring) throws(KeyringError) in
-            let friends = Set(try keyring.friends().filter { $0.admission != nil }.map(\.key))
+            let friends = Set(try keyring.friends.all().filter { $0.admission != nil }.map(\.key))
             return ids.filter { !friends.contains($0) }
         }
     }
@@ -115,10 +115,10 @@ struct ServePlan {
     ) throws(CommandFailure) -> [PeerAddress] {
         let portals: [PortalAddress] =
             try opened?.perform { (keyring) throws(KeyringError) in
-                let portals = try keyring.portals().map(\.portal)
+                let portals = try keyring.portals.announced().map(\.portal)
                 // So that invites and grants say where this node is reached by its id.
                 for portal in portals where isVisible && !portal.isOpen {
-                    _ = try keyring.setPortal(portal.key, isOpen: true)
+                    _ = try keyring.portals.set(portal.key, isOpen: true)
                 }
                 return portals
             } ?? []

@@ -120,6 +120,15 @@ package struct PortalAddress: Hashable, Sendable {
         return portal
     }
 
+    /// The same hosts with the key that is shown there, where this says none and others of the same portal do.
+    ///
+    /// What is shown at a portal never changes, and an endpoint of an earlier version, which does not name it, does not
+    /// deny it either.
+    package func keepingShownKey(of former: [PortalAddress]) -> PortalAddress {
+        guard shownKey == nil else { return self }
+        return showing(former.first { $0.key == key && $0.shownKey != nil }?.shownKey)
+    }
+
     /// Checks that an endpoint is announced in one way at each portal, however many hosts the portal has.
     ///
     /// - Throws: ``InviteCodeError/openAndHidden`` or ``InviteCodeError/severalPseudonyms``.

@@ -1,7 +1,6 @@
 package import Blinding
 internal import LMDB
 internal import TypedSodium
-internal import Synchronization
 
 /// What a node knows about others, in two files of its home folder: its friends, invites, portals and circle.
 ///
@@ -60,10 +59,12 @@ package final class Keyring: Sendable {
     /// Whether it is a copy, of which the original may still be in use; nothing in it can be changed.
     package let isCopy: Bool
 
-    let store: KeyringStore
-    let clockState: Mutex<ClockState>
+    /// What is believed of the clock, and what time asks for.
+    package let clock: KeyringClock
 
-    /// Opens a keyring; one that is opened to serve from it is tidied, see ``tidy(now:)``.
+    let store: KeyringStore
+
+    /// Opens a keyring; one that is opened to serve from it is tidied, see ``KeyringClock/tidy(now:)``.
     ///
     /// - Parameters:
     ///   - folder: the home folder, which its owner alone may enter.
@@ -106,19 +107,34 @@ package final class Keyring: Sendable {
             access: opening.purpose == .reading ? .readOnly : .readWrite, observe: opening.observe)
         let opened = try KeyringBirth.recognize(store, owner: owner, now: now)
         isCopy = opened.isCopy
-        clockState = Mutex(ClockState(purpose: opening.purpose, trustsClock: opening.trustsClock))
+        clock = KeyringClock(store, opening, isCopy: isCopy)
         // A copy is looked at as it is.
         guard !isCopy else { return }
         try begin(opening, now: now)
     }
 
     private func begin(_ opening: Opening, now: UInt64) throws(KeyringError) {
-        if opening.purpose == .reading { return try judgeClock(now: now) }
+        if opening.purpose == .reading { return try clock.judge(now: now) }
         try store.migrate(folder: opening.folder)
-        if opening.purpose == .serving || opening.trustsClock { return try tidy(now: now) }
+        if opening.purpose == .serving || opening.trustsClock { return try clock.tidy(now: now) }
         try store.eraseFormerSlot()
-        try judgeClock(now: now)
+        try clock.judge(now: now)
     }
+
+    // MARK: What is in it
+
+    /// Everybody in it: who may reach the owner, and whom the owner can reach.
+    package var friends: Friends { Friends(store: store, owner: owner) }
+    /// The invites that the owner makes.
+    package var invites: Invites { Invites(store: store, owner: owner) }
+    /// The invites of others that the owner has accepted.
+    package var joins: Joins { Joins(store: store, owner: owner) }
+    /// The portals that the owner has named.
+    package var portals: Portals { Portals(store: store, owner: owner) }
+    /// The keys of circles, and what they resolve.
+    package var circle: Circle { Circle(store: store, owner: owner, clock: clock) }
+
+    // MARK: Its state
 
     /// The number of the newest commit of any process; when it is the same, nothing has changed.
     ///
@@ -134,5 +150,37 @@ package final class Keyring: Sendable {
     /// The sequence number, raised by one with every change of what others can notice.
     package func sequence() throws(KeyringError) -> UInt64 {
         try store.read { (transaction) throws(KeyringError) in try transaction.number(.sequence) ?? 0 }
+    }
+
+    // MARK: Copies
+
+    /// Writes a copy of the keyring, marked as one, to a file of mode 0600, while others may use the keyring.
+    ///
+    /// It needs the vault no more later: without the key that the vault holds now, the secrets in the copy, ghosts
+    /// among them, cannot be opened, and that key is replaced daily. Nothing is in the copy of what was removed before.
+    /// It is complete once it has its name. One of a keyring of an earlier version is brought up to date.
+    ///
+    /// - Throws: ``KeyringError``; where there is a file of that name, it stays.
+    package func backup(to path: String, now: UInt64) throws(KeyringError) {
+        do throws(KeyringError) {
+            try copy(to: path, now: now)
+        } catch {
+            // It is made under another name, which nobody has asked for.
+            guard case .store(.refused(let draft, _, let code)) = error, draft.hasPrefix(path), draft != path
+            else { throw error }
+            throw .system(path: path, call: "write", code: code.rawValue)
+        }
+    }
+
+    private func copy(to path: String, now: UInt64) throws(KeyringError) {
+        try store.copy(to: path) { (transaction) throws(KeyringError) in
+            let version = try transaction.version()
+            // A copy's vault may be lost, and who copies it changes nothing in it.
+            if version < KeyringStore.schema.version, try transaction.number(.copy) == nil {
+                let change = try Change(transaction, vault: store.vault)
+                try Migration.run(&transaction, change, from: version)
+            }
+            try transaction.set(.copy, to: now)
+        }
     }
 }

@@ -77,6 +77,13 @@ package enum KeyringError: Error, Equatable, Sendable {
 extension KeyringError: StoreFailure {
     /// Carries the store's error.
     package init(_ error: LMDBError) { self = .store(error) }
+
+    /// Runs what fails with the store's errors.
+    static func storing<Result: ~Copyable>(
+        _ body: () throws(LMDBError) -> Result
+    ) throws(KeyringError) -> Result {
+        do throws(LMDBError) { return try body() } catch { throw KeyringError(error) }
+    }
 }
 
 extension KeyringError: CustomStringConvertible {
@@ -92,7 +99,7 @@ extension KeyringError: CustomStringConvertible {
             "the keyring \(path) is gone, but its vault is still there: restore a backup with "
                 + "'cway keyring restore', or remove the vault to begin anew"
         case .store(let error):
-            "\(error)" + (error.isDamage ? ", with 'cway keyring restore'" : "")
+            "\(error)" + (Self.isDamage(error) ? ", with 'cway keyring restore'" : "")
         case .damagedRecord(let table):
             "the keyring has a record in its table '\(table)' that makes no sense: stop the node, move the "
                 + "file away, and restore a backup with 'cway keyring restore'"
@@ -181,12 +188,10 @@ extension KeyringError {
         default: return self
         }
     }
-}
 
-extension LMDBError {
-    /// Whether its sentence ends with the advice to restore a backup.
-    fileprivate var isDamage: Bool {
-        switch self {
+    /// Whether an error's sentence ends with the advice to restore a backup.
+    private static func isDamage(_ error: LMDBError) -> Bool {
+        switch error {
         case .missing, .empty, .truncated, .notAnEnvironment, .damaged, .lostSchema, .lostTable: true
         default: false
         }

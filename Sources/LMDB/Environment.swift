@@ -74,7 +74,7 @@ package final class Environment: Sendable {
     ///
     /// - Throws: what `body` throws, or the store's error in its type.
     package func read<Result: ~Copyable, Failure: StoreFailure>(
-        _ body: (borrowing ReadTransaction) throws(Failure) -> Result
+        _ body: (inout ReadTransaction) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try handle.read(tables: tables, body)
     }

@@ -106,13 +106,13 @@ struct EnvironmentHandle: ~Copyable, @unchecked Sendable {
     /// Runs a reading transaction, which ends with the call; handles of tables that it opened stay when it
     /// succeeds.
     func read<Result: ~Copyable, Failure: StoreFailure>(
-        tables: [Table: MDB_dbi], _ body: (borrowing ReadTransaction) throws(Failure) -> Result
+        tables: [Table: MDB_dbi], _ body: (inout ReadTransaction) throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        let transaction = try begin(
+        var transaction = try begin(
             tables: tables, ReadTransaction.self, flags: UInt32(MDB_RDONLY), Failure.self)
         let result: Result
         do throws(Failure) {
-            result = try body(transaction)
+            result = try body(&transaction)
         } catch {
             unsafe mdb_txn_abort(transaction.pointer)
             throw error

@@ -41,7 +41,7 @@ struct AddressDayTests {
             (rotates - 2 * dayLength - 1, false), (rotates - 2 * dayLength, true), (rotates - 1, true),
             (rotates, true), (until - 1, true), (until, false),
         ] where second >= rotates - 2 * dayLength || day == "tomorrow" {
-            #expect((try keyring.resolve(address, now: second) != nil) == isResolved, "\(second)")
+            #expect((try keyring.circle.resolve(address, now: second) != nil) == isResolved, "\(second)")
             let index = try AddressIndex(keyring: keyring, epoch: Epoch(unixSeconds: second))
             #expect((index.resolve(address) != nil) == isResolved, "\(second)")
         }

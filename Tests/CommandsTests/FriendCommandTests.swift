@@ -87,7 +87,7 @@ struct FriendCommandTests {
                 folder: home.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds())
             for _ in 0..<3 {
                 let friend = FriendKey(try Identity.random().publicKey)
-                _ = try keyring.redeem(invite, by: friend, now: WallClock.seconds())
+                _ = try keyring.invites.redeem(invite, by: friend, now: WallClock.seconds())
             }
         }
         let run = await home.run("friend", "remove", "office", "--renew", "--json")

@@ -59,8 +59,8 @@ struct JoinCommandTests {
         let identity = try SecretFile(in: Home(path: friend.path, environment: [:])).load()
         try await OwnedNetwork.run { keyring in
             let shown = try Pseudonym.identity(of: identity, at: PortalKey(keyring.owner.publicKey))
-            try keyring.addMember(shown.publicKey, label: "friend", now: WallClock.seconds())
-            try keyring.setCallers(.members)
+            try Membership(keyring).add(shown.publicKey, label: "friend", now: WallClock.seconds())
+            try Membership(keyring).setCallers(.members)
         } _: { network in
             let code = try await network.owner.invite("--label", "anna")
             let fresh = await friend.run("join", code, "--name", "home")

@@ -40,13 +40,13 @@ enum KeyringFuzz {
     }
 
     private static func use(_ folder: String) throws {
-        _ = try Keyring.check(folder: folder)
+        _ = try KeyringCheck.run(folder: folder)
         let keyring = try Keyring(
             folder: folder, owner: EndpointKey(FuzzKeys.endpoint.publicKey), now: now, ifMissing: .fail)
-        _ = try keyring.friends()
-        _ = try keyring.invites()
-        _ = try keyring.portals()
-        _ = try keyring.grant(name: "home", now: now)
+        _ = try keyring.friends.all()
+        _ = try keyring.invites.all()
+        _ = try keyring.portals.announced()
+        _ = try keyring.circle.grant(name: "home", now: now)
     }
 
     private static func write(_ data: Data, to path: String) throws {
@@ -67,10 +67,10 @@ enum KeyringFuzz {
                 let keyring = try Keyring(
                     folder: folder, owner: EndpointKey(FuzzKeys.endpoint.publicKey), now: now)
                 for seed: UInt8 in 30..<40 {
-                    try keyring.admit(
+                    try keyring.friends.admit(
                         FuzzKeys.identity(seed).publicKey, name: "friend\(seed)", services: .all, now: now)
                 }
-                try keyring.remove(FuzzKeys.identity(30).publicKey, now: now)
+                try keyring.friends.remove(FuzzKeys.identity(30).publicKey, now: now)
             }
             return (
                 try Data(contentsOf: URL(filePath: "\(folder)/keyring.mdb")),

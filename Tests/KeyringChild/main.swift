@@ -59,17 +59,17 @@ struct Task {
         switch name {
         case "open":
             let keyring = try open()
-            let friends = try keyring.friends().map(\.name).joined(separator: ",")
-            _ = try keyring.grant(name: "home", now: now)
-            return "holds \(try keyring.sequence()) \(try keyring.generation()) \(friends)"
+            let friends = try keyring.friends.all().map(\.name).joined(separator: ",")
+            _ = try keyring.circle.grant(name: "home", now: now)
+            return "holds \(try keyring.sequence()) \(try keyring.circle.generation()) \(friends)"
         case "look":
             var looking = opening
             looking.purpose = .reading
             let keyring = try Keyring(looking, now: now)
             let entries = Entries(identity: owner)
             _ = try entries.update(from: keyring)
-            return "sees \(try keyring.friends().count) friends, \(entries.count) tokens, "
-                + "\(try keyring.portals().count) portals"
+            return "sees \(try keyring.friends.all().count) friends, \(entries.count) tokens, "
+                + "\(try keyring.portals.announced().count) portals"
         case "make":
             arm()
             var making = opening
@@ -78,12 +78,12 @@ struct Task {
         case "redeem":
             let keyring = try open()
             arm()
-            let outcome = try keyring.redeem(InviteKey(key(0)), by: FriendKey(key(1)), now: now)
+            let outcome = try keyring.invites.redeem(InviteKey(key(0)), by: FriendKey(key(1)), now: now)
             return "\(outcome)"
         case "remove":
             let keyring = try open()
             arm()
-            try keyring.remove(key(0), now: now)
+            try keyring.friends.remove(key(0), now: now)
             return "removed"
         case "take":
             let keyring = try open()
@@ -91,7 +91,7 @@ struct Task {
                 name: "theirs", generation: UInt64(number(1)), epoch: Epoch(unixSeconds: now),
                 key: SecretKey(copying: [UInt8](repeating: 9, count: 32).span), portals: [])
             arm()
-            return "\(try keyring.take(grant, from: EndpointKey(key(0)), now: now))"
+            return "\(try keyring.circle.take(grant, from: EndpointKey(key(0)), now: now))"
         case "advance":
             arm()
             return "advanced \(try open().sequence())"
@@ -99,7 +99,7 @@ struct Task {
             arm()
             let path = more[0] == "-" ? nil : more[0]
             let left = try key(1)
-            let report = try Keyring.restore(from: path, opening, keeping: { $0.key != left }, now: now)
+            let report = try Restore.run(from: path, opening, keeping: { $0.key != left }, now: now)
             return "restored \(report.kept.count)"
         case "backup":
             try open().backup(to: more[0], now: now)
@@ -127,28 +127,28 @@ struct Task {
                 number += 1
             }
             _ = consume keyring
-            _ = try Keyring.restore(from: nil, opening, keeping: { _ in true }, now: time)
+            _ = try Restore.run(from: nil, opening, keeping: { _ in true }, now: time)
             answer("restored \(number)")
         }
     }
 
     func churn(_ keyring: Keyring, _ number: Int, _ time: inout UInt64) throws {
-        _ = try keyring.createInvite(
+        _ = try keyring.invites.create(
             InviteDraft(label: "friend \(number)"), portals: try [portal()],
             seed: person(number + 1_000_000).seed(), now: time)
         answer("invited \(number)")
-        _ = try keyring.redeem(
+        _ = try keyring.invites.redeem(
             InviteKey(person(number + 1_000_000).publicKey), by: FriendKey(person(number).publicKey),
             now: time)
         answer("admitted \(number)")
         let former = try person(number - 1).publicKey
-        if number % 3 == 2, try keyring.friend(former) != nil {
-            try keyring.remove(former, now: time)
+        if number % 3 == 2, try keyring.friends.find(former) != nil {
+            try keyring.friends.remove(former, now: time)
             answer("removed \(number - 1)")
         }
         if number % 4 == 3 {
             time += 86_400
-            try keyring.tidy(now: time)
+            try keyring.clock.tidy(now: time)
             answer("day \(time)")
         }
     }

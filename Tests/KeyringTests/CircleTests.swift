@@ -24,52 +24,53 @@ struct CircleTests {
     @Test("a grant carries today's key on the first day, and yesterday's on later ones")
     func grants() throws {
         let keyring = try tested.open()
-        for number in 0..<10 { try keyring.addPortal(portal(number), now: now + UInt64(number)) }
-        let first = try keyring.grant(name: "home", now: now)
+        for number in 0..<10 { try keyring.portals.add(portal(number), now: now + UInt64(number)) }
+        let first = try keyring.circle.grant(name: "home", now: now)
         #expect(first.name == "home" && first.epoch == today && first.generation == now * 1000)
         #expect(try first.portals == (0..<8).map { try portal($0) })
-        let next = try keyring.grant(name: "home", now: now + day)
+        let next = try keyring.circle.grant(name: "home", now: now + day)
         #expect(next.epoch == today && next.keyBytes == first.keyBytes)
-        let third = try keyring.grant(name: "home", now: now + 2 * day)
+        let third = try keyring.circle.grant(name: "home", now: now + 2 * day)
         #expect(try third.epoch == today.next && third.keyBytes == advanced(first.keyBytes, by: 1))
-        #expect(throws: KeyringError.badNodeName) { _ = try keyring.grant(name: "", now: now) }
+        #expect(throws: KeyringError.badNodeName) { _ = try keyring.circle.grant(name: "", now: now) }
     }
 
     @Test("opening and tidying wipe the keys of days before yesterday")
     func advances() throws {
-        let first = try tested.open().grant(name: "x", now: now).keyBytes
+        let first = try tested.open().circle.grant(name: "x", now: now).keyBytes
         let keyring = try tested.open(now: now + 2 * day)
         #expect(throws: KeyringError.wrongClock(today: today, key: Epoch(today.number + 1))) {
-            _ = try keyring.ownAddressing(at: today)
+            _ = try keyring.circle.ownAddressing(at: today)
         }
         for days in 3...5 {
-            try keyring.tidy(now: now + UInt64(days) * day)
-            let grant = try keyring.grant(name: "x", now: now + UInt64(days) * day)
+            try keyring.clock.tidy(now: now + UInt64(days) * day)
+            let grant = try keyring.circle.grant(name: "x", now: now + UInt64(days) * day)
             #expect(try grant.keyBytes == advanced(first, by: UInt64(days) - 1))
             #expect(throws: KeyringError.self) {
-                _ = try keyring.ownAddressing(at: Epoch(today.number + UInt64(days) - 2))
+                _ = try keyring.circle.ownAddressing(at: Epoch(today.number + UInt64(days) - 2))
             }
         }
-        #expect(keyring.clock == .confirmed)
+        #expect(keyring.clock.verdict == .confirmed)
     }
 
     @Test("friends' keys are advanced too, and still tell the same days")
     func advancesFriends() throws {
         let friends = try TestedKeyring(owner: 2)
         let theirs = try friends.open()
-        try theirs.addPortal(portal(1), now: now)
+        try theirs.portals.add(portal(1), now: now)
         let keyring = try tested.open()
-        try keyring.admit(person(2).publicKey, name: "anna", services: .all, now: now)
+        try keyring.friends.admit(person(2).publicKey, name: "anna", services: .all, now: now)
         #expect(
-            try keyring.take(theirs.grant(name: "x", now: now), from: friends.endpoint, now: now) == .taken)
+            try keyring.circle.take(
+                theirs.circle.grant(name: "x", now: now), from: friends.endpoint, now: now) == .taken)
         for days in 0...6 {
             let later = now + UInt64(days) * day
-            try keyring.tidy(now: later)
-            try theirs.tidy(now: later)
-            let addressing = try theirs.ownAddressing(at: Epoch(unixSeconds: later))
+            try keyring.clock.tidy(now: later)
+            try theirs.clock.tidy(now: later)
+            let addressing = try theirs.circle.ownAddressing(at: Epoch(unixSeconds: later))
             let value = try addressing.sealedValue(target: friends.endpoint, portal: portal(1).key)
-            #expect(try keyring.resolve(.sealed(value.bytes), now: later)?.portal == portal(1))
-            let epoch = try #require(try keyring.friend(named: "anna")?.reach?.epoch)
+            #expect(try keyring.circle.resolve(.sealed(value.bytes), now: later)?.portal == portal(1))
+            let epoch = try #require(try keyring.friends.find(named: "anna")?.reach?.epoch)
             #expect(epoch.number + 1 >= Epoch(unixSeconds: later).number)
         }
     }
@@ -77,52 +78,52 @@ struct CircleTests {
     @Test("removing a friend begins a generation; removing somebody who was never let in does not")
     func removing() throws {
         let keyring = try tested.open()
-        let before = try keyring.grant(name: "x", now: now)
-        try keyring.addReach(to: endpointKey(3), portals: [])
-        try keyring.remove(person(3).publicKey, now: now)
-        #expect(try keyring.generation() == before.generation)
-        try keyring.admit(person(2).publicKey, services: .all, now: now)
-        try keyring.remove(person(2).publicKey, now: now)
-        let after = try keyring.grant(name: "x", now: now)
+        let before = try keyring.circle.grant(name: "x", now: now)
+        try keyring.friends.addReach(to: endpointKey(3), portals: [])
+        try keyring.friends.remove(person(3).publicKey, now: now)
+        #expect(try keyring.circle.generation() == before.generation)
+        try keyring.friends.admit(person(2).publicKey, services: .all, now: now)
+        try keyring.friends.remove(person(2).publicKey, now: now)
+        let after = try keyring.circle.grant(name: "x", now: now)
         #expect(after.generation == before.generation + 1 && after.keyBytes != before.keyBytes)
-        try keyring.admit(person(2).publicKey, services: .all, now: now)
-        try keyring.remove(person(2).publicKey, now: now + 60)
-        #expect(try keyring.generation() == (now + 60) * 1000)
+        try keyring.friends.admit(person(2).publicKey, services: .all, now: now)
+        try keyring.friends.remove(person(2).publicKey, now: now + 60)
+        #expect(try keyring.circle.generation() == (now + 60) * 1000)
     }
 
     @Test("a friend is given the key, and from its removal on nobody is who is not let in")
     func grantsFriendsOnly() throws {
         let keyring = try tested.open()
         let (anna, stranger) = (try person(2).publicKey, try person(3).publicKey)
-        try keyring.admit(anna, services: .all, now: now)
-        try keyring.addReach(to: EndpointKey(stranger), portals: [])
-        let key = try keyring.grant(name: "x", now: now).keyBytes
-        #expect(try keyring.grant(name: "x", to: anna, now: now).keyBytes == key)
-        try keyring.remove(anna, now: now)
+        try keyring.friends.admit(anna, services: .all, now: now)
+        try keyring.friends.addReach(to: EndpointKey(stranger), portals: [])
+        let key = try keyring.circle.grant(name: "x", now: now).keyBytes
+        #expect(try keyring.circle.grant(name: "x", to: anna, now: now).keyBytes == key)
+        try keyring.friends.remove(anna, now: now)
         for nobody in [anna, stranger, try person(4).publicKey] {
             #expect(throws: KeyringError.noSuchFriend) {
-                _ = try keyring.grant(name: "x", to: nobody, now: now)
+                _ = try keyring.circle.grant(name: "x", to: nobody, now: now)
             }
         }
     }
 
     @Test("a jump of more than two days either way is in doubt until a portal agrees within a day")
     func jumps() throws {
-        let original = try tested.open().grant(name: "x", now: now).keyBytes
+        let original = try tested.open().circle.grant(name: "x", now: now).keyBytes
         for jump: Int64 in [-3, -2 * 1, 2, 3] {
             let copy = try TestedKeyring(copying: tested)
             let later = UInt64(Int64(now) + jump * Int64(day))
             let keyring = try copy.open(now: later)
             let isDoubtful = abs(jump) > 2
-            #expect(keyring.clock == (isDoubtful ? .unconfirmed(lastOpened: now) : .confirmed))
+            #expect(keyring.clock.verdict == (isDoubtful ? .unconfirmed(lastOpened: now) : .confirmed))
             guard isDoubtful else { continue }
             // Nothing is wiped while the clock is in doubt.
-            #expect(try keyring.grant(name: "x", now: now).keyBytes == original)
+            #expect(try keyring.circle.grant(name: "x", now: now).keyBytes == original)
             for wrong in [later - day - 1, later + day + 1] {
-                #expect(try keyring.confirmClock(portalUnixSeconds: wrong, now: later) != .confirmed)
+                #expect(try keyring.clock.confirm(portalUnixSeconds: wrong, now: later) != .confirmed)
             }
-            #expect(try keyring.confirmClock(portalUnixSeconds: later - day, now: later) == .confirmed)
-            let grant = try keyring.grant(name: "x", now: later)
+            #expect(try keyring.clock.confirm(portalUnixSeconds: later - day, now: later) == .confirmed)
+            let grant = try keyring.circle.grant(name: "x", now: later)
             #expect((grant.keyBytes == original) == false)
             #expect(try copyOpens(copy, keyring, at: later))
         }
@@ -131,32 +132,32 @@ struct CircleTests {
     @Test("a jump counts from the last opening of a day, not from its first")
     func usedAllDay() throws {
         for hours: UInt64 in 0...9 { _ = try tested.open(now: now + hours * 3_600) }
-        #expect(try tested.open(now: now + 2 * day + 60).clock == .confirmed)
+        #expect(try tested.open(now: now + 2 * day + 60).clock.verdict == .confirmed)
         let copy = try TestedKeyring()
         _ = try copy.open()
-        #expect(try copy.open(now: now + 2 * day + 60).clock == .unconfirmed(lastOpened: now))
+        #expect(try copy.open(now: now + 2 * day + 60).clock.verdict == .unconfirmed(lastOpened: now))
     }
 
     /// Whether a keyring that was confirmed opens without doubt the next time.
     private func copyOpens(_ copy: TestedKeyring, _ keyring: Keyring, at time: UInt64) throws -> Bool {
-        try keyring.tidy(now: time)
-        return keyring.clock == .confirmed
+        try keyring.clock.tidy(now: time)
+        return keyring.clock.verdict == .confirmed
     }
 
     @Test("a generation that began while the clock was wrong gives way to one of today")
     func wrongGeneration() throws {
-        try tested.open().admit(person(2).publicKey, services: .all, now: now)
+        try tested.open().friends.admit(person(2).publicKey, services: .all, now: now)
         let far = now + 400 * day
         do {
             let keyring = try tested.open(now: far)
-            try keyring.remove(person(2).publicKey, now: far)
+            try keyring.friends.remove(person(2).publicKey, now: far)
             #expect(throws: KeyringError.wrongClock(today: today, key: Epoch(unixSeconds: far))) {
-                _ = try keyring.grant(name: "x", now: now)
+                _ = try keyring.circle.grant(name: "x", now: now)
             }
         }
         let keyring = try tested.open()
-        #expect(keyring.clock == .confirmed)
-        let grant = try keyring.grant(name: "x", now: now)
+        #expect(keyring.clock.verdict == .confirmed)
+        let grant = try keyring.circle.grant(name: "x", now: now)
         #expect(grant.epoch == today && grant.generation == far * 1000 + 1)
     }
 
@@ -164,18 +165,18 @@ struct CircleTests {
     func doubtfulExpiry() throws {
         try tested.open().invite(100, InviteDraft(label: "x", expiry: now + day))
         let keyring = try tested.open(now: now + 400 * day)
-        #expect(try keyring.invites()[0].closing == nil)
-        #expect(try keyring.redeem(100, by: 2, now: now + 400 * day) == .refused(.expired))
-        try keyring.trustClock(now: now + 400 * day)
-        #expect(try keyring.invites()[0].closing?.reason == .expired)
+        #expect(try keyring.invites.all()[0].closing == nil)
+        #expect(try keyring.invites.redeem(100, by: 2, now: now + 400 * day) == .refused(.expired))
+        try keyring.clock.trust(now: now + 400 * day)
+        #expect(try keyring.invites.all()[0].closing?.reason == .expired)
     }
 
     @Test("whoever is trusted is not asked")
     func trusted() throws {
         _ = try tested.open()
         let keyring = try tested.open(now: now + 10 * day, trustsClock: true)
-        #expect(keyring.clock == .confirmed)
-        #expect(try keyring.grant(name: "x", now: now + 10 * day).epoch.number == today.number + 9)
+        #expect(keyring.clock.verdict == .confirmed)
+        #expect(try keyring.circle.grant(name: "x", now: now + 10 * day).epoch.number == today.number + 9)
     }
 
     @Test(
@@ -186,17 +187,17 @@ struct CircleTests {
             let folder = try TestedKeyring()
             do {
                 let keyring = try folder.open()
-                try keyring.admit(person(2).publicKey, name: "anna", services: .all, now: now)
+                try keyring.friends.admit(person(2).publicKey, name: "anna", services: .all, now: now)
                 let grant = try CircleGrant(
                     name: "x", generation: 1, epoch: today, key: SecretKey.random(), portals: [portal(1)])
-                _ = try keyring.take(grant, from: endpointKey(2), now: now)
+                _ = try keyring.circle.take(grant, from: endpointKey(2), now: now)
             }
-            let before = try folder.open().grant(name: "x", now: now)
+            let before = try folder.open().circle.grant(name: "x", now: now)
             let later = UInt64(Int64(now) + days * Int64(day))
             let keyring = try folder.open(now: later, trustsClock: true)
-            let after = try keyring.grant(name: "x", now: later)
+            let after = try keyring.circle.grant(name: "x", now: later)
             #expect(after.generation > before.generation && after.epoch == Epoch(unixSeconds: later))
-            let reach = try #require(try keyring.friend(named: "anna")?.reach)
+            let reach = try #require(try keyring.friends.find(named: "anna")?.reach)
             #expect(try reach.generation == nil && reach.portals == [portal(1)])
         }
     }

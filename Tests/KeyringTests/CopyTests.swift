@@ -18,15 +18,15 @@ struct CopyTests {
         backup = tested.folder + "/backup"
         let keyring = try tested.open()
         for (number, name) in [(2, "anna"), (3, "berta")] {
-            try keyring.admit(person(number).publicKey, name: name, services: .all, now: now)
+            try keyring.friends.admit(person(number).publicKey, name: name, services: .all, now: now)
         }
         try take(keyring, generation: 1)
         try keyring.invite(100)
-        _ = try keyring.createMemberInvite(
+        _ = try Membership(keyring).invites.create(
             label: "x", uses: 1, expiry: nil, seed: person(102).seed(), now: now)
         let code = try InviteCode(
             endpoint: endpointKey(5), seed: person(101).seed(), expiry: nil, portals: [portal(1)])
-        try keyring.beginJoin(code, name: "clara", now: now)
+        try keyring.joins.begin(code, name: "clara", now: now)
         try keyring.backup(to: backup, now: now + 7)
     }
 
@@ -34,13 +34,13 @@ struct CopyTests {
         let grant = try CircleGrant(
             name: "x", generation: generation, epoch: TestedKeyring.today, key: SecretKey.random(),
             portals: [portal(1)])
-        _ = try keyring.take(grant, from: endpointKey(3), now: now)
+        _ = try keyring.circle.take(grant, from: endpointKey(3), now: now)
     }
 
     private func restore(
         _ path: String?, keeping: (Friend) -> Bool = { _ in true }, now: UInt64 = TestedKeyring.now + 9
     ) throws(KeyringError) -> RestoreReport {
-        try Keyring.restore(
+        try Restore.run(
             from: path, into: tested.folder, owner: tested.endpoint, keeping: keeping, now: now)
     }
 
@@ -69,7 +69,7 @@ struct CopyTests {
         }
         #expect(
             store.count >= 10 && store.allSatisfy { $0.value.version == 2 && $0.value.payload.count == 72 })
-        try tested.open().remove(person(3).publicKey, now: now)
+        try tested.open().friends.remove(person(3).publicKey, now: now)
         let path = tested.folder + "/later"
         try tested.open().backup(to: path, now: now + 8)
         // The name of somebody who is gone: LMDB's own pages keep it until they are used again.
@@ -92,16 +92,16 @@ struct CopyTests {
             let keyring = try tested.open(now: now + 40 * TestedKeyring.day)
             #expect(keyring.isCopy)
             #expect(try keyring.names == ["anna", "berta", "clara"])
-            #expect(throws: KeyringError.isCopy) { try keyring.remove(person(2).publicKey, now: now) }
-            #expect(throws: KeyringError.isCopy) { try keyring.redeem(100, by: 4) }
-            #expect(throws: KeyringError.isCopy) { try keyring.tidy(now: now) }
+            #expect(throws: KeyringError.isCopy) { try keyring.friends.remove(person(2).publicKey, now: now) }
+            #expect(throws: KeyringError.isCopy) { try keyring.invites.redeem(100, by: 4) }
+            #expect(throws: KeyringError.isCopy) { try keyring.clock.tidy(now: now) }
         }
         #expect(try tested.read(tested.storePath) == store)
     }
 
     @Test("a restore in place begins a generation, revokes every invite and keeps whom the owner confirms")
     func inPlace() throws {
-        let generation = try tested.open().generation()
+        let generation = try tested.open().circle.generation()
         try copyByHand()
         let report = try restore(nil, keeping: { $0.name != "anna" })
         #expect(report.kept.map(\.name) == ["berta", "clara"] && report.removed.map(\.name) == ["anna"])
@@ -110,14 +110,15 @@ struct CopyTests {
         #expect(report.lostKeyCount == 0 && report.lostJoins.isEmpty)
         let keyring = try tested.open()
         #expect(!keyring.isCopy)
-        #expect(try keyring.generation() > generation)
+        #expect(try keyring.circle.generation() > generation)
         #expect(try keyring.names == ["berta", "clara"])
-        #expect(try keyring.friend(named: "berta")?.reach?.generation == 1)
-        #expect(try keyring.pendingInvite(of: endpointKey(5)) != nil)
-        #expect(try keyring.redeem(100, by: 2) == .refused(.removed))
-        #expect(try keyring.redeem(100, by: 4) == .refused(.revoked))
+        #expect(try keyring.friends.find(named: "berta")?.reach?.generation == 1)
+        #expect(try keyring.joins.pending(of: endpointKey(5)) != nil)
+        #expect(try keyring.invites.redeem(100, by: 2) == .refused(.removed))
+        #expect(try keyring.invites.redeem(100, by: 4) == .refused(.revoked))
         #expect(
-            try keyring.redeemMember(inviteKey(102), by: person(4).publicKey, now: now) == .refused(.revoked))
+            try Membership(keyring).invites.redeem(inviteKey(102), by: person(4).publicKey, now: now)
+                == .refused(.revoked))
         #expect(try keyring.entryCount(tested.owner) == 16)
     }
 
@@ -129,10 +130,10 @@ struct CopyTests {
         #expect(report.kept.map(\.name) == ["anna", "berta"])
         #expect(try tested.check().vault == .matching)
         let keyring = try tested.open()
-        #expect(try keyring.friend(named: "berta")?.reach?.generation == nil)
-        #expect(try keyring.friend(named: "berta")?.reach?.portals == [portal(1)])
+        #expect(try keyring.friends.find(named: "berta")?.reach?.generation == nil)
+        #expect(try keyring.friends.find(named: "berta")?.reach?.portals == [portal(1)])
         try take(keyring, generation: 1)
-        #expect(try keyring.friend(named: "berta")?.reach?.generation == 1)
+        #expect(try keyring.friends.find(named: "berta")?.reach?.generation == 1)
     }
 
     @Test("a restore from a backup brings back what it holds, in the place of what was there")
@@ -140,9 +141,9 @@ struct CopyTests {
         let (generation, sequence): (UInt64, UInt64)
         do {
             let keyring = try tested.open()
-            try keyring.admit(person(7).publicKey, name: "dora", services: .all, now: now)
-            try keyring.remove(person(2).publicKey, now: now + 1_000)
-            (generation, sequence) = try (keyring.generation(), keyring.sequence())
+            try keyring.friends.admit(person(7).publicKey, name: "dora", services: .all, now: now)
+            try keyring.friends.remove(person(2).publicKey, now: now + 1_000)
+            (generation, sequence) = try (keyring.circle.generation(), keyring.sequence())
         }
         let report = try restore(backup)
         #expect(report.kept.map(\.name) == ["anna", "berta"])
@@ -150,7 +151,7 @@ struct CopyTests {
         #expect(report.lostKeyCount == 1 && report.lostJoins.map(\.name) == ["clara"])
         let keyring = try tested.open()
         #expect(try keyring.names == ["anna", "berta"])
-        #expect(try keyring.generation() > generation && keyring.sequence() > sequence)
+        #expect(try keyring.circle.generation() > generation && keyring.sequence() > sequence)
         #expect(
             try tested.names == [
                 "backup", "keyring.mdb", "keyring.mdb-lock", "keyring.serving", "keyring.vault",
@@ -162,7 +163,7 @@ struct CopyTests {
         try tested.remove(tested.storePath)
         #expect(throws: KeyringError.storeLost(path: tested.storePath)) { _ = try tested.open() }
         #expect(try restore(backup).lostKeyCount == 0)
-        #expect(try tested.open().friend(named: "berta")?.reach?.generation == 1)
+        #expect(try tested.open().friends.find(named: "berta")?.reach?.generation == 1)
         try tested.remove(tested.storePath)
         try tested.remove(tested.vaultPath)
         #expect(throws: KeyringError.missing(path: tested.storePath)) {
@@ -186,7 +187,7 @@ struct CopyTests {
         #expect(throws: KeyringError.self) { _ = try restore(backup) }
         #expect(throws: KeyringError.self) { _ = try restore(tested.folder + "/nothing") }
         #expect(throws: KeyringError.self) {
-            _ = try Keyring.restore(
+            _ = try Restore.run(
                 from: nil, into: tested.folder, owner: other.endpoint, keeping: { _ in true }, now: now)
         }
         #expect(try Snapshot(tested.open()) == before)

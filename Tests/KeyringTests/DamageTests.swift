@@ -21,10 +21,12 @@ struct DamageTests {
         do {
             let keyring = try tested.open()
             for number in 2..<40 {
-                try keyring.admit(person(number).publicKey, services: .all, now: TestedKeyring.now)
+                try keyring.friends.admit(person(number).publicKey, services: .all, now: TestedKeyring.now)
             }
             for number in 100..<110 { try keyring.invite(number) }
-            for number in 2..<6 { try keyring.remove(person(number).publicKey, now: TestedKeyring.now) }
+            for number in 2..<6 {
+                try keyring.friends.remove(person(number).publicKey, now: TestedKeyring.now)
+            }
         }
         (store, vault) = try (tested.read(tested.storePath), tested.read(tested.vaultPath))
         contents = try child.ask(tested.line("open"))

@@ -35,7 +35,7 @@ struct EntriesTests {
 
     @Test("both sides compute one token, and nobody else computes any of them")
     func bothSidesAgree() throws {
-        for number in 2..<7 { try keyring.admit(person(number).publicKey, services: .all, now: now) }
+        for number in 2..<7 { try keyring.friends.admit(person(number).publicKey, services: .all, now: now) }
         try keyring.invite(100)
         _ = try entries.update(from: keyring)
         var random = SeededRandom(seed: 21)
@@ -74,13 +74,13 @@ struct EntriesTests {
             #expect(current.count == 16 && current.subtracting(former).count == 1)
             former = current
         }
-        try expectOneChange { try keyring.admit(person(2).publicKey, services: .all, now: now) }
+        try expectOneChange { try keyring.friends.admit(person(2).publicKey, services: .all, now: now) }
         try expectOneChange { try keyring.invite(100) }
-        try expectOneChange { _ = try keyring.redeem(100, by: 3) }
-        try expectOneChange { try keyring.remove(person(3).publicKey, now: now) }
-        try expectOneChange { try keyring.remove(person(2).publicKey, now: now) }
+        try expectOneChange { _ = try keyring.invites.redeem(100, by: 3) }
+        try expectOneChange { try keyring.friends.remove(person(3).publicKey, now: now) }
+        try expectOneChange { try keyring.friends.remove(person(2).publicKey, now: now) }
         // What concerns nobody else's entry changes none.
-        try keyring.addReach(to: endpointKey(4), portals: [])
+        try keyring.friends.addReach(to: endpointKey(4), portals: [])
         #expect(try !entries.update(from: keyring))
     }
 
@@ -93,12 +93,12 @@ struct EntriesTests {
             _ = try entries.update(from: keyring)
             return try tokens()[token] != nil
         }
-        _ = try keyring.revokeInvite(inviteKey(100), now: now)
+        _ = try keyring.invites.revoke(inviteKey(100), now: now)
         for days in 0..<7 {
-            try keyring.tidy(now: now + UInt64(days) * day)
+            try keyring.clock.tidy(now: now + UInt64(days) * day)
             #expect(try isAnnounced())
         }
-        try keyring.tidy(now: now + 7 * day)
+        try keyring.clock.tidy(now: now + 7 * day)
         #expect(try !isAnnounced())
         #expect(entries.count == 16)
     }
@@ -111,16 +111,16 @@ struct EntriesTests {
         for step in 0..<60 {
             let number = 200 + Int.random(in: 0..<40, using: &random)
             switch Int.random(in: 0..<9, using: &random) {
-            case 0, 6, 7, 8: try keyring.admit(person(number).publicKey, services: .all, now: time)
-            case 1: _ = try? keyring.remove(person(number).publicKey, now: time)
+            case 0, 6, 7, 8: try keyring.friends.admit(person(number).publicKey, services: .all, now: time)
+            case 1: _ = try? keyring.friends.remove(person(number).publicKey, now: time)
             case 2: try keyring.invite(1_000 + step, InviteDraft(label: "x", uses: 2), now: time)
             case 3:
-                _ = try keyring.redeem(
+                _ = try keyring.invites.redeem(
                     1_000 + step - Int.random(in: 0..<8, using: &random), by: number, now: time)
-            case 4: _ = try keyring.revokeInvite(inviteKey(1_000 + step - 3), now: time)
+            case 4: _ = try keyring.invites.revoke(inviteKey(1_000 + step - 3), now: time)
             default:
                 time += day
-                try keyring.tidy(now: time)
+                try keyring.clock.tidy(now: time)
             }
             _ = try entries.update(from: keyring)
             #expect(entries.count >= count && entries.count % 16 == 0)
@@ -143,7 +143,7 @@ struct EntriesTests {
 
     @Test("tokens of all entries differ, at every portal and on every day")
     func distinct() throws {
-        for number in 2..<40 { try keyring.admit(person(number).publicKey, services: .all, now: now) }
+        for number in 2..<40 { try keyring.friends.admit(person(number).publicKey, services: .all, now: now) }
         _ = try entries.update(from: keyring)
         #expect(entries.count == 48)
         var all: Set<PairToken> = []

@@ -38,7 +38,9 @@ struct EntryCountTests {
     /// Admits so many by the invite, which is an entry itself.
     private func redeem(_ numbers: Range<Int>) throws {
         let keyring = try tested.open()
-        for number in numbers { #expect(try keyring.redeem(100, by: number) == .admitted(isFresh: true)) }
+        for number in numbers {
+            #expect(try keyring.invites.redeem(100, by: number) == .admitted(isFresh: true))
+        }
     }
 
     @Test("is 16 more with every step, and what a check counts")
@@ -59,7 +61,7 @@ struct EntryCountTests {
                 in: Table("friends"))
         }
         try redeem(2..<60)
-        #expect(throws: KeyringError.self) { try tested.open().friends() }
+        #expect(throws: KeyringError.self) { try tested.open().friends.all() }
     }
 
     @Test("is counted where it is missing, and written down")
@@ -85,9 +87,9 @@ struct EntryCountTests {
         #expect(throws: KeyringError.self) { try tested.check() }
         if number == .max {
             let keyring = try tested.open()
-            #expect(throws: KeyringError.self) { try keyring.redeem(100, by: 17) }
+            #expect(throws: KeyringError.self) { try keyring.invites.redeem(100, by: 17) }
         }
-        _ = try Keyring.restore(
+        _ = try Restore.run(
             from: nil, into: tested.folder, owner: tested.endpoint, keeping: { _ in true },
             now: TestedKeyring.now)
         #expect(try tested.check().entryCount == 16)

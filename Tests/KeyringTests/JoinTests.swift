@@ -38,29 +38,30 @@ struct JoinTests {
     func pending() throws {
         let code = try code(expiry: now + 5)
         do {
-            let friend = try keyring.beginJoin(code, name: "anna", now: now)
+            let friend = try keyring.joins.begin(code, name: "anna", now: now)
             #expect(friend.reach?.isPending == true && friend.admission == nil)
             #expect(try friend.reach?.portals == portals)
         }
-        let found = try keyring.pendingInvite(of: endpointKey(2))
+        let found = try keyring.joins.pending(of: endpointKey(2))
         #expect(try found?.encoded() == code.encoded())
-        #expect(try keyring.pendingInvite(of: endpointKey(3)) == nil)
-        try keyring.completeJoin(of: endpointKey(2), now: now)
-        #expect(try keyring.pendingInvite(of: endpointKey(2)) == nil)
-        #expect(try keyring.friend(named: "anna")?.reach?.isPending == false)
+        #expect(try keyring.joins.pending(of: endpointKey(3)) == nil)
+        try keyring.joins.complete(of: endpointKey(2), now: now)
+        #expect(try keyring.joins.pending(of: endpointKey(2)) == nil)
+        #expect(try keyring.friends.find(named: "anna")?.reach?.isPending == false)
         #expect(throws: KeyringError.noSuchFriend) {
-            try keyring.completeJoin(of: endpointKey(3), now: now)
+            try keyring.joins.complete(of: endpointKey(3), now: now)
         }
     }
 
     @Test("a grant ends the pending state and brings name, portals and key")
     func granted() throws {
-        try keyring.beginJoin(code(), name: "anna", now: now)
+        try keyring.joins.begin(code(), name: "anna", now: now)
         #expect(
-            try keyring.take(grant(generation: 7, portals: [portal(3)]), from: endpointKey(2), now: now)
+            try keyring.circle.take(
+                grant(generation: 7, portals: [portal(3)]), from: endpointKey(2), now: now)
                 == .taken)
-        #expect(try keyring.pendingInvite(of: endpointKey(2)) == nil)
-        let reach = try #require(try keyring.friend(named: "anna")?.reach)
+        #expect(try keyring.joins.pending(of: endpointKey(2)) == nil)
+        let reach = try #require(try keyring.friends.find(named: "anna")?.reach)
         #expect(!reach.isPending && reach.nodeName == "theirs" && reach.generation == 7)
         #expect(try reach.portals == [portal(3)])
         #expect(reach.epoch == TestedKeyring.today)
@@ -68,71 +69,75 @@ struct JoinTests {
 
     @Test("what was accepted can be given up, and leaves nothing behind")
     func abandoned() throws {
-        try keyring.beginJoin(code(), now: now)
-        #expect(try keyring.abandonJoin(of: endpointKey(2)))
-        #expect(try keyring.friends().isEmpty)
-        #expect(try !keyring.abandonJoin(of: endpointKey(2)))
+        try keyring.joins.begin(code(), now: now)
+        #expect(try keyring.joins.abandon(of: endpointKey(2)))
+        #expect(try keyring.friends.all().isEmpty)
+        #expect(try !keyring.joins.abandon(of: endpointKey(2)))
         // Somebody who is a friend stays one.
-        try keyring.admit(person(2).publicKey, name: "anna", services: .all, now: now)
-        try keyring.beginJoin(code(), now: now)
-        #expect(try keyring.abandonJoin(of: endpointKey(2)))
-        #expect(try keyring.friend(named: "anna")?.reach == nil)
+        try keyring.friends.admit(person(2).publicKey, name: "anna", services: .all, now: now)
+        try keyring.joins.begin(code(), now: now)
+        #expect(try keyring.joins.abandon(of: endpointKey(2)))
+        #expect(try keyring.friends.find(named: "anna")?.reach == nil)
         // Somebody who was reached before still is.
-        _ = try keyring.take(grant(generation: 7, portals: [portal(3)]), from: endpointKey(2), now: now)
-        try keyring.beginJoin(code(), now: now)
-        #expect(try keyring.abandonJoin(of: endpointKey(2)))
-        #expect(try keyring.friend(named: "anna")?.reach?.generation == 7)
-        #expect(try keyring.friend(named: "anna")?.reach?.isPending == false)
+        _ = try keyring.circle.take(
+            grant(generation: 7, portals: [portal(3)]), from: endpointKey(2), now: now)
+        try keyring.joins.begin(code(), now: now)
+        #expect(try keyring.joins.abandon(of: endpointKey(2)))
+        #expect(try keyring.friends.find(named: "anna")?.reach?.generation == 7)
+        #expect(try keyring.friends.find(named: "anna")?.reach?.isPending == false)
     }
 
     @Test("another invite of the same endpoint replaces the one before")
     func replaced() throws {
-        try keyring.beginJoin(code(seed: 100), name: "anna", now: now)
+        try keyring.joins.begin(code(seed: 100), name: "anna", now: now)
         let second = try code(seed: 101)
-        try keyring.beginJoin(second, now: now)
-        #expect(try keyring.pendingInvite(of: endpointKey(2))?.encoded() == second.encoded())
+        try keyring.joins.begin(second, now: now)
+        #expect(try keyring.joins.pending(of: endpointKey(2))?.encoded() == second.encoded())
         #expect(try keyring.names == ["anna"])
     }
 
     @Test("one's own invite is refused")
     func own() throws {
         #expect(throws: KeyringError.ownKey) {
-            try keyring.beginJoin(code(of: tested.number), now: now)
+            try keyring.joins.begin(code(of: tested.number), now: now)
         }
     }
 
     @Test("a later generation is taken at once, an equal one kept, an earlier one ignored")
     func generations() throws {
-        try keyring.admit(person(2).publicKey, name: "anna", services: .all, now: now)
+        try keyring.friends.admit(person(2).publicKey, name: "anna", services: .all, now: now)
         let endpoint = try endpointKey(2)
         #expect(
-            try keyring.take(grant(generation: 7, portals: [portal(1)]), from: endpoint, now: now) == .taken)
-        #expect(try keyring.take(grant(generation: 7, key: 2), from: endpoint, now: now) == .kept)
+            try keyring.circle.take(grant(generation: 7, portals: [portal(1)]), from: endpoint, now: now)
+                == .taken)
+        #expect(try keyring.circle.take(grant(generation: 7, key: 2), from: endpoint, now: now) == .kept)
         #expect(
-            try keyring.take(grant(generation: 6, portals: [portal(2)]), from: endpoint, now: now) == .older)
-        #expect(try keyring.friend(named: "anna")?.reach?.portals == [portal(1)])
-        #expect(try keyring.take(grant(generation: 8, key: 3), from: endpoint, now: now) == .taken)
-        let reach = try #require(try keyring.friend(named: "anna")?.reach)
+            try keyring.circle.take(grant(generation: 6, portals: [portal(2)]), from: endpoint, now: now)
+                == .older)
+        #expect(try keyring.friends.find(named: "anna")?.reach?.portals == [portal(1)])
+        #expect(try keyring.circle.take(grant(generation: 8, key: 3), from: endpoint, now: now) == .taken)
+        let reach = try #require(try keyring.friends.find(named: "anna")?.reach)
         // A grant without portals says nothing about them.
         #expect(try reach.generation == 8 && reach.portals == [portal(1)])
         let sequence = try keyring.sequence()
-        #expect(try keyring.take(grant(generation: 8), from: endpoint, now: now) == .kept)
+        #expect(try keyring.circle.take(grant(generation: 8), from: endpoint, now: now) == .kept)
         #expect(try keyring.sequence() == sequence)
         #expect(
-            try keyring.take(grant(generation: 8, portals: [portal(4)]), from: endpoint, now: now) == .kept)
-        #expect(try keyring.friend(named: "anna")?.reach?.portals == [portal(4)])
+            try keyring.circle.take(grant(generation: 8, portals: [portal(4)]), from: endpoint, now: now)
+                == .kept)
+        #expect(try keyring.friends.find(named: "anna")?.reach?.portals == [portal(4)])
     }
 
     @Test("a grant from a stranger, or from another day, is refused")
     func refusedGrants() throws {
         #expect(throws: KeyringError.noSuchFriend) {
-            try keyring.take(grant(generation: 7), from: endpointKey(2), now: now)
+            try keyring.circle.take(grant(generation: 7), from: endpointKey(2), now: now)
         }
-        try keyring.admit(person(2).publicKey, services: .all, now: now)
+        try keyring.friends.admit(person(2).publicKey, services: .all, now: now)
         let today = TestedKeyring.today
         for (offset, isTaken) in [(-2, false), (-1, true), (0, true), (1, true), (2, false)] {
             let epoch = Epoch(UInt64(Int(today.number) + offset))
-            let outcome = try keyring.take(
+            let outcome = try keyring.circle.take(
                 grant(generation: UInt64(10 + offset), epoch: epoch), from: endpointKey(2), now: now)
             #expect(outcome == (isTaken ? .taken : .clocksDiffer(theirs: epoch, ours: today)))
         }

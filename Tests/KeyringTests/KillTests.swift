@@ -37,15 +37,15 @@ struct KillTests {
     init() throws {
         tested = try TestedKeyring()
         let keyring = try tested.open()
-        try keyring.admit(person(2).publicKey, name: "anna", services: .all, now: Self.now)
-        try keyring.admit(person(3).publicKey, name: "berta", services: .all, now: Self.now)
+        try keyring.friends.admit(person(2).publicKey, name: "anna", services: .all, now: Self.now)
+        try keyring.friends.admit(person(3).publicKey, name: "berta", services: .all, now: Self.now)
         let grant = try CircleGrant(
             name: "x", generation: 1, epoch: TestedKeyring.today, key: SecretKey.random(), portals: [])
-        _ = try keyring.take(grant, from: endpointKey(3), now: Self.now)
+        _ = try keyring.circle.take(grant, from: endpointKey(3), now: Self.now)
         try keyring.invite(100)
         let code = try InviteCode(
             endpoint: endpointKey(5), seed: person(101).seed(), expiry: nil, portals: [portal(1)])
-        try keyring.beginJoin(code, name: "clara", now: Self.now)
+        try keyring.joins.begin(code, name: "clara", now: Self.now)
         backup = tested.folder + "/backup"
         try keyring.backup(to: backup, now: Self.now)
     }
@@ -55,7 +55,7 @@ struct KillTests {
         let report = try keyring.check()
         #expect(report.vault == .matching)
         let opened = try keyring.open(now: time, trustsClock: true, ifMissing: .fail)
-        return (try Snapshot(opened), try opened.grant(name: "x", now: time).keyBytes)
+        return (try Snapshot(opened), try opened.circle.grant(name: "x", now: time).keyBytes)
     }
 
     @Test("at every commit boundary all of a change is there, or nothing of it", arguments: tasks)
@@ -98,7 +98,7 @@ struct KillTests {
             let child = try Child("KeyringChild")
             #expect(try child.askUntilKilled(victim.line("make", point: point.rawValue)) == nil)
             let keyring = try victim.open()
-            #expect(try keyring.friends().isEmpty && keyring.entryCount(victim.owner) == 16)
+            #expect(try keyring.friends.all().isEmpty && keyring.entryCount(victim.owner) == 16)
             #expect(try usedSlots(of: victim) == 1)
         }
     }
@@ -111,13 +111,13 @@ struct KillTests {
         let resolver = Resolver()
         for _ in 0..<60 {
             _ = try child.answer()
-            let grant = try keyring.grant(name: "x", now: Self.now + 20 * Self.day)
+            let grant = try keyring.circle.grant(name: "x", now: Self.now + 20 * Self.day)
             #expect(grant.generation > 0)
-            #expect(try keyring.pendingInvite(of: endpointKey(5)) != nil)
+            #expect(try keyring.joins.pending(of: endpointKey(5)) != nil)
             try resolver.rebuild(from: keyring, now: Self.now)
         }
         child.kill()
-        #expect(try keyring.friends().count > 3)
+        #expect(try keyring.friends.all().count > 3)
     }
 
     @Test("after a hundred kills at any moment everything acknowledged is there, and nothing is half done")
@@ -168,7 +168,7 @@ private struct Model {
 
     /// The one step that was under way may have been made or not; nothing else is missing or too much.
     mutating func compare(with keyring: Keyring) throws {
-        let known = try Set(keyring.friends().filter { $0.admission?.invite != nil }.map(\.key))
+        let known = try Set(keyring.friends.all().filter { $0.admission?.invite != nil }.map(\.key))
         var wanted: Set<PublicKey> = []
         for number in admitted { wanted.insert(try person(number).publicKey) }
         let missing = wanted.subtracting(known)
@@ -184,7 +184,7 @@ private struct Model {
         for number in [next - 1, next] where surplus.contains(try person(number).publicKey) {
             admitted.insert(number)
             #expect(
-                try keyring.invites().contains {
+                try keyring.invites.all().contains {
                     try $0.key == inviteKey(number + 1_000_000) && $0.usesLeft == 0
                 })
         }

@@ -16,7 +16,7 @@ struct MigrationTests {
     init() throws { tested = try TestedKeyring(ofSchema: 1) }
 
     private func uses(_ keyring: Keyring, _ name: String) throws -> InviteUses? {
-        try keyring.friend(named: name)?.admission?.uses
+        try keyring.friends.find(named: name)?.admission?.uses
     }
 
     private func tokens(_ keyring: Keyring) throws -> Set<PairToken> {
@@ -42,16 +42,17 @@ struct MigrationTests {
         }
         #expect(try uses(keyring, "dora")?.list.isEmpty == true)
         #expect(try uses(keyring, "dora")?.isComplete == false)
-        #expect(try keyring.friend(named: "frida")?.reach?.portals.map(\.isOpen) == [false, true])
-        let pending = try keyring.pendingInvite(of: endpointKey(8))?.portals.map(\.isOpen)
+        #expect(try keyring.friends.find(named: "frida")?.reach?.portals.map(\.isOpen) == [false, true])
+        let pending = try keyring.joins.pending(of: endpointKey(8))?.portals.map(\.isOpen)
         #expect(pending == [false, true])
-        #expect(try keyring.portals().map(\.portal) == [portal(0), portal(1, isOpen: true), portal(2)])
-        #expect(try keyring.portals().allSatisfy { $0.portal.shownKey == nil })
-        #expect(try keyring.members().map(\.label) == ["by id", "one", "servers"])
-        #expect(try keyring.members().allSatisfy { !$0.uses.isComplete })
-        #expect(try keyring.denied().map(\.key) == [person(23).publicKey])
-        #expect(try keyring.redeem(104, by: 9) == .admitted(isFresh: true))
-        #expect(try keyring.redeem(105, by: 9) == .refused(.removed))
+        #expect(
+            try keyring.portals.announced().map(\.portal) == [portal(0), portal(1, isOpen: true), portal(2)])
+        #expect(try keyring.portals.announced().allSatisfy { $0.portal.shownKey == nil })
+        #expect(try Membership(keyring).all().map(\.label) == ["by id", "one", "servers"])
+        #expect(try Membership(keyring).all().allSatisfy { !$0.uses.isComplete })
+        #expect(try Membership(keyring).denied().map(\.key) == [person(23).publicKey])
+        #expect(try keyring.invites.redeem(104, by: 9) == .admitted(isFresh: true))
+        #expect(try keyring.invites.redeem(105, by: 9) == .refused(.removed))
     }
 
     @Test("only looking at it changes no byte, and shows what is there afterwards")
@@ -60,7 +61,7 @@ struct MigrationTests {
         let (seen, announced) = try {
             let keyring = try tested.open(now: now, for: .reading)
             _ = try keyring.backup(to: tested.folder + "/another", now: now)
-            #expect(throws: KeyringError.self) { try keyring.remove(person(2).publicKey, now: now) }
+            #expect(throws: KeyringError.self) { try keyring.friends.remove(person(2).publicKey, now: now) }
             return (try Snapshot(keyring), try tokens(keyring))
         }()
         for (name, bytes) in files {
@@ -113,35 +114,37 @@ struct MigrationTests {
     func removal() throws {
         let keyring = try tested.open(now: now)
         try keyring.invite(300, InviteDraft(label: "new", uses: 3), now: now)
-        #expect(try keyring.redeem(300, by: 301, now: now) == .admitted(isFresh: true))
+        #expect(try keyring.invites.redeem(300, by: 301, now: now) == .admitted(isFresh: true))
         #expect(try uses(keyring, "new")?.isComplete == true)
-        let removal = try keyring.remove(person(5).publicKey, now: now)
+        let removal = try keyring.friends.remove(person(5).publicKey, now: now)
         let open = try [104, 105, 101].map { try inviteKey($0) }
         #expect(removal.invites.map(\.invite.key) == open)
         #expect(removal.invites.allSatisfy { !$0.isRecorded && $0.wasOpen })
         #expect(removal.invites.map(\.invite.usesLeft) == [2, 2, 3])
         #expect(removal.invites.last?.others.map(\.name).sorted() == ["office", "office-2"])
         for invite in [101, 104, 105] {
-            #expect(try keyring.redeem(invite, by: 400, now: now) == .refused(.revoked))
+            #expect(try keyring.invites.redeem(invite, by: 400, now: now) == .refused(.revoked))
         }
-        #expect(try keyring.redeem(300, by: 400, now: now) == .admitted(isFresh: true))
+        #expect(try keyring.invites.redeem(300, by: 400, now: now) == .admitted(isFresh: true))
         // Of who came since it is known by what.
-        let later = try keyring.remove(person(301).publicKey, now: now)
+        let later = try keyring.friends.remove(person(301).publicKey, now: now)
         #expect(try later.invites.map(\.invite.key) == [inviteKey(300)])
         #expect(later.invites[0].isRecorded && later.invites[0].others.count == 1)
-        #expect(try keyring.redeem(300, by: 302, now: now) == .refused(.revoked))
+        #expect(try keyring.invites.redeem(300, by: 302, now: now) == .refused(.revoked))
     }
 
     @Test("a member of before who is removed leaves a tombstone, and no invite of before is open any more")
     func members() throws {
         let keyring = try tested.open(now: now)
-        let removal = try #require(try keyring.removeMember(person(21).publicKey, now: now))
+        let removal = try #require(try Membership(keyring).remove(person(21).publicKey, now: now))
         #expect(try removal.invites.map(\.invite.key) == [inviteKey(110)])
         #expect(removal.invites[0].others.map(\.label) == ["servers"])
         let gone = try person(21).publicKey
-        #expect(try keyring.redeemMember(inviteKey(110), by: gone, now: now) == .refused(.removed))
         #expect(
-            try keyring.redeemMember(inviteKey(110), by: person(29).publicKey, now: now) == .refused(.revoked)
+            try Membership(keyring).invites.redeem(inviteKey(110), by: gone, now: now) == .refused(.removed))
+        #expect(
+            try Membership(keyring).invites.redeem(inviteKey(110), by: person(29).publicKey, now: now)
+                == .refused(.revoked)
         )
     }
 
@@ -150,7 +153,7 @@ struct MigrationTests {
         for purpose in [Keyring.Purpose.reading, .serving] {
             let folder = try TestedKeyring(copying: tested)
             _ = try folder.open(now: now, for: purpose)
-            let report = try Keyring.restore(
+            let report = try Restore.run(
                 from: folder.folder + "/backup", into: folder.folder, owner: folder.endpoint,
                 keeping: { _ in true }, now: now)
             #expect(report.kept.count == 8 && report.lostKeyCount == 0)
@@ -158,8 +161,8 @@ struct MigrationTests {
             let keyring = try folder.open(now: now)
             #expect(try uses(keyring, "dora")?.isComplete == false)
             try keyring.invite(300, now: now)
-            #expect(try keyring.remove(person(5).publicKey, now: now).invites.isEmpty)
-            #expect(try keyring.redeem(300, by: 301, now: now) == .admitted(isFresh: true))
+            #expect(try keyring.friends.remove(person(5).publicKey, now: now).invites.isEmpty)
+            #expect(try keyring.invites.redeem(300, by: 301, now: now) == .admitted(isFresh: true))
         }
     }
 
@@ -167,7 +170,7 @@ struct MigrationTests {
     func lostVault() throws {
         try tested.remove(tested.vaultPath)
         #expect(throws: KeyringError.vaultLost(path: tested.vaultPath)) { _ = try tested.open(now: now) }
-        let report = try Keyring.restore(
+        let report = try Restore.run(
             from: nil, into: tested.folder, owner: tested.endpoint, keeping: { $0.name != "anna" }, now: now)
         #expect(report.lostKeyCount == 2 && report.lostJoins.map(\.name) == ["gustav"])
         #expect(try tested.check().vault == .matching && version(of: tested) == 3)
@@ -185,9 +188,9 @@ struct MigrationTests {
             }
         }
         #expect(try version(of: tested) == 1)
-        #expect(try tested.open(now: now, for: .reading).friends().count == 8)
+        #expect(try tested.open(now: now, for: .reading).friends.all().count == 8)
         _ = consume lock
-        #expect(try tested.open(now: now).friends().count == 8)
+        #expect(try tested.open(now: now).friends.all().count == 8)
         #expect(try version(of: tested) == 3)
     }
 

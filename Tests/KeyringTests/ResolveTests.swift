@@ -17,15 +17,15 @@ struct ResolveTests {
     init() throws {
         tested = try TestedKeyring()
         keyring = try tested.open()
-        try keyring.addPortal(portal(9), now: now)
+        try keyring.portals.add(portal(9), now: now)
         for number in 2...4 {
-            try keyring.addReach(to: endpointKey(number), portals: [])
+            try keyring.friends.addReach(to: endpointKey(number), portals: [])
             let grant = try CircleGrant(
                 name: "x", generation: 1, epoch: Epoch(today.number - 1), key: Self.key(number),
                 portals: (1...3).map { try portal($0) })
-            _ = try keyring.take(grant, from: endpointKey(number), now: now)
+            _ = try keyring.circle.take(grant, from: endpointKey(number), now: now)
         }
-        try keyring.addReach(to: endpointKey(5), portals: [portal(1)])
+        try keyring.friends.addReach(to: endpointKey(5), portals: [portal(1)])
     }
 
     private static func key(_ number: Int) throws -> SecretKey {
@@ -61,7 +61,7 @@ struct ResolveTests {
 
     /// What both the one-shot way and the index say.
     private func resolve(_ address: BlindedAddress) throws -> Resolution? {
-        let oneShot = try keyring.resolve(address, now: now)
+        let oneShot = try keyring.circle.resolve(address, now: now)
         let index = try AddressIndex(keyring: keyring, epoch: today)
         #expect(index.resolve(address) == oneShot)
         return oneShot
@@ -91,7 +91,7 @@ struct ResolveTests {
 
     @Test("the owner's own addresses are resolved")
     func own() throws {
-        let addressing = try keyring.ownAddressing(at: today)
+        let addressing = try keyring.circle.ownAddressing(at: today)
         let (shown, sealed) = Self.values(addressing, tested.endpoint, try portal(9).key)
         let expected = Resolution(target: tested.endpoint, portal: try portal(9))
         #expect(try resolve(.sealed(sealed)) == expected)
@@ -134,15 +134,15 @@ struct ResolveTests {
     func swappedKeyrings() throws {
         let other = try TestedKeyring(owner: 8)
         let theirs = try other.open()
-        try theirs.addReach(to: endpointKey(2), portals: [portal(1), portal(2), portal(3)])
+        try theirs.friends.addReach(to: endpointKey(2), portals: [portal(1), portal(2), portal(3)])
         for friend in 2...4 {
             let (shown, sealed) = try values(friend, 1)
-            #expect(try theirs.resolve(.sealed(sealed), now: now) == nil)
-            #expect(try theirs.resolve(.circle1(shown, target(friend)), now: now) == nil)
+            #expect(try theirs.circle.resolve(.sealed(sealed), now: now) == nil)
+            #expect(try theirs.circle.resolve(.circle1(shown, target(friend)), now: now) == nil)
         }
-        let own = try keyring.ownAddressing(at: today)
+        let own = try keyring.circle.ownAddressing(at: today)
             .sealedValue(target: tested.endpoint, portal: portal(9).key).bytes
-        #expect(try theirs.resolve(.sealed(own), now: now) == nil)
+        #expect(try theirs.circle.resolve(.sealed(own), now: now) == nil)
     }
 
     @Test("an index knows seven values for each pair, and an empty one answers nothing")
@@ -161,10 +161,10 @@ struct ResolveTests {
         #expect(resolver.resolve(address) == nil && resolver.epoch == nil && resolver.sequence == nil)
         try resolver.rebuild(from: keyring, now: now)
         #expect(try resolver.sequence == keyring.sequence() && resolver.epoch == today)
-        try keyring.remove(person(2).publicKey, now: now)
+        try keyring.friends.remove(person(2).publicKey, now: now)
         #expect(resolver.resolve(address) != nil)
         try resolver.rebuild(from: keyring, now: now)
         #expect(resolver.resolve(address) == nil)
-        #expect(try keyring.resolve(address, now: now) == nil)
+        #expect(try keyring.circle.resolve(address, now: now) == nil)
     }
 }

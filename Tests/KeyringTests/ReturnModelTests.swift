@@ -78,14 +78,15 @@ struct ReturnModelTests {
             case 7: try redeemMany(&model, &random)
             case 8, 9: try remove(&model, key)
             case 10:
-                try keyring.admit(person(key).publicKey, services: .all, now: Self.now)
+                try keyring.friends.admit(person(key).publicKey, services: .all, now: Self.now)
                 model.friends[key] = model.friends[key] ?? []
             default:
                 guard let index = model.invites.indices.randomElement(using: &random) else { break }
                 let wasOpen = model.invites[index].closing == nil
                 if wasOpen { model.invites[index].closing = .revoked }
                 #expect(
-                    try keyring.revokeInvite(inviteKey(model.invites[index].number), now: Self.now) == wasOpen
+                    try keyring.invites.revoke(inviteKey(model.invites[index].number), now: Self.now)
+                        == wasOpen
                 )
             }
             try compare(model, "step \(step)")
@@ -102,7 +103,7 @@ struct ReturnModelTests {
     private func redeem(_ model: inout Model, by key: Int, _ random: inout SeededRandom) throws {
         guard let index = model.invites.indices.randomElement(using: &random) else { return }
         let expected = model.redeem(index, by: key)
-        #expect(try keyring.redeem(model.invites[index].number, by: key) == expected)
+        #expect(try keyring.invites.redeem(model.invites[index].number, by: key) == expected)
     }
 
     /// Several at once: what each hears is what it would hear one after the other.
@@ -114,19 +115,19 @@ struct ReturnModelTests {
         }
         var expected: [Result<Redemption, KeyringError>] = []
         for key in keys { expected.append(.success(model.redeem(index, by: key))) }
-        #expect(try keyring.redeem(requests, now: Self.now) == expected)
+        #expect(try keyring.invites.redeem(requests, now: Self.now) == expected)
     }
 
     private func remove(_ model: inout Model, _ key: Int) throws {
         guard model.friends[key] != nil else {
             #expect(throws: KeyringError.noSuchFriend) {
-                try keyring.remove(person(key).publicKey, now: Self.now)
+                try keyring.friends.remove(person(key).publicKey, now: Self.now)
             }
             return
         }
         let before = model.invites.filter { $0.closing == nil }.map(\.number)
         let presented = model.remove(key)
-        let removal = try keyring.remove(person(key).publicKey, now: Self.now)
+        let removal = try keyring.friends.remove(person(key).publicKey, now: Self.now)
         #expect(
             try Set(removal.invites.map(\.invite.key)) == Set(presented.map { try inviteKey($0) }))
         #expect(removal.invites.count(where: \.wasOpen) == presented.count { before.contains($0) })
@@ -140,7 +141,7 @@ struct ReturnModelTests {
         }
         // Whatever key this person shows next, nothing that admitted it does so again.
         for number in presented {
-            let outcome = try keyring.redeem(number, by: 9_000 + model.step)
+            let outcome = try keyring.invites.redeem(number, by: 9_000 + model.step)
             guard case .refused = outcome else {
                 Issue.record("came back by \(number)")
                 continue
@@ -149,7 +150,7 @@ struct ReturnModelTests {
     }
 
     private func compare(_ model: Model, _ comment: Comment) throws {
-        let friends = try keyring.friends()
+        let friends = try keyring.friends.all()
         var known: [PublicKey: Set<InviteKey>] = [:]
         for friend in friends {
             known[friend.key] = Set(try #require(friend.admission).uses.list.map(\.invite))
@@ -159,7 +160,7 @@ struct ReturnModelTests {
             wanted[try person(key).publicKey] = Set(try invites.map { try inviteKey($0) })
         }
         #expect(known == wanted, comment)
-        for invite in try keyring.invites() {
+        for invite in try keyring.invites.all() {
             let expected = try #require(
                 model.invites.first { try inviteKey($0.number) == invite.key }, comment)
             #expect(invite.usesLeft == expected.usesLeft, comment)

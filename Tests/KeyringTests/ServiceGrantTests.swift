@@ -46,15 +46,15 @@ struct ServiceGrantTests {
         let tested = try TestedKeyring()
         let keyring = try tested.open()
         let names = ["*", "1/ssh", "7/" + String(repeating: "n", count: ServiceGrant.nameByteCountLimit)]
-        let friend = try keyring.admit(
+        let friend = try keyring.friends.admit(
             person(3).publicKey, name: "anna", services: .services(names), now: TestedKeyring.now)
         #expect(friend.admission?.services == .services(names))
-        #expect(try keyring.friend(named: "anna")?.admission?.services == .services(names))
+        #expect(try keyring.friends.find(named: "anna")?.admission?.services == .services(names))
         for name in [
             "x/ssh", "1/", "1/" + String(repeating: "n", count: ServiceGrant.nameByteCountLimit + 1),
         ] {
             #expect(throws: KeyringError.badServiceName(name)) {
-                try keyring.allow(friend.key, services: .services([name]))
+                try keyring.friends.allow(friend.key, services: .services([name]))
             }
         }
     }

@@ -35,44 +35,46 @@ struct ShownKeyTests {
         let portals = try [portal(1).showing(shown(1)), portal(2, isOpen: true), portal(3)]
         let code = try InviteCode(
             endpoint: endpointKey(5), seed: person(101).seed(), expiry: nil, portals: portals)
-        try tested.open().beginJoin(code, name: "clara", now: now)
+        try tested.open().joins.begin(code, name: "clara", now: now)
         let keyring = try tested.open()
-        #expect(try keyring.friend(named: "clara")?.reach?.portals.map(\.shownKey) == [shown(1), nil, nil])
-        let stored = try keyring.pendingInvite(of: endpointKey(5))?.portals
+        #expect(
+            try keyring.friends.find(named: "clara")?.reach?.portals.map(\.shownKey) == [shown(1), nil, nil])
+        let stored = try keyring.joins.pending(of: endpointKey(5))?.portals
         #expect(stored == portals)
     }
 
     @Test("a grant's replaces the former one, and where it says none the former one stays")
     func granted() throws {
         let keyring = try tested.open()
-        try keyring.addReach(to: endpointKey(5), name: "clara", portals: [portal(1).showing(shown(1))])
+        try keyring.friends.addReach(
+            to: endpointKey(5), name: "clara", portals: [portal(1).showing(shown(1))])
         func known() throws -> [PublicKey?]? {
-            try keyring.friend(named: "clara")?.reach?.portals.map(\.shownKey)
+            try keyring.friends.find(named: "clara")?.reach?.portals.map(\.shownKey)
         }
         #expect(try known() == [shown(1)])
-        _ = try keyring.take(grant(1, [portal(1), portal(2)]), from: endpointKey(5), now: now)
+        _ = try keyring.circle.take(grant(1, [portal(1), portal(2)]), from: endpointKey(5), now: now)
         #expect(try known() == [shown(1), nil])
-        _ = try keyring.take(
+        _ = try keyring.circle.take(
             grant(2, [portal(2).showing(shown(2)), portal(1).showing(shown(3))]), from: endpointKey(5),
             now: now)
         #expect(try known() == [shown(2), shown(3)])
         // Open there now: its own key is shown, and no other is remembered.
-        _ = try keyring.take(grant(3, [portal(1, isOpen: true)]), from: endpointKey(5), now: now)
+        _ = try keyring.circle.take(grant(3, [portal(1, isOpen: true)]), from: endpointKey(5), now: now)
         #expect(try known() == [nil])
-        try keyring.addReach(to: endpointKey(5), portals: [portal(1)])
+        try keyring.friends.addReach(to: endpointKey(5), portals: [portal(1)])
         #expect(try known() == [nil])
     }
 
     @Test("the owner's own portals keep theirs when they move, and lose it when they are opened")
     func ownPortals() throws {
         let keyring = try tested.open()
-        try keyring.addPortal(portal(1).showing(shown(1)), now: now)
+        try keyring.portals.add(portal(1).showing(shown(1)), now: now)
         let moved = try PortalAddress(key: portal(1).key, host: "elsewhere", port: 2, isOpen: false)
-        try keyring.addPortal(moved, now: now)
+        try keyring.portals.add(moved, now: now)
         #expect(
-            try keyring.portals().map(\.portal.places)
+            try keyring.portals.announced().map(\.portal.places)
                 == [[portal(1).showing(shown(1)), moved.showing(shown(1))]])
-        #expect(try keyring.setPortal(portal(1).key, isOpen: true))
-        #expect(try keyring.portals().flatMap(\.portal.places).map(\.shownKey) == [nil, nil])
+        #expect(try keyring.portals.set(portal(1).key, isOpen: true))
+        #expect(try keyring.portals.announced().flatMap(\.portal.places).map(\.shownKey) == [nil, nil])
     }
 }

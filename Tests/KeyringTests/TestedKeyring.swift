@@ -64,7 +64,7 @@ final class TestedKeyring {
     }
 
     /// Everything that a check looks at is as it should be.
-    func check() throws(KeyringError) -> KeyringReport { try Keyring.check(folder: folder) }
+    func check() throws(KeyringError) -> KeyringReport { try KeyringCheck.run(folder: folder) }
 
     /// The line that makes a child do something with the keyring.
     func line(_ task: String, _ more: String = "", point: String = "-", now: UInt64 = TestedKeyring.now)
@@ -105,22 +105,24 @@ func portal(_ number: Int, isOpen: Bool = false) throws -> PortalAddress {
         isOpen: isOpen)
 }
 
+extension Invites {
+    /// Redeems the invite of one person by another.
+    func redeem(_ invite: Int, by friend: Int, now: UInt64 = TestedKeyring.now) throws -> Redemption {
+        try redeem(inviteKey(invite), by: friendKey(friend), now: now)
+    }
+}
+
 extension Keyring {
     /// Makes an invite whose key pair is that of a person.
     @discardableResult
     func invite(
         _ number: Int, _ draft: InviteDraft = InviteDraft(label: "anna"), now: UInt64 = TestedKeyring.now
     ) throws -> InviteCode {
-        try createInvite(draft, portals: [portal(0)], seed: person(number).seed(), now: now)
-    }
-
-    /// Redeems the invite of one person by another.
-    func redeem(_ invite: Int, by friend: Int, now: UInt64 = TestedKeyring.now) throws -> Redemption {
-        try redeem(inviteKey(invite), by: friendKey(friend), now: now)
+        try invites.create(draft, portals: [portal(0)], seed: person(number).seed(), now: now)
     }
 
     /// The names of everybody in it.
-    var names: [String] { get throws { try friends().map(\.name) } }
+    var names: [String] { get throws { try friends.all().map(\.name) } }
 
     /// How many entries it has, with those of its ghosts.
     func entryCount(_ owner: Identity) throws -> Int {
@@ -138,11 +140,11 @@ struct Snapshot: Equatable {
     let isPending: [Bool]
 
     init(_ keyring: Keyring) throws {
-        friends = try keyring.friends()
-        invites = try keyring.invites()
-        generation = try keyring.generation()
+        friends = try keyring.friends.all()
+        invites = try keyring.invites.all()
+        generation = try keyring.circle.generation()
         sequence = try keyring.sequence()
-        isPending = try friends.map { try keyring.pendingInvite(of: EndpointKey($0.key)) != nil }
+        isPending = try friends.map { try keyring.joins.pending(of: EndpointKey($0.key)) != nil }
     }
 }
 

@@ -44,15 +44,18 @@ struct VaultTests {
         var keys: [[UInt8]] = []
         do {
             let keyring = try tested.open()
-            try keyring.admit(person(2).publicKey, name: "anna", services: .all, now: now)
+            try keyring.friends.admit(person(2).publicKey, name: "anna", services: .all, now: now)
             let grant = try CircleGrant(
                 name: "x", generation: 1, epoch: TestedKeyring.today,
                 key: SecretKey(copying: granted.span), portals: [portal(1)])
-            _ = try keyring.take(grant, from: endpointKey(2), now: now)
+            _ = try keyring.circle.take(grant, from: endpointKey(2), now: now)
             let code = try InviteCode(
                 endpoint: endpointKey(3), seed: person(100).seed(), expiry: nil, portals: [portal(1)])
-            try keyring.beginJoin(code, name: "berta", now: now)
-            keys = [try keyring.grant(name: "x", now: now).keyBytes, granted, bytes(try person(100).seed())]
+            try keyring.joins.begin(code, name: "berta", now: now)
+            keys = [
+                try keyring.circle.grant(name: "x", now: now).keyBytes, granted,
+                bytes(try person(100).seed()),
+            ]
         }
         let sealed = try sealedSecrets()
         let vault = try vaultKeys()
@@ -93,7 +96,7 @@ struct VaultTests {
     @Test("removing a friend leaves no key of before, and nothing that opens what was sealed")
     func removal() throws {
         let before = try fill()
-        try tested.open().remove(person(2).publicKey, now: now)
+        try tested.open().friends.remove(person(2).publicKey, now: now)
         try expectGone(keys: before.keys, sealed: before.sealed, vault: before.vault, "removal")
         #expect(try tested.check().vault == .matching)
     }
@@ -103,14 +106,14 @@ struct VaultTests {
         var before = try fill()
         for days in 1...4 {
             let keyring = try tested.open(now: now + UInt64(days) * day)
-            #expect(try keyring.friends().count == 2)
+            #expect(try keyring.friends.all().count == 2)
         }
         try expectGone(keys: before.keys, sealed: before.sealed, vault: before.vault, "rotation")
         before.sealed = try sealedSecrets()
         before.vault = try vaultKeys()
         _ = try tested.open(now: now + 5 * day)
         try expectGone(keys: before.keys, sealed: before.sealed, vault: before.vault, "another day")
-        #expect(try tested.open(now: now + 5 * day).pendingInvite(of: endpointKey(3)) != nil)
+        #expect(try tested.open(now: now + 5 * day).joins.pending(of: endpointKey(3)) != nil)
     }
 
     @Test("a later generation, a redeemed invite and one that was given up leave nothing either")
@@ -120,12 +123,12 @@ struct VaultTests {
             let keyring = try tested.open()
             let grant = try CircleGrant(
                 name: "x", generation: 2, epoch: TestedKeyring.today, key: SecretKey.random(), portals: [])
-            #expect(try keyring.take(grant, from: endpointKey(2), now: now) == .taken)
+            #expect(try keyring.circle.take(grant, from: endpointKey(2), now: now) == .taken)
         }
         try expectGone(keys: [granted], sealed: before.sealed, vault: before.vault, "generation")
         let sealed = try sealedSecrets()
         let vault = try vaultKeys()
-        try tested.open().abandonJoin(of: endpointKey(3))
+        try tested.open().joins.abandon(of: endpointKey(3))
         try expectGone(keys: before.keys, sealed: sealed, vault: vault, "abandoned")
     }
 
@@ -135,8 +138,8 @@ struct VaultTests {
         let number = try inode()
         for _ in 0..<3 {
             let keyring = try tested.open()
-            try keyring.admit(person(9).publicKey, services: .all, now: now)
-            try keyring.remove(person(9).publicKey, now: now)
+            try keyring.friends.admit(person(9).publicKey, services: .all, now: now)
+            try keyring.friends.remove(person(9).publicKey, now: now)
         }
         #expect(try inode() == number)
         #expect(try tested.names == ["keyring.mdb", "keyring.mdb-lock", "keyring.vault"])
@@ -152,7 +155,7 @@ struct VaultTests {
         let old = try tested.read(tested.vaultPath)
         let other = try TestedKeyring(owner: 2)
         _ = try other.open()
-        try tested.open().remove(person(2).publicKey, now: now)
+        try tested.open().friends.remove(person(2).publicKey, now: now)
         let current = try tested.read(tested.vaultPath)
         var flipped = current
         let place = try #require(current.firstIndex { $0 != 0 })

@@ -40,7 +40,7 @@ struct CallerTests {
             let place = try PortalAddress(
                 key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false,
                 shownKey: shownKey)
-            try keyring.addReach(to: EndpointKey(friend), name: "anna", portals: [place])
+            try keyring.friends.addReach(to: EndpointKey(friend), name: "anna", portals: [place])
             let directory = RouteResolver(
                 identity: identity, keyring: keyring, portals: [], allowsLocal: true)
             let route = try directory.route(to: .friend(friend, at: nil))

@@ -29,12 +29,12 @@ struct DoctorKeyTests: Sendable {
     func replaces() async throws {
         let keyring = try open(.changing, at: now)
         let today = Epoch(unixSeconds: now)
-        #expect(throws: KeyringError.self) { _ = try keyring.ownAddressing(at: today) }
+        #expect(throws: KeyringError.self) { _ = try keyring.circle.ownAddressing(at: today) }
         #expect(try await verdicts(keyring) == [.bad])
         try await TestedPortal.run { portal, eventLoop in
-            try keyring.addPortal(portal.place, now: now)
+            try keyring.portals.add(portal.place, now: now)
             #expect(try await verdicts(keyring) == [.odd])
-            _ = try keyring.ownAddressing(at: Epoch(unixSeconds: WallClock.seconds()))
+            _ = try keyring.circle.ownAddressing(at: Epoch(unixSeconds: WallClock.seconds()))
             #expect(try await verdicts(keyring) == [.good])
         }
     }

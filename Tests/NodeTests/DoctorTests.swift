@@ -40,7 +40,7 @@ struct DoctorTests: Sendable {
     @Test("leaves no connection behind, whichever finding cannot be said", .timeLimit(.minutes(1)))
     func unsaid() async throws {
         try await TestedPortal.run { portal, eventLoop in
-            try keyring.addPortal(portal.place, now: WallClock.seconds())
+            try keyring.portals.add(portal.place, now: WallClock.seconds())
             let count = Mutex(0)
             try await doctor { _ in count.withLock { $0 += 1 } }.examineNode(on: eventLoop)
             let findingCount = count.withLock(\.self)
@@ -69,7 +69,7 @@ struct DoctorTests: Sendable {
         try await portal.run { address in
             let place = try PortalAddress(
                 key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false)
-            try keyring.addPortal(place, now: WallClock.seconds())
+            try keyring.portals.add(place, now: WallClock.seconds())
             let findings = Mutex([Finding]())
             try await doctor { finding in findings.withLock { $0.append(finding) } }
                 .examineNode(on: MultiThreadedEventLoopGroup.singleton.next())
@@ -85,8 +85,8 @@ struct DoctorTests: Sendable {
     func local() async throws {
         try await TestedPortal.run { portal, eventLoop in
             let friend = try Identity.random().publicKey
-            try keyring.addReach(to: EndpointKey(friend), name: "anna", portals: [portal.place])
-            let known = try #require(try keyring.friend(friend))
+            try keyring.friends.addReach(to: EndpointKey(friend), name: "anna", portals: [portal.place])
+            let known = try #require(try keyring.friends.find(friend))
             for allowsLocal in [false, true] {
                 let findings = Mutex([Finding]())
                 try await doctor(allowsLocal: allowsLocal) { finding in

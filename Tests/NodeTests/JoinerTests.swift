@@ -82,7 +82,8 @@ private final class CommitGate: Sendable {
         let (beginnings, begins) = AsyncStream.makeStream(of: Void.self)
         state.withLock { $0 = .closing(begins) }
         Thread.detachNewThread { [self] in
-            _ = try? keyring.admit(Identity.random().publicKey, services: .all, now: WallClock.seconds())
+            _ = try? keyring.friends.admit(
+                Identity.random().publicKey, services: .all, now: WallClock.seconds())
             // Also where nothing came to be held: the test sees that it is over then.
             state.withLock { $0 = .over }
             begins.finish()

@@ -15,10 +15,10 @@ struct KeyringWatchTests {
         let keyring = try Keyring(
             folder: folder.path, owner: EndpointKey(Identity.random().publicKey), now: WallClock.seconds())
         let friend = try Identity.random().publicKey
-        try keyring.admit(friend, name: "anna", services: .all, now: WallClock.seconds())
+        try keyring.friends.admit(friend, name: "anna", services: .all, now: WallClock.seconds())
         let former = try keyring.readNumber()
         let lock = try LockFile(of: keyring, in: folder)
-        _ = try keyring.remove(friend, now: WallClock.seconds())
+        _ = try keyring.friends.remove(friend, now: WallClock.seconds())
         let newest = try keyring.readNumber()
 
         // As while the disk is noting the commit: its number is there, and reads see what was before.
@@ -26,7 +26,7 @@ struct KeyringWatchTests {
         #expect(try keyring.stateNumber == newest && keyring.readNumber() == former)
         let (counts, continuation) = AsyncStream.makeStream(of: Int.self)
         let watch = KeyringWatch(keyring: keyring, logger: Logger(label: "test")) {
-            continuation.yield(try keyring.friends().count)
+            continuation.yield(try keyring.friends.all().count)
             try lock.setReadNumber(newest)
         }
         let watching = Task { await watch.run() }

@@ -84,7 +84,7 @@ struct LimitedPortalTests {
                 let place = try PortalAddress(
                     key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false
                 )
-                try keyring.addPortal(place, now: WallClock.seconds())
+                try keyring.portals.add(place, now: WallClock.seconds())
                 let findings = Mutex([Finding]())
                 let doctor = Doctor(
                     identity: identity, keyring: keyring, settings: Settings(), servingProcess: nil,
@@ -94,7 +94,7 @@ struct LimitedPortalTests {
                 let said = findings.withLock(\.self).filter { $0.hop.hasPrefix("portal ") }
                 #expect(said.first?.verdict == (count == 1 ? .good : .odd), "\(said)")
                 #expect(!said.contains { $0.verdict == .bad })
-                _ = try keyring.removePortal(place.key)
+                _ = try keyring.portals.remove(place.key)
             }
         }
     }

@@ -19,7 +19,7 @@ struct PortalAnnouncerTests {
         let identity = try Identity.random()
         let keyring = try Keyring(
             folder: folder.path, owner: EndpointKey(identity.publicKey), now: WallClock.seconds())
-        try keyring.admit(
+        try keyring.friends.admit(
             Identity.random().publicKey, name: "anna", services: .all, now: WallClock.seconds())
         let portal = ScriptedPortal { _, _ in .error("busy: too many connections from your address") }
         try await portal.run { address in

@@ -38,7 +38,7 @@ struct DirectoryHostTests {
     }
 
     private func befriend(isOpen: Bool = false) throws {
-        try keyring.addReach(
+        try keyring.friends.addReach(
             to: EndpointKey(target), name: "home", portals: [place("granted", isOpen: isOpen)])
     }
 
@@ -52,14 +52,14 @@ struct DirectoryHostTests {
     @Test("tries the hosts that its owner has named beside the one that the friend did, each by its author")
     func sideBySide() throws {
         try befriend()
-        try keyring.addPortal(place("mine"), isAnnounced: false, now: now)
-        try keyring.addPortal(place("granted"), isAnnounced: false, now: now)
-        try keyring.addPortal(place("other"), isAnnounced: false, now: now)
+        try keyring.portals.add(place("mine"), isAnnounced: false, now: now)
+        try keyring.portals.add(place("granted"), isAnnounced: false, now: now)
+        try keyring.portals.add(place("other"), isAnnounced: false, now: now)
         let ways = try ways()
         #expect(try ways.map(\.portal) == [address("granted"), address("mine"), address("other")])
         #expect(ways.map(\.author) == [.owner, .owner, .owner])
         #expect(ways.allSatisfy { $0.pair != nil && $0.shownKey == shownKey })
-        _ = try keyring.removeHost(place("granted"))
+        _ = try keyring.portals.removeHost(place("granted"))
         // The friend's word is none of ours.
         #expect(try self.ways().map(\.author) == [.others, .owner, .owner])
     }
@@ -68,25 +68,25 @@ struct DirectoryHostTests {
     func otherKey() throws {
         try befriend()
         let other = try PortalAddress(key: PortalKey(shownKey), host: "mine", port: 1, isOpen: false)
-        try keyring.addPortal(other, now: now)
+        try keyring.portals.add(other, now: now)
         #expect(try ways().map(\.portal) == [address("granted")])
     }
 
     @Test("tries first where the friend was last reached")
     func lastPlace() throws {
         try befriend()
-        try keyring.addPortal(place("mine"), isAnnounced: false, now: now)
-        try keyring.markSeen(target, at: PortalPlace(key: key, host: "mine", port: 1), now: now)
+        try keyring.portals.add(place("mine"), isAnnounced: false, now: now)
+        try keyring.friends.markSeen(target, at: PortalPlace(key: key, host: "mine", port: 1), now: now)
         #expect(try ways().map(\.portal) == [address("mine"), address("granted")])
         // A place that is none of the friend's any more is not tried.
-        try keyring.markSeen(target, at: PortalPlace(key: key, host: "gone", port: 1), now: now)
+        try keyring.friends.markSeen(target, at: PortalPlace(key: key, host: "gone", port: 1), now: now)
         #expect(try ways().map(\.portal) == [address("granted"), address("mine")])
     }
 
     @Test("takes what the command line names instead, for a name another portal too, and asks by token there")
     func overridden() throws {
         try befriend()
-        try keyring.addPortal(place("mine"), now: now)
+        try keyring.portals.add(place("mine"), now: now)
         let moved = try address("moved")
         #expect(try ways([moved]).map(\.portal) == [moved])
         #expect(try ways([moved]).map(\.author) == [.owner])

@@ -40,7 +40,8 @@ struct DirectoryTests {
     }
 
     private func befriend(isOpen: Bool = false) throws {
-        try keyring.addReach(to: EndpointKey(target), name: "home", portals: [try known(isOpen: isOpen)])
+        try keyring.friends.addReach(
+            to: EndpointKey(target), name: "home", portals: [try known(isOpen: isOpen)])
     }
 
     private func ways(_ route: Route) -> [Route.Way] {
@@ -128,13 +129,13 @@ struct DirectoryTests {
     func shownKeys() throws {
         let shownKey = try Identity.random().publicKey
         let other = try PortalAddress(key: PortalKey(target), host: "b", port: 2, isOpen: true)
-        try keyring.addReach(
+        try keyring.friends.addReach(
             to: EndpointKey(target), name: "home", portals: [try known(shownKey: shownKey), other])
         #expect(
             try ways(directory(keyring).route(to: .friend(target, at: nil))).map(\.shownKey) == [
                 shownKey, nil,
             ])
-        try keyring.addReach(to: EndpointKey(target), portals: [known(host: "c")])
+        try keyring.friends.addReach(to: EndpointKey(target), portals: [known(host: "c")])
         let kept = try ways(directory(keyring).route(to: .friend(target, at: nil)))
         #expect(kept.map(\.shownKey) == [shownKey], "it does not change with the host")
     }
@@ -157,7 +158,7 @@ struct DirectoryTests {
         #expect(
             try authors(RouteResolver(identity: identity, keyring: keyring, portals: [], allowsLocal: true))
                 == [.owner])
-        try keyring.addPortal(known(), now: now)
+        try keyring.portals.add(known(), now: now)
         #expect(try authors(directory(keyring)) == [.owner])
     }
 
@@ -177,7 +178,7 @@ struct DirectoryTests {
 
     @Test("says why a name leads nowhere")
     func nowhere() throws {
-        try keyring.admit(target, name: "bob", services: .all, now: now)
+        try keyring.friends.admit(target, name: "bob", services: .all, now: now)
         #expect(throws: DestinationError.unreachableFriend("bob")) {
             try directory(keyring).destination(named: "bob")
         }

@@ -191,7 +191,7 @@ struct AddressWriter {
     ) throws(CommandFailure) -> [FixedBytes<32>] {
         let owner = EndpointKey(opened.identity.publicKey)
         return try opened.perform { (keyring) throws(KeyringError) in
-            let addressing = try keyring.ownAddressing(at: epoch)
+            let addressing = try keyring.circle.ownAddressing(at: epoch)
             return portals.map { portal in
                 areSealed
                     ? addressing.sealedValue(target: owner, portal: portal.key).bytes

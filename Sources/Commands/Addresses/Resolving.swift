@@ -85,7 +85,7 @@ struct Resolving {
     ) throws(CommandFailure) -> Resolution? {
         if let index { return index.resolve(address) }
         do throws(KeyringError) {
-            return try keyring.resolve(address, now: WallClock.seconds())
+            return try keyring.circle.resolve(address, now: WallClock.seconds())
         } catch {
             throw CommandFailure(error)
         }
@@ -96,8 +96,8 @@ struct Resolving {
         if let known = portals.first(where: { $0.key == portal }) { return "\(known)" }
         guard let keyring else { return nil }
         do throws(KeyringError) {
-            let named = try keyring.friend(target)?.reach?.portals ?? []
-            let known = try keyring.namedPortals().map(\.portal.atFirstHost) + named
+            let named = try keyring.friends.find(target)?.reach?.portals ?? []
+            let known = try keyring.portals.all().map(\.portal.atFirstHost) + named
             return known.first { $0.key.publicKey == portal }?.addressText
         } catch {
             throw CommandFailure(error)

@@ -73,7 +73,7 @@ struct FriendAllowCommand: AsyncParsableCommand {
         }
         guard friend.admission != nil else { return try admit(friend.key, services, opened) }
         try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.allow(friend.key, services: services)
+            try keyring.friends.allow(friend.key, services: services)
         }
         return friend
     }
@@ -82,7 +82,7 @@ struct FriendAllowCommand: AsyncParsableCommand {
         _ key: PublicKey, _ services: ServiceGrant, _ opened: OpenedKeyring
     ) throws(CommandFailure) -> Friend {
         let friend = try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.admit(key, name: friendName, services: services, now: WallClock.seconds())
+            try keyring.friends.admit(key, name: friendName, services: services, now: WallClock.seconds())
         }
         CommandEnvironment.current.note("\(friend.name) may reach this node from now on")
         return friend

@@ -22,7 +22,7 @@ struct FriendRenameCommand: AsyncParsableCommand {
         let opened = try options.openIfPresent(for: .changing)
         let friend = try FriendReference.friend(argument.name, in: opened)
         try opened?.perform { (keyring) throws(KeyringError) in
-            try keyring.rename(friend.key, to: chosenName)
+            try keyring.friends.rename(friend.key, to: chosenName)
         }
         try CommandEnvironment.current.print("\(friend.name) is \(chosenName) now")
     }

@@ -25,7 +25,8 @@ struct FriendListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (environment, opened) = (CommandEnvironment.current, try options.openIfPresent(for: .reading))
-        let friends = try opened?.perform { (keyring) throws(KeyringError) in try keyring.friends() } ?? []
+        let friends =
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.friends.all() } ?? []
         if json {
             return try environment.print(json: JSONValue.array(friends.map(\.json)).description)
         }

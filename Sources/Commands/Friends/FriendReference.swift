@@ -11,9 +11,9 @@ enum FriendReference {
     static func find(_ text: String, in opened: OpenedKeyring?) throws(CommandFailure) -> Friend? {
         let text = CodeText.name(in: text)
         return try opened?.perform { (keyring) throws(KeyringError) in
-            if let friend = try keyring.friend(named: text) { return friend }
+            if let friend = try keyring.friends.find(named: text) { return friend }
             guard let key = try? PublicKey(id: text) else { return nil }
-            return try keyring.friend(key)
+            return try keyring.friends.find(key)
         } ?? nil
     }
 

@@ -40,7 +40,7 @@ struct FriendRemoveCommand: AsyncParsableCommand {
         let friend = try FriendReference.friend(argument.name, in: opened)
         guard let opened else { return }
         let removal = try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.remove(friend.key, now: WallClock.seconds())
+            try keyring.friends.remove(friend.key, now: WallClock.seconds())
         }
         if !json { try CommandEnvironment.current.print("removed \(friend.name)") }
         var (list, fresh): ([JSONValue], [Renewed]) = ([], [])
@@ -74,7 +74,7 @@ struct FriendRemoveCommand: AsyncParsableCommand {
     ) throws(CommandFailure) {
         try CodeDelivery.print(lines, isJSON: json) { () throws(CommandFailure) in
             try opened.perform { (keyring) throws(KeyringError) in
-                for renewed in fresh { _ = try keyring.revokeInvite(renewed.key, now: WallClock.seconds()) }
+                for renewed in fresh { _ = try keyring.invites.revoke(renewed.key, now: WallClock.seconds()) }
             }
         }
     }
@@ -106,7 +106,8 @@ struct FriendRemoveCommand: AsyncParsableCommand {
             throw CommandFailure(.unexpected, error)
         }
         return try opened.perform { (keyring) throws(KeyringError) in
-            let code = try keyring.createInvite(draft, portals: portals, seed: seed, now: WallClock.seconds())
+            let code = try keyring.invites.create(
+                draft, portals: portals, seed: seed, now: WallClock.seconds())
             do throws(InviteCodeError) {
                 return Renewed(key: key, code: String(decoding: try code.encoded(), as: UTF8.self))
             } catch {
@@ -151,7 +152,7 @@ struct FriendRemoveCommand: AsyncParsableCommand {
 
     private func explain(_ opened: OpenedKeyring) throws(CommandFailure) {
         let others = try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.friends().count { $0.admission != nil }
+            try keyring.friends.all().count { $0.admission != nil }
         }
         CommandEnvironment.current.note(
             """

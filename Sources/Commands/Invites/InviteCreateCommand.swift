@@ -82,7 +82,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
         let seed = try SecretKey.random(guarded: true)
         let key = InviteKey(try Identity(seed: seed).publicKey)
         let text = try opened.perform { (keyring) throws(KeyringError) in
-            let code = try keyring.createInvite(draft, portals: portals, seed: seed, now: now)
+            let code = try keyring.invites.create(draft, portals: portals, seed: seed, now: now)
             do throws(InviteCodeError) {
                 return String(decoding: try code.encoded(), as: UTF8.self)
             } catch {
@@ -93,7 +93,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
         let lines = json ? Self.json(text, key, draft, portals).description : Self.lines(text, symbol)
         try CodeDelivery.print(lines, isJSON: json) { () throws(CommandFailure) in
             _ = try opened.perform { (keyring) throws(KeyringError) in
-                try keyring.revokeInvite(key, now: WallClock.seconds())
+                try keyring.invites.revoke(key, now: WallClock.seconds())
             }
         }
         guard !json else { return }
@@ -163,8 +163,8 @@ enum OwnPortals {
         named: [PeerAddress], atEveryHost: Bool = false, _ opened: OpenedKeyring, _ common: CommonOptions
     ) async throws(CommandFailure) -> [PortalAddress] {
         let known = try opened.perform { (keyring) throws(KeyringError) in
-            let portals = try keyring.portals()
-            return atEveryHost ? portals.places : portals.map(\.portal.atFirstHost)
+            let portals = try keyring.portals.announced()
+            return atEveryHost ? PortalRecord.places(of: portals) : portals.map(\.portal.atFirstHost)
         }
         var portals: [PortalAddress] = named.isEmpty ? known : []
         if portals.isEmpty { portals = try await find(addressed: named, known, opened, common) }

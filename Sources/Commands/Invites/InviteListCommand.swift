@@ -25,7 +25,8 @@ struct InviteListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (environment, opened) = (CommandEnvironment.current, try options.openIfPresent(for: .reading))
-        let invites = try opened?.perform { (keyring) throws(KeyringError) in try keyring.invites() } ?? []
+        let invites =
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.invites.all() } ?? []
         let now = WallClock.seconds()
         if json {
             return try environment.print(

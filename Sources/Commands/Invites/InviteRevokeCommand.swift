@@ -22,11 +22,12 @@ struct InviteRevokeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let opened = try options.openIfPresent(for: .changing)
-        let invites = try opened?.perform { (keyring) throws(KeyringError) in try keyring.invites() } ?? []
+        let invites =
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.invites.all() } ?? []
         let found = try InviteReference.one(
             of: invites.map { ($0.key, $0.label, $0.closing) }, named: invite, list: "cway invite list")
         let isClosed = try opened?.perform { (keyring) throws(KeyringError) in
-            try keyring.revokeInvite(found.key, now: WallClock.seconds())
+            try keyring.invites.revoke(found.key, now: WallClock.seconds())
         }
         let name = InviteReference.name(found.key, found.label)
         try CommandEnvironment.current.print(

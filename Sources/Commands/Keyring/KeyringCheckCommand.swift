@@ -41,7 +41,7 @@ struct KeyringCheckCommand: AsyncParsableCommand {
         }
         let report: KeyringReport
         do throws(KeyringError) {
-            report = try Keyring.check(folder: home.path)
+            report = try KeyringCheck.run(folder: home.path)
         } catch {
             throw CommandFailure(error)
         }

@@ -61,7 +61,7 @@ struct KeyringRestoreCommand: AsyncParsableCommand {
         if !force { try refuseToReplace(in: home, identity) }
         let report: RestoreReport
         do throws(KeyringError) {
-            report = try Keyring.restore(
+            report = try Restore.run(
                 from: file, into: home.path, owner: EndpointKey(identity.publicKey), keeping: isKept,
                 naming: keep, now: WallClock.seconds())
         } catch {

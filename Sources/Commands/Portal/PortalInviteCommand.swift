@@ -47,13 +47,14 @@ struct PortalInviteCommand: AsyncParsableCommand {
         let end = expires.end(from: now)
         let seed = try SecretKey.random()
         let made = try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.createMemberInvite(label: label, uses: uses, expiry: end, seed: seed, now: now)
+            try Membership(keyring).invites.create(
+                label: label, uses: uses, expiry: end, seed: seed, now: now)
         }
         let code = PortalInvite(portal: address, seed: seed).encoded()
         let line = json ? Self.json(code, made, address).description : code
         try CodeDelivery.print(line, isJSON: json) { () throws(CommandFailure) in
             _ = try opened.perform { (keyring) throws(KeyringError) in
-                try keyring.revokeMemberInvite(made.key, now: WallClock.seconds())
+                try Membership(keyring).invites.revoke(made.key, now: WallClock.seconds())
             }
         }
         guard !json else { return }
@@ -65,7 +66,7 @@ struct PortalInviteCommand: AsyncParsableCommand {
             """)
     }
 
-    private static func json(_ code: String, _ invite: MemberInvite, _ portal: PeerAddress) -> JSONValue {
+    private static func json(_ code: String, _ invite: InviteRecord, _ portal: PeerAddress) -> JSONValue {
         [
             "id": .string(invite.key.publicKey.id), "code": .string(code), "label": .string(invite.label),
             "uses": .count(invite.uses), "expires": .time(invite.expiry), "portal": .string("\(portal)"),

@@ -24,7 +24,8 @@ struct PortalInvitesListCommand: AsyncParsableCommand {
     func run() async throws {
         let opened = try options.openIfPresent(for: .reading)
         let invites =
-            try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
+            try opened?.perform { (keyring) throws(KeyringError) in try Membership(keyring).invites.all() }
+            ?? []
         let now = WallClock.seconds()
         if json {
             return try CommandEnvironment.current.print(
@@ -43,7 +44,7 @@ struct PortalInvitesListCommand: AsyncParsableCommand {
         try CommandEnvironment.current.print(table.text)
     }
 
-    private static func json(_ invite: MemberInvite, _ now: UInt64) -> JSONValue {
+    private static func json(_ invite: InviteRecord, _ now: UInt64) -> JSONValue {
         [
             "id": .string(invite.key.publicKey.id), "label": .string(invite.label),
             "state": .string(invite.closing(at: now).words), "uses": .count(invite.uses),
@@ -71,11 +72,12 @@ struct PortalInvitesRevokeCommand: AsyncParsableCommand {
     func run() async throws {
         let opened = try options.openIfPresent(for: .changing)
         let invites =
-            try opened?.perform { (keyring) throws(KeyringError) in try keyring.memberInvites() } ?? []
+            try opened?.perform { (keyring) throws(KeyringError) in try Membership(keyring).invites.all() }
+            ?? []
         let found = try InviteReference.one(
             of: invites.map { ($0.key, $0.label, $0.closing) }, named: invite, list: "cway portal invites")
         let isClosed = try opened?.perform { (keyring) throws(KeyringError) in
-            try keyring.revokeMemberInvite(found.key, now: WallClock.seconds())
+            try Membership(keyring).invites.revoke(found.key, now: WallClock.seconds())
         }
         let name = InviteReference.name(found.key, found.label)
         try CommandEnvironment.current.print(

@@ -40,7 +40,8 @@ struct PortalMembersListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let opened = try options.openIfPresent(for: .reading)
-        let members = try opened?.perform { (keyring) throws(KeyringError) in try keyring.members() } ?? []
+        let members =
+            try opened?.perform { (keyring) throws(KeyringError) in try Membership(keyring).all() } ?? []
         if json {
             let list = members.map { member -> JSONValue in
                 [
@@ -81,7 +82,7 @@ struct PortalMembersAddCommand: AsyncParsableCommand {
 
     func run() async throws {
         try options.open().perform { (keyring) throws(KeyringError) in
-            try keyring.addMember(argument.id, label: label, now: WallClock.seconds())
+            try Membership(keyring).add(argument.id, label: label, now: WallClock.seconds())
         }
         try CommandEnvironment.current.print("member \(argument.id.id)")
     }
@@ -105,7 +106,7 @@ struct PortalMembersRemoveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let removal = try options.open().perform { (keyring) throws(KeyringError) in
-            try keyring.removeMember(argument.id, now: WallClock.seconds())
+            try Membership(keyring).remove(argument.id, now: WallClock.seconds())
         }
         guard let removal else {
             throw CommandFailure(.notFound, "\(argument.id.id) is no member: see `cway portal members`")

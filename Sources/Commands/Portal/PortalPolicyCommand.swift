@@ -40,9 +40,12 @@ struct PortalPolicyCommand: AsyncParsableCommand {
         let opened =
             try isAsked ? options.openIfPresent(for: .reading) ?? options.open() : options.open()
         let (policy, memberCount, denied) = try opened.perform { (keyring) throws(KeyringError) in
-            if let announce { try keyring.setAnnouncers(announce.audience) }
-            if let call { try keyring.setCallers(call.audience) }
-            return (try keyring.policy(), try keyring.members().count, try keyring.denied().map(\.key.id))
+            if let announce { try Membership(keyring).setAnnouncers(announce.audience) }
+            if let call { try Membership(keyring).setCallers(call.audience) }
+            return (
+                try Membership(keyring).policy(), try Membership(keyring).all().count,
+                try Membership(keyring).denied().map(\.key.id)
+            )
         }
         let (announcers, callers) = (Who(policy.announcers).rawValue, Who(policy.callers).rawValue)
         guard !json else {
@@ -76,7 +79,7 @@ struct PortalDenyCommand: AsyncParsableCommand {
 
     func run() async throws {
         try options.open().perform { (keyring) throws(KeyringError) in
-            try keyring.deny(argument.id, now: WallClock.seconds())
+            try Membership(keyring).deny(argument.id, now: WallClock.seconds())
         }
         try CommandEnvironment.current.print("denied \(argument.id.id)")
     }
@@ -97,7 +100,7 @@ struct PortalAllowCommand: AsyncParsableCommand {
 
     func run() async throws {
         let wasDenied = try options.open().perform { (keyring) throws(KeyringError) in
-            try keyring.undeny(argument.id)
+            try Membership(keyring).undeny(argument.id)
         }
         guard wasDenied else {
             throw CommandFailure(.notFound, "\(argument.id.id) was not denied: see `cway portal policy`")

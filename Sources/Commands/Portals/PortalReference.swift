@@ -18,7 +18,7 @@ struct PortalReference {
     init(_ text: String, in opened: OpenedKeyring?) throws(CommandFailure) {
         let text = text.trimmed
         let portals =
-            try opened?.perform { (keyring) throws(KeyringError) in try keyring.namedPortals() } ?? []
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.portals.all() } ?? []
         let meant = portals.compactMap { Self.match($0, text) }
         guard let found = meant.first else {
             throw CommandFailure(.notFound, "no portal here is '\(text)': look at `cway portals list`")

@@ -86,8 +86,8 @@ struct PortalsAddCommand: AsyncParsableCommand {
     ) throws(CommandFailure) -> Bool {
         let (known, friends) = try opened.perform { (keyring) throws(KeyringError) in
             (
-                try keyring.namedPortals().first { $0.portal.key.publicKey == address.key },
-                try keyring.friends().filter { $0.isReached(at: address.key) }
+                try keyring.portals.all().first { $0.portal.key.publicKey == address.key },
+                try keyring.friends.all().filter { $0.isReached(at: address.key) }
             )
         }
         // Adding it once more, at another address maybe, does not change what it may know.
@@ -96,7 +96,7 @@ struct PortalsAddCommand: AsyncParsableCommand {
         let isOfFriends = !friends.isEmpty && !friends.contains { $0.isReached(at: portal) }
         let isAnnounced = isJoined || announces || isOpen || known?.isAnnounced ?? !isOfFriends
         let addition = try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.addPortal(portal, isAnnounced: isAnnounced, now: WallClock.seconds())
+            try keyring.portals.add(portal, isAnnounced: isAnnounced, now: WallClock.seconds())
         }
         if isAnnounced {
             let shown = try ShownKey.key(of: opened.identity, at: portal)

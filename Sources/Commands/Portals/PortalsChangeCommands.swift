@@ -28,13 +28,14 @@ struct PortalsRemoveCommand: AsyncParsableCommand {
         let portal = reference.portal
         guard let host = reference.host, !portal.portal.others.isEmpty else {
             _ = try opened?.perform { (keyring) throws(KeyringError) in
-                try keyring.removePortal(portal.portal.key)
+                try keyring.portals.remove(portal.portal.key)
             }
             let hosts = portal.portal.hosts.map(\.hostAndPort).joined(separator: ", ")
             return try CommandEnvironment.current.print("removed \(hosts)")
         }
         let left =
-            try opened?.perform { (keyring) throws(KeyringError) in try keyring.removeHost(host) } ?? []
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.portals.removeHost(host) }
+            ?? []
         let hosts = left.map(\.hostAndPort).joined(separator: ", ")
         try CommandEnvironment.current.print("removed \(host.hostAndPort); the portal is known at \(hosts)")
     }
@@ -97,7 +98,7 @@ struct PortalArgument: ParsableArguments, Sendable {
                     + "`cway portals add --announce \(known.addressText)`")
         }
         _ = try opened.perform { (keyring) throws(KeyringError) in
-            try keyring.setPortal(known.key, isOpen: isOpen)
+            try keyring.portals.set(known.key, isOpen: isOpen)
         }
         let changed = try PortalReference(known.key.publicKey.id, in: opened).portal.portal
         let shown = try ShownKey.key(of: opened.identity, at: changed)

@@ -28,7 +28,7 @@ struct PortalsListCommand: AsyncParsableCommand {
     func run() async throws {
         let (environment, opened) = (CommandEnvironment.current, try options.openIfPresent(for: .reading))
         let portals =
-            try opened?.perform { (keyring) throws(KeyringError) in try keyring.namedPortals() } ?? []
+            try opened?.perform { (keyring) throws(KeyringError) in try keyring.portals.all() } ?? []
         var (table, list) = (TextTable("PORTAL", "ANNOUNCED", "SEEN AS", "ADDRESS"), [JSONValue]())
         for record in portals {
             guard let identity = opened?.identity else { continue }

@@ -28,28 +28,26 @@ package struct KeyringReport: Hashable, Sendable {
     package let entryCount: Int
 }
 
-extension Keyring {
+/// Looks at whether the records of a keyring are all of them ones, and agree with each other.
+package enum KeyringCheck {
     /// Looks at every page, value and record of a keyring that nobody in this process has open, without using it.
     ///
     /// What damages the file underneath the look can end the process, so a command runs it in a child and reports
     /// the child's signal.
     ///
     /// - Throws: ``KeyringError``, with what is wrong.
-    package static func check(folder: String) throws(KeyringError) -> KeyringReport {
+    package static func run(folder: String) throws(KeyringError) -> KeyringReport {
         _ = try KeyringError.storing { () throws(LMDBError) in
             try EnvironmentCheck.walk("\(folder)/\(KeyringStore.fileName)")
         }
         let store = try KeyringStore(folder: folder, absence: .fails, access: .readOnly)
         return try store.read { (transaction) throws(KeyringError) in
-            try KeyringCheck.report(transaction, store.vault)
+            try report(transaction, store.vault)
         }
     }
-}
 
-/// Looks at whether the records of a keyring are all of them ones, and agree with each other.
-enum KeyringCheck {
     static func report(
-        _ transaction: borrowing ReadTransaction, _ vault: VaultFile
+        _ transaction: borrowing KeyringReading, _ vault: VaultFile
     ) throws(KeyringError) -> KeyringReport {
         guard let owner = try transaction.owner() else { throw .inconsistent("it has no owner") }
         let entryCount = try countEntries(transaction)
@@ -68,15 +66,15 @@ enum KeyringCheck {
             sequence: try transaction.number(.sequence) ?? 0,
             vault: try opensEverything(transaction, vault) ? .matching : .lost,
             friendCount: try transaction.recordCount(FriendRecord.table),
-            inviteCount: try transaction.recordCount(StoredInvite.table), entryCount: entryCount)
+            inviteCount: try transaction.recordCount(FriendInvite.table), entryCount: entryCount)
     }
 
-    private static func countEntries(_ transaction: borrowing ReadTransaction) throws(KeyringError) -> Int {
-        try transaction.entryCountWithoutGhosts() + Ghost.count(transaction)
+    private static func countEntries(_ transaction: borrowing KeyringReading) throws(KeyringError) -> Int {
+        try Ghost.countOthers(transaction) + Ghost.count(transaction)
     }
 
     /// Everybody has a name, and every name is somebody's.
-    private static func checkNames(_ transaction: borrowing ReadTransaction) throws(KeyringError) {
+    private static func checkNames(_ transaction: borrowing KeyringReading) throws(KeyringError) {
         let friendCount = try transaction.recordCount(FriendRecord.table)
         guard try transaction.recordCount(NameRecord.table) == friendCount else {
             throw .inconsistent("it has names of nobody")
@@ -92,34 +90,28 @@ enum KeyringCheck {
     }
 
     /// Every invite has counted down a use for each whom it admitted.
-    private static func checkUses(_ transaction: borrowing ReadTransaction) throws(KeyringError) {
-        var counts: [PublicKey: Int] = [:]
+    private static func checkUses(_ transaction: borrowing KeyringReading) throws(KeyringError) {
+        var uses: [InviteUse] = []
         try transaction.forEach(FriendRecord.self) { (_, friend) throws(KeyringError) in
-            for use in friend.admission?.uses.list ?? [] { counts[use.invite.publicKey, default: 0] += 1 }
+            uses += friend.admission?.uses.list ?? []
             return .next
         }
-        try transaction.forEach(StoredInvite.self) { (key, invite) throws(KeyringError) in
-            guard counts[key, default: 0] <= Int(invite.uses) - Int(invite.usesLeft) else {
-                throw .inconsistent("an invite admitted more than it has counted")
-            }
-            return .next
+        guard try InviteTable<FriendInviteKind>.haveCounted(uses, transaction) else {
+            throw .inconsistent("an invite admitted more than it has counted")
         }
-        counts = [:]
+        uses = []
         try transaction.forEach(StoredMember.self) { (_, member) throws(KeyringError) in
-            for use in member.membership?.uses.list ?? [] { counts[use.invite.publicKey, default: 0] += 1 }
+            uses += member.membership?.uses.list ?? []
             return .next
         }
-        try transaction.forEach(StoredMemberInvite.self) { (key, invite) throws(KeyringError) in
-            guard counts[key, default: 0] <= Int(invite.uses) - Int(invite.usesLeft) else {
-                throw .inconsistent("an invite to the portal admitted more than it has counted")
-            }
-            return .next
+        guard try InviteTable<MemberInviteKind>.haveCounted(uses, transaction) else {
+            throw .inconsistent("an invite to the portal admitted more than it has counted")
         }
     }
 
     /// What stands under a friend's key is a friend's.
     private static func checkBelonging(
-        _ transaction: borrowing ReadTransaction, owner: PublicKey
+        _ transaction: borrowing KeyringReading, owner: PublicKey
     ) throws(KeyringError) {
         guard try transaction.record(CircleRecord.self, owner) != nil else {
             throw .inconsistent("it has no circle")
@@ -147,15 +139,15 @@ enum KeyringCheck {
     }
 
     /// The single records, and what a portal needs for itself.
-    private static func checkPolicy(_ transaction: borrowing ReadTransaction) throws(KeyringError) {
+    private static func checkPolicy(_ transaction: borrowing KeyringReading) throws(KeyringError) {
         _ = try transaction.number(.opened)
-        _ = try transaction.policy()
-        _ = try transaction.namedPortals()
+        _ = try Membership.policy(transaction)
+        _ = try Portals.all(transaction)
         try transaction.forEach(StoredDenial.self) { (_, _) throws(KeyringError) in .next }
     }
 
     private static func opensEverything(
-        _ transaction: borrowing ReadTransaction, _ vault: VaultFile
+        _ transaction: borrowing KeyringReading, _ vault: VaultFile
     ) throws(KeyringError) -> Bool {
         guard let recorded = try transaction.number(.vault), let slot = try vault.slot(recorded) else {
             return false

@@ -16,7 +16,8 @@ package struct RestoreReport: Hashable, Sendable {
     package internal(set) var lostJoins: [Friend] = []
 }
 
-extension Keyring {
+/// Makes a keyring usable again that was a copy, is lost, or has lost its vault.
+package enum Restore {
     /// Makes a keyring usable again, from a backup, or in place where the vault is lost or the keyring is a copy.
     ///
     /// What a backup does not know may have happened since: so a new generation of the circle begins, all invites
@@ -32,34 +33,36 @@ extension Keyring {
     ///   - now: Unix seconds.
     /// - Returns: what was done.
     /// - Throws: ``KeyringError``; then everything is as it was.
-    package static func restore(
+    package static func run(
         from path: String?, into folder: String, owner: EndpointKey, keeping keep: (Friend) -> Bool,
         naming names: [String] = [], now: UInt64
     ) throws(KeyringError) -> RestoreReport {
-        let opening = Opening(folder: folder, owner: owner)
-        return try restore(from: path, opening, keeping: keep, naming: names, now: now)
+        let opening = Keyring.Opening(folder: folder, owner: owner)
+        return try run(from: path, opening, keeping: keep, naming: names, now: now)
     }
 
-    package static func restore(
-        from path: String?, _ opening: Opening, keeping keep: (Friend) -> Bool, naming names: [String] = [],
+    package static func run(
+        from path: String?, _ opening: Keyring.Opening, keeping keep: (Friend) -> Bool,
+        naming names: [String] = [],
         now: UInt64
     ) throws(KeyringError) -> RestoreReport {
         let lock = try ServingLock(folder: opening.folder)
-        let report = try restoreUnderLock(from: path, opening, keeping: keep, naming: names, now: now)
+        let report = try runUnderLock(from: path, opening, keeping: keep, naming: names, now: now)
         _ = consume lock
         return report
     }
 
-    private static func restoreUnderLock(
-        from path: String?, _ opening: Opening, keeping keep: (Friend) -> Bool, naming names: [String],
+    private static func runUnderLock(
+        from path: String?, _ opening: Keyring.Opening, keeping keep: (Friend) -> Bool,
+        naming names: [String],
         now: UInt64
     ) throws(KeyringError) -> RestoreReport {
         guard let path else {
             let store = try KeyringStore(
                 folder: opening.folder, absence: .fails, observe: opening.observe)
             return try store.change(copies: true) { (transaction, change) throws(KeyringError) in
-                try transaction.confirmFriends(named: names)
-                return try Restore.run(
+                try FriendTable.confirm(named: names, transaction)
+                return try repair(
                     &transaction, &change, owner: opening.owner, version: try transaction.version(),
                     keeping: keep, now: now)
             }
@@ -77,79 +80,76 @@ extension Keyring {
             // So that nobody takes what was restored for what was there.
             change.goOn(after: try transaction.number(.sequence) ?? 0)
             if let recorded = try transaction.number(.vault) { try change.takeKey(of: recorded) }
-            return try Restore.run(
+            return try repair(
                 &transaction, &change, owner: opening.owner, version: try source.version(),
                 after: replaced ?? 0, keeping: keep, now: now)
         }
     }
-}
 
-/// A copy of a backup beside the keyring, removed with the value.
-private struct BackupSource: ~Copyable {
-    private static let chunkByteCount = 1 << 20
+    // MARK: Steps
 
-    private let path: String
-    private let environment: Environment
-
-    init(copying backup: String, into folder: String) throws(KeyringError) {
-        let draft = "\(folder)/keyring.restoring"
-        Self.remove(draft)
-        do throws(KeyringError) {
-            try Self.copy(backup, to: draft)
-            environment = try KeyringError.storing { () throws(LMDBError) in
-                try Environment(path: draft, schema: KeyringStore.schema, absence: .fails)
+    private static func repair(
+        _ transaction: inout KeyringWriting, _ change: inout Change, owner: EndpointKey,
+        version: UInt32, after generation: UInt64 = 0, keeping keep: (Friend) -> Bool, now: UInt64
+    ) throws(KeyringError) -> RestoreReport {
+        guard let found = try transaction.owner() else { throw .inconsistent("it has no owner") }
+        guard found == owner.publicKey else { throw .otherOwner(found, expected: owner.publicKey) }
+        change.goOnWithoutVault()
+        // With the ghosts whose pairs are lost: nobody else has them, so others do as well.
+        try Migration.run(&transaction, change, from: version)
+        var report = RestoreReport()
+        try dropLostKeys(&transaction, change, owner: owner, &report)
+        try dropLostJoins(&transaction, change, &report)
+        // Whoever has an invite may have redeemed it at the original.
+        report.revokedInviteCount =
+            try InviteTable<FriendInviteKind>.closeAll(&transaction, now: now)
+            + InviteTable<MemberInviteKind>.closeAll(&transaction, now: now)
+        for friend in try FriendTable.friends(transaction).sorted(by: { $0.name < $1.name }) {
+            if keep(friend) {
+                report.kept.append(friend)
+            } else {
+                try remove(friend, &transaction, change)
+                report.removed.append(friend)
             }
-        } catch {
-            Self.remove(draft)
-            throw error.renamed(from: draft, to: backup)
         }
-        path = draft
+        try CircleTable.startGeneration(
+            of: owner, &transaction, &change, after: generation, now: now)
+        try transaction.clear(.copy)
+        // Counted again when it is needed.
+        try transaction.clear(.entries)
+        try transaction.set(.opened, to: now)
+        return report
     }
 
-    deinit { Self.remove(path) }
-
-    borrowing func check(owner: EndpointKey, friends names: [String]) throws(KeyringError) {
-        try environment.read { (transaction) throws(KeyringError) in
-            guard let found = try transaction.owner() else { throw .inconsistent("it has no owner") }
-            guard found == owner.publicKey else { throw .otherOwner(found, expected: owner.publicKey) }
-            try transaction.confirmFriends(named: names)
-        }
-    }
-
-    /// The version of the backup, whose records are in its formats.
-    borrowing func version() throws(KeyringError) -> UInt32 {
-        try environment.read { (transaction) throws(KeyringError) in try transaction.version() }
-    }
-
-    /// Puts the backup's records in the place of all others.
-    borrowing func replace(_ transaction: inout WriteTransaction) throws(KeyringError) {
-        do throws(LMDBError) {
-            for table in KeyringStore.schema.tables {
-                let entries = try environment.read { (source) throws(LMDBError) in
-                    try source.entries(in: table)
-                }
-                try transaction.removeAll(from: table)
-                for entry in entries { try transaction.put(entry.value, for: entry.key, in: table) }
-            }
-        } catch {
-            throw KeyringError(error)
+    /// Chain keys that the vault does not open are asked for again.
+    private static func dropLostKeys(
+        _ transaction: inout KeyringWriting, _ change: borrowing Change, owner: EndpointKey,
+        _ report: inout RestoreReport
+    ) throws(KeyringError) {
+        for (key, circle) in try transaction.records(CircleRecord.self) where !change.opens(circle.sealed) {
+            // The owner's is replaced anyway, by a later generation.
+            guard key != owner.publicKey else { continue }
+            try transaction.drop(CircleRecord.self, key)
+            report.lostKeyCount += 1
         }
     }
 
-    private static func copy(_ backup: String, to draft: String) throws(KeyringError) {
-        let source = try KeyringFile(reading: backup)
-        let copy = try KeyringFile(creating: draft)
-        var offset = 0
-        while true {
-            let chunk = try source.read(chunkByteCount, at: offset)
-            try copy.write(chunk, at: offset)
-            offset += chunk.count
-            if chunk.count < chunkByteCount { return }
+    /// Invites whose seed the vault does not open cannot be redeemed.
+    private static func dropLostJoins(
+        _ transaction: inout KeyringWriting, _ change: borrowing Change, _ report: inout RestoreReport
+    ) throws(KeyringError) {
+        for (key, pending) in try transaction.records(PendingRecord.self)
+        where !change.opens(pending.sealed) {
+            guard let friend = try Joins.abandon(key, &transaction, change) else { continue }
+            report.lostJoins.append(friend)
         }
     }
 
-    private static func remove(_ draft: String) {
-        KeyringFile.remove(draft)
-        KeyringFile.remove("\(draft)-lock")
+    private static func remove(
+        _ friend: Friend, _ transaction: inout KeyringWriting, _ change: borrowing Change
+    ) throws(KeyringError) {
+        guard let record = try transaction.record(FriendRecord.self, friend.key) else { return }
+        _ = try FriendTable.forget(friend.key, record, &transaction, change)
+        try transaction.put(TombstoneRecord(sequence: change.sequence), friend.key)
     }
 }

@@ -87,7 +87,7 @@ package final class Entries: Sendable {
     }
 
     private func collect(
-        _ transaction: borrowing ReadTransaction, _ vaultKey: borrowing SecretKey, _ vault: VaultFile,
+        _ transaction: borrowing KeyringReading, _ vaultKey: borrowing SecretKey, _ vault: VaultFile,
         from former: State, _ next: inout State
     ) throws(KeyringError) {
         var wanted: [PublicKey] = []
@@ -95,7 +95,7 @@ package final class Entries: Sendable {
             if friend.admission != nil { wanted.append(key) }
             return .next
         }
-        try transaction.forEach(StoredInvite.self) { (key, invite) throws(KeyringError) in
+        try transaction.forEach(FriendInvite.self) { (key, invite) throws(KeyringError) in
             if invite.isEntry { wanted.append(key) }
             return .next
         }

@@ -3,26 +3,39 @@ package import Invitation
 internal import LMDB
 package import TypedSodium
 
-extension Keyring {
+/// Everybody in a keyring: who may reach its owner, and whom the owner can reach.
+package struct Friends: Sendable {
+    /// The least time between two visits of a friend that are written down, in seconds.
+    private static let visitSeconds: UInt64 = 3_600
+
+    let store: KeyringStore
+    let owner: EndpointKey
+
+    // MARK: Looking
+
     /// Everybody in the keyring, by name.
-    package func friends() throws(KeyringError) -> [Friend] {
-        let friends = try store.read { (transaction) throws(KeyringError) in try transaction.friends() }
+    package func all() throws(KeyringError) -> [Friend] {
+        let friends = try store.read { (transaction) throws(KeyringError) in
+            try FriendTable.friends(transaction)
+        }
         return friends.sorted { $0.name < $1.name }
     }
 
     /// The friend with a name.
-    package func friend(named name: String) throws(KeyringError) -> Friend? {
+    package func find(named name: String) throws(KeyringError) -> Friend? {
         guard Petname.isValid(name) else { return nil }
         return try store.read { (transaction) throws(KeyringError) in
             guard let found = try transaction.record(NameRecord.self, Array(name.utf8)) else { return nil }
-            return try transaction.friend(found.key)
+            return try FriendTable.friend(found.key, transaction)
         }
     }
 
     /// The friend with a key.
-    package func friend(_ key: PublicKey) throws(KeyringError) -> Friend? {
-        try store.read { (transaction) throws(KeyringError) in try transaction.friend(key) }
+    package func find(_ key: PublicKey) throws(KeyringError) -> Friend? {
+        try store.read { (transaction) throws(KeyringError) in try FriendTable.friend(key, transaction) }
     }
+
+    // MARK: Changing
 
     /// Lets somebody in by id, without an invite; who is in already gets these services instead of the former.
     ///
@@ -38,10 +51,10 @@ extension Keyring {
     package func admit(
         _ key: PublicKey, name: String? = nil, services: ServiceGrant, now: UInt64
     ) throws(KeyringError) -> Friend {
-        try checkUsable(key)
+        try FriendTable.checkUsable(key, owner: owner)
         let services = try services.checked()
         return try store.change { (transaction, change) throws(KeyringError) in
-            var record = try transaction.obtain(key, name: name)
+            var record = try FriendTable.obtain(key, name: name, &transaction)
             if record.admission == nil {
                 record.admission = Admission(
                     services: services, invite: nil, since: now, sequence: change.sequence, uses: InviteUses()
@@ -51,7 +64,7 @@ extension Keyring {
             record.admission?.services = services
             try transaction.put(record, key)
             change.mark()
-            return try transaction.friend(key, record)
+            return try FriendTable.friend(key, record, transaction)
         }
     }
 
@@ -68,17 +81,17 @@ extension Keyring {
         to key: EndpointKey, name: String? = nil, portals: [PortalAddress]
     ) throws(KeyringError) -> Friend {
         let key = key.publicKey
-        try checkUsable(key)
+        try FriendTable.checkUsable(key, owner: owner)
         let portals = portals.flatMap(\.places)
         guard portals.count <= InviteCode.portalCountLimit else { throw .tooManyPortals(portals.count) }
         return try store.change { (transaction, change) throws(KeyringError) in
-            var record = try transaction.obtain(key, name: name)
+            var record = try FriendTable.obtain(key, name: name, &transaction)
             var reach = record.reach ?? Reach(portals: portals, isPending: false)
-            reach.portals = portals.keepingShownKeys(of: reach.portals)
+            reach.portals = portals.map { $0.keepingShownKey(of: reach.portals) }
             record.reach = reach
             try transaction.put(record, key)
             change.mark()
-            return try transaction.friend(key, record)
+            return try FriendTable.friend(key, record, transaction)
         }
     }
 
@@ -105,13 +118,10 @@ extension Keyring {
         try store.change { (transaction, change) throws(KeyringError) in
             guard var record = try transaction.record(FriendRecord.self, key) else { throw .noSuchFriend }
             guard record.name != name else { return }
-            try transaction.rename(key, &record, to: name)
+            try FriendTable.rename(key, &record, to: name, &transaction)
             change.mark()
         }
     }
-
-    /// The least time between two visits of a friend that are written down, in seconds.
-    private static let visitSeconds: UInt64 = 3_600
 
     /// Notes that a friend was seen, once an hour, so that one who calls again and again costs the disk nothing; and
     /// where it was reached, whenever that is another place than the last one.
@@ -137,7 +147,8 @@ extension Keyring {
 
     /// Whether a visit need not be written down: there was one within the hour, or it is nobody's.
     private static func isSeen<Access>(
-        _ key: PublicKey, at place: PortalPlace?, _ transaction: borrowing Transaction<Access>, now: UInt64
+        _ key: PublicKey, at place: PortalPlace?, _ transaction: borrowing KeyringTransaction<Access>,
+        now: UInt64
     ) throws(KeyringError) -> Bool {
         guard try transaction.record(FriendRecord.self, key) != nil else { return true }
         guard let seen = try transaction.record(SeenRecord.self, key) else { return false }
@@ -157,43 +168,75 @@ extension Keyring {
     package func remove(_ key: PublicKey, now: UInt64) throws(KeyringError) -> Removal {
         try store.change { (transaction, change) throws(KeyringError) in
             guard let record = try transaction.record(FriendRecord.self, key) else { throw .noSuchFriend }
-            let friend = try transaction.friend(key, record)
-            if try transaction.forget(key, record, change) { change.dropSecret() }
+            let friend = try FriendTable.friend(key, record, transaction)
+            if try FriendTable.forget(key, record, &transaction, change) { change.dropSecret() }
             try transaction.put(TombstoneRecord(sequence: change.sequence), key)
             var invites: [InviteOfRemoved] = []
             if let admission = record.admission {
-                invites = try transaction.closeInvites(of: admission.uses, now: now)
+                invites = try closeInvites(of: admission.uses, &transaction, now: now)
                 // Who was never let in was never given the circle's key.
-                try OwnCircle.startGeneration(&transaction, &change, owner: owner, now: now)
+                try CircleTable.startGeneration(of: owner, &transaction, &change, now: now)
             }
             change.mark()
             return Removal(friend: friend, invites: invites)
         }
     }
 
-    /// Refuses keys with which nothing can be agreed on, before they become a friend's.
-    func checkUsable(_ key: PublicKey) throws(KeyringError) {
-        guard key != owner.publicKey else { throw .ownKey }
-        do throws(SodiumError) { _ = try key.agreementKey() } catch { throw .unusableKey }
+    /// Closes every open invite that admitted somebody, or may have.
+    ///
+    /// - Returns: what became of each that still is remembered, the newest first.
+    private func closeInvites(
+        of uses: InviteUses, _ transaction: inout KeyringWriting, now: UInt64
+    ) throws(KeyringError) -> [InviteOfRemoved] {
+        let friends = try FriendTable.friends(transaction)
+        let closed = try InviteTable<FriendInviteKind>.close(whatAdmitted: uses, &transaction, now: now)
+        return closed.map { closed in
+            InviteOfRemoved(
+                invite: closed.invite, isRecorded: closed.isRecorded,
+                others: friends.filter { $0.admission?.uses.contains(closed.invite.key) == true })
+        }.sorted { $0.invite.sequence > $1.invite.sequence }
+    }
+
+    /// Notes many whom the owner may reach in one transaction, each by its own key and all with what one grant says;
+    /// for measurements at sizes that nobody reaches one commit after the other.
+    package func populate(
+        _ keys: [PublicKey], with grant: borrowing CircleGrant
+    ) throws(KeyringError) {
+        let reach = Reach(portals: grant.portals, isPending: false)
+        let (generation, epoch) = (grant.generation, grant.epoch)
+        let secret = grant.key.copy()
+        try store.change { (transaction, change) throws(KeyringError) in
+            for key in keys {
+                var record = try FriendTable.obtain(key, name: nil, &transaction)
+                record.reach = reach
+                try transaction.put(record, key)
+                let circle = CircleRecord(
+                    generation: generation, epoch: epoch, sealed: try change.seal(secret))
+                try transaction.put(circle, key)
+            }
+            change.mark()
+        }
     }
 }
 
-extension Transaction where Access == Writing {
-    /// The record of a friend, stored under its name; made where there is none.
-    mutating func obtain(_ key: PublicKey, name: String?) throws(KeyringError) -> FriendRecord {
-        if var record = try record(FriendRecord.self, key) {
-            if let name { try rename(key, &record, to: name) }
-            return record
-        }
-        let chosen: String
-        if let name {
-            try checkFree(name)
-            chosen = name
-        } else {
-            chosen = try Petname.free(Petname.fallback(key), self)
-        }
-        let record = FriendRecord(name: chosen)
-        try insert(record, key)
-        return record
-    }
+/// A friend who was removed, and what became of the invites that admitted it.
+package struct Removal: Hashable, Sendable {
+    /// What was known about it.
+    package let friend: Friend
+    /// Every invite that admitted it, or may have, as far as it is remembered; the newest first.
+    package let invites: [InviteOfRemoved]
+}
+
+/// An invite that admitted somebody who was removed, or may have.
+package struct InviteOfRemoved: Hashable, Sendable {
+    /// As it was before; it is closed now.
+    package let invite: InviteRecord
+    /// Whether it is known that it admitted them; else it is closed because it was made before every redemption was
+    /// recorded, and may have.
+    package let isRecorded: Bool
+    /// The other friends who came by it, as far as that was recorded.
+    package let others: [Friend]
+
+    /// Whether somebody else could still have come by it, who needs another one now.
+    package var wasOpen: Bool { invite.closing == nil }
 }

@@ -23,21 +23,21 @@ enum Ghost {
     ///
     /// - Throws: ``KeyringError/tooManyEntries(_:limit:)`` before anything is changed, among others.
     static func giveWay(
-        _ transaction: inout WriteTransaction, _ change: borrowing Change
+        _ transaction: inout KeyringWriting, _ change: borrowing Change
     ) throws(KeyringError) {
-        let last = try KeyringError.storing { () throws(LMDBError) in try transaction.last(in: table) }
+        let last = try KeyringError.storing { () throws(LMDBError) in try transaction.raw.last(in: table) }
         guard let last else {
             let count: Int
             if let written = try transaction.number(.entries) {
                 count = Int(clamping: written)
             } else {
-                count = try transaction.entryCountWithoutGhosts()
+                count = try countOthers(transaction)
             }
             try transaction.set(.entries, to: UInt64(try Entries.nextCount(above: count)))
             return try add(step - 1, &transaction, change)
         }
         do throws(LMDBError) {
-            try transaction.remove(last.key, from: table)
+            try transaction.raw.remove(last.key, from: table)
         } catch {
             throw KeyringError(error)
         }
@@ -45,9 +45,9 @@ enum Ghost {
 
     /// Adds ghosts: one for an entry that goes.
     static func add(
-        _ count: Int, _ transaction: inout WriteTransaction, _ change: borrowing Change
+        _ count: Int, _ transaction: inout KeyringWriting, _ change: borrowing Change
     ) throws(KeyringError) {
-        let last = try KeyringError.storing { () throws(LMDBError) in try transaction.last(in: table) }
+        let last = try KeyringError.storing { () throws(LMDBError) in try transaction.raw.last(in: table) }
         let first = (last?.key.reduce(0) { $0 << 8 | UInt64($1) } ?? 0) &+ 1
         for offset in 0..<UInt64(count) {
             var key = RecordWriter()
@@ -60,10 +60,11 @@ enum Ghost {
     ///
     /// - Throws: ``KeyringError/vaultLost(path:)`` for one that is sealed under another key, among others.
     static func forEach<Access>(
-        _ transaction: borrowing Transaction<Access>, _ vaultKey: borrowing SecretKey, vault: VaultFile,
+        _ transaction: borrowing KeyringTransaction<Access>, _ vaultKey: borrowing SecretKey,
+        vault: VaultFile,
         _ body: (UInt64, borrowing SecretKey) throws(KeyringError) -> Void
     ) throws(KeyringError) {
-        try transaction.forEach(in: table) { (key, version, payload) throws(KeyringError) in
+        try transaction.raw.forEach(in: table) { (key, version, payload) throws(KeyringError) in
             guard key.count == 8 else { throw .damagedRecord(table: table.name) }
             var number: UInt64 = 0
             for index in 0..<8 { number = number << 8 | UInt64(key[index]) }
@@ -83,7 +84,7 @@ enum Ghost {
 
     /// Seals every pair under another key of the vault.
     static func reseal(
-        _ transaction: inout WriteTransaction, _ change: borrowing Change, under key: borrowing SecretKey
+        _ transaction: inout KeyringWriting, _ change: borrowing Change, under key: borrowing SecretKey
     ) throws(KeyringError) {
         for entry in try entries(transaction) {
             guard let sealed = try sealedPair(entry.value.version, entry.value.payload.span) else {
@@ -95,7 +96,7 @@ enum Ghost {
 
     /// Seals the pairs that are bare, and puts fresh ones in the place of those that the vault does not open.
     static func sealAll(
-        _ transaction: inout WriteTransaction, _ change: borrowing Change
+        _ transaction: inout KeyringWriting, _ change: borrowing Change
     ) throws(KeyringError) {
         for entry in try entries(transaction) {
             if let sealed = try sealedPair(entry.value.version, entry.value.payload.span) {
@@ -107,8 +108,24 @@ enum Ghost {
         }
     }
 
+    /// How many entries are no ghosts: friends who may reach the owner, and invites that are announced.
+    static func countOthers<Access>(
+        _ transaction: borrowing KeyringTransaction<Access>
+    ) throws(KeyringError) -> Int {
+        var count = 0
+        try transaction.forEach(FriendRecord.self) { (_, friend) throws(KeyringError) in
+            count += friend.admission == nil ? 0 : 1
+            return .next
+        }
+        try transaction.forEach(FriendInvite.self) { (_, invite) throws(KeyringError) in
+            count += invite.isEntry ? 1 : 0
+            return .next
+        }
+        return count
+    }
+
     /// How many there are, each of which is one.
-    static func count(_ transaction: borrowing ReadTransaction) throws(KeyringError) -> Int {
+    static func count(_ transaction: borrowing KeyringReading) throws(KeyringError) -> Int {
         let entries = try entries(transaction)
         for entry in entries {
             guard entry.key.count == 8 else { throw .damagedRecord(table: table.name) }
@@ -121,7 +138,7 @@ enum Ghost {
 
     /// Whether a key of the vault opens every one that is sealed.
     static func areOpened(
-        by key: borrowing SecretKey, _ transaction: borrowing ReadTransaction
+        by key: borrowing SecretKey, _ transaction: borrowing KeyringReading
     ) throws(KeyringError) -> Bool {
         for entry in try entries(transaction) {
             let sealed = try sealedPair(entry.value.version, entry.value.payload.span)
@@ -131,18 +148,20 @@ enum Ghost {
     }
 
     private static func entries<Access>(
-        _ transaction: borrowing Transaction<Access>
+        _ transaction: borrowing KeyringTransaction<Access>
     ) throws(KeyringError) -> [Entry] {
-        do throws(LMDBError) { return try transaction.entries(in: table) } catch { throw KeyringError(error) }
+        do throws(LMDBError) { return try transaction.raw.entries(in: table) } catch {
+            throw KeyringError(error)
+        }
     }
 
     private static func put(
-        _ sealed: SealedKey, _ key: [UInt8], _ transaction: inout WriteTransaction
+        _ sealed: SealedKey, _ key: [UInt8], _ transaction: inout KeyringWriting
     ) throws(KeyringError) {
         var writer = RecordWriter()
         sealed.write(to: &writer)
         do throws(LMDBError) {
-            try transaction.put(writer.bytes.span, version: format, for: key, in: table)
+            try transaction.raw.put(writer.bytes.span, version: format, for: key, in: table)
         } catch {
             throw KeyringError(error)
         }

@@ -40,7 +40,7 @@ enum Petname {
 
     /// The name itself where it is free, or with the first number that makes it so.
     static func free(
-        _ name: String, _ transaction: borrowing WriteTransaction
+        _ name: String, _ transaction: borrowing KeyringWriting
     ) throws(KeyringError) -> String {
         var candidate = name
         var number = 2

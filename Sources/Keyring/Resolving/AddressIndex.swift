@@ -1,5 +1,5 @@
 package import Blinding
-internal import Invitation
+package import Invitation
 internal import LMDB
 package import Multiserver
 internal import TypedSodium
@@ -45,7 +45,7 @@ package struct AddressIndex: Sendable {
         self = try keyring.store.readSecrets { (transaction, vaultKey) throws(KeyringError) in
             var index = AddressIndex(epoch: epoch, sequence: try transaction.number(.sequence) ?? 0)
             var portalNumbers: [PortalAddress: UInt32] = [:]
-            try transaction.forEachReachable(owner: owner) { (known) throws(KeyringError) in
+            try ReachableCircle.forEach(owner: owner, transaction) { (known) throws(KeyringError) in
                 try index.add(known, vaultKey, &portalNumbers)
                 return .next
             }
@@ -131,5 +131,19 @@ package struct AddressIndex: Sendable {
         var start = 0
         for index in 0..<7 { start |= Int(value.storage[index]) << (8 * index) }
         return start
+    }
+}
+
+/// What a blinded address means.
+package struct Resolution: Hashable, Sendable {
+    /// Who is reached.
+    package let target: EndpointKey
+    /// Through which portal.
+    package let portal: PortalAddress
+
+    /// Puts the two together.
+    package init(target: EndpointKey, portal: PortalAddress) {
+        self.target = target
+        self.portal = portal
     }
 }

@@ -29,34 +29,60 @@ struct ReachableCircle {
             }
         }
     }
-}
 
-extension Transaction {
+    /// The portal that an `hmac1` value hides.
+    func portal(of value: Hmac1Value) -> Resolution? {
+        portals.first { value.matches(target: target, portal: $0.key) }
+            .map { Resolution(target: target, portal: $0) }
+    }
+
+    /// The portal that a value of a day hides, shown or sealed.
+    func portal(
+        _ days: [Epoch], _ vaultKey: borrowing SecretKey,
+        isMeant: (borrowing CircleAddressing, EndpointKey, PortalKey) -> Bool
+    ) throws(KeyringError) -> Resolution? {
+        var found: Resolution?
+        try forEachDay(of: days, vaultKey) { addressing in
+            let portal = portals.first { isMeant(addressing, target, $0.key) }
+            found = portal.map { Resolution(target: target, portal: $0) }
+            return found == nil ? .next : .stop
+        }
+        return found
+    }
+
+    // MARK: Within a transaction
+
     /// Somebody whose addresses can be resolved, by key; `nil` when it cannot be reached.
-    borrowing func reachable(_ key: PublicKey, owner: EndpointKey) throws(KeyringError) -> ReachableCircle? {
-        if key == owner.publicKey { return try ownCircle(owner) }
-        guard let reach = try record(FriendRecord.self, key)?.reach else { return nil }
+    static func find<Access>(
+        _ key: PublicKey, owner: EndpointKey, _ transaction: borrowing KeyringTransaction<Access>
+    ) throws(KeyringError) -> ReachableCircle? {
+        if key == owner.publicKey { return try own(owner, transaction) }
+        guard let reach = try transaction.record(FriendRecord.self, key)?.reach else { return nil }
         return ReachableCircle(
-            target: EndpointKey(key), portals: reach.portals, circle: try record(CircleRecord.self, key))
+            target: EndpointKey(key), portals: reach.portals,
+            circle: try transaction.record(CircleRecord.self, key))
     }
 
     /// Everybody whose addresses can be resolved.
-    borrowing func forEachReachable(
-        owner: EndpointKey, _ body: (ReachableCircle) throws(KeyringError) -> Step
+    static func forEach<Access>(
+        owner: EndpointKey, _ transaction: borrowing KeyringTransaction<Access>,
+        _ body: (ReachableCircle) throws(KeyringError) -> Step
     ) throws(KeyringError) {
-        if try body(ownCircle(owner)) == .stop { return }
-        try forEach(FriendRecord.self) { (key, friend) throws(KeyringError) in
+        if try body(own(owner, transaction)) == .stop { return }
+        try transaction.forEach(FriendRecord.self) { (key, friend) throws(KeyringError) in
             guard let reach = friend.reach else { return .next }
             return try body(
                 ReachableCircle(
                     target: EndpointKey(key), portals: reach.portals,
-                    circle: try record(CircleRecord.self, key)))
+                    circle: try transaction.record(CircleRecord.self, key)))
         }
     }
 
-    private borrowing func ownCircle(_ owner: EndpointKey) throws(KeyringError) -> ReachableCircle {
+    private static func own<Access>(
+        _ owner: EndpointKey, _ transaction: borrowing KeyringTransaction<Access>
+    ) throws(KeyringError) -> ReachableCircle {
         ReachableCircle(
-            target: owner, portals: try portals().map(\.portal.atFirstHost),
-            circle: try record(CircleRecord.self, owner.publicKey))
+            target: owner, portals: try Portals.announced(transaction).map(\.portal.atFirstHost),
+            circle: try transaction.record(CircleRecord.self, owner.publicKey))
     }
 }

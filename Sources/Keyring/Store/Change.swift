@@ -17,7 +17,7 @@ struct Change: ~Copyable {
     /// The slot of that key, which is not touched before the commit.
     private var slotIndex: Int?
 
-    init<Access>(_ transaction: borrowing Transaction<Access>, vault: VaultFile) throws(KeyringError) {
+    init<Access>(_ transaction: borrowing KeyringTransaction<Access>, vault: VaultFile) throws(KeyringError) {
         let sequence = (try transaction.number(.sequence) ?? 0) &+ 1
         if let recorded = try transaction.number(.vault), let slot = try vault.slot(recorded) {
             self.init(sequence: sequence, vault: vault, key: slot.key.copy(), slotIndex: slot.index)
@@ -77,7 +77,7 @@ struct Change: ~Copyable {
 
     /// Numbers the change and, where a secret was dropped, seals everything under a fresh key.
     borrowing func finish(
-        _ transaction: inout WriteTransaction, _ observe: (@Sendable (CommitPoint) -> Void)?
+        _ transaction: inout KeyringWriting, _ observe: (@Sendable (CommitPoint) -> Void)?
     ) throws(KeyringError) {
         if isEffective { try transaction.set(.sequence, to: sequence) }
         guard rotates else { return }

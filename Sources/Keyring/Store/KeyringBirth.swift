@@ -43,12 +43,12 @@ enum KeyringBirth {
     }
 
     private static func fill(
-        _ transaction: inout WriteTransaction, _ change: inout Change, owner: EndpointKey, now: UInt64
+        _ transaction: inout KeyringWriting, _ change: inout Change, owner: EndpointKey, now: UInt64
     ) throws(KeyringError) {
         change.goOnWithoutVault()
         try transaction.setOwner(owner.publicKey)
         try transaction.set(.opened, to: now)
-        try OwnCircle.startGeneration(&transaction, &change, owner: owner, now: now)
+        try CircleTable.startGeneration(of: owner, &transaction, &change, now: now)
         try Ghost.add(Ghost.step, &transaction, change)
         try transaction.set(.entries, to: UInt64(Ghost.step))
     }

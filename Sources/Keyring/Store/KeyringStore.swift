@@ -13,8 +13,8 @@ struct KeyringStore: Sendable {
         identity: "companionway keyring", version: 3, oldestUsable: 1,
         tables: [
             StateNumber.table, PortalRecord.table, FriendRecord.table, NameRecord.table, SeenRecord.table,
-            CircleRecord.table, PendingRecord.table, Ghost.table, StoredInvite.table, TombstoneRecord.table,
-            StoredMember.table, StoredDenial.table, StoredMemberInvite.table,
+            CircleRecord.table, PendingRecord.table, Ghost.table, FriendInvite.table, TombstoneRecord.table,
+            StoredMember.table, StoredDenial.table, MemberInvite.table,
         ])
     /// How often a reader begins again because the vault's key changed under it.
     private static let readAttempts = 3
@@ -37,12 +37,34 @@ struct KeyringStore: Sendable {
     }
 
     func read<Result: ~Copyable>(
-        _ body: (borrowing ReadTransaction) throws(KeyringError) -> Result
-    ) throws(KeyringError) -> Result { try environment.read(body) }
+        _ body: (borrowing KeyringReading) throws(KeyringError) -> Result
+    ) throws(KeyringError) -> Result { try Self.read(environment, body) }
+
+    /// Reads a store that is not the keyring's own, such as a backup.
+    static func read<Result: ~Copyable>(
+        _ environment: Environment, _ body: (borrowing KeyringReading) throws(KeyringError) -> Result
+    ) throws(KeyringError) -> Result {
+        try environment.read { (raw) throws(KeyringError) in
+            try KeyringReading.lend(&raw) { (transaction) throws(KeyringError) in try body(transaction) }
+        }
+    }
+
+    private func write<Result: ~Copyable>(
+        _ body: (inout KeyringWriting) throws(KeyringError) -> Result
+    ) throws(KeyringError) -> Result {
+        try environment.write { (raw) throws(KeyringError) in try KeyringWriting.lend(&raw, body) }
+    }
+
+    /// Writes a copy that is changed before it gets its name; see `Environment.copy(to:changedBy:)`.
+    func copy(
+        to path: String, changedBy change: (inout KeyringWriting) throws(KeyringError) -> Void
+    ) throws(KeyringError) {
+        try environment.copy(to: path) { (raw) throws(KeyringError) in try KeyringWriting.lend(&raw, change) }
+    }
 
     /// Reads one state of the store with the vault's key that opens it.
     func readSecrets<Result: ~Copyable>(
-        _ body: (borrowing ReadTransaction, borrowing SecretKey) throws(KeyringError) -> Result
+        _ body: (borrowing KeyringReading, borrowing SecretKey) throws(KeyringError) -> Result
     ) throws(KeyringError) -> Result {
         for _ in 0..<Self.readAttempts {
             if let result = try tryReadSecrets(body) { return result }
@@ -56,7 +78,7 @@ struct KeyringStore: Sendable {
 
     /// - Returns: `nil` when the vault has no slot for the state that is seen.
     private func tryReadSecrets<Result: ~Copyable>(
-        _ body: (borrowing ReadTransaction, borrowing SecretKey) throws(KeyringError) -> Result
+        _ body: (borrowing KeyringReading, borrowing SecretKey) throws(KeyringError) -> Result
     ) throws(KeyringError) -> Result? {
         try read { (transaction) throws(KeyringError) -> Result? in
             guard let sequence = try transaction.number(.vault),
@@ -72,10 +94,10 @@ struct KeyringStore: Sendable {
     ///   changed.
     func change<Result: ~Copyable>(
         copies: Bool = false,
-        _ body: (inout WriteTransaction, inout Change) throws(KeyringError) -> Result
+        _ body: (inout KeyringWriting, inout Change) throws(KeyringError) -> Result
     ) throws(KeyringError) -> Result {
         var hasRotated = false
-        let result = try environment.write { (transaction) throws(KeyringError) in
+        let result = try write { (transaction) throws(KeyringError) in
             if !copies, try transaction.number(.copy) != nil { throw .isCopy }
             var change = try Change(transaction, vault: vault)
             let result = try body(&transaction, &change)
@@ -118,7 +140,7 @@ struct KeyringStore: Sendable {
     ///
     /// Under the store's lock: the moment it is given up, another process may write its fresh key there.
     func eraseFormerSlot() throws(KeyringError) {
-        try environment.write { (transaction) throws(KeyringError) in
+        try write { (transaction) throws(KeyringError) in
             guard let sequence = try transaction.number(.vault) else {
                 throw .vaultLost(path: vault.path)
             }

@@ -15,7 +15,7 @@ internal import TypedSodium
 enum Migration {
     /// Writes every record in today's format, and seals what was not; what is so already stays.
     static func run(
-        _ transaction: inout WriteTransaction, _ change: borrowing Change, from version: UInt32
+        _ transaction: inout KeyringWriting, _ change: borrowing Change, from version: UInt32
     ) throws(KeyringError) {
         if version < 2 {
             // Any invite that there is may have admitted any friend.
@@ -26,27 +26,18 @@ enum Migration {
         try rewrite(SeenRecord.self, &transaction)
         try rewrite(PendingRecord.self, &transaction)
         try rewrite(StoredMember.self, &transaction)
-        try rewrite(StoredMemberInvite.self, &transaction)
+        try rewrite(MemberInvite.self, &transaction)
         try Ghost.sealAll(&transaction, change)
         do throws(LMDBError) {
-            try transaction.write(KeyringStore.schema)
+            try transaction.raw.write(KeyringStore.schema)
         } catch {
             throw KeyringError(error)
         }
     }
 
     private static func rewrite<Record: StoredRecord>(
-        _ type: Record.Type, _ transaction: inout WriteTransaction
+        _ type: Record.Type, _ transaction: inout KeyringWriting
     ) throws(KeyringError) {
         for (key, record) in try transaction.records(type) { try transaction.put(record, key) }
-    }
-}
-
-extension Transaction {
-    /// The version of the keyring that is seen.
-    borrowing func version() throws(KeyringError) -> UInt32 {
-        do throws(LMDBError) { return try version(of: KeyringStore.schema) } catch {
-            throw KeyringError(error)
-        }
     }
 }

@@ -47,27 +47,3 @@ struct OwnerRecord: StoredRecord {
 
     func write(to writer: inout RecordWriter) { writer.add(key) }
 }
-
-extension Transaction {
-    borrowing func number(_ key: StateKey) throws(KeyringError) -> UInt64? {
-        try record(StateNumber.self, Array(key.rawValue.utf8))?.value
-    }
-
-    borrowing func owner() throws(KeyringError) -> PublicKey? {
-        try record(OwnerRecord.self, Array(StateKey.owner.rawValue.utf8))?.key
-    }
-}
-
-extension Transaction where Access == Writing {
-    mutating func set(_ key: StateKey, to number: UInt64) throws(KeyringError) {
-        try put(StateNumber(number), Array(key.rawValue.utf8))
-    }
-
-    mutating func clear(_ key: StateKey) throws(KeyringError) {
-        try drop(StateNumber.self, Array(key.rawValue.utf8))
-    }
-
-    mutating func setOwner(_ key: PublicKey) throws(KeyringError) {
-        try put(OwnerRecord(key: key), Array(StateKey.owner.rawValue.utf8))
-    }
-}

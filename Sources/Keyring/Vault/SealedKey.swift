@@ -1,7 +1,7 @@
 internal import TypedSodium
 
 /// A secret of 32 bytes under the key of the vault: a random nonce, then the box.
-struct SealedKey: Equatable {
+struct SealedKey: StoredField, Equatable {
     private static let nonceByteCount = 24
     private static let boxByteCount = SecretKey.byteCount + SecretBox.overheadByteCount
 

@@ -19,7 +19,9 @@ struct FriendVisit: Sendable {
     func run(over connection: PeerConnection) async {
         let (keyring, friend, place) = (keyring, friend, place)
         do {
-            _ = try await Blocking.run { try keyring.markSeen(friend, at: place, now: WallClock.seconds()) }
+            _ = try await Blocking.run {
+                try keyring.friends.markSeen(friend, at: place, now: WallClock.seconds())
+            }
             await ClockCheck(keyring: keyring, troubles: TroubleLog(logger)).run(over: connection.link)
             try await fetchGrant(over: connection)
         } catch {
@@ -47,7 +49,7 @@ struct FriendVisit: Sendable {
         }
         let (keyring, friend) = (keyring, friend)
         let outcome = try await Blocking.run {
-            try keyring.take(
+            try keyring.circle.take(
                 try GrantMessage.grant(in: json), from: EndpointKey(friend), now: WallClock.seconds())
         }
         if case .clocksDiffer(let theirs, let ours) = outcome {
@@ -69,11 +71,11 @@ struct ClockCheck: Sendable {
         let keyring = keyring
         do {
             let isWanted = try await Blocking.run {
-                try keyring.wantsPortalsClock(now: WallClock.seconds())
+                try keyring.clock.wantsPortalsWord(now: WallClock.seconds())
             }
             guard isWanted, let seconds = await Self.unixSeconds(of: link) else { return }
             let verdict = try await Blocking.run {
-                try keyring.confirmClock(portalUnixSeconds: seconds, now: WallClock.seconds())
+                try keyring.clock.confirm(portalUnixSeconds: seconds, now: WallClock.seconds())
             }
             if case .unconfirmed = verdict {
                 troubles.say(

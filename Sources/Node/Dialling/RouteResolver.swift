@@ -39,8 +39,8 @@ package struct RouteResolver: Sendable {
     ///
     /// - Throws: ``DestinationError`` or `KeyringError`.
     package func destination(named text: String) throws -> Destination {
-        if let friend = try keyring?.friend(named: text) { return try destination(of: friend) }
-        if let key = try? PublicKey(id: text), let friend = try keyring?.friend(key) {
+        if let friend = try keyring?.friends.find(named: text) { return try destination(of: friend) }
+        if let key = try? PublicKey(id: text), let friend = try keyring?.friends.find(key) {
             return try destination(of: friend)
         }
         let address: Address
@@ -68,14 +68,14 @@ package struct RouteResolver: Sendable {
             }
             let places = try places(of: tunnel.portal, or: way)
             guard let first = places.first else {
-                let known = try keyring?.namedPortals() ?? []
+                let known = try keyring?.portals.all() ?? []
                 throw portals.isEmpty && named.isEmpty && known.isEmpty
                     ? DestinationError.noPortal : DestinationError.otherPortal(tunnel.portal)
             }
             return .announced(tunnel, through: first)
         case .blinded(let blinded):
             guard let keyring else { throw DestinationError.noKeyring }
-            guard let found = try keyring.resolve(blinded, now: WallClock.seconds()) else {
+            guard let found = try keyring.circle.resolve(blinded, now: WallClock.seconds()) else {
                 throw DestinationError.unresolved
             }
             return .friend(
@@ -92,14 +92,14 @@ package struct RouteResolver: Sendable {
     }
 
     private func way(to target: PublicKey, at portal: PublicKey) throws -> PortalAddress? {
-        try keyring?.friend(target)?.reach?.portals.first { $0.key.publicKey == portal }
+        try keyring?.friends.find(target)?.reach?.portals.first { $0.key.publicKey == portal }
     }
 
     /// Where a portal is dialled that an address names by its key only, the best place first.
     private func places(of portal: PublicKey, or way: PortalAddress?) throws -> [PeerAddress] {
         if !named.isEmpty { return named.filter { $0.key == portal } }
         var places = portals.filter { $0.key == portal }
-        for known in try keyring?.namedPortals() ?? [] where known.portal.key.publicKey == portal {
+        for known in try keyring?.portals.all() ?? [] where known.portal.key.publicKey == portal {
             places += try known.portal.places.map { try $0.peer() }
         }
         // Last: it is what the friend said, the others are what the owner of this keyring did.
@@ -130,7 +130,7 @@ package struct RouteResolver: Sendable {
         case .friend(let key, let portal, let instance):
             guard let keyring else { throw DestinationError.noKeyring }
             guard key != keyring.owner.publicKey else { throw DestinationError.ownNode }
-            guard let friend = try keyring.friend(key) else { throw DestinationError.unresolved }
+            guard let friend = try keyring.friends.find(key) else { throw DestinationError.unresolved }
             let known = friend.reach?.portals ?? []
             let wanted = known.filter { portal == nil || $0.key.publicKey == portal }
             guard named.isEmpty else {
@@ -199,7 +199,7 @@ struct AddressAuthors: Sendable {
     ///
     /// - Throws: `KeyringError`.
     init(settings: [PeerAddress], keyring: Keyring?, allowsLocal: Bool) throws {
-        hosts = try keyring?.namedPortals().flatMap(\.portal.places) ?? []
+        hosts = try keyring?.portals.all().flatMap(\.portal.places) ?? []
         own = Set(settings + hosts.compactMap { try? $0.peer() })
         self.allowsLocal = allowsLocal
     }

@@ -16,10 +16,10 @@ struct AddressCheck: Sendable {
     func findings(now: UInt64) throws -> [Finding] {
         var findings = try replaceLaterKeys(now: now)
         guard findings.allSatisfy({ $0.verdict != .bad }) else { return findings }
-        let addressing = try keyring.ownAddressing(at: Epoch(unixSeconds: now))
+        let addressing = try keyring.circle.ownAddressing(at: Epoch(unixSeconds: now))
         for portal in portals where !portal.isOpen {
             let value = addressing.sealedValue(target: keyring.owner, portal: portal.key)
-            let found = try keyring.resolve(.sealed(value.bytes), now: now)
+            let found = try keyring.circle.resolve(.sealed(value.bytes), now: now)
             guard found?.target != keyring.owner || found?.portal.key != portal.key else { continue }
             findings.append(
                 Finding(
@@ -33,9 +33,9 @@ struct AddressCheck: Sendable {
     }
 
     private func replaceLaterKeys(now: UInt64) throws -> [Finding] {
-        let later = try keyring.laterKeys(now: now)
+        let later = try keyring.circle.laterKeys(now: now)
         guard !later.isEmpty else { return [] }
-        let isDone = try keyring.replaceLaterKeys(now: now)
+        let isDone = try keyring.circle.replaceLaterKeys(now: now)
         var findings: [Finding] = []
         if let epoch = later.own {
             let day = epoch.number - Epoch(unixSeconds: now).number

@@ -22,7 +22,7 @@ package struct Doctor: Sendable {
     private let keyring: Keyring
     private let settings: Settings
     private let servingProcess: Int?
-    private let membership: Membership
+    private let membership: MemberAdvice
     private let logger: Logger
     private let report: @Sendable (Finding) throws -> Void
 
@@ -37,7 +37,7 @@ package struct Doctor: Sendable {
         self.keyring = keyring
         self.settings = settings
         self.servingProcess = servingProcess
-        membership = Membership(identity: identity, outerKey: outerKey)
+        membership = MemberAdvice(identity: identity, outerKey: outerKey)
         self.logger = logger
         self.report = report
     }
@@ -58,8 +58,8 @@ package struct Doctor: Sendable {
         try report(Finding("identity", .good, "this node is \(identity.publicKey.id)"))
         let keyring = keyring
         let (portals, friends, openCount) = try await Blocking.run {
-            let portals = try keyring.portals()
-            return (portals, try keyring.friends(), try keyring.invites().count { $0.closing == nil })
+            let portals = try keyring.portals.announced()
+            return (portals, try keyring.friends.all(), try keyring.invites.all().count { $0.closing == nil })
         }
         try report(
             Finding(
@@ -108,7 +108,7 @@ package struct Doctor: Sendable {
 
     /// After the portals, because one that agrees settles it.
     private func examineClock() throws {
-        if case .unconfirmed = keyring.clock {
+        if case .unconfirmed = keyring.clock.verdict {
             try report(
                 Finding(
                     "clock", .odd, "it is more than two days from when it was last known to be right",
@@ -365,7 +365,7 @@ package struct Doctor: Sendable {
             let difference = max(theirs, ours) - min(theirs, ours)
             let keyring = keyring
             if !keyring.isCopy {
-                _ = try await Blocking.run { try keyring.confirmClock(portalUnixSeconds: theirs, now: ours) }
+                _ = try await Blocking.run { try keyring.clock.confirm(portalUnixSeconds: theirs, now: ours) }
             }
             if difference >= Self.smallClockDifference {
                 try report(

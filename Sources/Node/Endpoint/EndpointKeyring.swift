@@ -71,8 +71,8 @@ final class EndpointKeyring: Sendable {
         guard let keyring else { return staticView(context) }
         let sequence = try keyring.sequence()
         _ = try entries.update(from: keyring)
-        let friends = try keyring.friends()
-        let invites = try keyring.invites().filter(\.isEntry)
+        let friends = try keyring.friends.all()
+        let invites = try keyring.invites.all().filter(\.isEntry)
         let common = try commonPlaces(keyring, context)
         var policy = EndpointPolicy(
             instances: Self.instances(
@@ -80,7 +80,7 @@ final class EndpointKeyring: Sendable {
             invites: Set(invites.map(\.key.publicKey)), grantsCircle: true)
         policy.invitedBy = friends.reduce(into: [:]) { $0[$1.key] = $1.admission?.invite?.publicKey }
         let petnames = Dictionary(friends.map { ($0.key, $0.name) }) { first, _ in first }
-        let open = Set(try keyring.portals().map(\.portal).filter(\.isOpen).map(\.key.publicKey))
+        let open = Set(try keyring.portals.announced().map(\.portal).filter(\.isOpen).map(\.key.publicKey))
         let places = Self.adding(ownPlacesOf: context.settings, to: common) {
             context.isVisible || open.contains($0)
         }
@@ -137,7 +137,7 @@ final class EndpointKeyring: Sendable {
     private func commonPlaces(
         _ keyring: Keyring, _ context: EndpointContext
     ) throws -> Set<EndpointView.Place> {
-        let known = try keyring.portals()
+        let known = try keyring.portals.announced()
         let open = Set(known.filter(\.portal.isOpen).map(\.portal.key.publicKey))
         let hosts =
             context.portals.isEmpty
@@ -176,7 +176,7 @@ final class EndpointKeyring: Sendable {
                 .tunnel(try TunnelAddress(portal: place.portal.key, target: owner, instance: number))
             }
         }
-        let addressing = try keyring.ownAddressing(at: Epoch(unixSeconds: WallClock.seconds()))
+        let addressing = try keyring.circle.ownAddressing(at: Epoch(unixSeconds: WallClock.seconds()))
         let value = addressing.sealedValue(target: EndpointKey(owner), portal: PortalKey(place.portal.key))
         return [.blinded(.sealed(value.bytes))]
     }
@@ -196,7 +196,7 @@ final class EndpointKeyring: Sendable {
 
     @Sendable private func redeem(_ requests: [RedeemRequest]) throws -> [Redeemed] {
         let outcomes: [Result<Redemption, KeyringError>] =
-            try keyring.map { try $0.redeem(requests, now: WallClock.seconds()) }
+            try keyring.map { try $0.invites.redeem(requests, now: WallClock.seconds()) }
             ?? requests.map { _ in .success(.refused(.revoked)) }
         let view = try view()
         return outcomes.map { Redeemed(outcome: $0, view: view) }
@@ -207,7 +207,7 @@ final class EndpointKeyring: Sendable {
     /// Not for those who are let in by id alone, or because anyone is: nobody could take it back from them.
     func grant(to friend: PublicKey) throws -> CircleGrant {
         guard let keyring else { throw KeyringError.missing(path: "") }
-        return try keyring.grant(name: context.settings.name, to: friend, now: WallClock.seconds())
+        return try keyring.circle.grant(name: context.settings.name, to: friend, now: WallClock.seconds())
     }
 
     /// The key that this endpoint shows at a portal where it is hidden; computed once for each, 70 µs.
@@ -237,6 +237,6 @@ final class EndpointKeyring: Sendable {
     /// Notes a visit that was begun.
     func note(visitOf friend: PublicKey) throws {
         defer { visitCount.withLock { $0 -= 1 } }
-        _ = try keyring?.markSeen(friend, now: WallClock.seconds())
+        _ = try keyring?.friends.markSeen(friend, now: WallClock.seconds())
     }
 }

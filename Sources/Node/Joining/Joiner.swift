@@ -53,7 +53,7 @@ package struct Joiner: Sendable {
         let redeemed = consume code
         let resumes = try await Blocking.run {
             let resumes = try Self.isPending(invite, of: endpoint, in: keyring)
-            try keyring.beginJoin(redeemed, name: name, now: WallClock.seconds())
+            try keyring.joins.begin(redeemed, name: name, now: WallClock.seconds())
             return resumes
         }
         let friend = endpoint.publicKey
@@ -69,15 +69,15 @@ package struct Joiner: Sendable {
     private static func isPending(
         _ invite: Identity, of endpoint: EndpointKey, in keyring: Keyring
     ) throws -> Bool {
-        guard let pending = try keyring.pendingInvite(of: endpoint) else { return false }
+        guard let pending = try keyring.joins.pending(of: endpoint) else { return false }
         return try pending.identity().publicKey == invite.publicKey
     }
 
     private func finished(_ key: PublicKey) async throws -> Friend {
         let keyring = keyring
         return try await Blocking.run {
-            try keyring.completeJoin(of: EndpointKey(key), now: WallClock.seconds())
-            guard let friend = try keyring.friend(key) else { throw JoinFailure.refused(.removed) }
+            try keyring.joins.complete(of: EndpointKey(key), now: WallClock.seconds())
+            guard let friend = try keyring.friends.find(key) else { throw JoinFailure.refused(.removed) }
             return friend
         }
     }
@@ -144,7 +144,7 @@ package struct Joiner: Sendable {
         let failure = JoinFailure(answer: error.message)
         if case .refused = failure {
             let keyring = keyring
-            _ = try await Blocking.run { try keyring.abandonJoin(of: endpoint) }
+            _ = try await Blocking.run { try keyring.joins.abandon(of: endpoint) }
         }
         throw failure
     }

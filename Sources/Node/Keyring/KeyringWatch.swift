@@ -61,7 +61,7 @@ package struct KeyringWatch: Sendable {
     private func tidy() async {
         let keyring = keyring
         do {
-            try await Blocking.run { try keyring.tidy(now: WallClock.seconds()) }
+            try await Blocking.run { try keyring.clock.tidy(now: WallClock.seconds()) }
         } catch {
             logger.error("the keyring was not tidied", metadata: ["reason": "\(error)"])
         }

@@ -17,13 +17,14 @@ struct PortalKeyring: Sendable {
         let policy: PortalPolicy
     }
 
-    let keyring: Keyring
-    let logger: Logger
+    private let keyring: Keyring
+    private let membership: Membership
+    private let logger: Logger
     private let order = PolicyOrder()
     private let redemptions = GroupCommit<MemberRequest, Redeemed>()
 
     private struct Redeemed: Sendable {
-        let redemption: MemberRedemption
+        let redemption: Redemption
         let read: Read
         /// Whom the invite was for.
         let label: String
@@ -31,6 +32,7 @@ struct PortalKeyring: Sendable {
 
     init(keyring: Keyring, logger: Logger) {
         self.keyring = keyring
+        membership = Membership(keyring)
         self.logger = logger
     }
 
@@ -45,11 +47,11 @@ struct PortalKeyring: Sendable {
 
     /// The policy of this moment.
     func policy() throws -> PortalPolicy {
-        let policy = try keyring.policy()
+        let policy = try membership.policy()
         return PortalPolicy(
             announcers: PortalPolicy.Who(policy.announcers), callers: PortalPolicy.Who(policy.callers),
-            members: Set(try keyring.members().map(\.key)), denied: Set(try keyring.denied().map(\.key)),
-            invites: Set(try keyring.memberInvites().map(\.key.publicKey)))
+            members: Set(try membership.all().map(\.key)), denied: Set(try membership.denied().map(\.key)),
+            invites: Set(try membership.invites.all().map(\.key.publicKey)))
     }
 
     /// Counts a use of an invite and makes its user a member, together with all who ask at the same time.
@@ -57,9 +59,9 @@ struct PortalKeyring: Sendable {
         do {
             let request = MemberRequest(invite: InviteKey(invite), feed: feed)
             let redeemed = try await redemptions.answer(to: request) { requests in
-                let redemptions = try keyring.redeemMembers(requests, now: WallClock.seconds())
+                let redemptions = try membership.invites.redeem(requests, now: WallClock.seconds())
                 let read = try self.read()
-                let labels = Dictionary(try keyring.memberInvites().map { ($0.key, $0.label) }) { $1 }
+                let labels = Dictionary(try membership.invites.all().map { ($0.key, $0.label) }) { $1 }
                 return zip(requests, redemptions).map { request, redemption in
                     Redeemed(redemption: redemption, read: read, label: labels[request.invite] ?? "")
                 }
@@ -105,7 +107,7 @@ extension PortalPolicy.Who {
 }
 
 extension RedeemOutcome {
-    init(_ redemption: MemberRedemption) {
+    init(_ redemption: Redemption) {
         switch redemption {
         case .admitted: self = .admitted
         case .refused(let reason): self = .refused(reason.message)

@@ -41,7 +41,7 @@ extension Integration {
                 do {
                     let keyring = try keyring(FriendNetwork.owner, of: owner, on: stage, now: now)
                     let tomorrow = try #require(Epoch(unixSeconds: now).next)
-                    try old.add(keyring.grant(name: "x", now: now), through: tomorrow)
+                    try old.add(keyring.circle.grant(name: "x", now: now), through: tomorrow)
                 }
                 for home in [FriendNetwork.owner, "bert"] {
                     let vault = try old.addVault(of: home, on: stage)
@@ -112,14 +112,14 @@ extension Integration {
             let place = try PortalAddress(
                 key: PortalKey(portal.peer.key), host: portal.peer.net.host, port: portal.peer.net.port,
                 isOpen: false)
-            try owners.addPortal(place, now: then)
-            try owners.admit(friend.publicKey, name: "friend", services: .all, now: then)
-            let grant = try owners.grant(name: "home", now: then)
+            try owners.portals.add(place, now: then)
+            try owners.friends.admit(friend.publicKey, name: "friend", services: .all, now: then)
+            let grant = try owners.circle.grant(name: "home", now: then)
             let yesterday = try #require(Epoch(unixSeconds: now).previous)
             try old.add(grant, through: try #require(yesterday.previous))
             let friends = try keyring("friend", of: friend, on: stage, now: then)
-            try friends.admit(owner.publicKey, name: "home", services: .only([]), now: then)
-            #expect(try friends.take(grant, from: EndpointKey(owner.publicKey), now: then) == .taken)
+            try friends.friends.admit(owner.publicKey, name: "home", services: .only([]), now: then)
+            #expect(try friends.circle.take(grant, from: EndpointKey(owner.publicKey), now: then) == .taken)
             for home in ["owner", "friend"] {
                 let vault = try old.addVault(of: home, on: stage)
                 #expect(try old.found(inHome: home, on: stage) == vault)

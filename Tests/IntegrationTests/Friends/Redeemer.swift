@@ -50,7 +50,7 @@ struct Redeemer: Sendable {
     /// Whether this side has a friend who is reached and to whom nothing is owed.
     var hasFriend: Bool {
         get throws {
-            try keyring.friends().contains { $0.reach?.generation != nil && $0.reach?.isPending == false }
+            try keyring.friends.all().contains { $0.reach?.generation != nil && $0.reach?.isPending == false }
         }
     }
 }

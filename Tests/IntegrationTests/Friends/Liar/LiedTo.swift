@@ -32,11 +32,11 @@ struct LiedTo: Sendable {
             folder: stage.path(home), owner: EndpointKey(owner.publicKey), now: WallClock.seconds())
         let friends = try (0..<friendCount).map { _ in try Identity.random() }
         for friend in friends {
-            try keyring.admit(friend.publicKey, name: nil, services: .all, now: WallClock.seconds())
+            try keyring.friends.admit(friend.publicKey, name: nil, services: .all, now: WallClock.seconds())
         }
         let place = try PortalAddress(
             key: PortalKey(liar.peer.key), host: liar.peer.net.host, port: liar.peer.net.port, isOpen: false)
-        _ = try keyring.createInvite(
+        _ = try keyring.invites.create(
             InviteDraft(label: "nobody's yet"), portals: [place], seed: .random(), now: WallClock.seconds())
         try await prepare(stage)
         let echo = try await stage.service(.echo).port

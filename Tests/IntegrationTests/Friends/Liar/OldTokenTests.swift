@@ -19,7 +19,7 @@ extension Integration {
                 let (liar, owner) = (world.liar, world.owner.publicKey)
                 let (gone, kept) = (world.friends[0], world.friends[1])
                 let goneTokens = try world.tokens(of: gone)
-                try world.keyring.remove(gone.publicKey, now: WallClock.seconds())
+                try world.keyring.friends.remove(gone.publicKey, now: WallClock.seconds())
                 let second = try await liar.announcement(2)
                 #expect(second.connection == first.connection && second.tokens.count == first.tokens.count)
                 #expect(Set(first.tokens).subtracting(second.tokens) == Set(goneTokens))

@@ -33,7 +33,7 @@ extension Integration {
             try await LiedTo.run(friendCount: Self.friendCount + 1) { world, _ in
                 let gone = try #require(world.friends.last)
                 let tokensOfGone = try world.tokens(of: gone)
-                try world.keyring.remove(gone.publicKey, now: WallClock.seconds())
+                try world.keyring.friends.remove(gone.publicKey, now: WallClock.seconds())
                 let announcement = try await world.liar.announcement(2)
                 let nobody = try Identity.random().publicKey
                 let lies = [

@@ -1,12 +1,16 @@
 internal import LMDB
 
+/// What is stored in a record, or is one.
+protocol StoredField {
+    init(_ reader: inout RecordReader) throws(RecordFault)
+    func write(to writer: inout RecordWriter)
+}
+
 /// What stands under a key of one of the keyring's tables.
-protocol StoredRecord {
+protocol StoredRecord: StoredField {
     static var table: Table { get }
     /// The version of the format in which records are written; earlier ones are read too.
     static var format: UInt8 { get }
-    init(_ reader: inout RecordReader) throws(RecordFault)
-    func write(to writer: inout RecordWriter)
 }
 
 extension StoredRecord {

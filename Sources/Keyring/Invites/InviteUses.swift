@@ -60,27 +60,24 @@ package struct InviteUses: Hashable, Sendable {
     }
 }
 
-extension RecordWriter {
-    mutating func add(_ uses: InviteUses) {
-        add(uses.isComplete)
-        precondition(uses.list.count <= UInt16.max, "uses are counted before they are stored")
-        add(UInt16(uses.list.count))
-        for use in uses.list {
-            add(use.invite.publicKey)
-            add(use.at)
+extension InviteUses: StoredField {
+    init(_ reader: inout RecordReader) throws(RecordFault) {
+        list = []
+        isComplete = try reader.flag()
+        for _ in 0..<(try reader.shortNumber()) {
+            let use = InviteUse(invite: InviteKey(try reader.key()), at: try reader.number())
+            guard !contains(use.invite) else { throw RecordFault() }
+            list.append(use)
         }
     }
-}
 
-extension RecordReader {
-    mutating func inviteUses() throws(RecordFault) -> InviteUses {
-        var uses = InviteUses()
-        uses.isComplete = try flag()
-        for _ in 0..<(try shortNumber()) {
-            let use = InviteUse(invite: InviteKey(try key()), at: try number())
-            guard !uses.contains(use.invite) else { throw RecordFault() }
-            uses.list.append(use)
+    func write(to writer: inout RecordWriter) {
+        writer.add(isComplete)
+        precondition(list.count <= UInt16.max, "uses are counted before they are stored")
+        writer.add(UInt16(list.count))
+        for use in list {
+            writer.add(use.invite.publicKey)
+            writer.add(use.at)
         }
-        return uses
     }
 }

@@ -1,22 +1,41 @@
-internal import Blinding
 internal import LMDB
 internal import TypedSodium
 
-extension KeyringError {
-    /// Runs what fails with the store's errors.
-    static func storing<Result: ~Copyable>(
-        _ body: () throws(LMDBError) -> Result
-    ) throws(KeyringError) -> Result {
-        do throws(LMDBError) { return try body() } catch { throw KeyringError(error) }
-    }
-}
+/// One state of the keyring, in which nobody else changes anything.
+typealias KeyringReading = KeyringTransaction<Reading>
+/// A state of the keyring that becomes everybody's at once, or nobody's.
+typealias KeyringWriting = KeyringTransaction<Writing>
 
-extension Transaction {
+/// The store's transaction as the keyring sees it: records under keys, instead of bytes.
+///
+/// It is lent to a closure, as the store's is. The tables, such as ``FriendTable``, know what the records mean.
+struct KeyringTransaction<Access>: ~Copyable {
+    /// The store's own, for what is no record.
+    var raw: Transaction<Access>
+
+    /// Lends a transaction of the store as one of the keyring.
+    static func lend<Result: ~Copyable>(
+        _ raw: inout Transaction<Access>,
+        _ body: (inout KeyringTransaction) throws(KeyringError) -> Result
+    ) throws(KeyringError) -> Result {
+        var lent = KeyringTransaction(raw: raw)
+        do throws(KeyringError) {
+            let result = try body(&lent)
+            raw = lent.raw
+            return result
+        } catch {
+            raw = lent.raw
+            throw error
+        }
+    }
+
+    // MARK: Records
+
     /// The record of a key; `nil` when there is none.
     borrowing func record<Record: StoredRecord>(
         _: Record.Type, _ key: [UInt8]
     ) throws(KeyringError) -> Record? {
-        try withValue(for: key, in: Record.table) { (version, payload) throws(KeyringError) in
+        try raw.withValue(for: key, in: Record.table) { (version, payload) throws(KeyringError) in
             try Record(version: version, payload: payload.array)
         }
     }
@@ -30,7 +49,7 @@ extension Transaction {
     borrowing func forEach<Record: StoredRecord>(
         _: Record.Type, _ body: (PublicKey, Record) throws(KeyringError) -> Step
     ) throws(KeyringError) {
-        try forEach(in: Record.table) { (key, version, payload) throws(KeyringError) in
+        try raw.forEach(in: Record.table) { (key, version, payload) throws(KeyringError) in
             guard key.count == PublicKey.byteCount else {
                 throw KeyringError.damagedRecord(table: Record.table.name)
             }
@@ -53,14 +72,31 @@ extension Transaction {
 
     /// How many records a table has.
     borrowing func recordCount(_ table: Table) throws(KeyringError) -> Int {
-        do throws(LMDBError) { return try count(of: table) } catch { throw KeyringError(error) }
+        do throws(LMDBError) { return try raw.count(of: table) } catch { throw KeyringError(error) }
+    }
+
+    // MARK: Single records
+
+    borrowing func number(_ key: StateKey) throws(KeyringError) -> UInt64? {
+        try record(StateNumber.self, Array(key.rawValue.utf8))?.value
+    }
+
+    borrowing func owner() throws(KeyringError) -> PublicKey? {
+        try record(OwnerRecord.self, Array(StateKey.owner.rawValue.utf8))?.key
+    }
+
+    /// The version of the keyring that is seen.
+    borrowing func version() throws(KeyringError) -> UInt32 {
+        do throws(LMDBError) { return try raw.version(of: KeyringStore.schema) } catch {
+            throw KeyringError(error)
+        }
     }
 }
 
-extension Transaction where Access == Writing {
+extension KeyringTransaction where Access == Writing {
     mutating func put<Record: StoredRecord>(_ record: Record, _ key: [UInt8]) throws(KeyringError) {
         do throws(LMDBError) {
-            try put(record.payload.span, version: Record.format, for: key, in: Record.table)
+            try raw.put(record.payload.span, version: Record.format, for: key, in: Record.table)
         } catch {
             throw KeyringError(error)
         }
@@ -76,7 +112,7 @@ extension Transaction where Access == Writing {
     @discardableResult
     mutating func drop<Record: StoredRecord>(_: Record.Type, _ key: [UInt8]) throws(KeyringError) -> Bool {
         do throws(LMDBError) {
-            return try remove(key, from: Record.table)
+            return try raw.remove(key, from: Record.table)
         } catch {
             throw KeyringError(error)
         }
@@ -89,4 +125,16 @@ extension Transaction where Access == Writing {
     mutating func drop<Record: StoredRecord>(
         _ type: Record.Type, _ key: PublicKey
     ) throws(KeyringError) -> Bool { try drop(type, key.bytes.array) }
+
+    mutating func set(_ key: StateKey, to number: UInt64) throws(KeyringError) {
+        try put(StateNumber(number), Array(key.rawValue.utf8))
+    }
+
+    mutating func clear(_ key: StateKey) throws(KeyringError) {
+        try drop(StateNumber.self, Array(key.rawValue.utf8))
+    }
+
+    mutating func setOwner(_ key: PublicKey) throws(KeyringError) {
+        try put(OwnerRecord(key: key), Array(StateKey.owner.rawValue.utf8))
+    }
 }

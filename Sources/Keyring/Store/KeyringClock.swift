@@ -1,5 +1,4 @@
 internal import Blinding
-internal import LMDB
 internal import Synchronization
 
 /// Whether the clock may be believed: keys that were wiped because of a wrong one cannot be had back.
@@ -24,35 +23,46 @@ extension ClockVerdict {
     }
 }
 
-/// What a process knows about its clock.
-struct ClockState: Sendable {
-    let purpose: Keyring.Purpose
-    let trustsClock: Bool
-    var verdict = ClockVerdict.confirmed
-    /// Whether somebody else's word stands behind it: a portal's, or the owner's.
-    var isVouchedFor: Bool
-
-    init(purpose: Keyring.Purpose, trustsClock: Bool) {
-        self.purpose = purpose
-        self.trustsClock = trustsClock
-        isVouchedFor = trustsClock
-    }
-}
-
-extension Keyring {
+/// The clock as the keyring believes it, and what time asks for.
+package final class KeyringClock: Sendable {
     /// How much later than noted the keyring may have been open the last time.
     private static let openedPrecisionSeconds: UInt64 = 3_600
 
+    /// What a process knows about its clock.
+    private struct State {
+        var verdict = ClockVerdict.confirmed
+        /// Whether somebody else's word stands behind it: a portal's, or the owner's.
+        var isVouchedFor: Bool
+    }
+
+    private let store: KeyringStore
+    private let owner: EndpointKey
+    private let isCopy: Bool
+    private let purpose: Keyring.Purpose
+    private let trustsClock: Bool
+    private let state: Mutex<State>
+
+    init(_ store: KeyringStore, _ opening: Keyring.Opening, isCopy: Bool) {
+        self.store = store
+        owner = opening.owner
+        self.isCopy = isCopy
+        purpose = opening.purpose
+        trustsClock = opening.trustsClock
+        state = Mutex(State(isVouchedFor: opening.trustsClock))
+    }
+
     /// Whether the clock is believed: at the last tidying, or else at the opening.
-    package var clock: ClockVerdict { clockState.withLock { $0.verdict } }
+    package var verdict: ClockVerdict { state.withLock { $0.verdict } }
+
+    /// Whether a portal or the owner has vouched for it.
+    var isVouchedFor: Bool { state.withLock { $0.isVouchedFor } }
 
     /// Whether a portal's word on the clock is wanted: where it is in doubt, and where something waits for it that a
     /// node which serves does by itself.
-    package func wantsPortalsClock(now: UInt64) throws(KeyringError) -> Bool {
-        let state = clockState.withLock { $0 }
-        guard !isCopy, state.purpose != .reading else { return false }
-        if case .unconfirmed = state.verdict { return true }
-        guard state.purpose != .serving else { return false }
+    package func wantsPortalsWord(now: UInt64) throws(KeyringError) -> Bool {
+        guard !isCopy, purpose != .reading else { return false }
+        if case .unconfirmed = verdict { return true }
+        guard purpose != .serving else { return false }
         return try store.read { (transaction) throws(KeyringError) in
             let lastOpened = try transaction.number(.opened) ?? 0
             return Epoch(unixSeconds: lastOpened) != Epoch(unixSeconds: now)
@@ -63,18 +73,18 @@ extension Keyring {
     /// tidied.
     ///
     /// - Returns: the verdict, which stays where the portal does not agree.
-    package func confirmClock(
+    package func confirm(
         portalUnixSeconds: UInt64, now: UInt64
     ) throws(KeyringError) -> ClockVerdict {
         let distance = max(portalUnixSeconds, now) - min(portalUnixSeconds, now)
-        guard distance <= ClockVerdict.agreementSeconds else { return clock }
-        clockState.withLock { $0.isVouchedFor = true }
-        if try wantsPortalsClock(now: now) { try trustClock(now: now) }
-        return clock
+        guard distance <= ClockVerdict.agreementSeconds else { return verdict }
+        state.withLock { $0.isVouchedFor = true }
+        if try wantsPortalsWord(now: now) { try trust(now: now) }
+        return verdict
     }
 
     /// Takes the owner's word on the clock, this once.
-    package func trustClock(now: UInt64) throws(KeyringError) { try tidy(now: now, isTrusted: true) }
+    package func trust(now: UInt64) throws(KeyringError) { try tidy(now: now, isTrusted: true) }
 
     /// Does what time asks for: overwrites a former key of the vault, and, unless the clock is in doubt, closes
     /// invites that have expired, lets those go that were closed long ago, and wipes chain keys of days before
@@ -82,17 +92,15 @@ extension Keyring {
     ///
     /// Opening to serve does this; a running node does it at the beginning of each day and hourly.
     package func tidy(now: UInt64) throws(KeyringError) {
-        let isTrusted = clockState.withLock { $0.trustsClock }
-        try tidy(now: now, isTrusted: isTrusted)
+        try tidy(now: now, isTrusted: trustsClock)
     }
 
     /// Looks at the clock without doing anything.
-    func judgeClock(now: UInt64) throws(KeyringError) {
-        let isTrusted = clockState.withLock { $0.trustsClock }
+    func judge(now: UInt64) throws(KeyringError) {
         let verdict = try store.read { (transaction) throws(KeyringError) in
-            Self.verdict(now: now, lastOpened: try transaction.number(.opened) ?? now, isTrusted: isTrusted)
+            Self.verdict(now: now, lastOpened: try transaction.number(.opened) ?? now, isTrusted: trustsClock)
         }
-        clockState.withLock { $0.verdict = verdict }
+        state.withLock { $0.verdict = verdict }
     }
 
     private static func verdict(now: UInt64, lastOpened: UInt64, isTrusted: Bool) -> ClockVerdict {
@@ -109,21 +117,21 @@ extension Keyring {
             let lastOpened = try transaction.number(.opened) ?? now
             let verdict = Self.verdict(now: now, lastOpened: lastOpened, isTrusted: isTrusted)
             guard verdict == .confirmed else { return verdict }
-            try Tidying.tidyInvites(&transaction, &change, now: now)
-            try Tidying.tidyMemberInvites(&transaction, &change, now: now)
+            try InviteTable<FriendInviteKind>.tidy(&transaction, &change, now: now)
+            try InviteTable<MemberInviteKind>.tidy(&transaction, &change, now: now)
             let today = Epoch(unixSeconds: now)
             let isFirstOfDay = today != Epoch(unixSeconds: lastOpened)
             // Nothing older than yesterday's comes in on a day that was tidied once; but a generation may have
             // begun while the clock was wrong, and in doubt.
-            let ownEpoch = try transaction.circle(of: owner).epoch
+            let ownEpoch = try CircleTable.own(owner, transaction).epoch
             if isFirstOfDay || ownEpoch > today.next ?? today {
-                try Tidying.tidyCircles(&transaction, &change, owner: owner, now: now)
+                try CircleTable.tidy(&transaction, &change, owner: owner, now: now)
             }
             // Not at every opening, which would write to the disk each time.
             let jump = max(now, lastOpened) - min(now, lastOpened)
             if isFirstOfDay || jump >= Self.openedPrecisionSeconds { try transaction.set(.opened, to: now) }
             return .confirmed
         }
-        clockState.withLock { $0.verdict = verdict }
+        state.withLock { $0.verdict = verdict }
     }
 }

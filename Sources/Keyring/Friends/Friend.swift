@@ -82,13 +82,13 @@ struct FriendRecord: StoredRecord {
     init(_ reader: inout RecordReader) throws(RecordFault) {
         name = try reader.text()
         admission = try reader.optional { (reader) throws(RecordFault) in
-            let services = try reader.services()
+            let services = try ServiceGrant(&reader)
             let invite = try reader.optional { (reader) throws(RecordFault) in InviteKey(try reader.key()) }
             let (since, sequence) = (try reader.number(), try reader.number())
             // The first format knew no others.
             let uses =
                 reader.version < 2
-                ? InviteUses(firstOnly: invite, at: since) : try reader.inviteUses()
+                ? InviteUses(firstOnly: invite, at: since) : try InviteUses(&reader)
             return Admission(
                 services: services, invite: invite, since: since, sequence: sequence, uses: uses)
         }
@@ -102,11 +102,11 @@ struct FriendRecord: StoredRecord {
     func write(to writer: inout RecordWriter) {
         writer.add(name)
         writer.add(optional: admission) { writer, admission in
-            writer.add(admission.services)
+            admission.services.write(to: &writer)
             writer.add(optional: admission.invite) { $0.add($1.publicKey) }
             writer.add(admission.since)
             writer.add(admission.sequence)
-            writer.add(admission.uses)
+            admission.uses.write(to: &writer)
         }
         writer.add(optional: reach) { writer, reach in
             writer.add(optional: reach.nodeName) { $0.add($1) }

@@ -69,23 +69,24 @@ package enum ServiceGrant: Hashable, Sendable {
     }
 }
 
-extension RecordWriter {
-    mutating func add(_ services: ServiceGrant) {
-        switch services {
-        case .all: add(true)
-        case .only(let names):
-            add(false)
-            add(UInt16(names.count))
-            for name in names { add(name) }
+extension ServiceGrant: StoredField {
+    init(_ reader: inout RecordReader) throws(RecordFault) {
+        guard try !reader.flag() else {
+            self = .all
+            return
         }
-    }
-}
-
-extension RecordReader {
-    mutating func services() throws(RecordFault) -> ServiceGrant {
-        if try flag() { return .all }
         var names: [String] = []
-        for _ in 0..<(try shortNumber()) { names.append(try text()) }
-        return .only(names)
+        for _ in 0..<(try reader.shortNumber()) { names.append(try reader.text()) }
+        self = .only(names)
+    }
+
+    func write(to writer: inout RecordWriter) {
+        switch self {
+        case .all: writer.add(true)
+        case .only(let names):
+            writer.add(false)
+            writer.add(UInt16(names.count))
+            for name in names { writer.add(name) }
+        }
     }
 }

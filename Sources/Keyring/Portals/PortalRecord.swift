@@ -22,6 +22,14 @@ package struct PortalRecord: Hashable, Sendable {
         self.addedAt = addedAt
         self.isAnnounced = isAnnounced
     }
+
+    /// Where to find the owner of portals, in the order in which to try: the first host of each, then the others as far
+    /// as there is room for them in a grant or an invite.
+    package static func places(of portals: [PortalRecord]) -> [PortalAddress] {
+        let room = InviteCode.portalCountLimit - portals.count
+        return portals.map(\.portal.atFirstHost)
+            + portals.flatMap { $0.portal.places.dropFirst() }.prefix(max(0, room))
+    }
 }
 
 extension PortalRecord: StoredRecord {
@@ -56,15 +64,5 @@ extension PortalRecord: StoredRecord {
             writer.add(other.name)
             writer.add(other.port)
         }
-    }
-}
-
-extension [PortalRecord] {
-    /// Where to find the owner, in the order in which to try: the first host of each portal, then the others as far as
-    /// there is room for them in a grant or an invite.
-    package var places: [PortalAddress] {
-        let room = InviteCode.portalCountLimit - count
-        return map(\.portal.atFirstHost)
-            + flatMap { $0.portal.places.dropFirst() }.prefix(Swift.max(0, room))
     }
 }

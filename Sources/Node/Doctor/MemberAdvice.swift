@@ -4,7 +4,7 @@ internal import Multiserver
 internal import TypedSodium
 
 /// What the doctor says where a portal may serve its members alone: that it does, and whom to ask for what.
-struct Membership: Sendable {
+struct MemberAdvice: Sendable {
     /// Who looks.
     let identity: Identity
     /// As whom it looks; what was decided before anything was dialled.

@@ -3,25 +3,19 @@ package import Invitation
 internal import LMDB
 internal import TypedSodium
 
-/// What became of a portal, or another host of one, that was added.
-package enum PortalAddition: Hashable, Sendable {
-    /// The portal was not known.
-    case added
-    /// It was known at these hosts, and is at one more from now on.
-    case hostAdded(to: [PortalAddress.Host])
-    /// It was known at this host.
-    case known
-}
+/// The portals that the keyring's owner has named.
+package struct Portals: Sendable {
+    let store: KeyringStore
+    let owner: EndpointKey
 
-extension Keyring {
     /// The portals at which this node announces itself, in the order in which they were added.
-    package func portals() throws(KeyringError) -> [PortalRecord] {
-        try store.read { (transaction) throws(KeyringError) in try transaction.portals() }
+    package func announced() throws(KeyringError) -> [PortalRecord] {
+        try store.read { (transaction) throws(KeyringError) in try Self.announced(transaction) }
     }
 
     /// Every portal that the owner has named, also those that are only dialled to reach friends.
-    package func namedPortals() throws(KeyringError) -> [PortalRecord] {
-        try store.read { (transaction) throws(KeyringError) in try transaction.namedPortals() }
+    package func all() throws(KeyringError) -> [PortalRecord] {
+        try store.read { (transaction) throws(KeyringError) in try Self.all(transaction) }
     }
 
     /// Adds a portal, or another host of one that is known; its openness counts for all of the portal's hosts.
@@ -33,7 +27,7 @@ extension Keyring {
     /// - Returns: what became of it.
     /// - Throws: ``KeyringError/ownKey`` or ``KeyringError/tooManyHosts`` among others.
     @discardableResult
-    package func addPortal(
+    package func add(
         _ portal: PortalAddress, isAnnounced: Bool = true, now: UInt64
     ) throws(KeyringError) -> PortalAddition {
         guard portal.key.publicKey != owner.publicKey else { throw .ownKey }
@@ -48,7 +42,7 @@ extension Keyring {
             let hosts = known.portal.hosts
             let isKnown = hosts.contains(portal.first)
             guard isKnown || hosts.count < PortalRecord.hostCountLimit else { throw .tooManyHosts }
-            let manner = [portal].keepingShownKeys(of: [known.portal])[0]
+            let manner = portal.keepingShownKey(of: [known.portal])
             let record = PortalRecord(
                 portal: (isKnown ? known.portal : known.portal.adding(portal.first))
                     .inManner(isOpen: manner.isOpen, shownKey: manner.shownKey),
@@ -64,7 +58,7 @@ extension Keyring {
     /// Removes a portal with all its hosts.
     ///
     /// - Returns: whether it was there.
-    package func removePortal(_ key: PortalKey) throws(KeyringError) -> Bool {
+    package func remove(_ key: PortalKey) throws(KeyringError) -> Bool {
         try store.change { (transaction, change) throws(KeyringError) in
             guard try transaction.drop(PortalRecord.self, key.publicKey) else { return false }
             change.mark()
@@ -97,7 +91,7 @@ extension Keyring {
     /// Says whether this node is open at a portal, reached by its plain id, from the next dial on.
     ///
     /// - Returns: whether the portal is there, and this node announced at it.
-    package func setPortal(_ key: PortalKey, isOpen: Bool) throws(KeyringError) -> Bool {
+    package func set(_ key: PortalKey, isOpen: Bool) throws(KeyringError) -> Bool {
         try store.change { (transaction, change) throws(KeyringError) in
             guard let known = try transaction.record(PortalRecord.self, key.publicKey), known.isAnnounced
             else { return false }
@@ -109,17 +103,21 @@ extension Keyring {
             return true
         }
     }
-}
 
-extension Transaction {
+    // MARK: Within a transaction
+
     /// The portals at which the node announces itself, in the order in which they were added.
-    borrowing func portals() throws(KeyringError) -> [PortalRecord] {
-        try namedPortals().filter(\.isAnnounced)
+    static func announced<Access>(
+        _ transaction: borrowing KeyringTransaction<Access>
+    ) throws(KeyringError) -> [PortalRecord] {
+        try all(transaction).filter(\.isAnnounced)
     }
 
     /// Every portal that the owner has named, in the order in which they were added.
-    borrowing func namedPortals() throws(KeyringError) -> [PortalRecord] {
-        let portals = try records(PortalRecord.self).map(\.record)
+    static func all<Access>(
+        _ transaction: borrowing KeyringTransaction<Access>
+    ) throws(KeyringError) -> [PortalRecord] {
+        let portals = try transaction.records(PortalRecord.self).map(\.record)
         // The sort is not stable, so keys decide among those of one second.
         return portals.sorted { left, right in
             guard left.addedAt == right.addedAt else { return left.addedAt < right.addedAt }
@@ -129,13 +127,12 @@ extension Transaction {
     }
 }
 
-extension [PortalAddress] {
-    /// The same portals, with the keys that others of the same portals show where these say none: what is shown at a
-    /// portal never changes, and who does not name it, as an endpoint of an earlier version, does not deny it either.
-    func keepingShownKeys(of former: [PortalAddress]) -> [PortalAddress] {
-        map { portal in
-            guard portal.shownKey == nil else { return portal }
-            return portal.showing(former.first { $0.key == portal.key && $0.shownKey != nil }?.shownKey)
-        }
-    }
+/// What became of a portal, or another host of one, that was added.
+package enum PortalAddition: Hashable, Sendable {
+    /// The portal was not known.
+    case added
+    /// It was known at these hosts, and is at one more from now on.
+    case hostAdded(to: [PortalAddress.Host])
+    /// It was known at this host.
+    case known
 }

@@ -1,9 +1,19 @@
 package import Blinding
 internal import Invitation
 internal import LMDB
+package import Multiserver
 package import TypedSodium
 
-extension Keyring {
+/// The keys of circles: the owner's own, which friends are granted, and those that friends have granted.
+///
+/// Source: docs/protocol.md, "The circle".
+package struct Circle: Sendable {
+    let store: KeyringStore
+    let owner: EndpointKey
+    let clock: KeyringClock
+
+    // MARK: Granting
+
     /// What a friend is answered when it calls `circle.grant`: yesterday's key, or today's where the generation
     /// began today.
     ///
@@ -24,12 +34,14 @@ extension Keyring {
             if let friend, try transaction.record(FriendRecord.self, friend)?.admission == nil {
                 throw .noSuchFriend
             }
-            let circle = try transaction.circle(of: owner)
+            let circle = try CircleTable.own(owner, transaction)
             guard circle.epoch <= today.next ?? today else {
                 throw .wrongClock(today: today, key: circle.epoch)
             }
             let epoch = max(circle.epoch, today.previous ?? today)
-            let portals = Array(try transaction.portals().places.prefix(InviteCode.portalCountLimit))
+            let portals = Array(
+                PortalRecord.places(of: try Portals.announced(transaction)).prefix(
+                    InviteCode.portalCountLimit))
             return try CircleGrant(
                 name: name, generation: circle.generation, epoch: epoch,
                 key: try chainKey(of: circle, at: epoch, vaultKey), portals: portals)
@@ -60,10 +72,10 @@ extension Keyring {
 
             var reach = record.reach ?? Reach(portals: portals, isPending: false)
             reach.nodeName = name
-            if !portals.isEmpty { reach.portals = portals.keepingShownKeys(of: reach.portals) }
+            if !portals.isEmpty { reach.portals = portals.map { $0.keepingShownKey(of: reach.portals) } }
             let isCurrent = record.reach == reach
             record.reach = reach
-            let wasPending = try transaction.completeJoin(&record, key, &change)
+            let wasPending = try Joins.complete(&record, key, &transaction, &change)
             if !isCurrent || wasPending {
                 try transaction.put(record, key)
                 change.mark()
@@ -81,9 +93,13 @@ extension Keyring {
         }
     }
 
+    // MARK: Addresses
+
     /// The generation of the owner's circle.
     package func generation() throws(KeyringError) -> UInt64 {
-        try store.read { (transaction) throws(KeyringError) in try transaction.circle(of: owner).generation }
+        try store.read { (transaction) throws(KeyringError) in
+            try CircleTable.own(owner, transaction).generation
+        }
     }
 
     /// What writes the owner's own addresses on a day.
@@ -91,7 +107,7 @@ extension Keyring {
     /// - Throws: ``KeyringError/wrongClock(today:key:)`` for a day before the generation's, or far after.
     package func ownAddressing(at epoch: Epoch) throws(KeyringError) -> CircleAddressing {
         try store.readSecrets { (transaction, vaultKey) throws(KeyringError) in
-            let circle = try transaction.circle(of: owner)
+            let circle = try CircleTable.own(owner, transaction)
             let key = try chainKey(of: circle, at: epoch, vaultKey)
             do throws(BlindingError) {
                 return try CircleAddressing(chainKey: key, epoch: epoch)
@@ -99,6 +115,80 @@ extension Keyring {
                 throw .outOfGuardedMemory
             }
         }
+    }
+
+    /// What a blinded address means, yesterday, today or tomorrow; `nil` when the keyring knows nobody whose it is.
+    ///
+    /// Nothing is dialled. This is for one address: it looks at everybody where the target is hidden, so a node that resolves many uses a
+    /// ``Resolver``. Only portals that the target's invite or grant named are considered.
+    package func resolve(_ address: BlindedAddress, now: UInt64) throws(KeyringError) -> Resolution? {
+        let days = Epoch(unixSeconds: now).window
+        return try store.readSecrets { (transaction, vaultKey) throws(KeyringError) -> Resolution? in
+            switch address {
+            case .hmac1(let value, let target):
+                guard let known = try ReachableCircle.find(target.key, owner: owner, transaction) else {
+                    return nil
+                }
+                return known.portal(of: Hmac1Value(value))
+            case .circle1(let value, let target):
+                guard let known = try ReachableCircle.find(target.key, owner: owner, transaction) else {
+                    return nil
+                }
+                return try known.portal(days, vaultKey) {
+                    $0.value(target: $1, portal: $2) == CircleValue(value)
+                }
+            case .sealed(let value):
+                var found: Resolution?
+                try ReachableCircle.forEach(owner: owner, transaction) { (known) throws(KeyringError) in
+                    found = try known.portal(days, vaultKey) {
+                        $0.sealedValue(target: $1, portal: $2) == CircleValue(value)
+                    }
+                    return found == nil ? .next : .stop
+                }
+                return found
+            }
+        }
+    }
+
+    // MARK: Keys of later days
+
+    /// Looks for keys that do not tell today.
+    package func laterKeys(now: UInt64) throws(KeyringError) -> LaterKeys {
+        let today = Epoch(unixSeconds: now)
+        return try store.read { (transaction) throws(KeyringError) in
+            var found = LaterKeys()
+            try transaction.forEach(CircleRecord.self) { (key, circle) throws(KeyringError) in
+                guard circle.epoch > today else { return .next }
+                if key == owner.publicKey {
+                    found.own = circle.epoch
+                } else if let friend = try FriendTable.friend(key, transaction) {
+                    found.friends.append(friend)
+                }
+                return .next
+            }
+            found.friends.sort { $0.name < $1.name }
+            return found
+        }
+    }
+
+    /// Does away with keys that do not tell today, where a portal or the owner has vouched for the clock: a new generation
+    /// of the owner's circle begins, and friends are asked for theirs at the next connect.
+    ///
+    /// - Returns: whether it was done; nothing is where nobody vouches for the clock.
+    package func replaceLaterKeys(now: UInt64) throws(KeyringError) -> Bool {
+        guard clock.isVouchedFor else { return false }
+        let today = Epoch(unixSeconds: now)
+        try store.change { (transaction, change) throws(KeyringError) in
+            for (key, circle) in try transaction.records(CircleRecord.self) where circle.epoch > today {
+                if key == owner.publicKey {
+                    try CircleTable.startGeneration(of: owner, &transaction, &change, now: now)
+                } else {
+                    try transaction.drop(CircleRecord.self, key)
+                    change.dropSecret()
+                }
+            }
+        }
+        return true
     }
 
     private func chainKey(
@@ -112,15 +202,5 @@ extension Keyring {
         } catch {
             throw .wrongClock(today: epoch, key: circle.epoch)
         }
-    }
-}
-
-extension Transaction {
-    /// The circle of the keyring's owner, which is there from the beginning.
-    borrowing func circle(of owner: EndpointKey) throws(KeyringError) -> CircleRecord {
-        guard let circle = try record(CircleRecord.self, owner.publicKey) else {
-            throw .inconsistent("it has no circle")
-        }
-        return circle
     }
 }

@@ -3,7 +3,11 @@ package import Invitation
 internal import LMDB
 internal import TypedSodium
 
-extension Keyring {
+/// The invites of others that the keyring's owner has accepted and has yet to redeem.
+package struct Joins: Sendable {
+    let store: KeyringStore
+    let owner: EndpointKey
+
     /// Accepts an invite: stores the one who made it, pending, and the seed until the invite is redeemed.
     ///
     /// Stored before anything is dialled, so that a redeem that was cut short can be resumed.
@@ -11,18 +15,18 @@ extension Keyring {
     /// - Throws: ``KeyringError/ownKey`` for one's own invite, ``KeyringError/badName(_:)`` or
     ///   ``KeyringError/nameTaken(_:)`` among others.
     @discardableResult
-    package func beginJoin(
+    package func begin(
         _ code: borrowing InviteCode, name: String? = nil, now: UInt64
     ) throws(KeyringError) -> Friend {
         let key = code.endpoint.publicKey
-        try checkUsable(key)
+        try FriendTable.checkUsable(key, owner: owner)
         let invite: Identity
         do throws(BlindingError) { invite = try code.identity() } catch { throw .outOfGuardedMemory }
         let (expiry, portals) = (code.expiry, code.portals)
         return try store.change { (transaction, change) throws(KeyringError) in
-            var record = try transaction.obtain(key, name: name)
+            var record = try FriendTable.obtain(key, name: name, &transaction)
             var reach = record.reach ?? Reach(portals: portals, isPending: true)
-            reach.portals = portals.keepingShownKeys(of: reach.portals)
+            reach.portals = portals.map { $0.keepingShownKey(of: reach.portals) }
             reach.isPending = true
             record.reach = reach
             // The seed of an invite that was accepted before and is given up for this one.
@@ -32,12 +36,12 @@ extension Keyring {
             try transaction.put(pending, key)
             try transaction.put(record, key)
             change.mark()
-            return try transaction.friend(key, record)
+            return try FriendTable.friend(key, record, transaction)
         }
     }
 
     /// The invite of an endpoint that has yet to be redeemed; `nil` when there is none.
-    package func pendingInvite(of endpoint: EndpointKey) throws(KeyringError) -> InviteCode? {
+    package func pending(of endpoint: EndpointKey) throws(KeyringError) -> InviteCode? {
         try store.readSecrets { (transaction, key) throws(KeyringError) -> InviteCode? in
             guard let pending = try transaction.record(PendingRecord.self, endpoint.publicKey) else {
                 return nil
@@ -54,13 +58,13 @@ extension Keyring {
         }
     }
 
-    /// Notes that an invite was redeemed, and wipes its seed, as ``take(_:from:now:)`` does too.
-    package func completeJoin(of endpoint: EndpointKey, now: UInt64) throws(KeyringError) {
+    /// Notes that an invite was redeemed, and wipes its seed, as ``Circle/take(_:from:now:)`` does too.
+    package func complete(of endpoint: EndpointKey, now: UInt64) throws(KeyringError) {
         try store.change { (transaction, change) throws(KeyringError) in
             guard var record = try transaction.record(FriendRecord.self, endpoint.publicKey) else {
                 throw .noSuchFriend
             }
-            if try transaction.completeJoin(&record, endpoint.publicKey, &change) {
+            if try Self.complete(&record, endpoint.publicKey, &transaction, &change) {
                 try transaction.put(record, endpoint.publicKey)
             }
         }
@@ -71,36 +75,39 @@ extension Keyring {
     ///
     /// - Returns: whether there was one.
     @discardableResult
-    package func abandonJoin(of endpoint: EndpointKey) throws(KeyringError) -> Bool {
+    package func abandon(of endpoint: EndpointKey) throws(KeyringError) -> Bool {
         let key = endpoint.publicKey
         return try store.change { (transaction, change) throws(KeyringError) in
-            guard try transaction.abandonJoin(key, change) != nil else { return false }
+            guard try Self.abandon(key, &transaction, change) != nil else { return false }
             change.dropSecret()
             return true
         }
     }
-}
 
-extension Transaction where Access == Writing {
+    // MARK: Within a transaction
+
     /// Gives up a pending invite, and what was stored for it alone.
     ///
     /// - Returns: the friend as it was; `nil` when nothing was pending.
-    mutating func abandonJoin(_ key: PublicKey, _ change: borrowing Change) throws(KeyringError) -> Friend? {
-        guard var record = try record(FriendRecord.self, key), record.reach?.isPending == true else {
+    static func abandon(
+        _ key: PublicKey, _ transaction: inout KeyringWriting, _ change: borrowing Change
+    ) throws(KeyringError) -> Friend? {
+        guard var record = try transaction.record(FriendRecord.self, key), record.reach?.isPending == true
+        else {
             return nil
         }
-        let friend = try friend(key, record)
-        try drop(PendingRecord.self, key)
+        let friend = try FriendTable.friend(key, record, transaction)
+        try transaction.drop(PendingRecord.self, key)
         // Who was reached before still is.
-        if try self.record(CircleRecord.self, key) != nil {
+        if try transaction.record(CircleRecord.self, key) != nil {
             record.reach?.isPending = false
         } else {
             record.reach = nil
         }
         if record.reach == nil, record.admission == nil {
-            _ = try forget(key, record, change)
+            _ = try FriendTable.forget(key, record, &transaction, change)
         } else {
-            try put(record, key)
+            try transaction.put(record, key)
         }
         return friend
     }
@@ -108,10 +115,11 @@ extension Transaction where Access == Writing {
     /// Ends the pending state of a friend's record, which the caller stores.
     ///
     /// - Returns: whether it was pending.
-    mutating func completeJoin(
-        _ record: inout FriendRecord, _ key: PublicKey, _ change: inout Change
+    static func complete(
+        _ record: inout FriendRecord, _ key: PublicKey, _ transaction: inout KeyringWriting,
+        _ change: inout Change
     ) throws(KeyringError) -> Bool {
-        if try drop(PendingRecord.self, key) { change.dropSecret() }
+        if try transaction.drop(PendingRecord.self, key) { change.dropSecret() }
         guard record.reach?.isPending == true else { return false }
         record.reach?.isPending = false
         change.mark()
