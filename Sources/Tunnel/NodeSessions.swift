@@ -133,8 +133,7 @@ struct ConnectionHolding {
     /// Whether anything is paid for, or should be.
     var isHolding: Bool { isOverdrawn || open.holding.byteCount > 0 }
 
-    /// The socket has not taken so much of what was written before; the rest it takes at once. Whether that is to be
-    /// paid for at once.
+    /// Takes note of what the socket has not taken; whether that is to be paid for at once.
     mutating func noteUnwritten(_ byteCount: Int) -> Bool {
         unwrittenByteCount = byteCount
         return byteCount > Self.freeByteCount
