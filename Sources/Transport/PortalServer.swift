@@ -83,7 +83,7 @@ package final class PortalServer: Sendable {
             },
             settled: {
                 guard let seat, let wish = machine.takeWish() else { return }
-                limits?.grant(wish, to: mailbox, seat)
+                limits.map { mailbox.grant(wish, of: $0, seat) }
             },
             ended: {
                 mailbox.close()
@@ -170,21 +170,19 @@ private final class ChannelMailbox: RelayMailbox {
         eventLoop.execute { [handler] in handler.value?.act(body) }
     }
 
-    /// Says goodbye.
-    func finish() { act { $0.close(at: .now()) } }
-}
-
-extension ConnectionLimits {
-    /// Sees to what the handshake of a connection needs, on its loop.
-    fileprivate func grant(_ wish: PortalHandshake.Wish, to mailbox: ChannelMailbox, _ seat: ConnectionSeat) {
+    /// Sees to what the handshake of the connection needs, on its loop.
+    func grant(_ wish: PortalHandshake.Wish, of limits: ConnectionLimits, _ seat: ConnectionSeat) {
         switch wish {
-        case .draw: awaitDraw(seat)
+        case .draw: limits.awaitDraw(seat)
         case .turn:
-            awaitTurn(seat, on: mailbox.eventLoop) { isGranted in
-                mailbox.handler.value?.act { isGranted ? $0.takeTurn(at: .now()) : $0.giveWay(at: .now()) }
+            limits.awaitTurn(seat, on: eventLoop) { [handler] isGranted in
+                handler.value?.act { isGranted ? $0.takeTurn(at: .now()) : $0.giveWay(at: .now()) }
             }
         }
     }
+
+    /// Says goodbye.
+    func finish() { act { $0.close(at: .now()) } }
 }
 
 /// The connections of a portal, so that they can be closed.

@@ -1,5 +1,7 @@
+package import Blinding
 package import Connection
-internal import MuxRPC
+internal import Multiserver
+package import MuxRPC
 package import NIOCore
 internal import SecureSession
 package import TypedSodium
@@ -18,18 +20,6 @@ package final class NodeConnection: ConnectionMachine {
     ///
     /// Go's portals end the session of somebody whose data is on its way when the tunnel that it is meant for goes.
     package static let tunnelEndTime = TimeAmount.milliseconds(300)
-    /// How long after its proof a peer that came by a token is refused, whatever was wrong: longer than any cause takes.
-    package static let refusalTime = TimeAmount.milliseconds(500)
-    /// How long a caller may take to say hello in its tunnel.
-    package static let helloTime = TimeAmount.seconds(2)
-    /// How long it may take to prove who it is, from the answer to its hello.
-    package static let proofTime = TimeAmount.seconds(4)
-    /// How long a session of an invite's holder stands at the most, whatever it calls.
-    package static let inviteTime = TimeAmount.seconds(10)
-    /// How long somebody is told for whom there is no place, until its first call is answered.
-    package static let turningAwayTime = TimeAmount.seconds(2)
-    /// How much is kept of what a caller sends before its handshake is over, in bytes; the messages have 176.
-    static let earlyByteCount = 4096
     /// How much may wait for the socket before local ends, and then the peer, are read no more; in bytes.
     ///
     /// 128 KiB: what waits here is in its order, so on a slow line every stream waits for all of it.
@@ -41,26 +31,15 @@ package final class NodeConnection: ConnectionMachine {
 
     /// How much may wait for the next rounds of its tunnels before the peer is not read for that long, in bytes: one
     /// read.
-    static let unfedByteCount = 256 << 10
-    /// How much a connection holds itself without being charged for it, in bytes: parts of frames, between two reads.
-    private static let freeByteCount = 16 << 10
-    /// How long after there was no room for what it holds it asks again: nobody tells when others have made some.
-    private static let roomTime = TimeAmount.milliseconds(100)
+    private static let unfedByteCount = 256 << 10
 
-    let configuration: Configuration
-    let remote: PublicKey
-    let outer: PeerSession
-    let tunnels: TunnelTable
-    let calls: OuterCalls
+    package typealias Configuration = NodeConfiguration
+    package typealias Reception = NodeReception
+
+    private let configuration: Configuration
+    private let sessions: NodeSessions
     private var lifecycle: ConnectionLifecycle<NIODeadline>
-    private let outputs = NodeOutputs()
-    private let waits = StreamWaits()
     private var isHoldingInput = false
-    /// What the connection holds itself: what no round has fed, and what waits for the portal; and whether there is no
-    /// room for it.
-    private let held: OpenHolding
-    private var unwrittenByteCount = 0
-    private var isOverdrawn = false
     private var hasInputEnded = false
     /// When the tunnels that have more than a round gives get more: at once, but after what else the loop has to do; or
     /// when room is asked for again.
@@ -74,89 +53,58 @@ package final class NodeConnection: ConnectionMachine {
         at now: NIODeadline
     ) throws(SessionFailure) {
         self.configuration = configuration
-        self.remote = remote
-        let role = PeerSession.Role.portal(announces: configuration.reception != .none)
-        let secure: SecureSession
-        do {
-            secure = try SecureSession(
-                dialling: remote, as: outerIdentity, network: configuration.network,
-                manifest: NodeMethods.manifest(for: .portal(announces: configuration.reception != .none)))
-        } catch {
-            throw .wrongPeer
-        }
-        let context = SessionContext(
-            connection: configuration.accounts.makeConnectionNumber(),
-            holdings: configuration.accounts.holdings, waits: waits, outputs: outputs,
-            wallClock: configuration.wallClock)
-        let payer = configuration.accounts.payer(for: .portal(remote)).open()
-        // It is bounded, and what it holds goes on to those who pay for more.
-        held = context.holdings.openSession(
-            SessionPlace(connection: context.connection, session: .outer), paidBy: payer, at: payer.bytes,
-            givesWay: false)
-        outer = PeerSession(
-            id: .outer, secure: secure, role: role, payer: payer, in: context)
-        tunnels = TunnelTable(
-            configuration: configuration, portal: remote, outer: secure, context: context)
-        calls = OuterCalls(
-            configuration: configuration, portal: remote, secure: secure, tunnels: tunnels, outputs: outputs)
+        sessions = try NodeSessions(to: remote, showing: outerIdentity, configuration: configuration)
         lifecycle = .handshake(now + Self.handshakeTime)
     }
 
+    private var secure: SecureSession { sessions.outer.secure }
+
     // MARK: State
 
-    /// Whether the socket should be read.
     package var wantsInput: Bool {
-        !isBlocked && !isOverdrawn && tunnels.unfedByteCount < Self.unfedByteCount
+        !isBlocked && !sessions.isOverdrawn && sessions.tunnels.unfedByteCount < Self.unfedByteCount
     }
 
     /// Whether local ends should be read.
-    package var wantsLocalInput: Bool { outer.secure.outboundByteCount < Self.localBacklogByteCount }
+    package var wantsLocalInput: Bool { secure.outboundByteCount < Self.localBacklogByteCount }
 
-    /// Whether a frame of the peer has begun to arrive, and not arrived whole.
-    package var isWithinFrame: Bool { outer.secure.isWithinFrame }
+    package var isWithinFrame: Bool { secure.isWithinFrame }
 
-    /// What is to become of the connection.
     package var phase: ConnectionPhase { lifecycle.phase }
 
     /// Whether the connection is over, as far as its sessions are concerned.
-    var isEnded: Bool { lifecycle.isOver }
+    private var isEnded: Bool { lifecycle.isOver }
 
-    /// How many bytes wait for the socket.
-    package var outboundByteCount: Int { outer.secure.outboundByteCount }
+    package var outboundByteCount: Int { secure.outboundByteCount }
 
-    /// How many tunnels there are, handshakes included.
-    package var tunnelCount: Int { tunnels.count }
+    package var tunnelCount: Int { sessions.tunnels.count }
 
     /// Whether the peer's packets have to wait.
     ///
     /// Not any more when nothing follows them: the channel is about to go, and little is left.
     private var isBlocked: Bool {
-        !hasInputEnded && outer.secure.outboundByteCount >= Self.backlogByteCount
+        !hasInputEnded && secure.outboundByteCount >= Self.backlogByteCount
     }
 
     // MARK: Bytes
 
-    /// Bytes arrived from the socket.
     package func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard !isEnded else { return }
         lifecycle.heard(at: now)
-        noteUnwritten()
-        outer.secure.receive(bytes)
+        sessions.noteUnwritten(isEnded: isEnded)
+        secure.receive(bytes)
         process(at: now)
     }
 
-    /// The socket will bring nothing more.
     package func inputEnded(at now: NIODeadline) {
         hasInputEnded = true
         guard !isEnded else { return }
         process(at: now)
     }
 
-    /// The next bytes for the socket.
     package func nextWrite(at now: NIODeadline) -> ByteBuffer? {
-        guard let bytes = outer.secure.nextOutbound() else {
-            unwrittenByteCount = 0
-            if isOverdrawn || held.holding.byteCount > 0 { pay() }
+        guard let bytes = secure.nextOutbound() else {
+            sessions.noteWritten(isEnded: isEnded)
             return nil
         }
         lifecycle.sent(at: now)
@@ -164,16 +112,13 @@ package final class NodeConnection: ConnectionMachine {
         return bytes
     }
 
-    /// Whether nothing was heard since something was sent.
     package var isUnanswered: Bool { lifecycle.isUnanswered }
 
-    /// The peer's system has so many bytes of what was written, over all time, and more is on the way.
     package func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
         lifecycle.acknowledged(byteCount, at: now)
     }
 
-    /// The next thing for the owner.
-    package func nextOutput() -> NodeOutput? { outputs.next() }
+    package func nextOutput() -> NodeOutput? { sessions.nextOutput() }
 
     /// Goes on where the peer's packets had to wait; its silence meanwhile was our doing.
     private func resumeProcessing(at now: NIODeadline) {
@@ -185,130 +130,235 @@ package final class NodeConnection: ConnectionMachine {
     private func process(at now: NIODeadline) {
         let limit = hasInputEnded ? Int.max : Self.backlogByteCount
         do throws(SecureSessionError) {
-            while !isEnded, let event = try outer.next(whileBelow: limit, at: now) {
+            while !isEnded, let event = try sessions.outer.next(whileBelow: limit, at: now) {
                 handle(event, at: now)
             }
-            tunnels.feed(whileBelow: limit, at: now)
+            sessions.tunnels.feed(whileBelow: limit, at: now)
             if hasInputEnded, !isEnded {
-                try outer.secure.inputEnded()
+                try secure.inputEnded()
                 end(nil)
             }
         } catch {
             end(SessionFailure(error))
         }
-        settle()
+        sessions.settle()
         sayGoodbyeBehindTunnels(at: now)
-        pay()
-        isHoldingInput = isBlocked || tunnels.isHoldingInput
+        sessions.pay(isEnded: isEnded)
+        isHoldingInput = isBlocked || sessions.tunnels.isHoldingInput
         nextRound =
             if isBlocked {
                 nil
-            } else if tunnels.needsAnotherRound {
+            } else if sessions.tunnels.needsAnotherRound {
                 now
             } else {
-                isOverdrawn ? now + Self.roomTime : nil
+                sessions.isOverdrawn ? now + ConnectionHolding.roomTime : nil
             }
-    }
-
-    /// Pays for what the connection holds itself, once a round; where there is no room the peer is not read until less
-    /// waits.
-    private func pay() {
-        let byteCount = unwrittenByteCount + outer.secure.arrivedByteCount + tunnels.unfedCapacity
-        let isCounted = byteCount > Self.freeByteCount && !isEnded
-        isOverdrawn = !outer.streams.pay(for: isCounted ? byteCount : 0, at: held)
-    }
-
-    /// Takes note of what the socket has not taken of what was written before; the rest it takes at once.
-    func noteUnwritten() {
-        unwrittenByteCount = outer.secure.heldByteCount - outer.secure.arrivedByteCount
-        if unwrittenByteCount > Self.freeByteCount { pay() }
     }
 
     private func handle(_ event: PeerSession.Event, at now: NIODeadline) {
         switch event {
         case .established(let peer):
             lifecycle.open(at: now)
-            outputs.append(.established(.outer, peer))
+            sessions.report(.established(.outer, peer))
         case .tunnel(let connect, let stream):
-            calls.answer(connect, on: stream, at: now)
+            sessions.calls.answer(connect, on: stream, at: now)
         case .reply(let number, let reply):
-            calls.receive(reply, to: number)
+            sessions.calls.receive(reply, to: number)
         case .lateFailure(let number, let error):
-            calls.receive(lateFailure: error, of: number)
+            sessions.calls.receive(lateFailure: error, of: number)
         case .packet(let stream):
-            tunnels.openPacket(on: stream)
+            sessions.tunnels.openPacket(on: stream)
         case .bytes(let stream, let bytes):
-            tunnels.receive(bytes, on: stream)
+            sessions.tunnels.receive(bytes, on: stream)
         case .streamEnded(let stream, let error):
-            tunnels.end(stream, error, at: now)
+            sessions.tunnels.end(stream, error, at: now)
         case .ended:
-            tunnels.feed(whileBelow: .max, at: now)
+            sessions.tunnels.feed(whileBelow: .max, at: now)
             end(nil)
         case .dismissed:
             break  // only whom we have called can send us away
         case .client, .proof:
-            outer.secure.refuse()  // we dialled: nobody proves anything to us here
+            secure.refuse()  // we dialled: nobody proves anything to us here
         }
     }
+
+    // MARK: What the owner asks for
+
+    /// Announces this node by its id at the portal; ``NodeOutput/announced`` or ``NodeOutput/announcementEnded(_:)``
+    /// follows.
+    package func announce() {
+        precondition(!isHidden, "a hidden endpoint announces tokens and nothing else")
+        guard !isEnded else { return }
+        sessions.calls.announce()
+        sessions.settle()
+    }
+
+    /// Announces tokens in the place of all before, in this order, which the caller has shuffled;
+    /// ``NodeOutput/tokensAnnounced(_:_:)`` follows unless the connection ends first.
+    ///
+    /// Until the portal has answered, the tokens of both sets are answered. One announcement is outstanding at a time:
+    /// another one waits, and is replaced by the next.
+    /// - Throws: `MuxRPCError` when the portal cannot be asked; the former tokens stay.
+    package func announce(hidden entries: [TokenEntry]) throws(MuxRPCError) -> AnnouncementID {
+        precondition(isHidden, "only a hidden endpoint answers tokens")
+        guard !isEnded else { throw .closed }
+        defer { sessions.settle() }
+        return try sessions.calls.announce(hidden: entries)
+    }
+
+    private var isHidden: Bool {
+        if case .hidden = configuration.reception { true } else { false }
+    }
+
+    /// Changes what is offered to whom, at once: peers that are not allowed any more are said goodbye to, and
+    /// the streams of services that are not are ended with ``ErrorText/unknownService``.
+    ///
+    /// Does nothing at a node that only dials.
+    package func update(policy: EndpointPolicy) {
+        guard !isEnded, let current = sessions.tunnels.admission.policy else { return }
+        current.policy = policy
+        sessions.tunnels.followPolicy()
+        sessions.settle()
+    }
+
+    /// Answers a peer's question; does nothing where it was answered, or its session is over.
+    package func answer(_ question: QuestionID, with answer: Answer) {
+        session(question.session)?.answer(question, with: answer)
+        sessions.settle()
+    }
+
+    /// Opens a tunnel to the target behind this portal, and a session inside; ``NodeOutput/established(_:_:)`` or
+    /// ``NodeOutput/ended(_:_:)`` follows.
+    ///
+    /// A hidden target is called by its token, and by the key that it shows the portal where that is known, which is all
+    /// that the portal then sees of it. The target gets to know `identity`, this node's own unless it is that of an
+    /// invite.
+    /// - Throws: ``SessionFailure/lost`` when the connection takes no more, ``SessionFailure/wrongPeer`` for a target
+    ///   that cannot be anybody.
+    package func openTunnel(
+        to target: PublicKey, token: PairToken? = nil, by shownKey: PublicKey? = nil, instance: Int = 0,
+        as identity: Identity? = nil, at now: NIODeadline
+    ) throws(SessionFailure) -> SessionID {
+        guard !isEnded, !sessions.tunnels.isLeaving else { throw .lost }
+        defer { sessions.settle() }
+        return try sessions.calls.openTunnel(
+            to: target, token: token, by: shownKey, instance: instance, as: identity, at: now)
+    }
+
+    /// Says goodbye on a session inside a tunnel.
+    package func closeTunnel(_ session: SessionID) {
+        sessions.tunnels.session(session)?.secure.close()
+        sessions.settle()
+    }
+
+    /// Calls an async method; ``NodeOutput/reply(_:_:)`` follows unless the session ends first.
+    package func call(
+        _ name: [String], _ arguments: [JSONValue], on session: SessionID
+    ) throws(MuxRPCError) -> CallID {
+        defer { sessions.settle() }
+        guard let peer = self.session(session) else { throw .closed }
+        return CallID(session: session, number: try peer.secure.muxrpc.call(name, arguments))
+    }
+
+    /// Opens a stream whose packets come as ``NodeOutput/item(_:_:_:)``.
+    package func openItems(
+        _ kind: CallKind, _ name: [String], _ arguments: [JSONValue], on session: SessionID
+    ) throws(MuxRPCError) -> StreamKey {
+        defer { sessions.settle() }
+        guard let peer = self.session(session) else { throw .closed }
+        return try peer.streams.openItems(kind, name, arguments)
+    }
+
+    /// Opens `service.open` with that name, or `echo`: a stream with credit.
+    package func openService(_ service: ServiceRequest, on session: SessionID) throws(MuxRPCError)
+        -> StreamKey
+    {
+        defer { sessions.settle() }
+        guard let peer = self.session(session) else { throw .closed }
+        return try peer.streams.openService(service)
+    }
+
+    /// The local end of a service that the far side asked for stands.
+    package func serviceConnected(_ key: StreamKey) { with(key) { $0.connected(key) } }
+
+    /// The service cannot be had, or a stream is to end in the middle: the far side gets the message.
+    package func refuseService(_ key: StreamKey, message: String) {
+        with(key) { $0.abort(key, message: message) }
+    }
+
+    /// Sends bytes of the local end; `false` when it should wait for ``ServiceEvent/wantsMore``.
+    package func send(_ bytes: ByteBuffer, on key: StreamKey) -> Bool {
+        var takesMore = true
+        sessions.noteUnwritten(isEnded: isEnded)
+        with(key) { takesMore = $0.offer(bytes, on: key) }
+        return takesMore
+    }
+
+    /// The local end has no more bytes.
+    package func sendEnd(on key: StreamKey) { with(key) { $0.offerEnd(on: key) } }
+
+    /// The local end has taken bytes that were received.
+    package func drained(_ byteCount: Int, on key: StreamKey) { with(key) { $0.drained(byteCount, on: key) } }
+
+    private func with(_ key: StreamKey, _ body: (PeerStreams) -> Void) {
+        guard let peer = session(key.session) else { return }
+        body(peer.streams)
+        sessions.settle()
+    }
+
+    private func session(_ id: SessionID) -> PeerSession? { isEnded ? nil : sessions[id] }
 
     // MARK: Proofs and places
 
     /// A proof that ``NodeOutput/prove(_:)`` has brought was looked at, or turned away.
     package func proved(_ work: ProofWork, at now: NIODeadline) {
         guard !isEnded else { return }
-        tunnels.proved(work, at: now)
-        settle()
+        sessions.tunnels.admission.proved(work, at: now)
+        sessions.settle()
     }
 
     /// Something on this connection has to go for somebody who has less.
     package func giveWay(_ displaced: Displaced, at now: NIODeadline) {
-        guard !isEnded, displaced.connection == number else { return }
-        switch displaced.what {
-        case .session: tunnels.giveWay(displaced.session)
-        case .heldSession: tunnels.giveUp(displaced.session)
-        case .stream(let key, let resource): session(key.session)?.streams.giveWay(key, for: resource)
-        }
-        settle()
+        guard !isEnded else { return }
+        sessions.giveWay(displaced)
+        sessions.settle()
     }
 
     /// Who pays for what this connection holds.
     package var accounts: EndpointAccounts { configuration.accounts }
 
     /// Which of the connections this is that share an endpoint's accounts.
-    package var number: ConnectionNumber { tunnels.number }
+    package var number: ConnectionNumber { sessions.number }
 
     // MARK: Time
 
-    /// When ``timeReached(_:)`` is due next.
     package var deadline: NIODeadline? {
         guard !isEnded else { return lifecycle.deadline }
-        return [lifecycle.deadline, tunnels.deadline, waits.deadline, nextRound].compactMap(\.self).min()
+        return [lifecycle.deadline, sessions.deadline, nextRound].compactMap(\.self).min()
     }
 
-    /// The clock reached ``deadline``.
     package func timeReached(_ now: NIODeadline) {
         switch lifecycle {
         case .handshake(let until) where now >= until:
             return end(.timedOut)
         case .closing(let until) where now >= until:
-            outer.secure.finish()
+            secure.finish()
             return end(nil)
         case .open:
             // While we do not read, the peer's silence means nothing; whether it reads is the channel's to judge.
-            if isBlocked || isOverdrawn { lifecycle.heard(at: now) }
+            if isBlocked || sessions.isOverdrawn { lifecycle.heard(at: now) }
             switch lifecycle.livenessReached(now) {
             case .wait: break
-            case .ask: _ = try? outer.secure.muxrpc.call(Method.ping.name, [])
+            case .ask: _ = try? secure.muxrpc.call(Method.ping.name, [])
             case .giveUp: return end(.timedOut)
             }
         case .handshake, .closing: break
         case .finished, .broken: return
         }
-        tunnels.timeReached(now)
-        while let key = waits.next(at: now) { session(key.session)?.streams.waitIsOver(key, at: now) }
-        settle()
+        sessions.timeReached(now)
+        sessions.settle()
         sayGoodbyeBehindTunnels(at: now)
-        if nextRound != nil || isOverdrawn { process(at: now) } else { resumeProcessing(at: now) }
+        if nextRound != nil || sessions.isOverdrawn { process(at: now) } else { resumeProcessing(at: now) }
     }
 
     // MARK: The end
@@ -318,9 +368,9 @@ package final class NodeConnection: ConnectionMachine {
         switch lifecycle {
         case .handshake:
             end(nil)
-        case .open where !tunnels.isLeaving:
-            tunnels.leave(until: now + Self.tunnelEndTime)
-            settle()
+        case .open where !sessions.tunnels.isLeaving:
+            sessions.tunnels.leave(until: now + Self.tunnelEndTime)
+            sessions.settle()
             sayGoodbyeBehindTunnels(at: now)
         case .open, .closing, .finished, .broken:
             break
@@ -329,29 +379,22 @@ package final class NodeConnection: ConnectionMachine {
 
     /// Says goodbye to the portal once every tunnel has ended, or has had the time for it.
     private func sayGoodbyeBehindTunnels(at now: NIODeadline) {
-        guard lifecycle.isOpen, tunnels.haveLeft(at: now) else { return }
-        tunnels.close()
-        outer.secure.close()
+        guard lifecycle.isOpen, sessions.tunnels.haveLeft(at: now) else { return }
+        sessions.tunnels.close()
+        secure.close()
         lifecycle.close(until: now + Self.goodbyeTime)
-        settle()
-    }
-
-    /// Lays what every session has to say into the connection; once after every input.
-    func settle() {
-        outer.streams.settle()
-        tunnels.settle()
+        sessions.settle()
     }
 
     /// The connection is over: with it every session.
     private func end(_ failure: SessionFailure?) {
         guard !isEnded else { return }
-        if failure != nil || !outer.secure.isFinished {
+        if failure != nil || !secure.isFinished {
             lifecycle.breakOff()
         } else {
             lifecycle.finish(until: nil)
         }
-        tunnels.abandon(.lost)
-        outer.streams.abandon()
-        outputs.append(.ended(.outer, failure))
+        sessions.abandon()
+        sessions.report(.ended(.outer, failure))
     }
 }

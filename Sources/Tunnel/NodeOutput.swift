@@ -1,6 +1,8 @@
+internal import BoxStream
 package import Multiserver
 package import MuxRPC
 package import NIOCore
+internal import SecureSession
 package import TypedSodium
 
 /// One of the sessions on a node's connection: the outer one, or one inside a tunnel.
@@ -112,6 +114,17 @@ package enum SessionFailure: Error, Equatable, Sendable {
     case dismissed
     /// The other side makes us hold more than it may: packets that do not come whole, or answers that it does not read.
     case overdrawn
+
+    /// What a failed session means to its owner.
+    init(_ error: SecureSessionError) {
+        switch error {
+        case .handshake: self = .wrongPeer
+        case .refused(let answered): self = .refused(answered: answered)
+        case .overAllowance: self = .overdrawn
+        case .boxStream(.truncated): self = .lost
+        case .boxStream: self = .forged
+        }
+    }
 }
 
 /// What happens on a node's connection that its owner may want to log.

@@ -1,22 +1,37 @@
 internal import Blinding
-internal import BoxStream
 internal import NIOCore
 internal import SecureSession
 
 /// One tunnel of a node's connection: a stream of the outer session with a whole session inside.
 final class NodeTunnel {
+    /// How long after its proof a peer that came by a token is refused, whatever was wrong: longer than any cause takes.
+    private static let refusalTime = TimeAmount.milliseconds(500)
+    /// How much is kept of what a caller sends before its handshake is over, in bytes; the messages have 176.
+    private static let earlyByteCount = 4096
+
     /// How far it has come.
     enum Phase {
-        /// The next message of the inner handshake is awaited.
-        case handshake
-        /// The peer's proof, which came then, is being looked at, or waits for that.
-        case proving(since: NIODeadline)
+        /// We have called, and the handshake is under way.
+        case calling
+        /// A caller has a place among the unfinished, and is to say hello.
+        case hello(HandshakePlace)
+        /// Its hello was answered, and its proof is awaited.
+        case answered(HandshakePlace)
+        /// Its proof, which came then, is being looked at, or waits for that.
+        case proving(HandshakePlace, since: NIODeadline)
         /// There will be no session, of which the caller learns at a time that says nothing of the cause.
-        case refusing(Refusal)
-        /// The peer is let in, to be told in words that there is no place for it.
-        case turnedAway
-        /// The session stands, or has.
-        case open
+        case refusing(Refusal, HandshakePlace?)
+        /// The peer is let in, to be told in words that there is no place for it; the one that it has stays taken.
+        case turnedAway(HandshakePlace?)
+        /// The session stands, or has; with a place among the sessions where a caller's does.
+        case open(SessionSeat?)
+    }
+
+    /// By what somebody has called, before it has proved anything.
+    struct Caller {
+        let causer: HandshakeCauser
+        /// The entry by which the call came to a hidden endpoint.
+        let entry: TokenEntry?
     }
 
     /// What the caller is told, and when.
@@ -32,16 +47,9 @@ final class NodeTunnel {
     let session: PeerSession
     /// The target as the call named it, for answers in the same words.
     let target: String
-    /// The entry by which the call came to a hidden endpoint.
-    let entry: TokenEntry?
-    /// Who has caused it, and the place that it has among the unfinished; `nil` for tunnels of ours.
-    let causer: HandshakeCauser?
-    var place: HandshakePlace?
-    /// The place among the sessions, once the peer has proved who it is.
-    var seat: SessionSeat?
-    var phase = Phase.handshake
-    /// Whether the peer's hello was answered.
-    var isAnswered = false
+    /// Who has caused it; `nil` for tunnels of ours.
+    let caller: Caller?
+    var phase: Phase
     /// Whether the peer whom we called has said that it does not let us in any more.
     var isDismissed = false
     /// What the outer session has opened for it, and no round has given to its own session yet.
@@ -49,26 +57,41 @@ final class NodeTunnel {
     /// Whether the session has more calls than it was given in its round.
     var isBehind = false
 
-    init(
-        session: PeerSession, target: String, entry: TokenEntry? = nil, causer: HandshakeCauser? = nil,
-        place: HandshakePlace? = nil
-    ) {
-        self.session = session
-        self.target = target
-        self.entry = entry
-        self.causer = causer
-        self.place = place
+    /// One of ours.
+    init(session: PeerSession, target: String) {
+        (self.session, self.target, caller, phase) = (session, target, nil, .calling)
     }
+
+    /// A caller's, with the place that it has among the unfinished.
+    init(session: PeerSession, target: String, caller: Caller, place: HandshakePlace) {
+        (self.session, self.target, self.caller, phase) = (session, target, caller, .hello(place))
+    }
+
+    /// The place that it has among the unfinished.
+    var place: HandshakePlace? {
+        switch phase {
+        case .calling, .open: nil
+        case .hello(let place), .answered(let place), .proving(let place, since: _): place
+        case .refusing(_, let place), .turnedAway(let place): place
+        }
+    }
+
+    /// The place that it has among the sessions.
+    var seat: SessionSeat? {
+        if case .open(let seat) = phase { seat } else { nil }
+    }
+
+    /// Whether it came by a token.
+    var isByToken: Bool { caller?.entry != nil }
 
     /// When a refusal of a proof that came then is due: a caller by a token waits however soon we know.
     func refusalTime(ofProofAt arrival: NIODeadline, now: NIODeadline) -> NIODeadline {
-        entry == nil ? now : max(now, arrival + NodeConnection.refusalTime)
+        !isByToken ? now : max(now, arrival + Self.refusalTime)
     }
 
     /// Whether a caller's hello has arrived, or a part of it, that no round has given to the session.
     var hasHello: Bool {
-        guard case .handshake = phase else { return false }
-        return causer != nil && !isAnswered && arrived.readableBytes > 0
+        if case .hello = phase { arrived.readableBytes > 0 } else { false }
     }
 
     /// Gives the session what has arrived for it.
@@ -79,11 +102,11 @@ final class NodeTunnel {
         var waiting = arrived
         arrived = ByteBuffer()
         let secure = session.secure
-        if causer != nil, !secure.isOpen,
-            secure.inboundByteCount + waiting.readableBytes > NodeConnection.earlyByteCount
+        if caller != nil, !secure.isOpen,
+            secure.inboundByteCount + waiting.readableBytes > Self.earlyByteCount
         {
             // A copy: a slice would keep all that came.
-            let first = waiting.readableBytesView.prefix(NodeConnection.earlyByteCount)
+            let first = waiting.readableBytesView.prefix(Self.earlyByteCount)
             if secure.inboundByteCount == 0 { secure.receive(ByteBuffer(bytes: first)) }
             return
         }
@@ -97,18 +120,5 @@ final class NodeTunnel {
         if waiting.readerIndex >= waiting.readableBytes { waiting.discardReadBytes() }
         arrived = waiting
         secure.receive(part)
-    }
-}
-
-extension SessionFailure {
-    /// What a failed session means to its owner.
-    init(_ error: SecureSessionError) {
-        switch error {
-        case .handshake: self = .wrongPeer
-        case .refused(let answered): self = .refused(answered: answered)
-        case .overAllowance: self = .overdrawn
-        case .boxStream(.truncated): self = .lost
-        case .boxStream: self = .forged
-        }
     }
 }

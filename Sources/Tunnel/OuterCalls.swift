@@ -1,5 +1,6 @@
 internal import Connection
 internal import Blinding
+internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
@@ -30,6 +31,33 @@ final class OuterCalls {
     // MARK: What we ask
 
     func announce() { announceCall = try? secure.muxrpc.call(Method.announce.name, []) }
+
+    /// Opens a tunnel to the target behind this portal, and begins a session inside.
+    func openTunnel(
+        to target: PublicKey, token: PairToken?, by shownKey: PublicKey?, instance: Int,
+        as identity: Identity?, at now: NIODeadline
+    ) throws(SessionFailure) -> SessionID {
+        let inner: SecureSession
+        do {
+            inner = try SecureSession(
+                dialling: target, as: identity ?? configuration.identity, network: configuration.network,
+                manifest: NodeMethods.manifest(for: .endpoint), framing: .tunnelled)
+        } catch {
+            throw .wrongPeer
+        }
+        let text = token?.target ?? target.id
+        var fields = JSONObject()
+        fields["portal"] = .string(portal.id)
+        fields["target"] = .string(text)
+        fields["instance"] = .integer(Int64(instance))
+        if token != nil, let shownKey { fields["by"] = .string(shownKey.id) }
+        do {
+            let stream = try secure.muxrpc.open(.duplex, Method.connect.name, [.object(fields)])
+            return tunnels.add(inner, on: stream, target: text, called: target, at: now)
+        } catch {
+            throw .lost
+        }
+    }
 
     /// Announces tokens, or has them wait for the answer to the announcement before.
     func announce(hidden entries: [TokenEntry]) throws(MuxRPCError) -> AnnouncementID {
@@ -116,7 +144,7 @@ final class OuterCalls {
     private func admit(
         _ connect: TunnelRequest, on stream: StreamID, by entry: TokenEntry?, at now: NIODeadline
     ) {
-        guard !tunnels.isLeaving, tunnels.answer(connect, on: stream, entry: entry, at: now) else {
+        guard !tunnels.isLeaving, tunnels.admission.answer(connect, on: stream, entry: entry, at: now) else {
             secure.muxrpc.fail(stream, message: ErrorText.busy)
             return
         }

@@ -28,18 +28,18 @@ final class TunnelTable {
         case over
     }
 
-    let configuration: NodeConnection.Configuration
-    /// Who is let in; nobody at a node that only dials.
-    let policy: CurrentPolicy?
-    let outputs: NodeOutputs
-    let outer: SecureSession
-    let portal: PublicKey
+    private let configuration: NodeConfiguration
+    private let portal: PublicKey
+    private let outputs: NodeOutputs
+    private let outer: SecureSession
     private let context: SessionContext
+    /// Who is let in.
+    private(set) lazy var admission = TunnelAdmission(
+        configuration: configuration, portal: portal, outer: outer, outputs: outputs, table: self)
     private var tunnels: [StreamID: NodeTunnel] = [:]
     private var streams: [SessionID: StreamID] = [:]
     /// When handshakes are given up, refusals told, and sessions ended that may not stay.
     var due = DueTimes<StreamID>()
-    var left = LeftPlaces()
     private var touched: Set<StreamID> = []
     /// Those that have input which waits until the peer takes more.
     var holding: Set<StreamID> = []
@@ -55,9 +55,6 @@ final class TunnelTable {
         context: SessionContext
     ) {
         self.configuration = configuration
-        policy = configuration.reception.policy.map {
-            CurrentPolicy($0, own: configuration.identity.publicKey, portal: portal)
-        }
         self.outer = outer
         self.portal = portal
         self.context = context
@@ -73,15 +70,12 @@ final class TunnelTable {
     /// Whether input waits until the peer takes more.
     var isHoldingInput: Bool { !holding.isEmpty }
 
-    /// Who pays for what is held.
-    var accounts: EndpointAccounts { configuration.accounts }
-
     /// Which of the connections this is that share the accounts.
     var number: ConnectionNumber { context.connection }
 
     /// When the first handshake is given up, the first refusal is due, or the first session has to end.
     var deadline: NIODeadline? {
-        var deadlines = [due.first, left.deadline]
+        var deadlines = [due.first, admission.deadline]
         if case .awaited(let until) = ending { deadlines.append(until) }
         return deadlines.compactMap(\.self).min()
     }
@@ -111,7 +105,8 @@ final class TunnelTable {
         _ id: SessionID, _ secure: SecureSession, role: PeerSession.Role, payer: EndpointAccounts.Party
     ) -> PeerSession {
         PeerSession(
-            id: id, secure: secure, role: role, payer: accounts.payer(for: payer).open(), in: context)
+            id: id, secure: secure, role: role, payer: configuration.accounts.payer(for: payer).open(),
+            in: context)
     }
 
     /// Adds a tunnel of ours.
@@ -228,8 +223,8 @@ final class TunnelTable {
             feed(tunnel, on: stream, atMost: .max, whileBelow: .max, at: now)
         }
         guard let tunnel = tunnels[stream] else { return }
-        keepPlace(of: tunnel)
-        if case .refusing(let refusal) = tunnel.phase { return drop(stream, refusal.because) }
+        admission.keepPlace(of: tunnel)
+        if case .refusing(let refusal, _) = tunnel.phase { return drop(stream, refusal.because) }
         do throws(SecureSessionError) {
             try tunnel.session.secure.inputEnded()
             drop(stream, nil)
@@ -246,9 +241,9 @@ final class TunnelTable {
     func timeReached(_ now: NIODeadline) {
         for stream in due.due(at: now) {
             due[stream] = nil
-            if let tunnel = tunnels[stream] { timeReached(in: tunnel, on: stream) }
+            if let tunnel = tunnels[stream] { admission.timeReached(in: tunnel, on: stream) }
         }
-        left.timeReached(now)
+        admission.timeReached(now)
     }
 
     // MARK: The sessions inside
@@ -270,7 +265,7 @@ final class TunnelTable {
                 guard handle(event, in: tunnel, on: stream, at: now) else { return }
             }
         } catch {
-            return refuse(tunnel, on: stream, SessionFailure(error), at: now)
+            return admission.refuse(tunnel, on: stream, SessionFailure(error), at: now)
         }
         if session.secure.outboundByteCount + outer.outboundByteCount >= limit {
             holding.insert(stream)
@@ -278,7 +273,7 @@ final class TunnelTable {
             holding.remove(stream)
         }
         tunnel.isBehind = session.allowance <= 0
-        noteAnswer(in: tunnel, on: stream, at: now)
+        admission.noteAnswer(in: tunnel, on: stream, at: now)
         flush(tunnel, on: stream)
     }
 
@@ -289,11 +284,11 @@ final class TunnelTable {
         let session = tunnel.session
         switch event {
         case .proof:
-            takeProof(in: tunnel, on: stream, at: now)
+            admission.takeProof(in: tunnel, on: stream, at: now)
         case .client:
             break  // whoever calls us is looked at elsewhere
         case .established(let peer):
-            established(tunnel, on: stream, with: peer)
+            admission.established(tunnel, on: stream, with: peer)
         case .dismissed:
             tunnel.isDismissed = true
         case .reply(let number, let reply):
@@ -351,7 +346,7 @@ final class TunnelTable {
     /// The connection is gone, and every tunnel with it.
     func abandon(_ failure: SessionFailure) {
         for stream in Array(tunnels.keys) { drop(stream, failure) }
-        left.removeAll()
+        admission.abandon()
     }
 
     /// Ends a session in order, without being asked to and without waiting for its peer.

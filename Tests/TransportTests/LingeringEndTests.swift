@@ -58,6 +58,7 @@ struct LingeringEndTests {
         let (portalPath, servicePath) = (Self.path(), Self.path())
         let server = try await PortalServer.start(portal, over: UnixAcceptor(path: portalPath), group: group)
         let (gone, goneCounter) = AsyncStream.makeStream(of: Void.self)
+        let (parted, partedCounter) = AsyncStream.makeStream(of: Void.self)
         let service = try await ServerBootstrap(group: group)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -73,7 +74,8 @@ struct LingeringEndTests {
         let policy = EndpointPolicy(services: ["deaf"], access: .anyone)
         let answering = try Self.configuration(.open(policy), accounts)
         let endpoint = try await NodeLink.dial(
-            portal.identity.publicKey, over: UnixConnector(path: portalPath), showing: answering.identity,
+            portal.identity.publicKey, over: Counted(UnixConnector(path: portalPath), partedCounter),
+            showing: answering.identity,
             configuration: answering,
             services: [ServiceName("deaf"): Counted(UnixConnector(path: servicePath), goneCounter)],
             on: group.next()
@@ -94,6 +96,9 @@ struct LingeringEndTests {
         }
         await client.close()
         await endpoint.close()
+        // The end of the session is not yet that of the channel.
+        for await _ in parted { break }
+        try await endpoint.eventLoop.submit {}.get()
         #expect(accounts.heldByteCount > 16 << 10, "the socket has not taken all")
 
         // Nothing else is left, and somebody who has less needs a little.

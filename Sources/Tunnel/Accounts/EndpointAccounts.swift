@@ -39,6 +39,10 @@ package final class EndpointAccounts: Sendable {
         case portal(PublicKey)
         /// Whom this node has called.
         case called(PublicKey)
+
+        var isInvite: Bool {
+            if case .invite = self { true } else { false }
+        }
     }
 
     private enum Group: Hashable {

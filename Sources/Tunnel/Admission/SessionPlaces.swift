@@ -123,12 +123,6 @@ final class SessionPlaces: Sendable {
     }
 }
 
-extension EndpointAccounts.Party {
-    var isInvite: Bool {
-        if case .invite = self { true } else { false }
-    }
-}
-
 /// When something last came in a session, and whether a stream is open: written by its connection, read by all.
 final class SessionActivity: Sendable {
     private let heard: Atomic<UInt64>

@@ -7,7 +7,53 @@ internal import SecureSession
 internal import TypedSodium
 
 /// Who is let in, and how others are turned away.
-extension TunnelTable {
+///
+/// It has the policy and the places of those who have left; the tunnels themselves are the table's.
+final class TunnelAdmission {
+    /// How long a caller may take to say hello in its tunnel.
+    private static let helloTime = TimeAmount.seconds(2)
+    /// How long it may take to prove who it is, from the answer to its hello.
+    private static let proofTime = TimeAmount.seconds(4)
+    /// How long a session of an invite's holder stands at the most, whatever it calls.
+    private static let inviteTime = TimeAmount.seconds(10)
+    /// How long somebody is told for whom there is no place, until its first call is answered.
+    private static let turningAwayTime = TimeAmount.seconds(2)
+
+    /// Who is let in; nobody at a node that only dials.
+    let policy: CurrentPolicy?
+    private let configuration: NodeConfiguration
+    private let portal: PublicKey
+    private let outer: SecureSession
+    private let outputs: NodeOutputs
+    private unowned let table: TunnelTable
+    private var left = LeftPlaces()
+
+    init(
+        configuration: NodeConfiguration, portal: PublicKey, outer: SecureSession, outputs: NodeOutputs,
+        table: TunnelTable
+    ) {
+        policy = configuration.reception.policy.map {
+            CurrentPolicy($0, own: configuration.identity.publicKey, portal: portal)
+        }
+        self.configuration = configuration
+        self.portal = portal
+        self.outer = outer
+        self.outputs = outputs
+        self.table = table
+    }
+
+    private var accounts: EndpointAccounts { configuration.accounts }
+    private var number: ConnectionNumber { table.number }
+
+    // MARK: Those who have left
+
+    /// When the first of their places is free again.
+    var deadline: NIODeadline? { left.deadline }
+
+    func timeReached(_ now: NIODeadline) { left.timeReached(now) }
+
+    func abandon() { left.removeAll() }
+
     // MARK: Handshakes
 
     /// Begins to answer a tunnel that the portal has opened, by the token's entry where it named one; `false` where
@@ -19,7 +65,7 @@ extension TunnelTable {
         _ request: TunnelRequest, on stream: StreamID, entry: TokenEntry?, at now: NIODeadline
     ) -> Bool {
         guard let policy else { return false }
-        let session = makeSessionID()
+        let session = table.makeSessionID()
         let causer = entry.map { HandshakeCauser.token($0.token) } ?? .portal(portal)
         let place: HandshakePlace
         switch accounts.handshakes.take(
@@ -35,29 +81,32 @@ extension TunnelTable {
             answeringAs: configuration.identity, network: configuration.network,
             manifest: NodeMethods.manifest(for: .nobody), framing: .tunnelled, verification: .elsewhere)
         let instance = CalledInstance(request.instance, of: policy)
-        let peer = makeSession(session, secure, role: .guest(instance), payer: .portal(portal))
+        let peer = table.makeSession(session, secure, role: .guest(instance), payer: .portal(portal))
         let tunnel = NodeTunnel(
-            session: peer, target: request.targetText, entry: entry, causer: causer, place: place)
-        insert(tunnel, on: stream, due: now + NodeConnection.helloTime)
+            session: peer, target: request.targetText,
+            caller: NodeTunnel.Caller(causer: causer, entry: entry), place: place)
+        table.insert(tunnel, on: stream, due: now + Self.helloTime)
         return true
     }
 
     /// Waits for the next message once the first is answered.
     func noteAnswer(in tunnel: NodeTunnel, on stream: StreamID, at now: NIODeadline) {
-        guard case .handshake = tunnel.phase, tunnel.causer != nil, !tunnel.isAnswered,
-            tunnel.session.secure.handshakeMessageCount == 1
-        else { return }
-        tunnel.isAnswered = true
-        tunnel.place?.waits(since: now)
-        due[stream] = now + NodeConnection.proofTime
+        guard case .hello(let place) = tunnel.phase, tunnel.session.secure.handshakeMessageCount == 1 else {
+            return
+        }
+        tunnel.phase = .answered(place)
+        place.waits(since: now)
+        table.due[stream] = now + Self.proofTime
     }
 
     /// Gives a proof out to be looked at; the connection goes on meanwhile.
     func takeProof(in tunnel: NodeTunnel, on stream: StreamID, at now: NIODeadline) {
-        guard let causer = tunnel.causer, let proof = tunnel.session.secure.takeProof() else { return }
-        tunnel.place?.proofCame()
-        tunnel.phase = .proving(since: now)
-        due[stream] = nil
+        guard let causer = tunnel.caller?.causer, let place = tunnel.place,
+            let proof = tunnel.session.secure.takeProof()
+        else { return }
+        place.proofCame()
+        tunnel.phase = .proving(place, since: now)
+        table.due[stream] = nil
         outputs.append(
             .prove(ProofWork(proof, session: tunnel.session.id, causer: causer, arrivedAt: now)))
     }
@@ -65,13 +114,15 @@ extension TunnelTable {
     /// A proof was looked at, or turned away.
     func proved(_ work: ProofWork, at now: NIODeadline) {
         guard let verdict = work.takeVerdict() else { return }
-        guard let (stream, tunnel) = tunnel(of: work.session), case .proving(let since) = tunnel.phase else {
+        guard let (stream, tunnel) = table.tunnel(of: work.session),
+            case .proving(_, let since) = tunnel.phase
+        else {
             // Whoever has left before counts as one whose proof is wrong, or it would be cheaper to leave.
             left.looked(at: work.session, at: now)
             outputs.append(.wrongProof(work.causer))
             return
         }
-        touch(stream)
+        table.touch(stream)
         switch consume verdict {
         case .busy:
             tunnel.session.secure.refuse()
@@ -94,12 +145,12 @@ extension TunnelTable {
         proofCameAt since: NIODeadline, at now: NIODeadline
     ) {
         let peer = client.client
-        let isOwner = tunnel.entry.map { $0.owner == peer } ?? true
+        let isOwner = tunnel.caller?.entry.map { $0.owner == peer } ?? true
         let instance = tunnel.session.instance
         guard let instance, let standing = instance.standing(of: peer), isOwner else {
             tunnel.session.secure.refuse()
             outputs.append(.event(.refused(peer, instance: instance?.number)))
-            if let causer = tunnel.causer { outputs.append(.wrongProof(causer)) }
+            if let causer = tunnel.caller?.causer { outputs.append(.wrongProof(causer)) }
             return refuse(tunnel, on: stream, nil, proofCameAt: since, at: now)
         }
         do throws(SecureSessionError) {
@@ -115,28 +166,29 @@ extension TunnelTable {
         switch accounts.sessions.take(place, for: party, paidBy: payer, at: now) {
         case .full:
             // Its proof was right, so it hears why, where nobody else does; its place stays taken meanwhile.
-            tunnel.phase = .turnedAway
+            tunnel.phase = .turnedAway(tunnel.place)
             tunnel.session.isTurnedAway = true
-            due[stream] = now + NodeConnection.turningAwayTime
+            table.due[stream] = now + Self.turningAwayTime
             outputs.append(.event(.turnedAway(peer)))
         case .seat(let seat, let former):
             tunnel.session.setPayer(payer.open())
-            tunnel.seat = seat
             outputs.append(
                 .event(
                     standing == .invite ? .invited(peer) : .accepted(peer, instance: instance.number)))
-            established(tunnel, on: stream, with: peer)
-            if standing == .invite { due[stream] = now + NodeConnection.inviteTime }
+            established(tunnel, on: stream, with: peer, at: seat)
+            if standing == .invite { table.due[stream] = now + Self.inviteTime }
             giveWay(former)
         }
         // What came behind the proof waits in the session.
-        resume(stream, at: now)
+        table.resume(stream, at: now)
     }
 
-    func established(_ tunnel: NodeTunnel, on stream: StreamID, with peer: PublicKey) {
-        tunnel.phase = .open
-        tunnel.place = nil
-        due[stream] = nil
+    /// A session stands, with a caller or with whom we have called; the place among the unfinished is free again.
+    func established(
+        _ tunnel: NodeTunnel, on stream: StreamID, with peer: PublicKey, at seat: SessionSeat? = nil
+    ) {
+        tunnel.phase = .open(seat)
+        table.due[stream] = nil
         outputs.append(.established(tunnel.session.id, peer))
     }
 
@@ -151,7 +203,7 @@ extension TunnelTable {
         proofCameAt arrival: NIODeadline? = nil, at now: NIODeadline
     ) {
         switch tunnel.phase {
-        case .handshake, .proving: break
+        case .calling, .hello, .answered, .proving: break
         case .refusing, .turnedAway, .open: return fail(tunnel, on: stream, failure)
         }
         // Not when the refusal is due: what is done then delays it, and tells a wrong key from an unwelcome one.
@@ -160,28 +212,31 @@ extension TunnelTable {
         if let arrival {
             time = tunnel.refusalTime(ofProofAt: arrival, now: now)
         } else {
-            time = tunnel.entry == nil ? now : due[stream] ?? now
+            time = tunnel.isByToken ? table.due[stream] ?? now : now
         }
         let refusal = NodeTunnel.Refusal(
             at: time, because: failure, words: words ?? ErrorText.couldNotConnect(to: tunnel.target),
             hasProof: arrival != nil)
         guard time > now else { return end(tunnel, on: stream, refusal) }
-        holding.remove(stream)
-        tunnel.phase = .refusing(refusal)
-        due[stream] = time
+        table.holding.remove(stream)
+        tunnel.phase = .refusing(refusal, tunnel.place)
+        table.due[stream] = time
     }
 
     /// Ends a tunnel without a session, or whose session has failed; the far side learns that it is over and no more.
     func fail(_ tunnel: NodeTunnel, on stream: StreamID, _ failure: SessionFailure?) {
-        if case .handshake = tunnel.phase, !stream.isOurs { noteFailure(failure) }
+        switch tunnel.phase {
+        case .hello, .answered: noteFailure(failure)
+        case .calling, .proving, .refusing, .turnedAway, .open: break
+        }
         let words = ErrorText.couldNotConnect(to: tunnel.target)
         outer.muxrpc.fail(stream, message: words)
-        drop(stream, failure)
+        table.drop(stream, failure)
     }
 
     private func end(_ tunnel: NodeTunnel, on stream: StreamID, _ refusal: NodeTunnel.Refusal) {
         outer.muxrpc.fail(stream, message: refusal.words)
-        drop(stream, refusal.because)
+        table.drop(stream, refusal.because)
     }
 
     private func noteFailure(_ failure: SessionFailure?) {
@@ -191,9 +246,9 @@ extension TunnelTable {
     /// Sees to a tunnel whose time has come.
     func timeReached(in tunnel: NodeTunnel, on stream: StreamID) {
         switch tunnel.phase {
-        case .handshake: fail(tunnel, on: stream, .timedOut)
-        case .refusing(let refusal): end(tunnel, on: stream, refusal)
-        case .turnedAway, .open: bidFarewell(tunnel, on: stream)
+        case .calling, .hello, .answered: fail(tunnel, on: stream, .timedOut)
+        case .refusing(let refusal, _): end(tunnel, on: stream, refusal)
+        case .turnedAway, .open: table.bidFarewell(tunnel, on: stream)
         case .proving: break
         }
     }
@@ -202,12 +257,12 @@ extension TunnelTable {
     func keepPlace(of tunnel: NodeTunnel) {
         guard let place = tunnel.place else { return }
         switch tunnel.phase {
-        case .proving(let since):
+        case .proving(_, let since):
             let time = tunnel.refusalTime(ofProofAt: since, now: since)
             left.keep(place, of: tunnel.session.id, until: time, isLookedAt: false)
-        case .refusing(let refusal) where refusal.hasProof:
+        case .refusing(let refusal, _) where refusal.hasProof:
             left.keep(place, of: tunnel.session.id, until: refusal.at, isLookedAt: true)
-        case .handshake, .refusing, .turnedAway, .open: break
+        case .calling, .hello, .answered, .refusing, .turnedAway, .open: break
         }
     }
 
@@ -225,7 +280,7 @@ extension TunnelTable {
 
     /// A session here holds more than others may, who need it.
     func giveUp(_ session: SessionID) {
-        guard let (stream, tunnel) = tunnel(of: session) else { return }
+        guard let (stream, tunnel) = table.tunnel(of: session) else { return }
         if let peer = tunnel.session.secure.peer {
             outputs.append(.event(.displaced(peer, for: .memory)))
         }
@@ -234,15 +289,15 @@ extension TunnelTable {
 
     /// A session here has lost its place to a newcomer.
     func giveWay(_ session: SessionID) {
-        guard let (stream, tunnel) = tunnel(of: session) else { return }
+        guard let (stream, tunnel) = table.tunnel(of: session) else { return }
         switch tunnel.phase {
-        case .handshake, .refusing:
+        case .calling, .hello, .answered, .refusing:
             noteFailure(.timedOut)
             outer.muxrpc.fail(stream, message: ErrorText.busy)
-            drop(stream, .timedOut)
+            table.drop(stream, .timedOut)
         case .open:
             if let peer = tunnel.session.secure.peer { outputs.append(.event(.gaveWay(peer))) }
-            bidFarewell(tunnel, on: stream)
+            table.bidFarewell(tunnel, on: stream)
         case .proving, .turnedAway:
             break  // those have no place that another can get
         }

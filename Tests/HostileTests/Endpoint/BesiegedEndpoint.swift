@@ -38,10 +38,10 @@ final class BesiegedEndpoint: Sendable {
         (identity, honest, invite) = (try .drawn(), try .drawn(), try .drawn())
         hostile = try (0..<hostileCount).map { _ in try .drawn() }
         accounts = EndpointAccounts(limits)
-        let stalled = try await LocalEnd.listen(reads: false, on: groups[2])
-        let sink = try await LocalEnd.listen(reads: true, on: groups[2])
-        let closed = try await LocalEnd.listenWithoutAccepting(on: groups[2])
-        deafPath = try await LocalEnd.listenDeaf(ended: deafEnds, on: groups[2])
+        let stalled = try await LocalService.listen(reads: false, on: groups[2])
+        let sink = try await LocalService.listen(reads: true, on: groups[2])
+        let closed = try await LocalService.listenWithoutAccepting(on: groups[2])
+        deafPath = try await LocalService.listenDeaf(ended: deafEnds, on: groups[2])
         let friends = Dictionary(
             uniqueKeysWithValues: ([honest] + hostile).map { ($0.publicKey, EndpointPolicy.Rights.all) })
         var configuration = NodeConnection.Configuration(

@@ -4,7 +4,7 @@ import NIOPosix
 import Testing
 
 /// A service on this machine that reads what it gets, or reads nothing.
-package final class LocalEnd: ChannelInboundHandler {
+package final class LocalService: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     static func listen(reads: Bool, on group: any EventLoopGroup) async throws -> UInt16 {
@@ -12,7 +12,7 @@ package final class LocalEnd: ChannelInboundHandler {
             .childChannelOption(.autoRead, value: reads)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(LocalEnd())
+                    try channel.pipeline.syncOperations.addHandler(LocalService())
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
@@ -51,7 +51,7 @@ package final class LocalEnd: ChannelInboundHandler {
 }
 
 @available(*, unavailable)
-extension LocalEnd: Sendable {}
+extension LocalService: Sendable {}
 
 private final class DeafEnd: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
