@@ -119,17 +119,24 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
-        // Level 7: the command line, and what measures.
+        // Level 7: the demo, the command line, and what measures.
+        .target(
+            name: "Demo",
+            dependencies: [
+                "Blinding", "Multiserver", "Node", "Transport", "TypedSodium", nioCore,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: settings),
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "BoxStream", "Connection", "Invitation", "Keyring", "MuxRPC", "Multiserver",
+                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "MuxRPC",
+                "Multiserver",
                 "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -141,8 +148,8 @@ let package = Package(
             dependencies: [
                 // The built executable too: the suites start it.
                 "Blinding", "BoxStream", "CSodium", "Connection", "CountingAllocator", "Invitation",
-                "Keyring", "Multiserver", "MuxRPC", "Node", "PortalCore", "SecretHandshake", "SecureSession",
-                "Transport", "Tunnel", "TypedSodium", "cway",
+                "Keyring", "Multiserver", "MuxRPC", "Node", "PeerSupport", "PortalCore", "SecretHandshake",
+                "SecureSession", "Transport", "Tunnel", "TypedSodium", "cway",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -150,10 +157,17 @@ let package = Package(
             ],
             path: "Benchmarks", exclude: ["CountingAllocator"], swiftSettings: settings),
 
+        // The other ends, for tests and benchmarks: processes, sockets, a peer that cuts its boxes as it likes.
+        .target(
+            name: "PeerSupport",
+            dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "TypedSodium", nioCore],
+            path: "Tests/PeerSupport", swiftSettings: settings),
+
         // Tests, one target per module.
         .target(
             name: "TestSupport",
             dependencies: [
+                "PeerSupport",
                 "Account", "Blinding", "BoxStream", "Connection", "Invitation", "MuxRPC", "Multiserver",
                 "PortalCore", "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -190,6 +204,7 @@ let package = Package(
         .testTarget(
             name: "PortalCoreTests",
             dependencies: [
+                "PeerSupport",
                 "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Tunnel",
                 "TypedSodium", nioCore,
@@ -229,6 +244,7 @@ let package = Package(
         .testTarget(
             name: "KeyringTests",
             dependencies: [
+                "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "KeyringChild", "LMDB", "Multiserver",
                 "TypedSodium", "TestSupport",
             ], swiftSettings: settings),
@@ -242,9 +258,12 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
         .testTarget(
+            name: "DemoTests", dependencies: ["Demo", "Node", "TypedSodium"], swiftSettings: settings),
+        .testTarget(
             name: "CommandsTests",
             dependencies: [
-                // The built executable too: the demo starts it.
+                "PeerSupport",
+                // The built executable too: tests of the demo start it.
                 "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
                 "SecretHandshake", "TypedSodium",
                 "TestSupport", "cway",
@@ -256,6 +275,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
+                "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "MuxRPC", "Node",
                 "SecretHandshake", "SecureSession",
                 "TypedSodium", "TestSupport", "PortalCore", "Transport", "Tunnel", "cway", nioCore,
@@ -267,6 +287,7 @@ let package = Package(
         .testTarget(
             name: "HostileTests",
             dependencies: [
+                "PeerSupport",
                 "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "Keyring",
                 "Multiserver", "MuxRPC", "Node",
                 "SecretHandshake", "SecureSession", "TypedSodium", "TestSupport", "PortalCore", "Transport",
@@ -291,7 +312,7 @@ let package = Package(
         // Other implementations, started as processes.
         .testTarget(
             name: "InteropTests",
-            dependencies: ["BoxStream", "SecretHandshake", "TypedSodium", "TestSupport"],
+            dependencies: ["PeerSupport", "BoxStream", "SecretHandshake", "TypedSodium", "TestSupport"],
             resources: [.copy("Peers")], swiftSettings: settings),
     ]
 )

@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Glibc
 internal import Histogram
 internal import Multiserver

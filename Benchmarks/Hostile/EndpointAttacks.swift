@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Foundation
 internal import Multiserver
 internal import MuxRPC
@@ -129,8 +130,8 @@ enum EndpointAttacks {
         while !field.isOver, !connection.isOver {
             // A hello for the endpoint, and behind it a proof that opens for nobody.
             let number = try connection.openTunnel(to: field.endpoint, at: field.portal.key, as: nil)
-            let peer = try RawPeer(to: field.endpoint, network: .scuttlebutt)
-            connection.sendBytes(peer.takeOutbound(), on: number)
+            let peer = try RawPeer(.random(), to: field.endpoint, network: .scuttlebutt)
+            if let hello = peer.nextOutbound() { connection.sendBytes(hello, on: number) }
             connection.sendBytes(ByteBuffer(bytes: Random.bytes(112)), on: number)
             count += 1
             try PortalAttacks.wait(field, 2) { try connection.pump() && connection.unsentByteCount == 0 }

@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import MuxRPC
 internal import Multiserver
 internal import NIOCore
@@ -31,7 +32,7 @@ final class HostileConnection {
     /// Dials from an address of the loopback network, and shakes hands.
     init(_ portal: PeerAddress, from source: UInt16, as identity: Identity? = nil) throws {
         socket = try LoopbackSocket.dialling(portal.net.port, from: source)
-        outer = try RawPeer(to: portal.key, as: identity, network: .scuttlebutt)
+        outer = try RawPeer(identity ?? .random(), to: portal.key, network: .scuttlebutt)
     }
 
     /// The key that was shown.
@@ -50,10 +51,9 @@ final class HostileConnection {
     func pump() throws -> Bool {
         guard !isOver else { return false }
         for (number, session) in sessions {
-            let bytes = session.takeOutbound()
-            if bytes.readableBytes > 0 { sendBytes(bytes, on: number) }
+            if let bytes = session.nextOutbound() { sendBytes(bytes, on: number) }
         }
-        var outbound = outer.takeOutbound()
+        var outbound = outer.nextOutbound() ?? ByteBuffer()
         if unsent.readableBytes == 0 { unsent = outbound } else { unsent.writeBuffer(&outbound) }
         do {
             return try write() || read()
@@ -81,7 +81,7 @@ final class HostileConnection {
             return false
         }
         if isOpen { readAllowance -= count }
-        try outer.receive(ByteBuffer(bytes: scratch.prefix(count)))
+        try outer.take(ByteBuffer(bytes: scratch.prefix(count)))
         for (header, body) in outer.takePackets() { take(header, body) }
         return true
     }
@@ -96,7 +96,7 @@ final class HostileConnection {
             return
         }
         // A session that failed says nothing more.
-        try? session.receive(body)
+        try? session.take(body)
         _ = session.takePackets()
     }
 
@@ -124,7 +124,7 @@ final class HostileConnection {
         let argument = #"[{"portal":"\#(portal.id)","target":"\#(target.id)","instance":0}]"#
         outer.call(Self.request("tunnel.connect", argument, isStream: true), isStream: true, number: number)
         if let identity {
-            sessions[number] = try RawPeer(to: target, as: identity, network: .scuttlebutt)
+            sessions[number] = try RawPeer(identity, to: target, network: .scuttlebutt)
         }
         return number
     }

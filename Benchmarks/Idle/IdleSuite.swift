@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Foundation
 internal import Multiserver
 internal import TypedSodium

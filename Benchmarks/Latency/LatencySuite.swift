@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Histogram
 
 /// How long a few bytes take there and back.

@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Foundation
 
 /// What one turn of a transfer was like.

@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore

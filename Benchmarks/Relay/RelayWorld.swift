@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
@@ -32,7 +33,7 @@ final class RelayWorld {
 
         init(_ portal: Portal, network: NetworkIdentifier, at now: NIODeadline) throws {
             connection = PortalConnection(portal: portal, mailbox: mailbox, at: now)
-            peer = try RawPeer(to: portal.identity.publicKey, network: network)
+            peer = try RawPeer(.random(), to: portal.identity.publicKey, network: network)
         }
     }
 
@@ -67,14 +68,13 @@ final class RelayWorld {
         while hasMoved {
             hasMoved = false
             for seat in [client, endpoint] {
-                let bytes = seat.peer.takeOutbound()
-                if bytes.readableBytes > 0 {
+                if let bytes = seat.peer.nextOutbound() {
                     seat.connection.receive(bytes, at: now)
                     hasMoved = true
                 }
                 deliverMessages()
                 while let written = seat.connection.nextWrite(at: now) {
-                    try seat.peer.receive(written)
+                    try seat.peer.take(written)
                     hasMoved = true
                 }
             }
@@ -99,7 +99,7 @@ final class RelayWorld {
     /// Lets the client seal what the next read will bring.
     func makeReady(frameCount: Int) {
         client.peer.send(boxes: cut.boxes(frameCount: frameCount, number: Self.clientNumber, filling: fill))
-        ready = client.peer.takeOutbound()
+        ready = client.peer.nextOutbound() ?? ByteBuffer()
     }
 
     /// What a portal does with one read, from the bytes of one socket to those of the other.

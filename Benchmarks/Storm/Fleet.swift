@@ -1,3 +1,4 @@
+internal import PeerSupport
 import Connection
 internal import Foundation
 internal import Multiserver

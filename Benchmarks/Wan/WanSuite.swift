@@ -1,3 +1,5 @@
+internal import PeerSupport
+
 /// One flow over a long line.
 struct WanSuite: Suite {
     let summary = """

@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Node
 internal import ArgumentParser
 internal import Foundation

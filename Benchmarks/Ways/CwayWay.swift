@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Multiserver
 
 /// A portal, and an endpoint that is announced there, as processes.

@@ -1,3 +1,4 @@
+internal import PeerSupport
 internal import Foundation
 
 /// stunnel doing nearly the same: TLS 1.3 inside TLS 1.3, each side proving its certificate.

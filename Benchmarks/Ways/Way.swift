@@ -1,3 +1,5 @@
+internal import PeerSupport
+
 /// A way from a local port to a service of the benchmark's own, along one or more processes.
 final class Way: Sendable {
     /// A group of processes with one job.

@@ -1,9 +1,9 @@
 import Blinding
 import Commands
+import Node
 import Foundation
 import Keyring
 import Multiserver
-import Node
 import TypedSodium
 import Testing
 

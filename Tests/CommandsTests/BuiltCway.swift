@@ -1,46 +1,47 @@
 import Foundation
-import Synchronization
+import PeerSupport
 
 /// The built `cway` run as a process, with a temporary folder of its own.
 final class BuiltCway: Sendable {
+    /// Longer than any of the tests may take.
+    private static let limit = Duration.seconds(180)
+
     /// Where what it leaves behind would be found.
     let folder = TemporaryPath()
-    private let process = Process()
-    private let ended: AsyncStream<Never>
+    private let process: CwayProcess
 
-    /// Starts it; what it prints goes to a file of the test's, or to what is given.
+    /// Starts it; what it prints is the test's, or goes to what is given.
     init(_ arguments: String..., flags: [String] = [], standardOutput: FileHandle? = nil) throws {
-        let (ended, continuation) = AsyncStream.makeStream(of: Never.self)
-        self.ended = ended
-        // Swift Package Manager puts the test bundle and the executables side by side.
-        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let built = URL(fileURLWithPath: own).deletingLastPathComponent()
-        try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
+        let scratch = folder.path + "/scratch"
         try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
-        process.executableURL = built.appendingPathComponent("cway")
-        process.arguments = arguments + flags
-        process.environment = ["TMPDIR": scratch, "PATH": "/usr/bin"]
+        var environment = ["TMPDIR": scratch, "PATH": "/usr/bin"]
         // The demo is the same whatever the user has set; every other command refuses this.
-        if arguments.first == "demo" { process.environment?["CWAY_LOG_LEVEL"] = "nonsense" }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try standardOutput ?? Self.file(at: "\(folder.path)/output")
-        process.standardError = try Self.file(at: "\(folder.path)/complaints")
-        process.terminationHandler = { _ in continuation.finish() }
-        try process.run()
+        if arguments.first == "demo" { environment["CWAY_LOG_LEVEL"] = "nonsense" }
+        process = try CwayProcess(
+            ChildProcess.built("cway"), arguments + flags, environment: environment, inherits: false,
+            outputFile: standardOutput)
     }
 
     /// Its folder for temporary files.
-    var scratch: String { folder.path + "/scratch" }
+    private var scratch: String { folder.path + "/scratch" }
 
     /// Its end: the code, or 128 and the signal.
-    func code() async -> Int32 {
-        for await _ in ended {}
-        return process.terminationReason == .exit
-            ? process.terminationStatus : 128 + process.terminationStatus
+    func code() async throws -> Int32 {
+        switch try await process.end(within: Self.limit) {
+        case .exit(let code): code
+        case .signal(let number): 128 + number
+        }
     }
 
-    var output: String { text("output") }
-    var complaints: String { text("complaints") }
+    var output: String { process.outputText }
+    var complaints: String { process.log }
+
+    /// Waits until it has printed a line with these words in it.
+    ///
+    /// - Throws: `CwayProcess.Failure` with its complaints, where it ends without or is late.
+    func printed(_ words: String) async throws {
+        _ = try await process.line(within: Self.limit) { $0.contains(words) }
+    }
 
     /// What stands in its folder for temporary files.
     var leftovers: [String] { (try? FileManager.default.contentsOfDirectory(atPath: scratch)) ?? ["?"] }
@@ -53,31 +54,21 @@ final class BuiltCway: Sendable {
         return Dictionary(commands.filter { $0.1.contains(scratch) }) { first, _ in first }
     }
 
-    /// Sends it a signal.
-    func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
-
-    /// Looks again and again, for half a minute at most.
-    static func eventually(_ isTrue: () -> Bool) async throws -> Bool {
+    /// Looks whether its processes are gone, for half a minute at most: the system says it to their parent alone.
+    func hasNoDescendants() async throws -> Bool {
         for _ in 0..<3000 {
-            if isTrue() { return true }
+            if descendants.isEmpty { return true }
             try await Task.sleep(for: .milliseconds(10))
         }
-        return isTrue()
+        return descendants.isEmpty
     }
 
-    private func text(_ name: String) -> String {
-        String(
-            decoding: FileManager.default.contents(atPath: "\(folder.path)/\(name)") ?? Data(), as: UTF8.self)
-    }
+    /// Sends it a signal.
+    func signal(_ signal: Int32) { process.signal(signal) }
 
     private static func commandLine(of process: Int32) -> String {
         let file = FileHandle(forReadingAtPath: "/proc/\(process)/cmdline")
         let bytes = (try? file?.readToEnd()) ?? Data()
         return String(decoding: bytes, as: UTF8.self).replacing("\0", with: " ")
-    }
-
-    private static func file(at path: String) throws -> FileHandle {
-        try Data().write(to: URL(fileURLWithPath: path))
-        return try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     }
 }

@@ -1,7 +1,7 @@
 import Blinding
 import Commands
-import Multiserver
 import Node
+import Multiserver
 import SecretHandshake
 import TypedSodium
 import Testing

@@ -1,3 +1,4 @@
+import Node
 import Commands
 import Foundation
 import Testing
@@ -20,7 +21,7 @@ struct CodeDeliveryTests {
     private func expectWithdrawal(_ commands: [[String]], writingTo output: FileHandle) async throws {
         let run = try BuiltCway(
             commands[0][0], flags: commands[0].dropFirst() + ["--home", home.path], standardOutput: output)
-        #expect(await run.code() == ExitStatus.standardStreamFailed.rawValue, "\(run.complaints)")
+        #expect(try await run.code() == ExitStatus.standardStreamFailed.rawValue, "\(run.complaints)")
         #expect(run.complaints.contains("withdrawn") && !run.complaints.contains("Hand it over"))
         let list = try await CommandRun(commands[1] + ["--home", home.path]).list
         #expect(list.map { $0["state"] as? String } == ["revoked"])

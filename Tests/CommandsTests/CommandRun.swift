@@ -1,9 +1,10 @@
+import Node
 import Commands
 import Foundation
 import Synchronization
 import Testing
 
-/// A command line run in surroundings of its own, and what came of it.
+/// A command line run in an environment of its own, and what came of it.
 struct CommandRun: Sendable {
     let code: Int32
     let output: String
@@ -62,7 +63,7 @@ extension CommandRun {
     }
 
     /// Whether it ended so.
-    func ended(_ status: Commands.ExitStatus) -> Bool { code == status.rawValue }
+    func ended(_ status: Node.ExitStatus) -> Bool { code == status.rawValue }
 }
 
 /// A home folder of a test's own, and commands that are run with it.

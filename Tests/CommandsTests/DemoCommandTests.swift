@@ -1,6 +1,6 @@
 import Commands
+import Node
 import Foundation
-import TypedSodium
 import Testing
 
 @Suite("cway demo", .timeLimit(.minutes(2)), .serialized)
@@ -43,7 +43,7 @@ struct DemoCommandTests {
     @Test("plays all steps, reports in JSON alone, and leaves nothing behind")
     func reports() async throws {
         let demo = try BuiltCway("demo", "--size", "8", "--json")
-        let code = await demo.code()
+        let code = try await demo.code()
         try #require(code == 0 && demo.complaints.isEmpty, "\(code) \(demo.complaints)")
         let summary = try JSONDecoder().decode(Summary.self, from: Data(demo.output.utf8))
         #expect(summary.bytes == 8 << 20 && summary.verified && summary.sha256.count == 64)
@@ -61,7 +61,7 @@ struct DemoCommandTests {
     @Test("tells it in words without control characters, and keeps the folder where it is told to")
     func words() async throws {
         let demo = try BuiltCway("demo", "--size", "1", "--keep")
-        let code = await demo.code()
+        let code = try await demo.code()
         try #require(code == 0, "\(code) \(demo.complaints)")
         let controls = (demo.output + demo.complaints).unicodeScalars.filter { $0.value < 32 && $0 != "\n" }
         #expect(controls.isEmpty)
@@ -74,14 +74,10 @@ struct DemoCommandTests {
         "names the process that died, and leaves nothing behind", arguments: ["portal", "serve", "connect"])
     func casualty(_ command: String) async throws {
         let demo = try BuiltCway("demo", "--size", "16")
-        var victim: Int32?
-        let isReady = try await BuiltCway.eventually {
-            victim = demo.descendants.first { $0.value.contains(" \(command) ") }?.key
-            return victim != nil && demo.output.contains("/data")
-        }
-        try #require(isReady, "\(demo.output) \(demo.complaints)")
+        try await demo.printed("/data")
+        let victim = demo.descendants.first { $0.value.contains(" \(command) ") }?.key
         kill(try #require(victim), SIGKILL)
-        #expect(await demo.code() == ExitStatus.unexpected.rawValue)
+        #expect(try await demo.code() == ExitStatus.unexpected.rawValue)
         let role = ["portal": "portal", "serve": "owner", "connect": "friend"][command] ?? ""
         #expect(demo.complaints.contains("the \(role) was killed by signal 9"), "\(demo.complaints)")
         #expect(demo.complaints.contains("cway: step "))
@@ -91,10 +87,9 @@ struct DemoCommandTests {
     @Test("cleans up when it is interrupted", arguments: [SIGINT, SIGTERM])
     func interruption(_ signal: Int32) async throws {
         let demo = try BuiltCway("demo", "--size", "16")
-        let isReady = try await BuiltCway.eventually { demo.output.contains("/data") }
-        try #require(isReady, "\(demo.output) \(demo.complaints)")
+        try await demo.printed("/data")
         demo.signal(signal)
-        let code = await demo.code()
+        let code = try await demo.code()
         #expect(code == 128 + signal, "\(demo.complaints)")
         #expect(demo.leftovers.isEmpty && demo.descendants.isEmpty)
     }
@@ -102,45 +97,18 @@ struct DemoCommandTests {
     @Test("leaves no process behind even when it is killed")
     func kill9() async throws {
         let demo = try BuiltCway("demo", "--size", "16")
-        let isReady = try await BuiltCway.eventually { demo.output.contains("/data") }
-        try #require(isReady, "\(demo.output) \(demo.complaints)")
+        try await demo.printed("/data")
         #expect(demo.descendants.count == 3)
         demo.signal(SIGKILL)
-        _ = await demo.code()
-        #expect(try await BuiltCway.eventually { demo.descendants.isEmpty })
+        _ = try await demo.code()
+        #expect(try await demo.hasNoDescendants())
     }
 
     @Test("gives up in time, and says where it was")
     func timeLimit() async throws {
         let demo = try BuiltCway("demo", "--size", "4096", "--time-limit", "3")
-        #expect(await demo.code() == ExitStatus.unexpected.rawValue)
+        #expect(try await demo.code() == ExitStatus.unexpected.rawValue)
         #expect(demo.complaints.contains("step ") && demo.complaints.contains("3 s were over"))
         #expect(demo.leftovers.isEmpty && demo.descendants.isEmpty)
-    }
-
-    @Test("has the code of a failed verification for another hash")
-    func verification() throws {
-        let hash = SHA256.hash([1, 2, 3].span)
-        let digest = "sha-256=:A5BYxvLAy0ksUzsKTRTvd8wPeKvMztUofYShogEc+4E=:"
-        let other = "sha-256=:B5BYxvLAy0ksUzsKTRTvd8wPeKvMztUofYShogEc+4E=:"
-        try DemoMeasuring.verify(SHA256.hash([1, 2, 3].span), announced: digest, expected: digest)
-        for (announced, expected) in [(nil, digest), (other, digest), (other, other), (digest, other)] {
-            let failure = #expect(throws: CommandFailure.self) {
-                try DemoMeasuring.verify(hash, announced: announced, expected: expected)
-            }
-            #expect(failure?.status == .verificationFailed)
-        }
-    }
-
-    @Test("finds a word that the portal could read, across packets too")
-    func seenFrames() {
-        let log: [Substring] = [
-            "frame 1 @A 4 01474554", "info: something else", "frame 2 @B 2 2020", "frame 3 @A 3 202f0d",
-            "frame 4 @A 3 47", "frame 5 @A 1 zz",
-        ]
-        let seen = SeenFrames(log: log)
-        #expect(seen.byteCount == 9 && seen.byteCount(from: "@A") == 7)
-        #expect(seen.byteCount(from: "@A", others: true) == 2)
-        #expect(seen.readable(["GET /", "POST"]) == ["GET /"])
     }
 }

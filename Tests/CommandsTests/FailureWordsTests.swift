@@ -1,3 +1,4 @@
+import Node
 import Commands
 import Testing
 
@@ -10,7 +11,7 @@ struct FailureWordsTests {
         #expect(await home.run("portals", "add", TestedHome.portal).ended(.success))
         _ = try await home.invite()
         let peer = "net:no-such-name.invalid:8008~shs:51w4nYL0k7mRzVRxdsc0eFZCIYRa2xgzKDKNcmVXTJ8="
-        let lines: [([String], Commands.ExitStatus, String)] = [
+        let lines: [([String], Node.ExitStatus, String)] = [
             (["portal", "--listen", "no-such-name.invalid:0"], .unexpected, "no-such-name.invalid"),
             (["portal", "--listen", "192.0.2.77:0"], .unexpected, "does not have this address"),
             (["call", peer, "whoami"], .portalUnreachable, "no-such-name.invalid"),

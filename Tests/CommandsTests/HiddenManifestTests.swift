@@ -1,4 +1,5 @@
 import Commands
+import Node
 import Multiserver
 import MuxRPC
 import NIOCore

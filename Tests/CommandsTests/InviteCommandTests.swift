@@ -1,5 +1,6 @@
 import Blinding
 import Commands
+import Node
 import Foundation
 import Invitation
 import Multiserver

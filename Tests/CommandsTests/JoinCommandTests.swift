@@ -1,10 +1,10 @@
 import Blinding
 import Commands
+import Node
 import Foundation
 import Invitation
 import Keyring
 import Multiserver
-import Node
 import Testing
 import TypedSodium
 
@@ -187,7 +187,7 @@ extension TestedHome {
     }
 
     private func repeated(
-        while statuses: Commands.ExitStatus..., body: () async -> CommandRun
+        while statuses: Node.ExitStatus..., body: () async -> CommandRun
     ) async -> CommandRun {
         var last = await body()
         for _ in 0..<100 where statuses.contains(where: last.ended) {

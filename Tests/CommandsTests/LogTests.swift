@@ -1,4 +1,5 @@
 import Commands
+import Node
 import Testing
 
 @Suite("What is logged, and what waits to be written")

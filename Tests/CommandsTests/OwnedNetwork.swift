@@ -1,12 +1,12 @@
 import Blinding
 import Commands
+import Node
 import Foundation
 import Keyring
 import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
-import Node
 import TypedSodium
 import Testing
 
@@ -44,10 +44,10 @@ struct OwnedNetwork: Sendable {
             _ = try await owner.invite("--label", "first")
             let node = try BuiltCway("serve", "--home", owner.path, "--log-level", "error", flags: flags)
             defer { node.signal(SIGTERM) }
-            #expect(try await BuiltCway.eventually { !node.output.isEmpty }, "\(node.complaints)")
+            try await node.printed("")
             try await body(OwnedNetwork(portal: address, owner: owner))
             node.signal(SIGTERM)
-            #expect(await node.code() == 0, "\(node.complaints)")
+            #expect(try await node.code() == 0, "\(node.complaints)")
         }
         try await group.shutdownGracefully()
     }

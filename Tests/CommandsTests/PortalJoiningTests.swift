@@ -1,3 +1,4 @@
+import Node
 import Commands
 import MuxRPC
 import Testing

@@ -1,4 +1,5 @@
 import Commands
+import Node
 import Foundation
 import Invitation
 import Keyring

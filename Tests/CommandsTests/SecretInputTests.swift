@@ -1,4 +1,5 @@
 import Commands
+import Node
 import Testing
 
 @Suite("Codes are asked for, or read, or taken as arguments")

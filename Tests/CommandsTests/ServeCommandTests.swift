@@ -1,4 +1,5 @@
 import Commands
+import Node
 import Multiserver
 import TypedSodium
 import Testing

@@ -1,3 +1,4 @@
+import PeerSupport
 import Multiserver
 import NIOCore
 import NIOPosix

@@ -1,3 +1,4 @@
+import PeerSupport
 import Glibc
 import PortalCore
 import Testing

@@ -1,3 +1,4 @@
+import PeerSupport
 import BoxStream
 import SecretHandshake
 import TypedSodium
@@ -35,7 +36,7 @@ struct BoxConversation: ~Copyable {
         while !(hasSaidGoodbye && unsent.isEmpty && hasHeardGoodbye) {
             if unsent.isEmpty && !hasSaidGoodbye { refill(from: &rest, using: &random) }
             let readiness = try socket.wait(toWrite: !unsent.isEmpty)
-            if readiness.canWrite { unsent = unsent.dropFirst(try socket.write(unsent)) }
+            if readiness.canWrite { unsent = unsent.dropFirst(try socket.writeNow(unsent)) }
             if readiness.canRead { try hear() }
         }
         try socket.endWriting()

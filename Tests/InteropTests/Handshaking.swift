@@ -1,14 +1,15 @@
+import PeerSupport
 import SecretHandshake
 import TypedSodium
 
 extension ClientHandshake {
     /// Runs the handshake over a socket.
     consuming func run(over socket: LoopbackSocket) throws -> SessionKeys {
-        try socket.write(all: hello)
+        try socket.writeAll(hello)
         while let count = expectedByteCount {
             let message = try socket.read(exactly: count)
             switch try receive(message.span) {
-            case .send(let answer): try socket.write(all: answer)
+            case .send(let answer): try socket.writeAll(answer)
             case .establish(let keys): return keys
             }
         }
@@ -24,14 +25,14 @@ extension ServerHandshake {
         while let count = expectedByteCount {
             let message = try socket.read(exactly: count)
             switch try receive(message.span) {
-            case .send(let answer): try socket.write(all: answer)
+            case .send(let answer): try socket.writeAll(answer)
             case .decide(let client):
                 guard client == welcome else {
                     refuse()
                     throw UnwelcomeClient()
                 }
                 let acceptance = try accept()
-                try socket.write(all: acceptance.message)
+                try socket.writeAll(acceptance.message)
                 return acceptance.keys
             }
         }

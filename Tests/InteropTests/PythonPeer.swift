@@ -1,4 +1,5 @@
 import Foundation
+import PeerSupport
 import TestSupport
 import Testing
 
@@ -30,7 +31,7 @@ final class PythonPeer {
         let port: UInt16
     }
 
-    private let process = Process()
+    private let process: ChildProcess
     private let output = Pipe()
     private let complaints = Pipe()
     private var unread = Data()
@@ -39,11 +40,13 @@ final class PythonPeer {
         let script = try #require(
             Bundle.module.url(
                 forResource: "secret_handshake_peer", withExtension: "py", subdirectory: "Peers"))
-        process.executableURL = try Interpreter.locate()
-        process.arguments = [script.path, String(decoding: try JSONEncoder().encode(order), as: UTF8.self)]
-        process.standardOutput = output
-        process.standardError = complaints
-        try process.run()
+        process = try ChildProcess(
+            try Interpreter.locate().path,
+            [script.path, String(decoding: try JSONEncoder().encode(order), as: UTF8.self)],
+            environment: ProcessInfo.processInfo.environment,
+            descriptors: [STDIN_FILENO] + [output, complaints].map(\.fileHandleForWriting.fileDescriptor))
+        // They are the peer's alone, so that its end is seen.
+        for pipe in [output, complaints] { try pipe.fileHandleForWriting.close() }
     }
 
     /// The port that a server listens on or a client dials, its first line.
@@ -52,12 +55,12 @@ final class PythonPeer {
     /// The report, its last line; the process has ended then.
     func report() throws -> Report {
         let report = try JSONDecoder().decode(Report.self, from: line())
-        process.waitUntilExit()
+        process.waitUntilEnded()
         return report
     }
 
     /// Ends a process that was left alone; its own deadline would, later.
-    deinit { if process.isRunning { process.terminate() } }
+    deinit { process.signal(SIGTERM) }
 
     /// The next line, in time because the process ends at its deadline.
     private func line() throws -> Data {

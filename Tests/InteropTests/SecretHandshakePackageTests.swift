@@ -1,3 +1,4 @@
+import PeerSupport
 import SecretHandshake
 import TypedSodium
 import TestSupport
@@ -46,8 +47,8 @@ struct SecretHandshakePackageTests {
     @Test("the package dials us")
     func server() throws {
         let listener = try LoopbackSocket.listening(until: deadline)
-        let process = try PythonPeer(order(.client, port: listener.port()))
-        #expect(try process.port() == listener.port())
+        let process = try PythonPeer(order(.client, port: listener.port))
+        #expect(try process.port() == listener.port)
         let socket = try listener.accepted()
         let keys = try handshake().run(over: socket, welcoming: peer.publicKey)
         let tally = try BoxConversation(socket, keys: keys).exchange(payload, seed: 2)
@@ -57,8 +58,8 @@ struct SecretHandshakePackageTests {
     @Test("the package hears nothing when its identity is not welcome")
     func unwelcome() throws {
         let listener = try LoopbackSocket.listening(until: deadline)
-        let process = try PythonPeer(order(.client, port: listener.port()))
-        #expect(try process.port() == listener.port())
+        let process = try PythonPeer(order(.client, port: listener.port))
+        #expect(try process.port() == listener.port)
         #expect(throws: UnwelcomeClient.self) {
             let socket = try listener.accepted()
             _ = try handshake().run(over: socket, welcoming: own.publicKey)

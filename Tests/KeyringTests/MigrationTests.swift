@@ -2,6 +2,7 @@ import Invitation
 import Blinding
 import Foundation
 import Keyring
+import PeerSupport
 import LMDB
 import TypedSodium
 import TestSupport
@@ -215,22 +216,23 @@ enum ReadOnlyMount {
 
     /// What an executable beside the tests answers to a line.
     static func run(_ name: String, in folder: String, line: String) throws -> String {
-        let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-            .deletingLastPathComponent().appendingPathComponent(name).path
+        let executable = ChildProcess.built(name).path
         return try shell(
             "mount --bind '\(folder)' '\(folder)' && mount -o remount,ro,bind '\(folder)' "
                 + "&& echo '\(line)' | '\(executable)'")
     }
 
     private static func shell(_ script: String) throws -> String {
-        let (process, output) = (Process(), Pipe())
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
-        process.arguments = ["-m", "sh", "-c", script]
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        let output = Pipe()
+        let nothing = try #require(FileHandle(forUpdatingAtPath: "/dev/null"))
+        let process = try ChildProcess(
+            "/usr/bin/unshare", ["-m", "sh", "-c", script], environment: ProcessInfo.processInfo.environment,
+            descriptors: [
+                STDIN_FILENO, output.fileHandleForWriting.fileDescriptor, nothing.fileDescriptor,
+            ])
+        try output.fileHandleForWriting.close()
         let said = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
+        process.waitUntilEnded()
         return String(decoding: said, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }

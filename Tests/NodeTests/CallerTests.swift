@@ -41,9 +41,9 @@ struct CallerTests {
                 key: PortalKey(address.key), host: address.net.host, port: address.net.port, isOpen: false,
                 shownKey: shownKey)
             try keyring.friends.addReach(to: EndpointKey(friend), name: "anna", portals: [place])
-            let directory = RouteResolver(
+            let resolver = RouteResolver(
                 identity: identity, keyring: keyring, portals: [], allowsLocal: true)
-            let route = try directory.route(to: .friend(friend, at: nil))
+            let route = try resolver.route(to: .friend(friend, at: nil))
             do {
                 var caller = Caller(identity: identity, network: .scuttlebutt)
                 caller.busyTime = busyTime

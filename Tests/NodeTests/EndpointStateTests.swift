@@ -13,25 +13,25 @@ struct EndpointStateTests {
 
     @Test("never goes back, in friends or in settings")
     func order() async {
-        let board = EndpointState(view(edition: 1, sequence: 5))
-        #expect(await !board.publish(view(edition: 0, sequence: 6)))
-        #expect(await !board.publish(view(edition: 2, sequence: 4)))
-        #expect(await board.publish(view(edition: 1, sequence: 6)))
+        let state = EndpointState(view(edition: 1, sequence: 5))
+        #expect(await !state.publish(view(edition: 0, sequence: 6)))
+        #expect(await !state.publish(view(edition: 2, sequence: 4)))
+        #expect(await state.publish(view(edition: 1, sequence: 6)))
     }
 
     @Test("has a removal that was read under settings that are replaced meanwhile")
     func overtaken() async throws {
-        let board = EndpointState(view(edition: 0, sequence: 5))
+        let state = EndpointState(view(edition: 0, sequence: 5))
         let edition = Mutex(0)
-        try await board.update { present in
+        try await state.update { present in
             guard present.sequence < 6 else { return nil }
             let read = view(edition: edition.withLock(\.self), sequence: 6)
             // Read before the removal, and put up before it.
             edition.withLock { $0 = 1 }
-            await board.publish(view(edition: 1, sequence: 5))
+            await state.publish(view(edition: 1, sequence: 5))
             return read
         }
-        let present = await board.view
+        let present = await state.view
         #expect(present.sequence == 6 && present.edition == 1)
     }
 }

@@ -9,7 +9,7 @@ import Tunnel
 import TypedSodium
 
 /// Portals that have moved: several hosts of one key, and those that the command line names.
-@Suite("A directory of portals that move")
+@Suite("A resolver of portals that move")
 struct DirectoryHostTests {
     private let folder: TemporaryFolder
     private let identity: Identity
@@ -43,9 +43,9 @@ struct DirectoryHostTests {
     }
 
     private func ways(_ named: [PeerAddress] = [], to text: String = "home") throws -> [Route.Way] {
-        let directory = RouteResolver(identity: identity, keyring: keyring, portals: named, named: named)
-        let destination = try directory.destination(named: text)
-        guard case .tunnel(_, let ways) = try directory.route(to: destination) else { return [] }
+        let resolver = RouteResolver(identity: identity, keyring: keyring, portals: named, named: named)
+        let destination = try resolver.destination(named: text)
+        guard case .tunnel(_, let ways) = try resolver.route(to: destination) else { return [] }
         return ways
     }
 

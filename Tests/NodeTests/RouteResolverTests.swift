@@ -28,7 +28,7 @@ struct DirectoryTests {
 
     private var target: PublicKey { friend.publicKey }
 
-    private func directory(_ keyring: Keyring?, portals: [PeerAddress] = []) -> RouteResolver {
+    private func resolver(_ keyring: Keyring?, portals: [PeerAddress] = []) -> RouteResolver {
         RouteResolver(identity: identity, keyring: keyring, portals: portals)
     }
 
@@ -51,12 +51,12 @@ struct DirectoryTests {
 
     @Test("goes straight to a peer, and through the portal that a tunnel address names")
     func plain() throws {
-        let directory = directory(nil, portals: [portal])
-        #expect(try directory.destination(named: "\(portal)") == .peer(portal))
+        let resolver = resolver(nil, portals: [portal])
+        #expect(try resolver.destination(named: "\(portal)") == .peer(portal))
         let tunnel = try TunnelAddress(portal: portal.key, target: target)
-        let destination = try directory.destination(named: "\(tunnel)")
+        let destination = try resolver.destination(named: "\(tunnel)")
         #expect(destination == .announced(tunnel, through: portal))
-        let way = try #require(ways(try directory.route(to: destination)).first)
+        let way = try #require(ways(try resolver.route(to: destination)).first)
         #expect(way.portal == portal && way.pair == nil)
     }
 
@@ -64,10 +64,10 @@ struct DirectoryTests {
     func unknownPortal() throws {
         let tunnel = try TunnelAddress(portal: target, target: portal.key)
         #expect(throws: DestinationError.noPortal) {
-            try directory(nil).destination(named: "\(tunnel)")
+            try resolver(nil).destination(named: "\(tunnel)")
         }
         #expect(throws: DestinationError.otherPortal(target)) {
-            try directory(nil, portals: [portal]).destination(named: "\(tunnel)")
+            try resolver(nil, portals: [portal]).destination(named: "\(tunnel)")
         }
     }
 
@@ -75,9 +75,9 @@ struct DirectoryTests {
     func friends() throws {
         try befriend()
         for text in ["home", target.id] {
-            let destination = try directory(keyring).destination(named: text)
+            let destination = try resolver(keyring).destination(named: text)
             #expect(destination == .friend(target, at: nil))
-            let way = try #require(ways(try directory(keyring).route(to: destination)).first)
+            let way = try #require(ways(try resolver(keyring).route(to: destination)).first)
             #expect(way.portal == portal && way.pair != nil)
         }
     }
@@ -85,43 +85,43 @@ struct DirectoryTests {
     @Test("carries the instance that an address shows, or that is chosen beside it")
     func instances() throws {
         try befriend()
-        let directory = directory(keyring, portals: [portal])
-        let hidden = try directory.destination(
+        let resolver = resolver(keyring, portals: [portal])
+        let hidden = try resolver.destination(
             named: "\(TunnelAddress(portal: portal.key, target: target, instance: 3))")
         #expect(hidden == .friend(target, at: portal.key, instance: 3))
-        #expect(ways(try directory.route(to: hidden)).map(\.instance) == [3])
+        #expect(ways(try resolver.route(to: hidden)).map(\.instance) == [3])
         let value = Hmac1Value(target: EndpointKey(target), portal: PortalKey(portal.key)).bytes
         let blinded = BlindedAddress.hmac1(value, try TunnelTarget(key: target, instance: 4))
         #expect(
-            try directory.destination(named: "\(blinded)") == .friend(target, at: portal.key, instance: 4))
+            try resolver.destination(named: "\(blinded)") == .friend(target, at: portal.key, instance: 4))
 
-        let named = try directory.destination(named: "home")
+        let named = try resolver.destination(named: "home")
         #expect(try named.choosing(instance: 2) == .friend(target, at: nil, instance: 2))
         #expect(try hidden.choosing(instance: 3) == hidden)
         #expect(throws: DestinationError.otherInstance(3)) { try hidden.choosing(instance: 2) }
         #expect(throws: DestinationError.noInstances) {
             try Destination.peer(portal).choosing(instance: 1)
         }
-        let plain = try self.directory(nil, portals: [portal]).destination(
+        let plain = try self.resolver(nil, portals: [portal]).destination(
             named: "\(TunnelAddress(portal: portal.key, target: target))")
         let chosen = try plain.choosing(instance: 5)
         #expect(chosen.instance == 5 && chosen.target == target)
-        #expect(ways(try directory.route(to: chosen)).map(\.instance) == [5])
+        #expect(ways(try resolver.route(to: chosen)).map(\.instance) == [5])
     }
 
     @Test("does not ask a portal for a hidden friend by its id, whatever address is given")
     func noFallBack() throws {
         try befriend()
         let tunnel = try TunnelAddress(portal: portal.key, target: target)
-        let destination = try directory(keyring, portals: [portal]).destination(named: "\(tunnel)")
+        let destination = try resolver(keyring, portals: [portal]).destination(named: "\(tunnel)")
         #expect(destination == .friend(target, at: portal.key))
-        #expect(ways(try directory(keyring).route(to: destination)).allSatisfy { $0.pair != nil })
+        #expect(ways(try resolver(keyring).route(to: destination)).allSatisfy { $0.pair != nil })
     }
 
     @Test("asks by id where the friend is open")
     func open() throws {
         try befriend(isOpen: true)
-        let route = try directory(keyring).route(to: .friend(target, at: nil))
+        let route = try resolver(keyring).route(to: .friend(target, at: nil))
         #expect(ways(route).count == 1 && ways(route).allSatisfy { $0.pair == nil })
     }
 
@@ -132,34 +132,34 @@ struct DirectoryTests {
         try keyring.friends.addReach(
             to: EndpointKey(target), name: "home", portals: [try known(shownKey: shownKey), other])
         #expect(
-            try ways(directory(keyring).route(to: .friend(target, at: nil))).map(\.shownKey) == [
+            try ways(resolver(keyring).route(to: .friend(target, at: nil))).map(\.shownKey) == [
                 shownKey, nil,
             ])
         try keyring.friends.addReach(to: EndpointKey(target), portals: [known(host: "c")])
-        let kept = try ways(directory(keyring).route(to: .friend(target, at: nil)))
+        let kept = try ways(resolver(keyring).route(to: .friend(target, at: nil)))
         #expect(kept.map(\.shownKey) == [shownKey], "it does not change with the host")
     }
 
     @Test("knows whose word an address is: the owner's where it is one of theirs, with key, host and port")
     func authors() throws {
         try befriend()
-        func authors(_ directory: RouteResolver) throws -> [AddressAuthor] {
-            let friend = try ways(directory.route(to: .friend(target, at: nil)))
+        func authors(_ resolver: RouteResolver) throws -> [AddressAuthor] {
+            let friend = try ways(resolver.route(to: .friend(target, at: nil)))
             let tunnel = try TunnelAddress(portal: portal.key, target: target)
-            let named = try ways(directory.route(to: .announced(tunnel, through: portal)))
+            let named = try ways(resolver.route(to: .announced(tunnel, through: portal)))
             #expect(friend.first?.author == named.first?.author)
             return friend.map(\.author)
         }
-        #expect(try authors(directory(keyring)) == [.others])
-        #expect(try authors(directory(keyring, portals: [portal])) == [.owner])
+        #expect(try authors(resolver(keyring)) == [.others])
+        #expect(try authors(resolver(keyring, portals: [portal])) == [.owner])
         let moved = PeerAddress(net: try NetAddress(host: "a", port: 2), key: portal.key)
         let another = PeerAddress(net: portal.net, key: target)
-        #expect(try authors(directory(keyring, portals: [moved, another])) == [.others])
+        #expect(try authors(resolver(keyring, portals: [moved, another])) == [.others])
         #expect(
             try authors(RouteResolver(identity: identity, keyring: keyring, portals: [], allowsLocal: true))
                 == [.owner])
         try keyring.portals.add(known(), now: now)
-        #expect(try authors(directory(keyring)) == [.owner])
+        #expect(try authors(resolver(keyring)) == [.owner])
     }
 
     @Test("resolves a blinded address by the keyring alone")
@@ -168,11 +168,11 @@ struct DirectoryTests {
         let value = Hmac1Value(target: EndpointKey(target), portal: PortalKey(portal.key))
         let address = BlindedAddress.hmac1(value.bytes, try TunnelTarget(key: target))
         #expect(
-            try directory(keyring).destination(named: "\(address)") == .friend(target, at: portal.key))
-        #expect(throws: DestinationError.noKeyring) { try directory(nil).destination(named: "\(address)") }
+            try resolver(keyring).destination(named: "\(address)") == .friend(target, at: portal.key))
+        #expect(throws: DestinationError.noKeyring) { try resolver(nil).destination(named: "\(address)") }
         let foreign = BlindedAddress.sealed(value.bytes)
         #expect(throws: DestinationError.unresolved) {
-            try directory(keyring).destination(named: "\(foreign)")
+            try resolver(keyring).destination(named: "\(foreign)")
         }
     }
 
@@ -180,11 +180,11 @@ struct DirectoryTests {
     func nowhere() throws {
         try keyring.friends.admit(target, name: "bob", services: .all, now: now)
         #expect(throws: DestinationError.unreachableFriend("bob")) {
-            try directory(keyring).destination(named: "bob")
+            try resolver(keyring).destination(named: "bob")
         }
-        #expect(throws: DestinationError.self) { try directory(keyring).destination(named: "alice") }
+        #expect(throws: DestinationError.self) { try resolver(keyring).destination(named: "alice") }
         #expect(throws: DestinationError.ownNode) {
-            try directory(keyring).route(to: .friend(identity.publicKey, at: nil))
+            try resolver(keyring).route(to: .friend(identity.publicKey, at: nil))
         }
     }
 }

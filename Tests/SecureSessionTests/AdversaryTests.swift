@@ -27,11 +27,11 @@ struct AdversaryTests {
 
     @Test("the same plan does the same", arguments: [5, 6, 7, 8] as [UInt64])
     func determinism(seed: UInt64) throws {
-        let surroundings = AdversarySurroundings(
+        let context = AdversaryContext(
             network: Wire.network, identity: Wire.identity(9), victim: Wire.identity(2).publicKey)
         let plan = AdversaryPlan(seed: seed, role: .client)
         func output() -> [UInt8] {
-            let adversary = AdversarialPeer(plan, in: surroundings)
+            let adversary = AdversarialPeer(plan, in: context)
             var bytes: [UInt8] = []
             while let piece = adversary.nextOutput() { bytes += Array(buffer: piece) }
             return bytes
@@ -52,7 +52,7 @@ struct AdversaryTests {
         let (own, other) = (Wire.identity(2), Wire.identity(9))
         let adversary = AdversarialPeer(
             plan,
-            in: AdversarySurroundings(network: Wire.network, identity: other, victim: own.publicKey))
+            in: AdversaryContext(network: Wire.network, identity: other, victim: own.publicKey))
         let outer = Victim(try session(dials: plan.role == .server, own, other), seed: plan.seed)
         guard plan.depth != .outer else {
             outer.meet(adversary)

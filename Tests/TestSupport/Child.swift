@@ -1,4 +1,5 @@
-import Foundation
+internal import Foundation
+internal import PeerSupport
 
 /// A helper process that stands beside the tests: a line in, a line out.
 package final class Child {
@@ -8,23 +9,27 @@ package final class Child {
         case signal(Int32)
     }
 
-    private let process = Process()
+    private let process: ChildProcess
     private let input = Pipe()
     private let output = Pipe()
     private var unread = Data()
 
     /// Starts the executable of that name.
     package init(_ name: String) throws {
-        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-            .deletingLastPathComponent().appendingPathComponent(name)
-        process.standardInput = input
-        process.standardOutput = output
-        try process.run()
+        process = try ChildProcess(
+            ChildProcess.built(name).path, [], environment: ProcessInfo.processInfo.environment,
+            descriptors: [
+                input.fileHandleForReading.fileDescriptor, output.fileHandleForWriting.fileDescriptor,
+                STDERR_FILENO,
+            ])
+        // They are the child's alone, so that its end is seen.
+        try input.fileHandleForReading.close()
+        try output.fileHandleForWriting.close()
     }
 
     deinit {
         try? input.fileHandleForWriting.close()
-        if process.isRunning { process.terminate() }
+        process.signal(SIGTERM)
     }
 
     /// Tells it something.
@@ -62,22 +67,24 @@ package final class Child {
     /// Kills it without a chance to do anything about it, and takes the lines that it said until then.
     @discardableResult
     package func kill() -> [String] {
-        Foundation.kill(process.processIdentifier, SIGKILL)
+        process.signal(SIGKILL)
         while true {
             let arrived = output.fileHandleForReading.availableData
             guard !arrived.isEmpty else { break }
             unread += arrived
         }
-        process.waitUntilExit()
+        process.waitUntilEnded()
         var lines: [String] = []
         while let line = takeLine() { lines.append(line) }
         return lines
     }
 
     private func end() -> End {
-        process.waitUntilExit()
-        let status = process.terminationStatus
-        return process.terminationReason == .uncaughtSignal ? .signal(status) : .code(status)
+        switch process.waitUntilEnded() {
+        case .exit(let code)?: .code(code)
+        case .signal(let number)?: .signal(number)
+        case nil: .code(-1)
+        }
     }
 
     private func takeLine() -> String? {

@@ -88,7 +88,7 @@ struct AddressCommand: AsyncParsableCommand {
         }
     }
 
-    /// Plain addresses are for open portals: where there is none that is an error, else the others are left out.
+    /// Plain addresses are for open portals: where there is none that is an error; otherwise the others are left out.
     private func publishable(_ portals: [PortalAddress]) throws(CommandFailure) -> [PortalAddress] {
         guard form == .plain, let hidden = portals.first(where: { !$0.isOpen }) else { return portals }
         let open = portals.filter(\.isOpen)

@@ -1,3 +1,4 @@
+internal import Node
 package import ArgumentParser
 internal import Foundation
 internal import SecretHandshake

@@ -84,22 +84,14 @@ struct DoctorCommand: AsyncParsableCommand {
             identity: opened.identity, keyring: opened.keyring, settings: settings,
             servingProcess: try servingProcess(opened), outerKey: showing.outerKey, logger: logger,
             report: report)
-        try await Interruption.run {
-            let group = try EventLoops.make(1)
-            let result: Result<Void, any Error>
-            do {
-                if friend == nil { try report(cipher) }
-                if let friend {
-                    result = .success(
-                        try await doctor.examine(friend, instance: instance, on: group.next()))
-                } else {
-                    result = .success(try await doctor.examineNode(on: group.next()))
-                }
-            } catch {
-                result = .failure(CommandFailure(dialError: error))
+        let cipher = cipher
+        try await Interruption.run { eventLoop in
+            if let friend {
+                try await doctor.examine(friend, instance: instance, on: eventLoop)
+            } else {
+                try report(cipher)
+                try await doctor.examineNode(on: eventLoop)
             }
-            try? await group.shutdownGracefully()
-            try result.get()
         }
         return isSick.withLock(\.self)
     }

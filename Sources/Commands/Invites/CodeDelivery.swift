@@ -1,3 +1,4 @@
+internal import Node
 internal import Foundation
 
 /// The printing of a code that stands nowhere else and cannot be shown again.

@@ -152,7 +152,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
 
 /// The portals of this node, for what it publishes.
 enum OwnPortals {
-    /// Those that are named, else those of the keyring, else those of the settings; each with the key shown there.
+    /// Those that are named; without any those of the keyring, then those of the settings; each with the key shown there.
     ///
     /// Of a portal that listens at several hosts the first one, or also the others as far as an invite has room.
     ///

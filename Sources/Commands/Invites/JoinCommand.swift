@@ -59,16 +59,8 @@ struct JoinCommand: AsyncParsableCommand {
             identity: opened.identity, keyring: opened.keyring, settings: settings,
             outerKey: showing.outerKey, logger: logger)
         let name = name
-        let friend = try await Interruption.run {
-            let group = try EventLoops.make(1)
-            let result: Result<Friend, any Error>
-            do {
-                result = .success(try await joiner.join(try InviteCode(text), name: name, on: group.next()))
-            } catch {
-                result = .failure(CommandFailure(joiningError: error))
-            }
-            try? await group.shutdownGracefully()
-            return try result.get()
+        let friend = try await Interruption.run { eventLoop in
+            try await joiner.join(try InviteCode(text), name: name, on: eventLoop)
         }
         try CommandEnvironment.current.print(friend.name)
         CommandEnvironment.current.note(
@@ -94,24 +86,6 @@ struct JoinCommand: AsyncParsableCommand {
             }
         } catch {
             throw CommandFailure(error == .outOfGuardedMemory ? .unexpected : .usage, error)
-        }
-    }
-}
-
-extension CommandFailure {
-    /// Names why an invite was not redeemed, by code and in words.
-    init(joiningError error: any Error) {
-        switch error {
-        case let failure as CommandFailure: self = failure
-        case let failure as KeyringError: self.init(failure)
-        case let failure as HopFailure: self.init(failure)
-        case let failure as JoinFailure:
-            switch failure {
-            case .refused, .other: self.init(.inviteRefused, failure)
-            case .unreachable(let hop), .notYetReachable(let hop):
-                self.init(CommandFailure(hop).status, failure)
-            }
-        default: self.init(.unexpected, error)
         }
     }
 }

@@ -115,27 +115,3 @@ extension OpenedKeyring {
         }
     }
 }
-
-extension CommandFailure {
-    /// In a new home nothing is wrong, and nothing is there; `purpose` says what there is no keyring for.
-    static func noKeyringYet(_ purpose: String) -> CommandFailure {
-        CommandFailure(
-            .notFound,
-            "there is no keyring yet, so there is nothing to \(purpose): the first `cway invite create` or "
-                + "`cway join` makes one")
-    }
-
-    /// Names what the keyring does not do, by code and in words.
-    init(_ error: KeyringError) {
-        let status: ExitStatus =
-            switch error {
-            case .noSuchFriend, .unknownName: .notFound
-            case .notAdmitted, .badName, .nameTaken, .ownKey, .unusableKey, .invite, .seedUsed, .badUseCount,
-                .expiryPassed, .labelTooLong, .badServiceName, .tooManyServices, .tooManyPortals,
-                .tooManyHosts, .badNodeName, .tooManyEntries:
-                .usage
-            default: .keyringUnusable
-            }
-        self.init(status, error.description)
-    }
-}

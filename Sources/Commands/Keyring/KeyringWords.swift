@@ -1,3 +1,4 @@
+internal import Node
 internal import Blinding
 internal import Invitation
 internal import Keyring

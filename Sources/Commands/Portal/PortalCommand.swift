@@ -1,4 +1,13 @@
 package import ArgumentParser
+internal import Keyring
+internal import Logging
+internal import Multiserver
+internal import Node
+internal import PortalCore
+internal import Transport
+internal import NIOCore
+internal import TypedSodium
+internal import Synchronization
 
 /// `cway portal`: runs a portal, and says who may use it.
 package struct PortalCommand: AsyncParsableCommand {
@@ -26,4 +35,144 @@ package struct PortalCommand: AsyncParsableCommand {
 
     /// Made by ArgumentParser.
     package init() {}
+}
+
+/// `cway portal run`, or `cway portal` with its options.
+struct PortalRunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run a portal, through which nodes behind NATs are reached.",
+        discussion: """
+            Prints one line when it is ready: its address, which nodes give to --portal. The portal sees who connects \
+            to whom and how much, never what. It stops in order at SIGINT or SIGTERM. Changes of its policy \
+            ('cway portal policy', 'members', 'deny') count within a second. Limits in config.json are read again at \
+            SIGHUP, where there is no terminal.
+
+            EXAMPLES
+              cway portal --listen '*:8008' --public-host portal.example.org
+              cway portal --listen localhost:0        for trying things out, on any free port
+            """)
+
+    @OptionGroup private var options: KeyringOptions
+    @OptionGroup private var serving: ServingOptions
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Where to listen; may be given several times. Port 0 is any free one.", valueName: "host:port"),
+        transform: Parsing.listenAddress)
+    private var listen: [ListenAddress] = []
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The name or IP address under which others reach this portal, for the printed address.",
+            discussion: "Default: the host of --listen, or localhost where that is '*'.", valueName: "host"),
+        transform: Parsing.host)
+    private var publicHost: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Connections that one source address may have at most.",
+            discussion: "Default: its share, which is all that others leave.", valueName: "n"))
+    private var connectionsPerAddress: Int?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Handshakes that one source address may begin in a second at most.",
+            discussion: "Default: its share of the time that there is for them.", valueName: "n"))
+    private var handshakesPerSecond: Int?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Addresses of proxies whose connections are not limited as those of one source; may be given several times.",
+            discussion: "Without it this machine's own addresses are a source like others.", valueName: "cidr"
+        ),
+        transform: Parsing.addressRange)
+    private var trustedProxy: [AddressRange] = []
+
+    @OptionGroup private var memory: MemoryOptions
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Write the first packets that are passed on to standard error.", valueName: "n",
+            visibility: .hidden))
+    private var showFrames = 0
+
+    func run() async throws {
+        let common = options.common
+        let opened = try options.open(for: .serving)
+        // One process serves from a home at a time, until the end of this: two that redeem the same invites and tidy the
+        // same keys would each think itself the portal.
+        let lock = try opened.servingLock()
+        var flags = common.flags
+        flags.listen = listen
+        flags.limits = memory.limits
+        flags.limits.connectionsPerAddress = connectionsPerAddress
+        flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
+        flags.limits.trustedProxies = trustedProxy
+        let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
+        guard !settings.listen.isEmpty else {
+            throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
+        }
+        warn(of: settings.listen)
+        var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
+        configuration.keyring = opened.keyring
+        configuration.publicHost = publicHost
+        if showFrames > 0 {
+            let printer = FramePrinter(limit: showFrames)
+            configuration.inspector = { printer.show($1, from: $0) }
+        }
+        let reload = SettingsReload(settings, logger: logger) { [flags] () async throws(CommandFailure) in
+            try await common.readSettings(in: opened.home, flags: flags)
+        }
+        configuration.changes = reload.changes
+        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
+            [configuration] group in
+            [
+                PortalService(configuration, group: group, logger: logger) {
+                    addresses in
+                    for address in addresses { try CommandEnvironment.current.print("\(address)") }
+                }
+            ]
+        }
+        _ = consume lock
+    }
+
+    /// Says so where the printed address is for others, and nobody else gets here; a proxy in front may be meant.
+    private func warn(of listen: [ListenAddress]) {
+        let own: Set = ["localhost", "127.0.0.1", "::1"]
+        guard let publicHost, !own.contains(publicHost),
+            listen.allSatisfy({ $0.host.map(own.contains) ?? false })
+        else { return }
+        CommandEnvironment.current.note(
+            "cway: this portal listens for this machine alone: for others give --listen '*:\(listen.first?.port ?? 8008)'"
+        )
+    }
+}
+
+/// Writes down what a portal passes on, up to a number of packets: for looking over the portal's shoulder.
+///
+/// One line per packet: `frame NUMBER SENDER BYTECOUNT HEXADECIMAL`.
+final class FramePrinter: Sendable {
+    private let limit: Int
+    /// Taken while the command's own task runs: event loops do not know its environment.
+    private let write = CommandEnvironment.current.complaints
+    private let count = Mutex(0)
+
+    init(limit: Int) { self.limit = limit }
+
+    func show(_ body: ByteBuffer, from sender: PublicKey) {
+        // Written under the lock, so that lines stand in the order of their numbers.
+        count.withLock { count in
+            guard count < limit else { return }
+            count += 1
+            let digits = Hexadecimal.text(of: body.readableBytesView)
+            write("frame \(count) \(sender.id) \(body.readableBytes) \(digits)\n")
+        }
+    }
 }

@@ -1,3 +1,4 @@
+internal import Node
 internal import Multiserver
 
 /// Reads the address of a portal as people give it, and says what one looks like where it is none.

@@ -35,26 +35,18 @@ package struct PortalJoining: Sendable {
         let (settings, _) = try await options.settings(in: opened.home, flags: options.flags)
         let shown = try ShownKey.key(of: opened.identity, at: PortalAddress(portal, isOpen: showsRealID))
         let caller = Caller(identity: key, outerKey: .real, network: settings.network)
-        try await Interruption.run {
-            let group = try EventLoops.make(1)
-            let result: Result<Void, any Error>
+        try await Interruption.run { eventLoop in
             do {
-                let loop = group.next()
                 do {
-                    try await Self.redeem(for: shown, at: portal, as: caller, on: loop)
+                    try await Self.redeem(for: shown, at: portal, as: caller, on: eventLoop)
                 } catch Unknown.invite {
                     // It may have been made a moment ago: looked at once more.
                     try await Task.sleep(for: Self.noticingTime)
-                    try await Self.redeem(for: shown, at: portal, as: caller, on: loop)
+                    try await Self.redeem(for: shown, at: portal, as: caller, on: eventLoop)
                 }
-                result = .success(())
             } catch Unknown.invite(let failure) {
-                result = .failure(failure)
-            } catch {
-                result = .failure((error as? HopFailure).map { CommandFailure($0) } ?? error)
+                throw failure
             }
-            try? await group.shutdownGracefully()
-            try result.get()
         }
     }
 

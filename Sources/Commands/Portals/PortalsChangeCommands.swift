@@ -1,3 +1,4 @@
+internal import Node
 internal import Invitation
 internal import ArgumentParser
 internal import Blinding

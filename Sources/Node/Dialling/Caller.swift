@@ -31,7 +31,7 @@ package struct Caller: Sendable {
     /// Whose pseudonym, or key, portals see where it is not a fresh one: an invite's reader is the member, not the invite.
     private let node: Identity
 
-    /// A caller; it shows its portals fresh keys unless told otherwise, else those of `node`, which is the caller itself
+    /// A caller; it shows its portals fresh keys unless told otherwise, then those of `node`, which is the caller itself
     /// unless it calls with an invite.
     package init(
         identity: Identity, outerKey: OuterKey = .fresh, of node: Identity? = nil, network: NetworkIdentifier

@@ -13,7 +13,7 @@ package struct RouteResolver: Sendable {
     private let named: [PeerAddress]
     private let allowsLocal: Bool
 
-    /// A directory.
+    /// A resolver of names and addresses.
     ///
     /// - Parameters:
     ///   - identity: who dials.
@@ -219,9 +219,4 @@ struct AddressAuthors: Sendable {
         }
         return all
     }
-}
-
-extension PeerAddress {
-    /// The same, as the keyring remembers it.
-    var place: PortalPlace { PortalPlace(key: key, host: net.host, port: net.port) }
 }

@@ -124,7 +124,7 @@ actor SessionKeeper {
     ///
     /// Later the target may be without it for a while.
     private func connect(asking: Bool) async throws -> PeerConnection {
-        let connection = try await dial()
+        let connection = try await dialler.connect(on: eventLoop)
         guard asking else { return connection }
         do {
             try await withTaskCancellationHandler {
@@ -137,22 +137,6 @@ actor SessionKeeper {
             throw error
         }
         return connection
-    }
-
-    /// Dials, and is not waited for any more once the task is cancelled.
-    private func dial() async throws -> PeerConnection {
-        let (connections, continuation) = AsyncThrowingStream.makeStream(of: PeerConnection.self)
-        Task { [dialler, eventLoop] in
-            do {
-                let connection = try await dialler.connect(on: eventLoop)
-                if case .terminated = continuation.yield(connection) { await connection.close() }
-                continuation.finish()
-            } catch {
-                continuation.finish(throwing: error)
-            }
-        }
-        for try await connection in connections { return connection }
-        throw CancellationError()
     }
 
     private func end(of connection: PeerConnection) async -> HopFailure? {

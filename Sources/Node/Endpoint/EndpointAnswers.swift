@@ -18,7 +18,7 @@ struct EndpointAnswers: Sendable {
 
     let link: NodeLink
     let keyring: EndpointKeyring
-    let board: EndpointState
+    let state: EndpointState
     let logger: Logger
 
     /// Finds the answer and gives it; the connection may be gone by then.
@@ -58,16 +58,16 @@ struct EndpointAnswers: Sendable {
         }
         let view = redeemed.view
         // As it was: an invite that is used up is none any more.
-        var metadata = await board.view.naming(invite: question.peer)
+        var metadata = await state.view.naming(invite: question.peer)
         switch try redeemed.outcome.get() {
         case .admitted(let isFresh):
-            await board.publish(view)
+            await state.publish(view)
             if isFresh {
                 let name = view.petnames[friend] ?? friend.id
                 metadata["friend"] = "\(name)"
                 metadata["id"] = "\(friend.id)"
                 logger.info("an invite was redeemed", metadata: metadata)
-                await board.waitUntilAnnounced(view.sequence)
+                await state.waitUntilAnnounced(view.sequence)
             }
             link.answer(question.id, with: .value(true))
         case .refused(let reason):

@@ -60,13 +60,13 @@ package struct EndpointService: Service {
             .init(
                 identity: configuration.identity, settings: configuration.settings,
                 isVisible: configuration.isVisible))
-        let board = EndpointState(try await Blocking.run { try keyring.view() })
-        let watching = Task { await watch(keyring, board) }
-        let following = Task { await follow(configuration.changes, keyring, board) }
+        let state = EndpointState(try await Blocking.run { try keyring.view() })
+        let watching = Task { await watch(keyring, state) }
+        let following = Task { await follow(configuration.changes, keyring, state) }
         await withGracefulShutdownHandler {
-            await keepPresences(board, keyring)
+            await keepAnnouncers(state, keyring)
         } onGracefulShutdown: {
-            Task { await board.close() }
+            Task { await state.close() }
         }
         watching.cancel()
         following.cancel()
@@ -74,7 +74,7 @@ package struct EndpointService: Service {
 
     /// Puts up a new view after each change of the settings, until the task is cancelled.
     private func follow(
-        _ changes: AsyncStream<Settings>?, _ keyring: EndpointKeyring, _ board: EndpointState
+        _ changes: AsyncStream<Settings>?, _ keyring: EndpointKeyring, _ state: EndpointState
     ) async {
         guard let changes else { return }
         let troubles = TroubleLog(logger)
@@ -82,7 +82,7 @@ package struct EndpointService: Service {
             keyring.use(settings)
             while !Task.isCancelled {
                 do {
-                    try await board.update { _ in try await Blocking.run { try keyring.view() } }
+                    try await state.update { _ in try await Blocking.run { try keyring.view() } }
                     troubles.end()
                     break
                 } catch {
@@ -94,42 +94,42 @@ package struct EndpointService: Service {
     }
 
     /// Puts up a new view after each change of the keyring, until the task is cancelled.
-    private func watch(_ keyring: EndpointKeyring, _ board: EndpointState) async {
+    private func watch(_ keyring: EndpointKeyring, _ state: EndpointState) async {
         guard let store = keyring.keyring else { return }
         await KeyringWatch(keyring: store, logger: logger) {
-            try await board.update { present in
+            try await state.update { present in
                 try await Blocking.run { try keyring.view(unlessAt: present.sequence) }
             }
         }.run()
     }
 
     /// Stays at each portal of the newest view, and leaves those that are not in it any more.
-    private func keepPresences(_ board: EndpointState, _ keyring: EndpointKeyring) async {
-        var presences: [EndpointView.Place: Task<Void, Never>] = [:]
-        for await view in await board.views() {
-            for place in presences.keys where !view.places.contains(place) {
-                presences.removeValue(forKey: place)?.cancel()
+    private func keepAnnouncers(_ state: EndpointState, _ keyring: EndpointKeyring) async {
+        var announcers: [EndpointView.Place: Task<Void, Never>] = [:]
+        for await view in await state.views() {
+            for place in announcers.keys where !view.places.contains(place) {
+                announcers.removeValue(forKey: place)?.cancel()
             }
-            for place in view.places where presences[place] == nil {
-                let presence = presence(at: place, board, keyring)
-                presences[place] = Task { await presence.run() }
+            for place in view.places where announcers[place] == nil {
+                let announcer = announcer(at: place, state, keyring)
+                announcers[place] = Task { await announcer.run() }
             }
         }
-        for presence in presences.values { presence.cancel() }
-        for presence in presences.values { await presence.value }
+        for announcer in announcers.values { announcer.cancel() }
+        for announcer in announcers.values { await announcer.value }
     }
 
-    private func presence(
-        at place: EndpointView.Place, _ board: EndpointState, _ keyring: EndpointKeyring
+    private func announcer(
+        at place: EndpointView.Place, _ state: EndpointState, _ keyring: EndpointKeyring
     ) -> PortalAnnouncer {
         var logger = logger
         logger[metadataKey: "portal"] = "\(place.portal.net.hostAndPort)"
         return PortalAnnouncer(
-            place: place, identity: configuration.identity, settings: configuration.settings, board: board,
+            place: place, identity: configuration.identity, settings: configuration.settings, state: state,
             keyring: keyring, accounts: configuration.accounts, group: group, logger: logger,
             troubles: TroubleLog(logger)
         ) { [logger, isAnnounced] place in
-            let view = await board.view
+            let view = await state.view
             let addresses = try await Blocking.run { try keyring.addresses(at: place, in: view) }
             for address in addresses {
                 if place.isOpen { logger.info("announced", metadata: ["address": "\(address)"]) }

@@ -20,7 +20,7 @@ package actor EndpointState {
     private var announced: [PublicKey: UInt64] = [:]
     private var isClosed = false
 
-    /// A board with a first view.
+    /// A state with a first view.
     package init(_ view: EndpointView) { self.view = view }
 
     // MARK: Views

@@ -26,7 +26,7 @@ struct PortalAnnouncer: Sendable {
     let place: EndpointView.Place
     let identity: Identity
     let settings: Settings
-    let board: EndpointState
+    let state: EndpointState
     let keyring: EndpointKeyring
     let accounts: EndpointAccounts
     let group: any EventLoopGroup
@@ -78,7 +78,7 @@ struct PortalAnnouncer: Sendable {
     private func stayOnce(_ dialling: inout PortalDialling) async -> Outcome {
         let connection: PortalDialling.Connection
         do {
-            let view = await board.view
+            let view = await state.view
             let shown =
                 place.isOpen ? identity : try Pseudonym.identity(of: identity, at: PortalKey(portal.key))
             let configuration = configuration(view.policy)
@@ -101,7 +101,7 @@ struct PortalAnnouncer: Sendable {
         link.ended.whenComplete { _ in events.finish() }
         return await withTaskCancellationHandler {
             let outcome = await stay(on: connection)
-            await board.left(portal.key)
+            await state.left(portal.key)
             await link.close()
             return outcome
         } onCancel: {
@@ -120,7 +120,7 @@ struct PortalAnnouncer: Sendable {
                 await link.close()  // else a question that it never answers would keep the others
                 return .unsuitable
             }
-            tasks.addTask { await Announcement(presence: self, link: link).run() }
+            tasks.addTask { await Announcement(announcer: self, link: link).run() }
             tasks.addTask { await leave(connection) }
             let outcome = await follow(connection.events, of: link)
             tasks.cancelAll()
@@ -130,7 +130,7 @@ struct PortalAnnouncer: Sendable {
 
     /// Leaves a host that is none of the portal's any more, for another one.
     private func leave(_ connection: PortalDialling.Connection) async {
-        for await view in await board.views() where !view.hosts(of: place).contains(connection.host) {
+        for await view in await state.views() where !view.hosts(of: place).contains(connection.host) {
             logger.info(
                 "this host of the portal was removed: dialling another one",
                 metadata: ["host": "\(connection.host.net.hostAndPort)"])
@@ -164,7 +164,7 @@ struct PortalAnnouncer: Sendable {
 
     /// Gives the connection each new policy at once, whatever the announcing waits for.
     private func followPolicy(on link: NodeLink) async {
-        for await view in await board.views() {
+        for await view in await state.views() {
             await link.update(policy: view.policy, services: view.targets.mapValues(\.connector))
         }
     }
@@ -180,7 +180,7 @@ struct PortalAnnouncer: Sendable {
     }
 
     private func follow(_ events: LinkEvents, of link: NodeLink) async -> Outcome {
-        let questions = EndpointAnswers(link: link, keyring: keyring, board: board, logger: logger)
+        let questions = EndpointAnswers(link: link, keyring: keyring, state: state, logger: logger)
         var wasReplaced = false
         await events.forEach { event, leftOutCount in
             if leftOutCount > 0 {
@@ -188,12 +188,12 @@ struct PortalAnnouncer: Sendable {
             }
             switch event {
             case .announced:
-                await board.announced(board.view.sequence, at: portal.key)
+                await state.announced(state.view.sequence, at: portal.key)
                 await announced()
             case .announcementEnded(let error):
                 // Only another node with this identity is made way for. A portal that ends an announcement for
                 // another reason, such as a changed policy, is dialled again: it may take the next.
-                let isAnnounced = await board.isAnnounced(at: portal.key)
+                let isAnnounced = await state.isAnnounced(at: portal.key)
                 wasReplaced = isAnnounced && error.message == ErrorText.announcedElsewhere
                 if !wasReplaced {
                     troubles.say(.error, "the portal ended the announcement", reason: error.message)
@@ -202,7 +202,7 @@ struct PortalAnnouncer: Sendable {
             case .asked(let question):
                 Task { await questions.answer(question) }
             default:
-                EndpointLog(logger: logger, view: await board.view).note(event)
+                EndpointLog(logger: logger, view: await state.view).note(event)
                 questions.noteVisit(event)
             }
         }
@@ -211,7 +211,7 @@ struct PortalAnnouncer: Sendable {
             troubles.say(.warning, "the connection is over", reason: "\(failure)")
         }
         if wasReplaced { return .replaced }
-        return .ended(wasAnnounced: await board.isAnnounced(at: portal.key))
+        return .ended(wasAnnounced: await state.isAnnounced(at: portal.key))
     }
 
     /// Tells the owner that friends can come.

@@ -5,17 +5,11 @@ internal import TypedSodium
 extension NetworkIdentifier {
     /// Reads 32 bytes in hexadecimal or canonical Base64; `nil` for anything else.
     package init?(text: String) {
-        let bytes = text.utf8.count == 64 ? Self.bytes(ofHex: text) : try? Base64.bytes(of: text)
+        let bytes = text.utf8.count == 64 ? Hexadecimal.bytes(of: text) : try? Base64.bytes(of: text)
         guard let bytes, let fixed = try? FixedBytes<32>(bytes) else { return nil }
         self.init(fixed)
     }
 
     /// The bytes in Base64, as SSB programs write the identifier in their settings.
     package var text: String { Base64.text(of: bytes.array) }
-
-    private static func bytes(ofHex text: String) -> [UInt8]? {
-        let values = text.utf8.compactMap { digit in Character(UnicodeScalar(digit)).hexDigitValue }
-        guard values.count == 64 else { return nil }
-        return stride(from: 0, to: 64, by: 2).map { UInt8(values[$0] << 4 | values[$0 + 1]) }
-    }
 }

@@ -55,7 +55,7 @@ final class TroubleLog: Sendable {
 
     init(_ logger: Logger) { self.logger = logger }
 
-    /// One more try has met a trouble; it is another one where it has another `name`, else where its words differ.
+    /// One more try has met a trouble; it is another one where it has another `name` or, without one, other words.
     func say(
         _ level: Logger.Level, _ message: Logger.Message, reason: String? = nil, as name: String? = nil
     ) {

@@ -1,7 +1,6 @@
 internal import Configuration
 package import Multiserver
 package import TypedSodium
-internal import Transport
 
 /// What one of a node's instances offers, and to whom; it has nothing of any other's but the portals where it names none.
 package struct InstanceSettings: Equatable, Sendable {
@@ -46,43 +45,5 @@ package struct InstanceSettings: Equatable, Sendable {
         guard !services.isEmpty else {
             throw .badValue(key: place, origin: path, reason: "it offers nothing: write its services")
         }
-    }
-}
-
-extension Settings {
-    /// What every instance offers, by number; 0 is there in any case, and its portals are the process's.
-    var offers: [Int: InstanceSettings] {
-        var first = InstanceSettings()
-        first.services = services
-        first.allow = allow
-        first.allowAnyone = allowAnyone
-        var offers = instances
-        offers[0] = first
-        return offers
-    }
-
-    /// Where the services of all instances are to be had on this machine.
-    var targets: [ServiceName: ServiceTarget] {
-        var targets: [ServiceName: ServiceTarget] = [:]
-        for (number, offer) in offers {
-            for service in offer.services { targets[ServiceName(service.name, at: number)] = service.target }
-        }
-        return targets
-    }
-
-    /// A service that one instance offers twice.
-    package var repeatedService: ServiceName? {
-        for (number, offer) in offers {
-            var names: Set<String> = []
-            for service in offer.services where !names.insert(service.name).inserted {
-                return ServiceName(service.name, at: number)
-            }
-        }
-        return nil
-    }
-
-    /// Everybody who is allowed by id, at whichever instance.
-    package var allAllowed: [PublicKey] {
-        offers.sorted { $0.key < $1.key }.flatMap(\.value.allow)
     }
 }

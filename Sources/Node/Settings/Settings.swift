@@ -127,12 +127,83 @@ package struct Settings: Equatable, Sendable {
             key: key.rawValue, origin: "the environment variable \(key.variable)",
             reason: "write \(key.meaning.takes)")
     }
-}
 
-extension PeerAddress {
-    /// A portal's address from a setting: any form that a command takes, except one that needs a portal itself.
-    init(setting text: String) throws(AddressError) {
-        guard case .peer(let peer) = try Address(text) else { throw .unknownProtocol("tunnel") }
-        self = peer
+    // MARK: Instances
+
+    /// What every instance offers, by number; 0 is there in any case, and its portals are the process's.
+    var offers: [Int: InstanceSettings] {
+        var first = InstanceSettings()
+        first.services = services
+        first.allow = allow
+        first.allowAnyone = allowAnyone
+        var offers = instances
+        offers[0] = first
+        return offers
+    }
+
+    /// Where the services of all instances are to be had on this machine.
+    var targets: [ServiceName: ServiceTarget] {
+        var targets: [ServiceName: ServiceTarget] = [:]
+        for (number, offer) in offers {
+            for service in offer.services { targets[ServiceName(service.name, at: number)] = service.target }
+        }
+        return targets
+    }
+
+    /// A service that one instance offers twice.
+    package var repeatedService: ServiceName? {
+        for (number, offer) in offers {
+            var names: Set<String> = []
+            for service in offer.services where !names.insert(service.name).inserted {
+                return ServiceName(service.name, at: number)
+            }
+        }
+        return nil
+    }
+
+    /// Everybody who is allowed by id, at whichever instance.
+    package var allAllowed: [PublicKey] {
+        offers.sorted { $0.key < $1.key }.flatMap(\.value.allow)
+    }
+
+    // MARK: Changes
+
+    /// Which settings differ from those before, as far as a running process can follow.
+    ///
+    /// Puts those back that count from the next start on, and gives their names apart.
+    package mutating func follow(_ former: Settings) -> (changed: [SettingKey], delayed: [SettingKey]) {
+        var (changed, delayed): ([SettingKey], [SettingKey]) = ([], [])
+        for key in SettingKey.allCases {
+            var kept = self
+            kept.take(key, from: former)
+            guard kept != self else { continue }
+            switch key.meaning.change {
+            case .reload: changed.append(key)
+            case .restart:
+                delayed.append(key)
+                self = kept
+            }
+        }
+        return (changed, delayed)
+    }
+
+    private mutating func take(_ key: SettingKey, from other: Settings) {
+        switch key {
+        case .name: name = other.name
+        case .logLevel: logLevel = other.logLevel
+        case .listen: listen = other.listen
+        case .portals: portals = other.portals
+        case .services: services = other.services
+        case .allow: allow = other.allow
+        case .allowAnyone: allowAnyone = other.allowAnyone
+        case .instances: instances = other.instances
+        case .allowLocal: allowLocal = other.allowLocal
+        case .network: network = other.network
+        case .memory: limits.memory = other.limits.memory
+        case .trustedProxies: limits.trustedProxies = other.limits.trustedProxies
+        case .connectionsPerAddress: limits.connectionsPerAddress = other.limits.connectionsPerAddress
+        case .handshakesPerSecond:
+            limits.handshakesPerSecondPerAddress = other.limits.handshakesPerSecondPerAddress
+        }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import PeerSupport
 import MuxRPC
 import Multiserver
 import TestSupport
@@ -65,32 +66,28 @@ extension Hostile {
             defer { try? FileManager.default.removeItem(at: folder) }
             let file = folder.appendingPathComponent("said")
             _ = FileManager.default.createFile(atPath: file.path, contents: nil)
-            // Swift Package Manager puts the test bundle and the executables side by side.
-            let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-            let built = URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("cway")
-            let line = [built.path] + arguments + ["--home", folder.path + "/home"]
-            let process = Process()
+            let built = ChildProcess.built("cway")
+            var line = [built.path] + arguments + ["--home", folder.path + "/home"]
             if atTerminal {
-                process.executableURL = URL(fileURLWithPath: "/usr/bin/script")
                 let command = line.map { "'\($0)'" }.joined(separator: " ")
-                process.arguments = ["--quiet", "--return", "--command", command, "/dev/null"]
-            } else {
-                process.executableURL = built
-                process.arguments = Array(line.dropFirst())
+                line = ["/usr/bin/script", "--quiet", "--return", "--command", command, "/dev/null"]
             }
-            process.standardInput = FileHandle.nullDevice
-            process.standardOutput = try FileHandle(forWritingTo: file)
-            process.standardError = process.standardOutput
-            let (ended, continuation) = AsyncStream.makeStream(of: Never.self)
-            process.terminationHandler = { _ in continuation.finish() }
-            try process.run()
-            let end = ContinuousClock.now + .seconds(20)
-            while process.isRunning, ContinuousClock.now < end, !isEnough(try text(in: file)) {
+            let written = try FileHandle(forWritingTo: file)
+            let process = try CwayProcess(
+                URL(fileURLWithPath: line[0]), Array(line.dropFirst()), outputFile: written,
+                errorFile: written)
+            let ending = Task { try await process.end(within: .seconds(40)) }
+            let limit = ContinuousClock.now + .seconds(20)
+            while process.ending == nil, ContinuousClock.now < limit, !isEnough(try text(in: file)) {
                 try await Task.sleep(for: .milliseconds(20))
             }
-            if process.isRunning { process.terminate() }
-            for await _ in ended {}
-            return (process.terminationStatus, try text(in: file))
+            process.signal(SIGTERM)
+            let code =
+                switch try await ending.value {
+                case .exit(let code): code
+                case .signal(let number): number
+                }
+            return (code, try text(in: file))
         }
 
         private static func text(in file: URL) throws -> String {

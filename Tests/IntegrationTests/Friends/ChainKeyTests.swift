@@ -1,3 +1,4 @@
+import PeerSupport
 import Blinding
 import Invitation
 import Keyring

@@ -1,3 +1,4 @@
+import PeerSupport
 import PortalCore
 import Testing
 

@@ -1,3 +1,4 @@
+import PeerSupport
 import NIOCore
 import NIOPosix
 import TypedSodium

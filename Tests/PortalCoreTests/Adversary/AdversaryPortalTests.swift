@@ -35,17 +35,17 @@ struct AdversaryPortalTests {
         }
     }
 
-    private func surroundings(_ pair: HonestPair) throws -> AdversarySurroundings {
-        var surroundings = AdversarySurroundings(
+    private func context(_ pair: HonestPair) throws -> AdversaryContext {
+        var context = AdversaryContext(
             network: pair.world.network, identity: try .random(), victim: pair.endpoint.key)
-        surroundings.server = pair.world.portalKey
-        surroundings.portal = pair.world.portalKey
-        return surroundings
+        context.server = pair.world.portalKey
+        context.portal = pair.world.portalKey
+        return context
     }
 
     private func attack(_ pair: inout HonestPair, _ plan: AdversaryPlan) throws {
         let world = pair.world
-        let peer = HostilePeer(plan, in: try surroundings(pair))
+        let peer = HostilePeer(plan, in: try context(pair))
         let link = world.join(peer)
         link.readByteCount = 64 << 10
         link.unreadLimit = 256 << 10
@@ -120,7 +120,7 @@ struct AdversaryPortalTests {
         var links: [(HostilePeer, Link)] = []
         for seed in batch * 20..<(batch + 1) * 20 {
             let plan = AdversaryPlan(seed: 1000 + seed, role: .client)
-            let peer = HostilePeer(plan, in: try surroundings(pair))
+            let peer = HostilePeer(plan, in: try context(pair))
             links.append((peer, pair.world.join(peer)))
             links.last?.1.readByteCount = 64 << 10
             links.last?.1.unreadLimit = 256 << 10

@@ -6,8 +6,8 @@ import TestSupport
 final class HostilePeer: WirePeer {
     let adversary: AdversarialPeer
 
-    init(_ plan: AdversaryPlan, in surroundings: AdversarySurroundings) {
-        adversary = AdversarialPeer(plan, in: surroundings)
+    init(_ plan: AdversaryPlan, in context: AdversaryContext) {
+        adversary = AdversarialPeer(plan, in: context)
     }
 
     func nextOutbound() -> ByteBuffer? { adversary.nextOutput() }

@@ -1,3 +1,4 @@
+import PeerSupport
 import Connection
 import Blinding
 import Multiserver

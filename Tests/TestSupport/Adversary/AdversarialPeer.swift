@@ -5,13 +5,13 @@ internal import TypedSodium
 /// A peer that speaks every layer correctly up to a seeded point, and then misbehaves.
 ///
 /// It knows no socket and no clock: give it what arrives, send what ``nextOutput()`` returns, and when ``isDone``
-/// end the connection if it ``hangsUp``. The same plan and surroundings, given the same bytes, do the same. Where
+/// end the connection if it ``hangsUp``. The same plan and context, given the same bytes, do the same. Where
 /// nothing is wrong it answers what a portal, an endpoint or a client is asked.
 package final class AdversarialPeer: CustomStringConvertible {
     /// What it does.
     package let plan: AdversaryPlan
 
-    private let surroundings: AdversarySurroundings
+    private let context: AdversaryContext
     private let outer: Speaker
     private var inner: Speaker?
     private var innerNumber: Int32 = 0
@@ -20,28 +20,28 @@ package final class AdversarialPeer: CustomStringConvertible {
     private var sentByteCount = 0
 
     /// A peer at the start of its connection.
-    package init(_ plan: AdversaryPlan, in surroundings: AdversarySurroundings) {
+    package init(_ plan: AdversaryPlan, in context: AdversaryContext) {
         self.plan = plan
-        self.surroundings = surroundings
+        self.context = context
         random = SeededRandom(seed: plan.seed ^ 0x5eed)
         outer = Self.speaker(
-            plan.role == .client ? .client(of: surroundings.server) : .server,
-            misdeed: plan.depth == .outer ? plan.misdeed : nil, plan, surroundings, random: &random)
+            plan.role == .client ? .client(of: context.server) : .server,
+            misdeed: plan.depth == .outer ? plan.misdeed : nil, plan, context, random: &random)
         outer.answersTunnels = plan.depth == .answeringTunnel
         collect()
     }
 
     private static func speaker(
         _ side: Conversation.Side, misdeed: Misdeed?, _ plan: AdversaryPlan,
-        _ surroundings: AdversarySurroundings, random: inout SeededRandom
+        _ context: AdversaryContext, random: inout SeededRandom
     ) -> Speaker {
         var handshakeMisdeed: HandshakeMisdeed?
         if case .handshake(let deed)? = misdeed { handshakeMisdeed = deed }
         let conversation = Conversation(
-            side, as: surroundings.identity, network: surroundings.network, misdeed: handshakeMisdeed,
+            side, as: context.identity, network: context.network, misdeed: handshakeMisdeed,
             random: SeededRandom(seed: random.next()))
         return Speaker(
-            conversation, misdeed: misdeed, honestCallCount: plan.honestCallCount, in: surroundings,
+            conversation, misdeed: misdeed, honestCallCount: plan.honestCallCount, in: context,
             random: SeededRandom(seed: random.next()))
     }
 
@@ -113,7 +113,7 @@ package final class AdversarialPeer: CustomStringConvertible {
         switch turn {
         case .established:
             guard plan.depth == .callingTunnel else { return }
-            begin(.client(of: surroundings.target), on: outer.openTunnel())
+            begin(.client(of: context.target), on: outer.openTunnel())
         case .tunnelOpened(let number):
             guard inner == nil else { return outer.end(number) }
             begin(.server, on: number)
@@ -129,7 +129,7 @@ package final class AdversarialPeer: CustomStringConvertible {
 
     private func begin(_ side: Conversation.Side, on number: Int32) {
         innerNumber = number
-        inner = Self.speaker(side, misdeed: plan.misdeed, plan, surroundings, random: &random)
+        inner = Self.speaker(side, misdeed: plan.misdeed, plan, context, random: &random)
     }
 
     private func collect() {

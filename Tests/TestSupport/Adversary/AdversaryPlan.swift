@@ -41,7 +41,7 @@ package struct AdversaryPlan: Sendable, CustomStringConvertible {
     /// How its output comes.
     package var cut: Cut
 
-    /// The plan of a seed; role and depth may be fixed by the test's surroundings.
+    /// The plan of a seed; role and depth may be fixed by the test's context.
     package init(seed: UInt64, role: Role? = nil, depth: Depth? = nil, misdeed: Misdeed? = nil) {
         var random = SeededRandom(seed: seed)
         self.seed = seed

@@ -3,13 +3,13 @@ internal import Multiserver
 extension PacketMisdeed {
     /// Hidden announcements that are none, or that try for what is somebody else's.
     static func oddAnnouncements(
-        from number: Int32, in surroundings: AdversarySurroundings
+        from number: Int32, in context: AdversaryContext
     ) -> [HandmadePacket] {
         let zero = String(repeating: "A", count: 43) + "="
-        let others = [surroundings.target.base64, surroundings.portal.base64, zero]
+        let others = [context.target.base64, context.portal.base64, zero]
         let tokens = [
             "null", "7", "{}", "\"\(zero)\"", "[null]", "[[]]", "[\"\"]", "[\"\(zero)\",\"\(zero)\"]",
-            "[\"\(zero.dropLast())B=\"]", "[\"\(zero).token1\"]", "[\"\(surroundings.target.id)\"]",
+            "[\"\(zero.dropLast())B=\"]", "[\"\(zero).token1\"]", "[\"\(context.target.id)\"]",
             "[\"\\u0041\(zero.dropFirst())\"]", "[\"\\ud800\(zero.dropFirst(3))\"]",
             "[\"é\(zero.dropFirst(2))\"]", "[\(others.map { "\"\($0)\"" }.joined(separator: ","))]",
             "[\"\(String(repeating: "A", count: 900_000))\"]",

@@ -3,9 +3,9 @@ internal import Multiserver
 extension PacketMisdeed {
     /// What is sent, one behind the other; `number` and those above it were not used yet.
     func packets(
-        from number: Int32, in surroundings: AdversarySurroundings, _ random: inout SeededRandom
+        from number: Int32, in context: AdversaryContext, _ random: inout SeededRandom
     ) -> [HandmadePacket] {
-        singles(from: number, &random) ?? floods(from: number, in: surroundings, &random)
+        singles(from: number, &random) ?? floods(from: number, in: context, &random)
     }
 
     private typealias Flags = HandmadePacket.Flags
@@ -75,7 +75,7 @@ extension PacketMisdeed {
 
     /// The misdeeds of many or of large packets.
     private func floods(
-        from number: Int32, in surroundings: AdversarySurroundings, _ random: inout SeededRandom
+        from number: Int32, in context: AdversaryContext, _ random: inout SeededRandom
     ) -> [HandmadePacket] {
         switch self {
         case .oversizedBody:
@@ -122,15 +122,15 @@ extension PacketMisdeed {
         case .connectFlood:
             return (0..<300 as Range<Int32>).flatMap { index -> [HandmadePacket] in
                 let target = "@\(String(repeating: "A", count: 40))\(index % 10)AA=.ed25519"
-                let arguments = #"[{"portal":"\#(surroundings.portal.id)","target":"\#(target)"}]"#
+                let arguments = #"[{"portal":"\#(context.portal.id)","target":"\#(target)"}]"#
                 return [
                     .open(number + index, "tunnel.connect", arguments),
                     HandmadePacket(Flags.bytes, number + index, random.bytes(64)),
                 ]
             }
-        case .announceArguments: return Self.oddAnnouncements(from: number, in: surroundings)
+        case .announceArguments: return Self.oddAnnouncements(from: number, in: context)
         case .announceFlood: return Self.announcements(from: number, &random)
-        default: return Self.oddConnects(from: number, in: surroundings)
+        default: return Self.oddConnects(from: number, in: context)
         }
     }
 
@@ -143,9 +143,9 @@ extension PacketMisdeed {
     }
 
     private static func oddConnects(
-        from number: Int32, in surroundings: AdversarySurroundings
+        from number: Int32, in context: AdversaryContext
     ) -> [HandmadePacket] {
-        let (portal, target) = (surroundings.portal.id, surroundings.targetName)
+        let (portal, target) = (context.portal.id, context.targetName)
         let zeros = String(repeating: "A", count: 43)
         return [
             "[]", "[null]", "[{}]", "[[]]", #"["\#(target)"]"#, #"[{"target":7,"portal":[]}]"#,

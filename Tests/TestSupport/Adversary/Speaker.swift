@@ -17,7 +17,7 @@ final class Speaker {
     let conversation: Conversation
     private let misdeed: Misdeed?
     private let honestCallCount: Int
-    private let surroundings: AdversarySurroundings
+    private let context: AdversaryContext
     private var random: SeededRandom
     private var nextNumber: Int32 = 1
     private var probeNumber: Int32?
@@ -35,12 +35,12 @@ final class Speaker {
 
     init(
         _ conversation: Conversation, misdeed: Misdeed?, honestCallCount: Int,
-        in surroundings: AdversarySurroundings, random: SeededRandom
+        in context: AdversaryContext, random: SeededRandom
     ) {
         self.conversation = conversation
         self.misdeed = misdeed
         self.honestCallCount = honestCallCount
-        self.surroundings = surroundings
+        self.context = context
         self.random = random
     }
 
@@ -56,7 +56,7 @@ final class Speaker {
     /// Opens a tunnel and returns its number.
     func openTunnel() -> Int32 {
         let arguments =
-            #"[{"portal":"\#(surroundings.portal.id)","target":"\#(surroundings.targetName)","instance":0}]"#
+            #"[{"portal":"\#(context.portal.id)","target":"\#(context.targetName)","instance":0}]"#
         let number = takeNumbers(1)
         conversation.send([.open(number, "tunnel.connect", arguments)])
         return number
@@ -91,10 +91,10 @@ final class Speaker {
             let calls = [takeNumbers(1), takeNumbers(1)].map { HandmadePacket.call($0, "manifest") }
             conversation.commit(deed, around: calls)
         case .packet(let deed):
-            conversation.send(deed.packets(from: takeNumbers(10_000), in: surroundings, &random))
+            conversation.send(deed.packets(from: takeNumbers(10_000), in: context, &random))
         case .stream(let deed):
             let number = takeNumbers(1)
-            conversation.send([.open(number, "service.open", #"[{"name":"\#(surroundings.service)"}]"#)])
+            conversation.send([.open(number, "service.open", #"[{"name":"\#(context.service)"}]"#)])
             breach(deed, on: number)
         case .handshake, nil:
             return
@@ -160,8 +160,8 @@ final class Speaker {
         let answers = [
             "manifest": #"{"tunnel":{"connect":"duplex","announce":"async","ping":"async"}}"#,
             "tunnel.announce": "true", "tunnel.isRoom": "true", "tunnel.ping": "1700000000000",
-            "tunnel.leave": "true", "service.list": "[\"\(surroundings.service)\"]",
-            "whoami": "{\"id\":\"\(surroundings.identity.publicKey.id)\"}", "invite.use": "true",
+            "tunnel.leave": "true", "service.list": "[\"\(context.service)\"]",
+            "whoami": "{\"id\":\"\(context.identity.publicKey.id)\"}", "invite.use": "true",
             "room.metadata":
                 #"{"name":"room","membership":false,"features":["tunnel","room1","companionway1"]}"#,
         ]

@@ -45,7 +45,7 @@ struct AdversarySocketTests {
     }
 
     private func attack(
-        _ plan: AdversaryPlan, in surroundings: AdversarySurroundings, port: Int, on group: any EventLoopGroup
+        _ plan: AdversaryPlan, in context: AdversaryContext, port: Int, on group: any EventLoopGroup
     ) async throws -> [String] {
         let loop = group.next()
         let result = loop.makePromise(of: [String].self)
@@ -54,7 +54,7 @@ struct AdversarySocketTests {
         let connected = ClientBootstrap(group: loop).bind(to: source).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(
-                    HostileChannel(AdversarialPeer(plan, in: surroundings), complaints: result))
+                    HostileChannel(AdversarialPeer(plan, in: context), complaints: result))
             }
         }.connect(host: "127.0.0.1", port: port)
         connected.whenFailure { result.fail($0) }
@@ -88,14 +88,14 @@ struct AdversarySocketTests {
 
         let complaints = try await withThrowingTaskGroup(of: [String].self) { tasks in
             for seed in Self.seeds {
-                var surroundings = AdversarySurroundings(
+                var context = AdversaryContext(
                     network: Self.network, identity: try .random(), victim: target)
-                surroundings.server = portal.identity.publicKey
-                surroundings.portal = portal.identity.publicKey
+                context.server = portal.identity.publicKey
+                context.portal = portal.identity.publicKey
                 let plan = AdversaryPlan(
                     seed: seed, role: .client, depth: seed.isMultiple(of: 2) ? .outer : .callingTunnel)
-                tasks.addTask { [surroundings] in
-                    try await attack(plan, in: surroundings, port: server.port, on: group)
+                tasks.addTask { [context] in
+                    try await attack(plan, in: context, port: server.port, on: group)
                 }
             }
             return try await tasks.reduce(into: []) { $0 += $1 }

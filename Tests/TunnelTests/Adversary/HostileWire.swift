@@ -24,11 +24,11 @@ final class HostileWire {
     init(_ plan: AdversaryPlan, policy: EndpointPolicy?, token: PairToken? = nil) throws {
         let network = NetworkIdentifier(FixedBytes<32>())
         let (own, other) = (try Identity.random(), try Identity.random())
-        var surroundings = AdversarySurroundings(network: network, identity: other, victim: own.publicKey)
-        surroundings.portal = other.publicKey
-        if let token { surroundings.targetName = token.target }
+        var context = AdversaryContext(network: network, identity: other, victim: own.publicKey)
+        context.portal = other.publicKey
+        if let token { context.targetName = token.target }
         portal = other.publicKey
-        adversary = AdversarialPeer(plan, in: surroundings)
+        adversary = AdversarialPeer(plan, in: context)
         let reception = policy.map { token == nil ? NodeConnection.Reception.open($0) : .hidden($0) }
         node = try NodePeer(
             own, reception: reception ?? .none, to: other.publicKey, network: network

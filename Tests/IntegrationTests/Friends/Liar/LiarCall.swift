@@ -1,3 +1,4 @@
+import PeerSupport
 import MuxRPC
 import NIOCore
 import SecretHandshake

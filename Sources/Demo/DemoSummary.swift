@@ -1,0 +1,98 @@
+internal import Foundation
+
+/// What the demo has measured, when all has held.
+package struct DemoSummary: Encodable {
+    struct RoundTrip: Encodable {
+        let p50: Double
+        let p99: Double
+
+        /// Of as many measured times.
+        init(_ times: [Duration]) {
+            let sorted = times.sorted()
+            func microseconds(_ share: Double) -> Double {
+                guard let last = sorted.indices.last else { return 0 }
+                let index = Int((Double(sorted.count) * share).rounded(.up)) - 1
+                return (sorted[min(max(index, 0), last)] / .microseconds(1) * 10).rounded() / 10
+            }
+            p50 = microseconds(0.5)
+            p99 = microseconds(0.99)
+        }
+
+        /// For people.
+        var words: String { "\(Int(p50)) µs in the middle, \(Int(p99)) µs at the 99th percentile" }
+    }
+
+    struct Step: Encodable {
+        let title: String
+        let seconds: Double
+    }
+
+    struct Seen: Encodable {
+        /// How many packets, and how many bytes in them, the portal passed on for the web page.
+        let frames: Int
+        let bytes: Int
+        /// Words of the request and the page that could be read in them: none, or the demo would have failed.
+        let readable: [String]
+    }
+
+    var bytes = 0
+    var seconds = 0.0
+    var megabytesPerSecond = 0.0
+    var roundTripMicroseconds = RoundTrip([])
+    /// The same beside a friend who asks for everything and reads nothing.
+    var besideFloodMicroseconds = RoundTrip([])
+    var sha256 = ""
+    var verified = false
+    var portalSaw = Seen(frames: 0, bytes: 0, readable: [])
+    /// Whether the published address led the friend to its owner.
+    var friendResolved = false
+    /// Whether it told the stranger nothing, who has the list of all portals.
+    var strangerResolvedNothing = false
+    /// Whether the stranger was turned away though it knew portal and owner.
+    var strangerRefused = false
+    /// Whether the removed friend's fresh key was turned away with an invite that had uses left.
+    var freshKeyRefused = false
+    /// From the command that removes the friend to the end of its last connection.
+    var removalSeconds = 0.0
+    var steps: [Step] = []
+    package var totalSeconds = 0.0
+    /// Where the folder is, if it was kept.
+    package var folder: String?
+
+    /// For scripts.
+    package func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+
+    /// For people.
+    package var table: String {
+        let rows = [
+            (
+                "throughput", String(format: "%.1f MB/s", megabytesPerSecond),
+                "\(bytes >> 20) MiB, SHA-256 equal"
+            ),
+            ("round trip", String(format: "%.0f µs", roundTripMicroseconds.p50), "median of small requests"),
+            ("", String(format: "%.0f µs", roundTripMicroseconds.p99), "99th percentile"),
+            ("beside a flood", String(format: "%.0f µs", besideFloodMicroseconds.p50), "the same, median"),
+            ("", String(format: "%.0f µs", besideFloodMicroseconds.p99), "99th percentile"),
+            ("portal saw", "\(portalSaw.bytes) bytes", "of the page, not a word of it readable"),
+            ("stranger", "refused", "the address told it nothing, and the portal neither"),
+            (
+                "friend out", String(format: "%.2f s", removalSeconds),
+                "from the command to the end of its last connection"
+            ),
+            ("its fresh key", "refused", "with an invite that had uses left"),
+            (
+                "all of it", String(format: "%.1f s", totalSeconds),
+                folder == nil ? "and nothing left behind" : "and the folder kept"
+            ),
+        ]
+        return rows.map { name, value, remark in
+            let gap = String(repeating: " ", count: max(0, 12 - value.count))
+            return "   " + name.padding(toLength: 14, withPad: " ", startingAt: 0) + gap + value + "   "
+                + remark
+        }.joined(separator: "\n")
+    }
+}
