@@ -17,8 +17,8 @@ public enum Address: Hashable, Sendable {
     ///
     /// - Throws: ``AddressError``, the first entry's own when there are several and none will do.
     public init(_ text: String) throws(AddressError) {
-        guard !Self.isLegacy(text) else {
-            self = .peer(try PeerAddress(legacy: text))
+        guard !Self.isHostPortAndID(text) else {
+            self = .peer(try PeerAddress(hostPortAndID: text))
             return
         }
         var firstError: AddressError?
@@ -63,7 +63,7 @@ public enum Address: Hashable, Sendable {
     }
 
     /// Whether the text has the older form: one id at the end and no multiserver protocol in front.
-    private static func isLegacy(_ text: String) -> Bool {
+    private static func isHostPortAndID(_ text: String) -> Bool {
         guard text.utf8.count <= AddressList.byteCountLimit else { return false }
         let isMultiserver = text.hasPrefix("net:") || text.hasPrefix("tunnel:") || text.contains("~")
         return !isMultiserver && text.contains(":@") && text.hasSuffix(".ed25519")

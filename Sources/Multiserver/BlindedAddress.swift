@@ -1,6 +1,6 @@
 public import TypedSodium
 
-/// A tunnel address with a value in the place of its portal: whoever cannot resolve it cannot dial it.
+/// A tunnel address with a value in the place of its portal, to be resolved before it is dialled.
 ///
 /// | text                                                | who can resolve it                       |
 /// |-----------------------------------------------------|------------------------------------------|
@@ -13,7 +13,7 @@ public import TypedSodium
 ///
 /// Source: docs/protocol.md, "Addresses".
 public enum BlindedAddress: Hashable, Sendable {
-    /// The target is shown, its portal hidden from whoever does not guess it.
+    /// The target is shown, its portal hidden from all who do not guess it.
     case hmac1(FixedBytes<32>, TunnelTarget)
     /// The target is shown, its portal hidden from all but its circle.
     case circle1(FixedBytes<32>, TunnelTarget)

@@ -13,6 +13,16 @@ public struct PeerAddress: Hashable, Sendable {
         self.key = key
     }
 
+    /// Reads what people have: `net:host:port~shs:key`, a list of such addresses, or the older
+    /// `host:port:@key.ed25519`.
+    ///
+    /// - Throws: ``AddressError``; ``AddressError/unknownProtocol(_:)`` where the peer is behind a portal, which
+    ///   ``Address`` reads too.
+    public init(_ text: String) throws(AddressError) {
+        guard case .peer(let peer) = try Address(text) else { throw .unknownProtocol("tunnel") }
+        self = peer
+    }
+
     /// Reads `net:host:port~shs:key`.
     ///
     /// The host is everything between the first and the last colon, as in multiserver's `net`, hence IPv6 needs
@@ -36,9 +46,7 @@ public struct PeerAddress: Hashable, Sendable {
     }
 
     /// Reads the older form `host:port:@key.ed25519`, which ssb-ref still takes for an address.
-    ///
-    /// - Throws: ``AddressError``.
-    public init(legacy text: String) throws(AddressError) {
+    package init(hostPortAndID text: String) throws(AddressError) {
         guard let sigil = text.lastIndex(of: "@"), text[..<sigil].last == ":" else { throw .badID }
         let net = try NetAddress(hostAndPort: String(text[..<sigil].dropLast()))
         self.init(net: net, key: try PublicKey(id: String(text[sigil...])))

@@ -14,7 +14,7 @@ public struct PacketHeader: Equatable, Sendable {
     /// The length of a header in bytes.
     public static let byteCount = 9
 
-    /// Nine zero bytes: whoever sends them sends nothing more.
+    /// Nine zero bytes: nothing follows them.
     public static let goodbye = PacketHeader(bodyType: .binary, bodyByteCount: 0, requestNumber: 0)
 
     /// How the body is to be read, or `nil` for the value 3, which is nobody's.
@@ -56,9 +56,33 @@ public struct PacketHeader: Equatable, Sendable {
     }
 
     /// The flags byte.
-    public var flags: UInt8 {
+    package var flags: UInt8 {
         (bodyType?.rawValue ?? 0b11) | (isEnd ? 0b100 : 0) | (isStream ? 0b1000 : 0)
     }
+}
+
+extension PacketHeader {
+    /// The header of a binary packet of a stream.
+    package init(binaryOf number: Int32, bodyByteCount: Int) {
+        self.init(
+            bodyType: .binary, isStream: true, bodyByteCount: UInt32(clamping: bodyByteCount),
+            requestNumber: number)
+    }
+
+    /// Whether the packet carries bytes of a stream, and does not end it.
+    package var isBinaryOfStream: Bool { isStream && !isEnd && bodyType == .binary }
+}
+
+/// How the body of a packet is to be read: bits 0 and 1 of its flags.
+///
+/// The fourth value, 3, is nobody's: a header that carries it has no body type.
+public enum BodyType: UInt8, Sendable {
+    /// Bytes with no meaning to muxrpc.
+    case binary = 0
+    /// UTF-8 text.
+    case string = 1
+    /// One JSON value; Go's encoders put a line feed behind it.
+    case json = 2
 }
 
 extension ByteBuffer {

@@ -56,9 +56,9 @@ public struct PacketReader: ~Copyable, Sendable {
     /// How much may be kept of a packet that has not come whole, at the capacity of its buffer, in bytes.
     ///
     /// A packet that needs more is ``Item/oversized(_:)``, and ``hasExceededAllowance`` says why.
-    public var allowance = Int.max
+    package var allowance = Int.max
     /// Whether a packet was skipped because ``allowance`` was too small for it.
-    public private(set) var hasExceededAllowance = false
+    package private(set) var hasExceededAllowance = false
     private var state = State.header(ByteBuffer())
     private var longBody: LongBody?
 
@@ -67,13 +67,13 @@ public struct PacketReader: ~Copyable, Sendable {
 
     /// Whether the next byte is the first of a packet, so that the owner may handle a chunk that is exactly one
     /// packet by itself.
-    public var isAtPacketBoundary: Bool {
+    package var isAtPacketBoundary: Bool {
         guard case .header(let collected) = state else { return false }
         return collected.readableBytes == 0
     }
 
     /// How many bytes of memory stand behind an unfinished packet.
-    public var collectedCapacity: Int {
+    package var collectedCapacity: Int {
         switch state {
         case .header(let collected), .body(_, let collected, _): collected.storageCapacity
         case .skipping: 0

@@ -22,7 +22,7 @@ public struct RPCConnection: ~Copyable, Sendable {
     /// How many bytes were put into the outbox so far to answer what the peer has sent: replies, errors and ends.
     ///
     /// What is sent on streams does not count.
-    public private(set) var answeredByteCount = 0
+    package private(set) var answeredByteCount = 0
 
     /// A session at its start.
     public init(manifest: Manifest, limits: Limits = .default) {
@@ -142,7 +142,7 @@ public struct RPCConnection: ~Copyable, Sendable {
     ///
     /// They take the outbox first, and send at least one byte of JSON.
     /// - Throws: ``MuxRPCError/notOpen(_:)`` or ``MuxRPCError/bodyTooLong(_:limit:)``, and nothing is to be sent.
-    public mutating func beginReply(
+    package mutating func beginReply(
         to call: RequestNumber, bodyByteCount: Int
     ) throws(MuxRPCError) -> PacketHeader {
         precondition(bodyByteCount > 0, "JSON has at least one byte")
@@ -166,7 +166,7 @@ public struct RPCConnection: ~Copyable, Sendable {
 
     /// Sends an error for an async call of the peer that was answered before, which only a Companionway peer
     /// understands: JavaScript and Go drop it.
-    public mutating func failAnswered(_ call: RequestNumber, message: String) {
+    package mutating func failAnswered(_ call: RequestNumber, message: String) {
         guard theirs.wasSeen(call.value), !theirs.isOpen(call) else { return }
         outbox.writeError(message, number: -call.value, isStream: false)
     }
@@ -179,6 +179,17 @@ public struct RPCConnection: ~Copyable, Sendable {
     /// The kind of an open stream.
     public func kind(of stream: StreamID) -> CallKind? {
         stream.isOurs ? ours.kind(of: stream) : theirs.kind(of: stream)
+    }
+
+    /// Whether the peer may send on a stream: it is open, of a kind that leads our way, and no goodbye was said.
+    package func mayBring(packetsOn stream: StreamID) -> Bool {
+        guard !hasEnded else { return false }
+        switch kind(of: stream) {
+        case .duplex?: return true
+        case .source?: return stream.isOurs
+        case .sink?: return !stream.isOurs
+        case .async?, nil: return false
+        }
     }
 
     /// Sends a JSON value on a stream.
@@ -207,7 +218,7 @@ public struct RPCConnection: ~Copyable, Sendable {
     ///
     /// They take the outbox first, ask ``isOpen(_:)``, and send between 1 byte and
     /// ``Limits/streamBodyByteCount``.
-    public func header(forBinary count: Int, on stream: StreamID) -> PacketHeader {
+    package func header(forBinary count: Int, on stream: StreamID) -> PacketHeader {
         PacketHeader(
             bodyType: .binary, isStream: true, bodyByteCount: UInt32(clamping: count),
             requestNumber: stream.sentNumber)
@@ -254,6 +265,9 @@ public struct RPCConnection: ~Copyable, Sendable {
     /// Whether the peer has made as many calls as it may.
     package var isAtPeerCallLimit: Bool { theirs.count >= peerCallLimit }
 
+    /// Whether our goodbye is said.
+    package var isClosed: Bool { outbox.isClosed }
+
     /// Says goodbye: nothing is sent any more, while the peer's packets are still taken until its own goodbye.
     public mutating func sayGoodbye() { outbox.close() }
 
@@ -261,7 +275,7 @@ public struct RPCConnection: ~Copyable, Sendable {
     public var outboxByteCount: Int { outbox.bytes.readableBytes }
 
     /// The memory behind what waits, in bytes.
-    public var outboxCapacity: Int { outbox.bytes.storageCapacity }
+    package var outboxCapacity: Int { outbox.bytes.storageCapacity }
 
     /// Takes the packets that wait, in order, to be boxed.
     public mutating func takeOutbox() -> ByteBuffer? { outbox.take() }
@@ -271,7 +285,7 @@ public struct RPCConnection: ~Copyable, Sendable {
         try requireRoom()
     }
 
-    /// Answers are not refused here: whoever owns the session reads the peer no further than they are sent.
+    /// Answers are not refused here: the owner reads the peer no further than they are sent.
     private func requireRoom() throws(MuxRPCError) {
         let limit = limits.connectionQueueByteCount
         guard outboxByteCount < limit else { throw .queueFull(limit: limit) }

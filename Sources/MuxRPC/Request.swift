@@ -36,7 +36,7 @@ public struct StreamID: Hashable, Sendable {
 
 /// A call by the peer that our manifest allows.
 public struct Request: Equatable, Sendable {
-    /// What to pass to ``RPCConnection/reply(to:with:)`` or ``RPCConnection/fail(_:message:)``.
+    /// What to pass to ``RPCConnection/reply(to:with:)`` or ``RPCConnection/fail(_:message:)-(RequestNumber,_)``.
     public let number: RequestNumber
     /// How it was called, which is how the manifest has it.
     public let kind: CallKind

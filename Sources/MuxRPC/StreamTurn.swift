@@ -29,7 +29,7 @@ enum StreamTurn {
         self = body.readableBytes == 0 ? .isEmpty : .carries(type, body)
     }
 
-    /// Whether a caller (or else a callee) may send on a stream of this kind.
+    /// Whether a caller (otherwise a callee) may send on a stream of this kind.
     static func mayCarry(_ kind: CallKind, fromCaller: Bool) -> Bool {
         switch kind {
         case .async: false

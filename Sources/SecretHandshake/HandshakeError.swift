@@ -1,6 +1,6 @@
 /// Why a handshake ended without a session.
 ///
-/// The peer is told nothing: whoever drives the machine closes the connection and writes nothing more.
+/// The peer is told nothing: the machine's owner closes the connection and writes nothing more.
 public enum HandshakeError: Error, Equatable, Sendable {
     /// A message of this many bytes arrived where another length is prescribed: our own driver's bug.
     case wrongByteCount(Int, expected: Int)

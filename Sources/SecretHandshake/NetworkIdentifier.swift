@@ -1,6 +1,6 @@
 public import TypedSodium
 
-/// The 32 bytes that tell one network from another; whoever does not know them gets no answer.
+/// The 32 bytes that tell one network from another; a peer that does not know them gets no answer.
 ///
 /// Not a secret: on the main network everybody knows it.
 public struct NetworkIdentifier: Hashable, Sendable {

@@ -22,7 +22,7 @@ struct InboundBuffer {
         if arrived.readableBytes == 0 {
             arrived = bytes
         } else {
-            // Whoever never takes everything would else make the buffer grow by all that was taken.
+            // Otherwise the buffer of an owner that never takes everything would grow by all that was taken.
             if arrived.readerIndex >= arrived.readableBytes { arrived.discardReadBytes() }
             arrived.writeImmutableBuffer(bytes)
         }
@@ -40,7 +40,7 @@ struct InboundBuffer {
         }
         if arrived.readableBytes == 0 {
             if arrived.storageCapacity > 0 { arrived = ByteBuffer() }
-            // What is idle keeps no buffer.
+            // While it is idle it keeps no buffer.
             if partial.readableBytes == 0, partial.storageCapacity > 0 { partial = ByteBuffer() }
         }
         return partial.readableBytes >= count

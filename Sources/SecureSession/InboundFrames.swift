@@ -46,12 +46,6 @@ struct InboundFrames: ~Copyable {
 
     init(_ opener: consuming Opener) { self.opener = opener }
 
-    /// How much a packet may take that has not come whole, in bytes of memory.
-    var allowance: Int {
-        get { packets.allowance }
-        set { packets.allowance = newValue }
-    }
-
     /// The memory behind what has not come whole, in bytes.
     var capacity: Int {
         chunk.storageCapacity + collected.storageCapacity + packets.collectedCapacity
@@ -66,8 +60,10 @@ struct InboundFrames: ~Copyable {
     mutating func finish() throws(BoxStreamError) { try opener.finish() }
 
     /// The next input, or `nil` when the frame it is in has not arrived whole.
+    ///
+    /// A packet that has not come whole may take `allowance` bytes of memory.
     mutating func next(
-        from arrived: inout InboundBuffer, mayBring: (StreamID) -> Bool,
+        from arrived: inout InboundBuffer, allowance: Int, mayBring: (StreamID) -> Bool,
         limit: (PacketHeader, ByteBuffer?) -> PacketReader.BodyLimit
     ) throws(SecureSessionError) -> Input? {
         while true {
@@ -76,6 +72,7 @@ struct InboundFrames: ~Copyable {
                 // A reader that is given nothing still makes buffers for it, two per frame.
                 if chunk.readableBytes > 0 {
                     if let packet = completeUnfinished(mayBring: mayBring) { return packet }
+                    packets.allowance = allowance
                     if let item = packets.next(from: &chunk, limit: limit) {
                         guard !packets.hasExceededAllowance else { throw .overAllowance }
                         return .item(item)
@@ -83,7 +80,7 @@ struct InboundFrames: ~Copyable {
                     chunk = ByteBuffer()
                 }
                 guard arrived.prepare(BoxFrame.headerByteCount) else {
-                    // What is idle keeps no buffer, and no keystream ahead.
+                    // While it is idle it keeps no buffer, and no keystream ahead.
                     if unfinished == nil, collected.capacity > 0 { collected = ByteBuffer() }
                     opener.rest()
                     return nil
@@ -94,9 +91,9 @@ struct InboundFrames: ~Copyable {
                     opener.rest()
                     return nil
                 }
-                if let packet = try verifyBody(byteCount, from: &arrived, mayBring: mayBring) {
-                    return packet
-                }
+                let packet = try verifyBody(
+                    byteCount, from: &arrived, allowance: allowance, mayBring: mayBring)
+                if let packet { return packet }
             case .announced:
                 var dropped = ByteBuffer()
                 openBody(from: &arrived, into: &dropped, dropping: 0)
@@ -109,6 +106,7 @@ struct InboundFrames: ~Copyable {
         }
     }
 
+    /// Opens the announced packet behind headroom, header included; adds nothing where none was announced.
     mutating func openPacket(from arrived: inout InboundBuffer, into batch: inout PacketBatch) {
         switch state {
         case .announced:
@@ -122,6 +120,7 @@ struct InboundFrames: ~Copyable {
         }
     }
 
+    /// Opens the announced packet without its header; adds nothing where none was announced.
     mutating func openPacket(from arrived: inout InboundBuffer, into buffer: inout ByteBuffer) {
         switch state {
         case .announced:
@@ -156,7 +155,7 @@ struct InboundFrames: ~Copyable {
     }
 
     private mutating func verifyBody(
-        _ byteCount: Int, from arrived: inout InboundBuffer, mayBring: (StreamID) -> Bool
+        _ byteCount: Int, from arrived: inout InboundBuffer, allowance: Int, mayBring: (StreamID) -> Bool
     ) throws(SecureSessionError) -> Input? {
         let header: PacketHeader?
         do {
@@ -174,7 +173,7 @@ struct InboundFrames: ~Copyable {
         state = .announced(byteCount: byteCount)
         if let missing = unfinished?.missingByteCount {
             if byteCount <= missing {
-                try collectBody(from: &arrived, dropping: 0)
+                try collectBody(from: &arrived, dropping: 0, allowance: allowance)
                 unfinished?.missingByteCount = missing - byteCount
                 return missing == byteCount ? announceCollected(mayBring: mayBring) : nil
             }
@@ -186,7 +185,7 @@ struct InboundFrames: ~Copyable {
             if missing == 0, bodyByteCount > 0 { return .packet(stream, byteCount: bodyByteCount) }
             if missing > 0, bodyByteCount <= packets.limits.bodyByteCount(for: header) {
                 unfinished = Unfinished(stream: stream, missingByteCount: missing)
-                try collectBody(from: &arrived, dropping: PacketHeader.byteCount)
+                try collectBody(from: &arrived, dropping: PacketHeader.byteCount, allowance: allowance)
                 return nil
             }
         }
@@ -201,7 +200,7 @@ struct InboundFrames: ~Copyable {
 
     /// Opens a frame that is nothing but the packet's behind what there is of it.
     private mutating func collectBody(
-        from arrived: inout InboundBuffer, dropping droppedByteCount: Int
+        from arrived: inout InboundBuffer, dropping droppedByteCount: Int, allowance: Int
     ) throws(SecureSessionError) {
         guard case .announced(let byteCount) = state,
             ByteBuffer.capacity(for: collected.readableBytes + byteCount) <= allowance || allowance == .max

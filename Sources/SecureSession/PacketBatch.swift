@@ -6,7 +6,7 @@ public import NIOCore
 ///
 /// Every packet starts behind 34 bytes of headroom. One that is longer than a box is interrupted by 34 bytes of
 /// headroom wherever the next box begins; so where boxes begin follows from the packets' own headers. The
-/// request number in those headers is a hole too: whoever seals the batch fills it in.
+/// request number in those headers is a hole too, filled in when the batch is sealed.
 public struct PacketBatch: Sendable {
     var buffer: ByteBuffer
 
@@ -18,7 +18,7 @@ public struct PacketBatch: Sendable {
     init(_ laidOut: ByteBuffer) { buffer = laidOut }
 
     /// What a packet with a body of that many bytes takes in a batch, its header and headroom included, in bytes.
-    public static func byteCount(ofPacketWithBody bodyByteCount: Int) -> Int {
+    package static func byteCount(ofPacketWithBody bodyByteCount: Int) -> Int {
         let packet = PacketHeader.byteCount + bodyByteCount
         let (boxes, rest) = packet.quotientAndRemainder(dividingBy: BoxFrame.maximumBodyByteCount)
         return packet + (rest > 0 ? boxes + 1 : boxes) * BoxFrame.headerByteCount
@@ -28,7 +28,7 @@ public struct PacketBatch: Sendable {
     public var byteCount: Int { buffer.readableBytes }
 
     /// What its buffer takes in memory, used or not, in bytes.
-    public var capacity: Int { buffer.storageCapacity }
+    package var capacity: Int { buffer.storageCapacity }
 
     /// Whether there is no packet in it.
     public var isEmpty: Bool { buffer.readableBytes == 0 }
@@ -53,10 +53,10 @@ public struct PacketBatch: Sendable {
     }
 
     /// Appends the packets of another batch, which are copied.
-    public mutating func append(contentsOf other: PacketBatch) { buffer.writeImmutableBuffer(other.buffer) }
+    package mutating func append(contentsOf other: PacketBatch) { buffer.writeImmutableBuffer(other.buffer) }
 
     /// Gives back what it does not use, at the cost of a copy; it has to be worth that.
-    public mutating func shrink() { buffer.shrinkBufferCapacity(to: buffer.readableBytes) }
+    package mutating func shrink() { buffer.shrinkBufferCapacity(to: buffer.readableBytes) }
 
     /// The packets back to back, without headroom, under a stream's number.
     func packets(numbered number: Int32) -> ByteBuffer {
@@ -80,7 +80,7 @@ public struct PacketBatch: Sendable {
     }
 
     /// The packets' bodies, copied: for looking at them, not for passing them on.
-    public var bodies: [ByteBuffer] {
+    package var bodies: [ByteBuffer] {
         var packets = packets(numbered: 0)
         var bodies: [ByteBuffer] = []
         while let header = packets.readPacketHeader(),

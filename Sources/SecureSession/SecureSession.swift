@@ -14,41 +14,59 @@ public import TypedSodium
 /// what a peer can make it hold by not calling ``next()``, and not reading, while ``outboundByteCount`` is high.
 ///
 /// A reference type, because a node holds many in one table; it stays on the thread that made it.
+///
+/// ### Invariants
+/// - The keys of the handshake exist during the handshake, those of frames from its end on, and the key that we
+///   seal with until our goodbye to the box stream: each phase holds what it needs and nothing else.
+/// - A session that has failed holds no input, no output and no key, and its muxrpc sends nothing more.
+/// - Behind our goodbye muxrpc puts nothing into the outbox; behind the box stream's nothing is sealed.
+/// - Bytes leave in the order in which they were sealed.
 public final class SecureSession {
-    private enum Phase {
-        case handshake
-        /// The proof was given out.
-        case awaitingVerdict
-        case awaitingDecision
-        case open
-        /// Our goodbye is said, the peer's is awaited.
-        case closing
-        /// Our side of the box stream is over; what the peer still sends is read up to its goodbye.
-        case finished
-        case failed
+    /// What the owner is told.
+    public enum Event {
+        /// A client has proved to own this key: answer with ``accept()`` or ``refuse()``.
+        case client(PublicKey)
+        /// A client's proof has come, which is to be looked at elsewhere: take it with ``takeProof()``.
+        case proof
+        /// The handshake is over, and this is the peer.
+        case established(PublicKey)
+        /// A whole binary packet of an open stream stands verified and not yet decrypted.
+        ///
+        /// Call one of the `openPacket` methods to say where it goes; otherwise the next call of ``next()`` drops it.
+        case packet(StreamID, byteCount: Int)
+        /// Everything else that muxrpc has to say.
+        ///
+        /// Indirect, because it is large and rare, and every packet's event would be as large.
+        indirect case session(RPCEvent)
+        /// The peer's box-stream goodbye: nothing follows, and nothing is lost.
+        case ended
     }
 
-    private var phase = Phase.handshake
-    private var handshake: SessionHandshake?
-    private let verification: Verification
-    private var proof: ClientProof?
-    /// How many messages of the handshake the peer has sent; a server has two of them with the client's proof.
-    public private(set) var handshakeMessageCount = 0
-    private var peerHasSaidGoodbye = false
-    private var inbound: InboundFrames?
+    /// Where a client's proof is looked at.
+    public enum Verification: Sendable {
+        /// As it comes, by ``next()``.
+        case atOnce
+        /// By the owner, on any thread, while this session does nothing.
+        case elsewhere
+    }
+
+    private var phase: SessionPhase
     private var arrived = InboundBuffer()
-    private var outbound: OutboundFrames
+    private var outbound = OutboundQueue()
+    private let framing: Framing
 
     /// The muxrpc machine; what its calls put into the outbox leaves with ``nextOutbound()``.
     public var muxrpc: RPCConnection
 
-    /// Who the peer has proved to be, once the handshake is over.
-    public private(set) var peer: PublicKey?
+    /// How much memory a packet may take that has not come whole, in bytes; the session fails when it takes more.
+    ///
+    /// To be set before ``next()``, by an owner that knows how much the peer may make it hold.
+    public var inboundAllowance = Int.max
 
-    private init(manifest: Manifest, framing: Framing, verification: Verification = .atOnce) {
-        self.verification = verification
+    private init(_ handshake: consuming SessionHandshake, manifest: Manifest, framing: Framing) {
+        phase = .handshake(handshake)
+        self.framing = framing
         muxrpc = RPCConnection(manifest: manifest)
-        outbound = OutboundFrames(framing: framing)
     }
 
     /// The client's side, which has to know whom it dials.
@@ -58,15 +76,16 @@ public final class SecureSession {
         dialling server: PublicKey, as identity: Identity, network: NetworkIdentifier,
         manifest: Manifest, framing: Framing = .direct
     ) throws(SecureSessionError) {
-        self.init(manifest: manifest, framing: framing)
+        let client: ClientHandshake
         do {
-            handshake = SessionHandshake(
-                try ClientHandshake(
-                    network: network, identity: identity, server: server, ephemeral: .random()))
-            if let hello = handshake?.hello { outbound.append(message: hello) }
+            client = try ClientHandshake(
+                network: network, identity: identity, server: server, ephemeral: .random())
         } catch {
             throw .handshake(error)
         }
+        let hello = framing.layOut(client.hello)
+        self.init(SessionHandshake(client), manifest: manifest, framing: framing)
+        outbound.append(hello)
     }
 
     /// The server's side.
@@ -74,32 +93,37 @@ public final class SecureSession {
         answeringAs identity: Identity, network: NetworkIdentifier,
         manifest: Manifest, framing: Framing = .direct, verification: Verification = .atOnce
     ) {
-        self.init(manifest: manifest, framing: framing, verification: verification)
-        handshake = SessionHandshake(
-            ServerHandshake(network: network, identity: identity) { EphemeralKeyPair.random() })
+        let server = ServerHandshake(network: network, identity: identity) { EphemeralKeyPair.random() }
+        self.init(
+            SessionHandshake(server, verification: verification), manifest: manifest, framing: framing)
     }
 
     // MARK: State
 
+    /// Who the peer has proved to be, once the handshake is over.
+    public var peer: PublicKey? { phase.peer }
+
     /// Whether muxrpc may be spoken: the handshake is over and no goodbye was said.
-    public var isOpen: Bool { phase == .open }
+    public var isOpen: Bool { phase.openSender != nil }
 
     /// Whether nothing more will be sent once ``nextOutbound()`` has returned `nil`.
-    public var isFinished: Bool { phase == .finished || phase == .failed }
+    public var isFinished: Bool { phase.isFinished }
 
     /// Whether an announced client waits for ``accept()`` or ``refuse()``.
     ///
     /// No honest client sends anything meanwhile, so the owner need not read it.
-    public var isAwaitingDecision: Bool { phase == .awaitingDecision }
-
-    /// Whether a frame, or a message of the handshake, has begun to arrive, and not arrived whole.
-    public var isWithinFrame: Bool { arrived.byteCount > 0 || inbound?.isAwaitingBody == true }
+    public var isAwaitingDecision: Bool { phase.isAwaitingDecision }
 
     /// Whether a whole message of the handshake is here, which ``next()`` will answer; that takes several key agreements.
-    public var hasHandshakeMessage: Bool {
-        guard phase == .handshake, let expected = handshake?.expectedByteCount else { return false }
-        return arrived.byteCount >= expected
-    }
+    package var hasHandshakeMessage: Bool { phase.expectedByteCount.map { arrived.byteCount >= $0 } ?? false }
+
+    /// How many messages of the handshake the peer has sent; `nil` once it is over.
+    ///
+    /// A server has two of them with the client's proof.
+    package var handshakeMessageCount: Int? { phase.handshakeMessageCount }
+
+    /// Whether a frame, or a message of the handshake, has begun to arrive, and not arrived whole.
+    package var isWithinFrame: Bool { arrived.byteCount > 0 || phase.receiver?.frames.isAwaitingBody == true }
 
     /// What arrived and was not taken by ``next()`` yet, in bytes; less than a frame's where that wants more.
     public var inboundByteCount: Int { arrived.byteCount }
@@ -111,28 +135,19 @@ public final class SecureSession {
     /// not taken by ``next()`` yet, and what waits to be sent.
     ///
     /// What it is charged with: buffers count with their capacity, however little there is in them.
-    public var heldByteCount: Int {
-        arrived.capacity + (inbound?.capacity ?? 0) + outbound.capacity + muxrpc.outboxCapacity
-    }
+    public var heldByteCount: Int { arrivedByteCount + outbound.capacity + muxrpc.outboxCapacity }
 
     /// The part of ``heldByteCount`` that has arrived: what was not taken by ``next()``, and what has not come whole.
-    public var arrivedByteCount: Int { arrived.capacity + (inbound?.capacity ?? 0) }
+    package var arrivedByteCount: Int { arrived.capacity + (phase.receiver?.frames.capacity ?? 0) }
 
     /// The part of ``heldByteCount`` that has not come whole: of a frame or a packet more is to come.
-    public var pendingByteCount: Int { arrived.partialCapacity + (inbound?.capacity ?? 0) }
-
-    /// How much memory a packet may take that has not come whole, in bytes; the session fails when it takes more.
-    ///
-    /// To be set before ``next()``, by whoever knows how much the peer may make us hold.
-    public var inboundAllowance = Int.max {
-        didSet { inbound?.allowance = inboundAllowance }
-    }
+    package var pendingByteCount: Int { arrived.partialCapacity + (phase.receiver?.frames.capacity ?? 0) }
 
     // MARK: Inbound
 
     /// Takes over bytes that arrived.
     public func receive(_ bytes: ByteBuffer) {
-        if phase != .failed { arrived.append(bytes) }
+        if !phase.hasFailed { arrived.append(bytes) }
     }
 
     /// Takes note that nothing more will arrive; call ``next()`` until `nil` first, or the rest is lost.
@@ -140,17 +155,11 @@ public final class SecureSession {
     /// - Throws: ``SecureSessionError/refused(answered:)`` during the handshake,
     ///   ``SecureSessionError/boxStream(_:)`` with `.truncated` when the goodbye is missing.
     public func inputEnded() throws(SecureSessionError) {
-        switch phase {
-        case .failed:
-            return
-        case .handshake, .awaitingVerdict, .awaitingDecision:
-            throw fail(.refused(answered: handshakeMessageCount > 0))
-        case .open, .closing, .finished:
-            do {
-                try inbound?.finish()
-            } catch {
-                throw fail(.boxStream(error))
-            }
+        if let handshakeMessageCount { throw fail(.refused(answered: handshakeMessageCount > 0)) }
+        do {
+            try phase.receiver?.frames.finish()
+        } catch {
+            throw fail(.boxStream(error))
         }
     }
 
@@ -158,51 +167,42 @@ public final class SecureSession {
     ///
     /// - Throws: any ``SecureSessionError``; the session has failed then.
     public func next() throws(SecureSessionError) -> Event? {
-        while true {
-            switch phase {
-            case .handshake:
-                guard let step = try advanceHandshake() else { return nil }
-                if case .tell(let event) = step { return event }
-            case .open, .closing, .finished:
-                guard let input = try nextInput() else { return nil }
-                if let event = interpret(input) { return event }
-            case .awaitingVerdict, .awaitingDecision, .failed:
-                return nil
-            }
+        defer { assertInvariants() }
+        while let expected = phase.expectedByteCount {
+            guard let message = arrived.take(expected) else { return nil }
+            if let event = try advanceHandshake(with: message) { return event }
         }
+        guard let receiver = phase.receiver else { return nil }
+        while let input = try nextInput(from: receiver) {
+            if let event = interpret(input) { return event }
+        }
+        return nil
     }
 
     /// Opens the packet just announced behind headroom in a batch, header included, ready to be sealed again.
+    ///
+    /// Adds nothing where none was announced.
     public func openPacket(into batch: inout PacketBatch) {
-        inbound?.openPacket(from: &arrived, into: &batch)
+        phase.receiver?.frames.openPacket(from: &arrived, into: &batch)
     }
 
     /// Opens the packet just announced and appends its body, without the header.
+    ///
+    /// Adds nothing where none was announced.
     public func openPacket(into buffer: inout ByteBuffer) {
-        inbound?.openPacket(from: &arrived, into: &buffer)
+        phase.receiver?.frames.openPacket(from: &arrived, into: &buffer)
     }
 
-    private func nextInput() throws(SecureSessionError) -> InboundFrames.Input? {
+    private func nextInput(from receiver: Receiver) throws(SecureSessionError) -> InboundFrames.Input? {
         guard !muxrpc.isAtPeerCallLimit else { return nil }
         do {
-            return try inbound?.next(from: &arrived) { stream in
-                mayBring(packetsOn: stream)
+            return try receiver.frames.next(from: &arrived, allowance: inboundAllowance) { stream in
+                muxrpc.mayBring(packetsOn: stream)
             } limit: { header, beginning in
                 muxrpc.bodyLimit(for: header, beginning: beginning)
             }
         } catch {
             throw fail(error)
-        }
-    }
-
-    /// Whether the peer may send on a stream: it is open, of a kind that leads our way, and no goodbye was said.
-    private func mayBring(packetsOn stream: StreamID) -> Bool {
-        guard !peerHasSaidGoodbye else { return false }
-        switch muxrpc.kind(of: stream) {
-        case .duplex?: return true
-        case .source?: return stream.isOurs
-        case .sink?: return !stream.isOurs
-        case .async?, nil: return false
         }
     }
 
@@ -212,10 +212,7 @@ public final class SecureSession {
             return .packet(stream, byteCount: byteCount)
         case .item(let item):
             guard let event = muxrpc.receive(item) else { return nil }
-            if case .goodbye = event {
-                peerHasSaidGoodbye = true
-                finish()
-            }
+            if case .goodbye = event { finish() }
             return .session(event)
         case .goodbye:
             finish()
@@ -225,19 +222,41 @@ public final class SecureSession {
 
     // MARK: Handshake
 
-    private enum HandshakeStep {
-        case goOn
-        case tell(Event)
+    /// Answers a message, or tells what it brought.
+    private func advanceHandshake(with message: [UInt8]) throws(SecureSessionError) -> Event? {
+        do throws(HandshakeError) {
+            guard let handshake = phase.takeHandshake() else { throw HandshakeError.outOfTurn }
+            switch try handshake.receive(message) {
+            case .send(let answer, let next):
+                outbound.append(framing.layOut(answer))
+                phase = .handshake(next)
+                return nil
+            case .prove(let proof, let server):
+                phase = .proofCame(proof, server)
+                return .proof
+            case .decide(let client, let server):
+                phase = .awaitingDecision(server)
+                return .client(client)
+            case .establish(let keys):
+                let server = keys.peer
+                phase = .open(Established(keys, framing: framing))
+                return .established(server)
+            }
+        } catch {
+            throw fail(.handshake(error))
+        }
     }
 
     /// Lets the announced client in.
     ///
     /// - Throws: ``SecureSessionError/handshake(_:)`` when no client was announced.
     public func accept() throws(SecureSessionError) {
+        defer { assertInvariants() }
         do throws(HandshakeError) {
-            guard let acceptance = try handshake?.accept() else { throw HandshakeError.outOfTurn }
-            outbound.append(message: acceptance.message)
-            open(acceptance.keys)
+            guard var server = phase.takeAwaitingDecision() else { throw HandshakeError.outOfTurn }
+            let acceptance = try server.accept()
+            outbound.append(framing.layOut(acceptance.message))
+            phase = .open(Established(acceptance.keys, framing: framing))
         } catch {
             throw fail(.handshake(error))
         }
@@ -247,16 +266,11 @@ public final class SecureSession {
     ///
     /// Does nothing once the handshake is over.
     public func refuse() {
-        guard phase == .handshake || phase == .awaitingVerdict || phase == .awaitingDecision else { return }
-        forget()
+        if handshakeMessageCount != nil { forget() }
     }
 
     /// The proof that ``Event/proof`` has announced; once.
-    public func takeProof() -> ClientProof? {
-        var taken: ClientProof?
-        swap(&taken, &proof)
-        return taken
-    }
+    public func takeProof() -> ClientProof? { phase.takeProof() }
 
     /// Goes on with the client whose proof was taken and looked at, and asks for a decision about it.
     ///
@@ -264,53 +278,12 @@ public final class SecureSession {
     /// - Throws: ``SecureSessionError/handshake(_:)`` when no proof was given out.
     public func resume(with proved: consuming ProvedClient) throws(SecureSessionError) {
         do throws(HandshakeError) {
-            guard handshake != nil else { throw HandshakeError.outOfTurn }
-            try handshake?.resume(with: proved)
-            phase = .awaitingDecision
+            guard var server = phase.takeAwaitingVerdict() else { throw HandshakeError.outOfTurn }
+            try server.resume(with: proved)
+            phase = .awaitingDecision(server)
         } catch {
             throw fail(.handshake(error))
         }
-    }
-
-    private func advanceHandshake() throws(SecureSessionError) -> HandshakeStep? {
-        guard let expected = handshake?.expectedByteCount, let message = arrived.take(expected) else {
-            return nil
-        }
-        handshakeMessageCount += 1
-        do throws(HandshakeError) {
-            if verification == .elsewhere, handshake?.awaitsProof == true {
-                proof = try handshake?.take(proof: message)
-                phase = .awaitingVerdict
-                return .tell(.proof)
-            }
-            switch try handshake?.receive(message) {
-            case .send(let answer):
-                outbound.append(message: answer)
-                return .goOn
-            case .decide(let client):
-                phase = .awaitingDecision
-                return .tell(.client(client))
-            case .establish(let keys):
-                let server = keys.peer
-                open(keys)
-                return .tell(.established(server))
-            case nil:
-                throw .alreadyFinished
-            }
-        } catch {
-            throw fail(.handshake(error))
-        }
-    }
-
-    private func open(_ keys: consuming SessionKeys) {
-        peer = keys.peer
-        handshake = nil
-        keys.take { encryptKey, encryptNonce, decryptKey, decryptNonce in
-            outbound.start(Sealer(key: encryptKey, nonce: encryptNonce))
-            inbound = InboundFrames(Opener(key: decryptKey, nonce: decryptNonce))
-            inbound?.allowance = inboundAllowance
-        }
-        phase = .open
     }
 
     // MARK: Outbound
@@ -318,7 +291,11 @@ public final class SecureSession {
     /// What to send next, sealed; `nil` when there is nothing.
     public func nextOutbound() -> ByteBuffer? {
         sealOutbox()
-        return outbound.next()
+        guard let buffer = outbound.next() else {
+            phase.sender?.frames.rest()
+            return nil
+        }
+        return buffer
     }
 
     /// What a tunnelled session sends next, laid out for the outer one; `nil` when there is nothing.
@@ -329,55 +306,56 @@ public final class SecureSession {
     /// Does nothing where the stream has ended: a packet behind an end, or for a number that was never open,
     /// would end a Go session.
     public func send(_ bytes: ByteBuffer, on stream: StreamID) {
-        guard phase == .open, bytes.readableBytes > 0, muxrpc.isOpen(stream) else { return }
+        guard let sender = phase.openSender, bytes.readableBytes > 0, muxrpc.isOpen(stream) else { return }
         sealOutbox()
-        outbound.append(bytes, on: stream)
+        outbound.append(sender.frames.seal(bytes, on: stream))
     }
 
     /// Sends a batch on an open stream, sealed where it stands; does nothing where the stream has ended.
     ///
     /// A tunnelled session copies it, because it has to leave holes for the outer one.
     public func send(_ batch: consuming PacketBatch, on stream: StreamID) {
-        guard phase == .open, !batch.isEmpty, muxrpc.isOpen(stream) else { return }
+        guard let sender = phase.openSender, !batch.isEmpty, muxrpc.isOpen(stream) else { return }
         sealOutbox()
-        outbound.append(batch, on: stream)
+        outbound.append(sender.frames.seal(batch, on: stream))
     }
 
     /// Answers an async call of the peer with JSON that carries a secret, of which no plaintext is left in memory here.
     ///
     /// - Throws: `MuxRPCError`, and nothing is sent.
     public func reply(to call: RequestNumber, withSecret json: Span<UInt8>) throws(MuxRPCError) {
-        guard phase == .open else { throw .closed }
+        guard let sender = phase.openSender else { throw .closed }
         let header = try muxrpc.beginReply(to: call, bodyByteCount: json.count)
         sealOutbox()
-        outbound.append(header, secret: json)
+        outbound.append(sender.frames.seal(header, secret: json))
     }
+
+    private func sealOutbox() {
+        guard muxrpc.outboxByteCount > 0, let sender = phase.sender, let packets = muxrpc.takeOutbox() else {
+            return
+        }
+        outbound.append(sender.frames.seal(packets: packets))
+    }
+
+    // MARK: The end
 
     /// Says goodbye, and waits for the peer's before the box stream is ended.
     public func close() {
-        switch phase {
-        case .open:
-            muxrpc.sayGoodbye()
-            sealOutbox()
-            phase = .closing
-        case .handshake, .awaitingVerdict, .awaitingDecision:
-            forget()
-        case .closing, .finished, .failed:
-            return
-        }
+        refuse()
+        guard isOpen else { return }
+        muxrpc.sayGoodbye()
+        sealOutbox()
+        if let established = phase.takeOpen() { phase = .closing(established) }
+        assertInvariants()
     }
 
     /// Ends our side of the box stream without waiting for the peer's goodbye any longer.
     public func finish() {
         close()
-        guard phase == .closing else { return }
-        outbound.finish()
-        phase = .finished
-    }
-
-    private func sealOutbox() {
-        guard phase == .open || phase == .closing, let packets = muxrpc.takeOutbox() else { return }
-        outbound.append(packets: packets)
+        guard let established = phase.takeClosing() else { return }
+        outbound.append(established.sender.frames.goodbye())
+        phase = .finished(established.receiver)
+        assertInvariants()
     }
 
     private func fail(_ error: SecureSessionError) -> SecureSessionError {
@@ -387,14 +365,24 @@ public final class SecureSession {
 
     /// Ends the session for good, and forgets its keys and whatever waits.
     private func forget() {
-        phase = .failed
-        handshake = nil
-        proof = nil
-        inbound = nil
+        phase.fail()
         arrived.discard()
         outbound.discard()
         // Closes the outbox, so that what the owner still answers does not pile up there.
         muxrpc.sayGoodbye()
         _ = muxrpc.takeOutbox()
+        assertInvariants()
+    }
+
+    /// Traps in debug builds where what the head of this type promises does not hold.
+    private func assertInvariants() {
+        outbound.assertInvariants()
+        assert(
+            !phase.hasFailed || arrived.byteCount == 0 && outbound.byteCount == 0,
+            "a failed session holds nothing")
+        assert(
+            phase.openSender != nil || phase.handshakeMessageCount != nil
+                || muxrpc.isClosed && muxrpc.outboxByteCount == 0,
+            "nothing of muxrpc follows our goodbye")
     }
 }

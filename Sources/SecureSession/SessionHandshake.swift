@@ -1,113 +1,82 @@
 internal import SecretHandshake
 internal import TypedSodium
 
-/// Either half of the handshake, as the session drives it.
+/// Either half of the handshake while messages are exchanged, as the session drives it.
+///
+/// It is consumed by the next message: a throw leaves none.
 struct SessionHandshake: ~Copyable {
-    /// What a message brought.
+    /// What a message brought, and what goes on from there.
     enum Step: ~Copyable {
-        case send([UInt8])
-        case decide(client: PublicKey)
+        case send([UInt8], then: SessionHandshake)
+        case prove(ClientProof, then: ServerHandshake)
+        case decide(client: PublicKey, then: ServerHandshake)
         case establish(SessionKeys)
     }
 
     private enum Half: ~Copyable {
         case client(ClientHandshake)
         case server(ServerHandshake)
-        case finished
+        /// A server that gives the client's proof out.
+        case delegatingServer(ServerHandshake)
     }
 
-    private var half: Half
+    private let half: Half
+    /// How many messages the peer has sent.
+    let messageCount: Int
 
-    /// What a client sends first; nothing for a server.
-    let hello: [UInt8]?
-
-    init(_ client: consuming ClientHandshake) {
-        hello = client.hello
-        half = .client(client)
+    private init(_ half: consuming Half, messageCount: Int) {
+        self.half = half
+        self.messageCount = messageCount
     }
 
-    init(_ server: consuming ServerHandshake) {
-        hello = nil
-        half = .server(server)
+    /// The client's side, whose hello is sent by the caller.
+    init(_ client: consuming ClientHandshake) { self.init(.client(client), messageCount: 0) }
+
+    /// The server's side.
+    init(_ server: consuming ServerHandshake, verification: SecureSession.Verification) {
+        switch verification {
+        case .atOnce: self.init(.server(server), messageCount: 0)
+        case .elsewhere: self.init(.delegatingServer(server), messageCount: 0)
+        }
     }
 
-    /// How many bytes the next message has, or `nil` when none is due.
+    /// How many bytes the next message has.
     var expectedByteCount: Int? {
         switch half {
         case .client(let client): client.expectedByteCount
         case .server(let server): server.expectedByteCount
-        case .finished: nil
+        case .delegatingServer(let server): server.expectedByteCount
         }
     }
 
-    /// Takes the next message; a throw is final.
-    mutating func receive(_ message: [UInt8]) throws(HandshakeError) -> Step {
-        var current = Half.finished
-        swap(&current, &half)
-        switch consume current {
+    /// Takes the next message.
+    consuming func receive(_ message: [UInt8]) throws(HandshakeError) -> Step {
+        let messageCount = messageCount + 1
+        switch consume half {
         case .client(var client):
             let action = try client.receive(message.span)
-            half = .client(client)
             switch consume action {
-            case .send(let answer): return .send(answer)
+            case .send(let answer):
+                return .send(answer, then: SessionHandshake(.client(client), messageCount: messageCount))
             case .establish(let keys): return .establish(keys)
             }
         case .server(var server):
-            let action = try server.receive(message.span)
-            half = .server(server)
-            switch action {
-            case .send(let answer): return .send(answer)
-            case .decide(let client): return .decide(client: client)
+            switch try server.receive(message.span) {
+            case .send(let answer):
+                return .send(answer, then: SessionHandshake(.server(server), messageCount: messageCount))
+            case .decide(let client): return .decide(client: client, then: server)
             }
-        case .finished:
-            throw .alreadyFinished
-        }
-    }
-
-    /// Whether the next message is a client's proof.
-    var awaitsProof: Bool {
-        switch half {
-        case .server(let server): server.awaitsProof
-        case .client: false
-        case .finished: false
-        }
-    }
-
-    /// Takes a client's proof, to be looked at elsewhere.
-    mutating func take(proof message: [UInt8]) throws(HandshakeError) -> ClientProof {
-        var current = Half.finished
-        swap(&current, &half)
-        switch consume current {
-        case .server(var server):
-            let proof = try server.take(proof: message)
-            half = .server(server)
-            return proof
-        case .client: throw .outOfTurn
-        case .finished: throw .alreadyFinished
-        }
-    }
-
-    /// Goes on with the client whose proof was looked at.
-    mutating func resume(with proved: consuming ProvedClient) throws(HandshakeError) {
-        var current = Half.finished
-        swap(&current, &half)
-        switch consume current {
-        case .server(var server):
-            try server.resume(with: proved)
-            half = .server(server)
-        case .client: throw .outOfTurn
-        case .finished: throw .alreadyFinished
-        }
-    }
-
-    /// Lets the announced client in.
-    mutating func accept() throws(HandshakeError) -> Acceptance {
-        var current = Half.finished
-        swap(&current, &half)
-        switch consume current {
-        case .server(var server): return try server.accept()
-        case .client: throw .outOfTurn
-        case .finished: throw .alreadyFinished
+        case .delegatingServer(var server):
+            if server.awaitsProof {
+                let proof = try server.take(proof: message)
+                return .prove(proof, then: server)
+            }
+            switch try server.receive(message.span) {
+            case .send(let answer):
+                return .send(
+                    answer, then: SessionHandshake(.delegatingServer(server), messageCount: messageCount))
+            case .decide(let client): return .decide(client: client, then: server)
+            }
         }
     }
 }

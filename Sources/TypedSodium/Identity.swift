@@ -90,7 +90,7 @@ public final class Identity: @unchecked Sendable {
         return seed
     }
 
-    /// Lends seed and public key, 64 bytes, to whoever writes the key file; they must not outlive the call.
+    /// Lends seed and public key, 64 bytes, to the writer of the key file; they must not outlive the call.
     @unsafe
     public func withUnsafeSecretBytes<Result, Failure>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result

@@ -18,7 +18,7 @@ enum AddressFuzz {
         if let key = try? PublicKey(id: text) {
             precondition(key.id == text, "an id has one spelling")
         }
-        _ = try? PeerAddress(legacy: text)
+        _ = try? PeerAddress(hostPortAndID: text)
         _ = try? ListenAddress(text)
         _ = try? PortalInvite(text)
     }

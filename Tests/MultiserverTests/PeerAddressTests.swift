@@ -15,6 +15,16 @@ struct PeerAddressTests {
         #expect(address.key == key)
     }
 
+    @Test("is read from what people have, unless the peer is behind a portal")
+    func everydayForms() throws {
+        let peer = PeerAddress(net: try NetAddress(host: "example.com", port: 8008), key: key)
+        let text = "net:example.com:8008~shs:\(key.base64)"
+        for text in [text, "example.com:8008:\(key.id)", "ws:example.com:80~shs:\(key.base64);\(text)"] {
+            #expect(try PeerAddress(text) == peer, "\(text)")
+        }
+        #expect(throws: AddressError.unknownProtocol("tunnel")) { try PeerAddress(Fixtures.tunnel()) }
+    }
+
     @Test("takes the host from the first colon to the last, brackets or not")
     func ipv6() throws {
         for host in ["2001:db8::1", "[2001:db8::1]", "::1", "[::1]"] {

@@ -20,7 +20,7 @@ package typealias ServerHello = Hello<Server>
 /// | 32     | 32    | the sender's ephemeral X25519 public key                          |
 ///
 /// Both hellos look the same, so a hello that is sent back to its author verifies; what is agreed on from it
-/// stays unknown to whoever did that. Source: Scuttlebutt Protocol Guide, "Handshake", steps 1 and 2.
+/// stays unknown to the sender. Source: Scuttlebutt Protocol Guide, "Handshake", steps 1 and 2.
 package struct Hello<Sender>: Sendable {
     package static var byteCount: Int { 64 }
 

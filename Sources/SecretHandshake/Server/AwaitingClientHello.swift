@@ -19,7 +19,7 @@ struct AwaitingClientHello: ~Copyable {
     let identity: Identity
     let ephemeral: Ephemeral
 
-    /// Verifies the client's hello, before anything is written to whoever sent it.
+    /// Verifies the client's hello, before anything is written to its sender.
     consuming func receive(_ message: Span<UInt8>) throws(HandshakeError) -> AwaitingClientAuthenticate {
         let clientHello = try ClientHello(verifying: message, network: network)
         let (network, identity) = (network, identity)

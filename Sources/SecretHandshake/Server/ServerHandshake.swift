@@ -39,8 +39,8 @@ public struct ServerHandshake: ~Copyable {
 
     /// Has the ephemeral key made when a client's hello has been verified, and not before.
     ///
-    /// Who only connects, or does not know the network identifier, costs no key agreement then. `makeEphemeral` is called
-    /// once at most, within ``receive(_:)``.
+    /// A peer that only connects, or does not know the network identifier, costs no key agreement then. `makeEphemeral`
+    /// is called once at most, within ``receive(_:)``.
     public init(
         network: NetworkIdentifier, identity: Identity,
         makingEphemeral makeEphemeral: @escaping @Sendable () -> EphemeralKeyPair
@@ -166,4 +166,13 @@ public struct ServerHandshake: ~Copyable {
 
     /// Turns the client away, in silence: there is nothing to send, and every secret is wiped.
     public mutating func refuse() { state = .finished }
+}
+
+/// What a server that accepted a client sends, and goes on with.
+@frozen
+public struct Acceptance: ~Copyable, Sendable {
+    /// The last message, 80 bytes, to be sent before anything of the session.
+    public let message: [UInt8]
+    /// The session.
+    public let keys: SessionKeys
 }
