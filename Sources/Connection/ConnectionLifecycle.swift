@@ -2,8 +2,7 @@ package import NIOCore
 
 /// How far a connection has come, a portal's or a node's: it goes one way only, and each step has what counts in it.
 ///
-/// `handshake → open → closing → finished`, or `broken` from anywhere. What does nothing where a connection is further
-/// already is said at each input; nothing else moves it.
+/// `handshake → open → closing → finished`, or `broken` from anywhere. An input that comes too late changes nothing.
 package enum ConnectionLifecycle<Handshake: TimedHandshake> {
     /// The peer has not been let in yet.
     case handshake(Handshake)
@@ -92,6 +91,14 @@ extension ConnectionLifecycle {
 
     /// The connection is cut.
     package mutating func breakOff() { self = .broken }
+
+    /// Changes what the handshake waits for; `nil` behind it.
+    @discardableResult
+    package mutating func withHandshake<Result>(_ change: (inout Handshake) -> Result) -> Result? {
+        guard case .handshake(var handshake) = self else { return nil }
+        defer { self = .handshake(handshake) }
+        return change(&handshake)
+    }
 
     // MARK: Liveness
 

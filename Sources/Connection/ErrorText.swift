@@ -25,6 +25,52 @@ package enum ErrorText {
     /// To everything that is open when the portal stops.
     package static let portalIsClosing = "the portal is closing"
 
+    /// To an invite's holder where nobody can redeem it.
+    package static let noInvites = "this portal has no invites"
+    /// To an invite's holder that asks again before it was answered.
+    package static let oneInviteUse = "invite.use: one at a time"
+    /// To a connection that has as many lists as it may.
+    package static let tooManySubscriptions = "too many subscriptions"
+    /// To a connection that has as many streams of `gossip.ping` as it may.
+    package static let tooManyPings = "too many pings"
+    /// To a subscriber whose list no packet can carry.
+    package static let listIsTooLong = "the list is too long"
+
+    // MARK: About announcements
+
+    /// The arguments ask for something between open and hidden.
+    package static let invalidAnnouncement = "announce: invalid arguments"
+    /// A token in the list is none.
+    package static let malformedToken = "announce: malformed token"
+    /// A token is in the list twice.
+    package static let repeatedToken = "announce: repeated token"
+    /// More tokens than there is room for.
+    package static let tooManyTokens = "too many tokens"
+    /// The announcement has changed less than a second ago.
+    package static let announcedTooOften = "announced too often: once per second at most"
+
+    // MARK: About tunnels; the first four are go-ssb-room's and ssb-tunnel's
+
+    /// Not exactly one object, or no target in it.
+    package static let invalidConnect = "connect: invalid arguments"
+    /// The client means another portal.
+    package static let wrongPortal = "talking to the wrong room"
+    /// The client asks for itself.
+    package static let connectToSelf = "can't connect to self"
+    /// The connection has as many tunnels as it may.
+    package static let tooManyTunnels = "too many tunnels"
+    /// The target has no place for the tunnel, or the portal no memory.
+    package static let noPlaceForTunnel = "busy"
+
+    /// One end does not read while the other keeps sending.
+    package static let cutStuck = "tunnel cut: one side does not read"
+    /// One end read so slowly that other tunnels of the other end had to wait.
+    package static let cutSlow = "tunnel cut: one side reads too slowly, and others wait"
+    /// Another caller has the tunnel's place.
+    package static let cutForPlace = "tunnel cut: busy"
+    /// The tunnel held most of the portal's memory in the name of whoever holds most.
+    package static let cutForMemory = "tunnel cut: the portal's memory is full"
+
     // MARK: Of a node
 
     /// No service of that name is offered to this friend.

@@ -10,7 +10,10 @@ internal import TypedSodium
 /// calls block, on the disk and on other writers: they have no place on an event loop. No clock is read: `now` is
 /// in Unix seconds.
 ///
-/// Invariants, after every change: who was admitted is recorded with every invite that admitted it, and an invite's
+/// Each part of it is a value over the one store: ``friends``, ``invites``, ``joins``, ``portals`` and ``circle``. What a
+/// portal's operator decides stands in the same store, as ``Membership``.
+///
+/// Invariants, after every change, and asserted in debug builds by ``Invariants``: who was admitted is recorded with every invite that admitted it, and an invite's
 /// uses are counted down once for each; an invite without uses left is closed; a key that was removed is admitted by
 /// no invite made before, and no invite that admitted it is open; entries and ghosts together are a multiple of 16;
 /// every secret is sealed under the one key of the vault.

@@ -22,6 +22,13 @@ package struct KeyRange: Equatable, Sendable {
         next[last] += 1
         return KeyRange(from: bytes, below: next)
     }
+
+    /// Whether a key belongs to it.
+    func contains(_ key: Span<UInt8>) -> Bool {
+        if let lower, key.precedes(lower.span) { return false }
+        if let upper { return key.precedes(upper.span) }
+        return true
+    }
 }
 
 /// The direction in which a table is walked.
@@ -38,4 +45,14 @@ package enum Step: Sendable {
     case next
     /// Enough has been seen.
     case stop
+}
+
+extension Span<UInt8> {
+    /// Whether these bytes come before others in LMDB's order: byte by byte, then the shorter.
+    func precedes(_ other: Span<UInt8>) -> Bool {
+        for index in 0..<Swift.min(count, other.count) where self[index] != other[index] {
+            return self[index] < other[index]
+        }
+        return count < other.count
+    }
 }

@@ -107,6 +107,95 @@ package struct Transaction<Access>: ~Copyable {
         try check(code, "mdb_dbi_open")
         return handle
     }
+
+    // MARK: Walking
+
+    /// Lends key, version and payload of every entry in a range, one after another, without copies.
+    ///
+    /// - Throws: ``LMDBError/damaged(path:_:)`` when a checksum is wrong, or what `body` throws.
+    package borrowing func forEach<Failure: StoreFailure>(
+        in table: Table, _ range: KeyRange = .all, _ order: KeyOrder = .ascending,
+        _ body: (Span<UInt8>, UInt8, Span<UInt8>) throws(Failure) -> Step
+    ) throws(Failure) {
+        let cursor: Cursor
+        do throws(LMDBError) { cursor = try Cursor(self, table) } catch { throw Failure(error) }
+        var key = unsafe MDB_val()
+        var stored = unsafe MDB_val()
+        var code = unsafe cursor.start(range, order, &key, &stored)
+        var index = 0
+        while code == 0 {
+            let step = try unsafe key.withSpan { (key) throws(Failure) in
+                guard range.contains(key) else { return Step.stop }
+                return try unsafe checked(key, stored, table, index: index) {
+                    (version, payload) throws(Failure) in try body(key, version, payload)
+                }
+            }
+            if step == .stop { return }
+            index += 1
+            code = unsafe cursor.move(order == .ascending ? MDB_NEXT : MDB_PREV, &key, &stored)
+        }
+        guard code == MDB_NOTFOUND else { throw Failure(error(code, "mdb_cursor_get")) }
+    }
+
+    /// The entries in a range, copied, `limit` of them at most.
+    package borrowing func entries(
+        in table: Table, _ range: KeyRange = .all, _ order: KeyOrder = .ascending, limit: Int = .max
+    ) throws(LMDBError) -> [Entry] {
+        var found: [Entry] = []
+        guard limit > 0 else { return found }
+        try forEach(in: table, range, order) { (key, version, payload) throws(LMDBError) in
+            found.append(
+                Entry(key: key.array, value: CheckedValue(version: version, payload: payload.array)))
+            return found.count < limit ? .next : .stop
+        }
+        return found
+    }
+
+    /// The entry with the smallest key in a range.
+    package borrowing func first(in table: Table, _ range: KeyRange = .all) throws(LMDBError) -> Entry? {
+        try entries(in: table, range, .ascending, limit: 1).first
+    }
+
+    /// The entry with the largest key in a range.
+    package borrowing func last(in table: Table, _ range: KeyRange = .all) throws(LMDBError) -> Entry? {
+        try entries(in: table, range, .descending, limit: 1).first
+    }
+
+    // MARK: What the store is
+
+    /// Opens tables whose handles may be kept once this transaction has succeeded.
+    func open(_ tables: [Table], creating: Bool) throws(LMDBError) -> [Table: MDB_dbi] {
+        var opened: [Table: MDB_dbi] = [:]
+        for table in tables { opened[table] = try open(table, creating: creating) }
+        return opened
+    }
+
+    /// The record of what the store is, as it is kept.
+    func schemaRecord() throws(LMDBError) -> CheckedValue {
+        let handle = try open(.schema, creating: false)
+        var stored = unsafe MDB_val()
+        let key = SchemaRecord.key
+        let code = unsafe key.withMDBValue { unsafe mdb_get(pointer, handle, &$0, &stored) }
+        guard code != MDB_NOTFOUND else { throw .lostSchema(path: path) }
+        try check(code, "mdb_get")
+        return try unsafe checked(key.span, stored, .schema, index: 0, CheckedValue.copy)
+    }
+
+    /// The version that the store says it has.
+    ///
+    /// - Throws: ``LMDBError/newerSchema(path:version:known:)`` or ``LMDBError/foreign(path:identity:)`` among others.
+    package func version(of schema: Schema) throws(LMDBError) -> UInt32 {
+        let value = try schemaRecord()
+        let record: SchemaRecord
+        do throws(Damage) { record = try SchemaRecord(value) } catch { throw .damaged(path: path, error) }
+        guard record.identity == schema.identity else {
+            throw .foreign(path: path, identity: record.identity)
+        }
+        guard record.version <= schema.version else {
+            throw .newerSchema(path: path, version: record.version, known: schema.version)
+        }
+        return record.version
+    }
 }
 
 extension Transaction where Access == Writing {
@@ -163,5 +252,43 @@ extension Transaction where Access == Writing {
     /// Removes every key of a table.
     package mutating func removeAll(from table: Table) throws(LMDBError) {
         try check(unsafe mdb_drop(pointer, handle(of: table), 0), "mdb_drop")
+    }
+
+    // MARK: What the store is
+
+    /// Writes down what the store is, from the end of this transaction on.
+    package mutating func write(_ schema: Schema) throws(LMDBError) {
+        let value = CheckedValue(version: SchemaRecord.format, payload: SchemaRecord(schema).payload)
+        let handle = try open(.schema, creating: true)
+        try put(value.payload.span, version: value.version, for: SchemaRecord.key, in: .schema, handle)
+    }
+
+    /// Makes tables in a store that has none, fills them with the entries of another, and then changes them.
+    mutating func fill<Failure: StoreFailure>(
+        _ tables: [Table], from source: borrowing ReadTransaction,
+        _ change: (inout WriteTransaction) throws(Failure) -> Void
+    ) throws(Failure) {
+        do throws(LMDBError) {
+            let record = try source.schemaRecord()
+            let schema = try open(.schema, creating: true)
+            try put(
+                record.payload.span, version: record.version, for: SchemaRecord.key, in: .schema, schema)
+            for table in tables {
+                let handle = try open(table, creating: true)
+                try source.forEach(in: table) { (key, version, payload) throws(LMDBError) in
+                    try put(payload, version: version, for: key.array, in: table, handle)
+                    return .next
+                }
+            }
+        } catch {
+            throw Failure(error)
+        }
+        var filled: WriteTransaction
+        do throws(LMDBError) {
+            filled = try reopened(with: tables)
+        } catch {
+            throw Failure(error)
+        }
+        try change(&filled)
     }
 }

@@ -9,54 +9,22 @@ package import TypedSodium
 /// Everything that has to be decided at once (who is announced, which tunnels a connection is an end of) stands
 /// behind one lock that is held for a look-up; no packet of a tunnel passes it.
 package final class Portal: Sendable {
-    /// Numbers for an operator and for tests.
-    package struct Statistics: Equatable, Sendable {
-        /// How many connections there are, handshakes included.
-        package var connectionCount: Int
-        /// How many tunnels have at least one end.
-        package var tunnelCount: Int
-        /// What waits to be sent on in tunnels, in bytes of memory.
-        package var queuedByteCount: Int
-        /// What all accounts hold, in bytes, that drawn ahead included.
-        package var heldByteCount: Int
-        /// How many tokens are announced.
-        package var tokenCount: Int
-    }
-
-    /// What an announcement or its end asks to be posted.
-    struct Notices {
-        var outcome: PortalDirectory.Outcome
-        var overtaken: (any RelayMailbox)?
-        var replaced: (any RelayMailbox)?
-        var awakened: [any RelayMailbox]
-        /// Whether somebody has to be called to ``work()``.
-        var callsForWork: Bool
-    }
-
-    /// What the lock guards.
-    struct Tables {
+    private struct Tables {
         var policy: PortalPolicy
-        var directory: PortalDirectory
-        var desk = AnnouncementDesk()
-        var members: [ConnectionID: Member] = [:]
-        /// Tunnels by the id of their account.
-        var byAccount: [Int: PortalTunnel] = [:]
-        var connectionCount: UInt64 = 0
-        var tunnelCount: UInt64 = 0
+        var connections: ConnectionTable
+        var announcements: AnnouncementDesk
     }
 
-    struct Member {
-        let mailbox: any RelayMailbox
-        /// What the peer's address counts as.
-        let source: String
-        /// Who has proved to be there, once that is known.
-        var peer: PublicKey?
-        var tunnels: [TunnelID: PortalTunnel] = [:]
-        /// The places for tunnels to this connection, once there was one.
-        var places: EndpointPlaces?
-        /// What the tunnels to this connection hold.
-        let load: EndpointLoad
+    /// A tunnel that was opened.
+    struct OpenedTunnel {
+        let tunnel: PortalTunnel
+        /// The tunnel that has to go for it.
+        var displaced: PortalTunnel?
+        /// The connections that can be asked next, where this one refuses.
+        var others: [ConnectionID] = []
     }
+
+    typealias Notices = AnnouncementDesk.Notices
 
     /// Who the portal is.
     package let identity: Identity
@@ -67,26 +35,36 @@ package final class Portal: Sendable {
 
     /// Who pays for the memory that peers make the portal hold.
     let accounts: PortalAccounts
-    let tables: Mutex<Tables>
+    /// What is counted.
+    let counters = PortalCounters()
+    private let tables: Mutex<Tables>
 
     /// A portal without connections.
     package init(identity: Identity, network: NetworkIdentifier, settings: PortalSettings) {
         self.identity = identity
         self.network = network
         self.settings = settings
-        accounts = PortalAccounts(byteCount: settings.memoryByteCount)
+        let accounts = PortalAccounts(byteCount: settings.memoryByteCount)
+        self.accounts = accounts
         tables = Mutex(
-            Tables(policy: settings.policy, directory: PortalDirectory(limits: settings.tokenLimits)))
+            Tables(
+                policy: settings.policy,
+                connections: ConnectionTable(accounts: accounts, settings: settings),
+                announcements: AnnouncementDesk(limits: settings.tokenLimits)))
     }
 
-    /// The numbers of this moment.
-    package var statistics: Statistics {
+    /// The numbers of this moment, and those since the portal began.
+    package var metrics: PortalMetrics {
+        var metrics = counters.metrics
         tables.withLock { tables in
-            Statistics(
-                connectionCount: tables.members.count, tunnelCount: tables.byAccount.count,
-                queuedByteCount: tables.byAccount.values.reduce(0) { $0 + $1.queuedByteCount },
-                heldByteCount: accounts.pool.heldCount, tokenCount: tables.directory.hidden.tokenCount)
+            metrics.connectionCount = tables.connections.count
+            metrics.tunnelCount = tables.connections.tunnelCount
+            metrics.queuedByteCount = tables.connections.queuedByteCount
+            metrics.tokenCount = tables.announcements.tokenCount
+            metrics.announcedCount = tables.announcements.idCount
         }
+        metrics.heldByteCount = accounts.pool.heldCount
+        return metrics
     }
 
     // MARK: Policy
@@ -102,30 +80,24 @@ package final class Portal: Sendable {
         let mailboxes = tables.withLock { tables -> [any RelayMailbox] in
             guard tables.policy != policy else { return [] }
             tables.policy = policy
-            return tables.members.values.map(\.mailbox)
+            return tables.connections.mailboxes
         }
         for mailbox in mailboxes { mailbox.post(.policyChanged) }
+    }
+
+    // MARK: Connections
+
+    func register(_ mailbox: any RelayMailbox, from source: String) -> ConnectionID {
+        counters.count { $0.acceptedCount += 1 }
+        return tables.withLock { $0.connections.add(mailbox, from: source) }
     }
 
     /// Lets a peer in that has proved who it is, or not.
     func admit(_ peer: PublicKey, on connection: ConnectionID) -> Bool {
         tables.withLock { tables in
             guard tables.policy.admits(peer) else { return false }
-            tables.members[connection]?.peer = peer
+            tables.connections.admit(peer, on: connection)
             return true
-        }
-    }
-
-    // MARK: Connections
-
-    func register(_ mailbox: any RelayMailbox, from source: String) -> ConnectionID {
-        tables.withLock { tables in
-            tables.connectionCount += 1
-            let id = ConnectionID(tables.connectionCount)
-            tables.members[id] = Member(
-                mailbox: mailbox, source: source,
-                load: EndpointLoad(limitByteCount: settings.memoryByteCount / 4))
-            return id
         }
     }
 
@@ -133,22 +105,156 @@ package final class Portal: Sendable {
     ///
     /// Whether its stream was open already or not: a tunnel is registered at both ends before either knows it, so
     /// none is left behind when a connection ends while the request for it is under way.
-    func unregister(_ connection: ConnectionID, of peer: PublicKey?) -> (tunnels: [PortalTunnel], Notices) {
+    func unregister(_ connection: ConnectionID, of peer: PublicKey?) -> (
+        tunnels: [PortalTunnel], Notices
+    ) {
         tables.withLock { tables in
-            let member = tables.members.removeValue(forKey: connection)
-            let outcome = tables.directory.connectionClosed(connection, of: peer)
-            let tunnels = member?.tunnels.values.sorted { $0.id < $1.id } ?? []
-            for tunnel in tunnels { tables.forgetAccount(of: tunnel, goneFrom: connection) }
-            return (tunnels, notices(outcome, in: &tables))
+            let tunnels = tables.connections.remove(connection)
+            let notices = tables.announcements.connectionClosed(
+                connection, of: peer, among: tables.connections)
+            return (tunnels, notices)
         }
     }
 
     /// Whether a connection is no end of a tunnel and has announced nothing.
     package func isIdle(_ connection: ConnectionID) -> Bool {
         tables.withLock { tables in
-            guard let member = tables.members[connection] else { return true }
-            let isAnnounced = member.peer.map { tables.directory.isAnnounced($0, on: connection) } ?? false
-            return member.tunnels.isEmpty && !isAnnounced && !tables.directory.hidden.isHidden(connection)
+            guard let member = tables.connections[connection] else { return true }
+            let isAnnounced =
+                member.peer.map { tables.announcements.isAnnounced($0, on: connection) } ?? false
+            return member.tunnels.isEmpty && !isAnnounced && !tables.announcements.isHidden(connection)
         }
+    }
+
+    // MARK: Announcements
+
+    /// Announces a peer openly.
+    ///
+    /// - Throws: ``AnnounceRefusal/membersOnly``.
+    func announce(
+        _ peer: PublicKey, on connection: ConnectionID, _ manner: PortalDirectory.Manner
+    ) throws(AnnounceRefusal) -> Notices {
+        try tables.withLock { tables throws(AnnounceRefusal) in
+            guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
+            return tables.announcements.announce(peer, on: connection, manner, among: tables.connections)
+        }
+    }
+
+    func isHidden(_ connection: ConnectionID) -> Bool {
+        tables.withLock { $0.announcements.isHidden(connection) }
+    }
+
+    func isAnnounced(_ peer: PublicKey, on connection: ConnectionID) -> Bool {
+        tables.withLock { $0.announcements.isAnnounced(peer, on: connection) }
+    }
+
+    /// Takes back what a peer has announced and may not announce any more; the reason, where there is one.
+    func endUnpermitted(_ peer: PublicKey, on connection: ConnectionID) -> (AnnounceRefusal, Notices)? {
+        tables.withLock { tables in
+            tables.announcements.endUnpermitted(
+                peer, on: connection, among: tables.connections, under: tables.policy)
+        }
+    }
+
+    func leave(_ peer: PublicKey, on connection: ConnectionID) -> Notices {
+        tables.withLock { $0.announcements.leave(peer, on: connection, among: $0.connections) }
+    }
+
+    /// What a subscriber has missed, and the version that it knows then.
+    func update(
+        for subscriber: ConnectionID, since version: Int?
+    ) -> (PortalDirectory.Update, version: Int) {
+        tables.withLock { $0.announcements.update(for: subscriber, since: version) }
+    }
+
+    /// Takes a hidden announcement, which is answered by ``RelayMessage/announced(_:_:)``; whether somebody has to be
+    /// called to ``work()``.
+    func announceLater(_ job: AnnouncementJob) -> Bool {
+        tables.withLock { $0.announcements.add(job) }
+    }
+
+    /// Does the next piece of what waits; whether there may be more.
+    ///
+    /// To be called off the event loops, by one caller at a time. Others have the lock between two pieces, each of which takes some tens of microseconds.
+    package func work() -> Bool {
+        let step = tables.withLock { $0.announcements.work(among: $0.connections, under: $0.policy) }
+        switch step {
+        case .done(let posts): for post in posts { post.mailbox.post(post.message) }
+        case .read(let job, let limit):
+            for post in read(job, limit: limit) { post.mailbox.post(post.message) }
+        case .nothing: return false
+        }
+        return true
+    }
+
+    /// Reads the tokens, under no lock, and begins to insert them.
+    private func read(_ job: AnnouncementJob, limit: Int) -> [AnnouncementDesk.Post] {
+        do throws(AnnounceRefusal) {
+            let announcement = try job.read(limit: limit)
+            return try tables.withLock { tables throws(AnnounceRefusal) in
+                try tables.announcements.begin(
+                    announcement, job, among: tables.connections, under: tables.policy)
+            }
+        } catch {
+            let mailbox = tables.withLock { $0.connections.mailbox(of: job.connection) }
+            return mailbox.map { [(.announced(job.call, .refused(error)), $0)] } ?? []
+        }
+    }
+
+    // MARK: Tunnels
+
+    /// Joins a client's connection to the first on which its target is announced, or to the first of `candidates`.
+    ///
+    /// - Throws: ``ConnectRefusal``.
+    func openTunnel(
+        _ wish: TunnelWish, among candidates: [ConnectionID]? = nil
+    ) throws(ConnectRefusal) -> OpenedTunnel {
+        try tables.withLock { tables throws(ConnectRefusal) in
+            guard tables.policy.letsCall(wish.caller) else { throw .membersOnly }
+            let found = candidates ?? tables.announcements.connections(for: wish.request)
+            var others = found.filter { $0 != wish.client }[...]
+            // By one of its own tokens, which no key in the request shows.
+            guard found.isEmpty || !others.isEmpty else { throw .toSelf }
+            // Absent, hidden, unknown: whatever is not to be found ends here.
+            var refusal = ConnectRefusal.unreachable(wish.request.targetText)
+            while let endpoint = others.popFirst() {
+                do throws(ConnectRefusal) {
+                    let (tunnel, displaced) = try tables.connections.open(
+                        wish, to: endpoint, under: tables.policy)
+                    return OpenedTunnel(tunnel: tunnel, displaced: displaced, others: Array(others))
+                } catch {
+                    refusal = error
+                }
+            }
+            throw refusal
+        }
+    }
+
+    /// A connection is no end of the tunnel any more.
+    func forget(_ tunnel: TunnelID, on connection: ConnectionID) {
+        tables.withLock { $0.connections.forget(tunnel, on: connection) }
+    }
+
+    /// The tunnel that has to give way where there is no memory for more of a tunnel: one that holds much more in the
+    /// name of a causer that holds much more, and otherwise the tunnel itself.
+    func tunnel(givingWayTo tunnel: PortalTunnel, for byteCount: Int) -> PortalTunnel {
+        let account = tunnel.cause.account
+        guard let contention = account.contention(for: byteCount) else { return tunnel }
+        let victim = tables.withLock { $0.connections.largest(in: contention) }
+        guard let victim, account.outweighs(victim.cause.account, with: byteCount),
+            victim.pledge(byteCount)
+        else { return tunnel }
+        return victim
+    }
+
+    /// The tunnel that has to go because its endpoint's tunnels hold too much: the largest of the largest caller.
+    func largestTunnel(at endpoint: ConnectionID) -> PortalTunnel? {
+        let tunnels = tables.withLock { $0.connections.tunnels(to: endpoint) }
+        let byCauser = Dictionary(
+            grouping: tunnels.map { ($0, $0.queuedByteCount) }, by: \.0.cause.causer)
+        let caller = byCauser.values.max { left, right in
+            left.reduce(0) { $0 + $1.1 } < right.reduce(0) { $0 + $1.1 }
+        }
+        return caller?.max { ($0.1, $1.0.id) < ($1.1, $0.0.id) }?.0
     }
 }

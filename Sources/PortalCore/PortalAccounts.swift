@@ -15,10 +15,22 @@ final class PortalAccounts: Sendable {
     enum Causer: Hashable {
         /// A member, by its key.
         case member(PublicKey)
-        /// Whoever knows a token and is no member: an endpoint's friend, or the holders of one invite.
+        /// All that know a token and are no members: an endpoint's friend, or the holders of one invite.
         case token(FixedBytes<32>)
         /// A stranger that has shown nothing else.
         case source(String)
+
+        /// To whom a tunnel is charged.
+        init(
+            of caller: PublicKey, standing: PortalPolicy.Standing, calling target: ConnectTarget,
+            from source: String
+        ) {
+            switch (standing, target) {
+            case (.member, _): self = .member(caller)
+            case (_, .token(let token)): self = .token(token.bytes)
+            default: self = .source(source)
+            }
+        }
     }
 
     private struct Holder: Hashable {
@@ -73,7 +85,8 @@ final class PortalAccounts: Sendable {
 
     /// The account of a connection for what it causes itself; its standing shows when the handshake is over.
     func account(
-        of peer: PublicKey?, standing: PortalPolicy.Standing, from source: String, on connection: ConnectionID
+        of peer: PublicKey?, standing: PortalPolicy.Standing, from source: String,
+        on connection: ConnectionID
     ) -> Account {
         guard let peer, standing == .member else { return account(of: .source(source), on: connection) }
         return account(of: .member(peer), on: connection)

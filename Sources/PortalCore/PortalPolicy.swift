@@ -1,3 +1,4 @@
+package import Connection
 package import TypedSodium
 
 /// Who may do what at a portal: data, which its owner replaces while the portal runs.
@@ -6,7 +7,7 @@ package import TypedSodium
 package struct PortalPolicy: Equatable, Sendable {
     /// To whom something is open.
     package enum Who: Equatable, Sendable {
-        /// To whoever is not denied.
+        /// To all that are not denied.
         case everyone
         /// To members that are not denied.
         case members
@@ -70,13 +71,8 @@ package struct PortalPolicy: Equatable, Sendable {
     package func letsCall(_ peer: PublicKey) -> Bool { isOpen(callers, to: peer) }
 
     /// Whether a peer may use a method at all; whom it may reach with it is another matter.
-    package func allows(_ call: PortalCall, to peer: PublicKey) -> Bool {
-        switch (call, standing(of: peer)) {
-        case (_, .denied): false
-        case (.whoAmI, _), (.ping, _), (.gossipPing, _), (.metadata, _): true
-        case (.useInvite, let standing): standing == .invited
-        case (_, let standing): standing != .invited
-        }
+    package func allows(_ method: Method, to peer: PublicKey) -> Bool {
+        PortalMethods.isOpen(method, to: standing(of: peer))
     }
 
     private func isOpen(_ door: Who, to peer: PublicKey) -> Bool {

@@ -57,9 +57,9 @@ enum PortalFuzz {
         for seat in seats { seat.end(at: now) }
         settle(seats, at: now)
         precondition(
-            portal.statistics.queuedByteCount == 0, "every connection is gone, and bytes are still held")
-        precondition(portal.statistics.tokenCount == 0, "every connection is gone, and tokens are still kept")
-        precondition(portal.statistics.tunnelCount == 0, "every connection is gone, and tunnels still stand")
+            portal.metrics.queuedByteCount == 0, "every connection is gone, and bytes are still held")
+        precondition(portal.metrics.tokenCount == 0, "every connection is gone, and tokens are still kept")
+        precondition(portal.metrics.tunnelCount == 0, "every connection is gone, and tunnels still stand")
     }
 
     private static func policy(_ input: inout FuzzInput) -> PortalPolicy {

@@ -40,8 +40,8 @@ extension Hostile {
             #expect(p99 <= allowed, "\(flooded.count) round trips")
             // One wait is a quarter of a second, and what the machine adds.
             #expect(flooded.last.map { $0 <= .milliseconds(1500) } == true)
-            #expect(portal.statistics.tunnelCount == 1, "the hostile one's is cut")
-            #expect(portal.statistics.queuedByteCount <= 1 << 20)
+            #expect(portal.metrics.tunnelCount == 1, "the hostile one's is cut")
+            #expect(portal.metrics.queuedByteCount <= 1 << 20)
             for seat in [endpoint, honest, hostile] { try await seat.act { $0.close() } }
             await server.close()
             try await group.shutdownGracefully()

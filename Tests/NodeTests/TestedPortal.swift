@@ -47,7 +47,7 @@ struct TestedPortal: Sendable {
     }
 
     /// How many connections it has.
-    var connectionCount: Int { portal.statistics.connectionCount }
+    var connectionCount: Int { portal.metrics.connectionCount }
 
     /// Whether its connections come to be so many, within a few seconds.
     func has(_ count: Int) async throws -> Bool {

@@ -1,3 +1,4 @@
+import Connection
 import MuxRPC
 import PortalCore
 import TestSupport
@@ -56,18 +57,18 @@ struct PortalPolicyTests {
     @Test("lets an invite be used and nothing else, and nobody else use it")
     func calls() {
         let policy = policy(announcers: .everyone, callers: .everyone)
-        for call in [PortalCall.whoAmI, .ping, .metadata] {
-            #expect([member, invite, stranger].allSatisfy { policy.allows(call, to: $0) })
+        for method in [Method.whoAmI, .ping, .metadata, .isRoom, .gossipPing] {
+            #expect([member, invite, stranger].allSatisfy { policy.allows(method, to: $0) })
+            #expect(!policy.allows(method, to: denied))
         }
-        for call in [
-            PortalCall.announce, .announceHidden([]), .malformedAnnounce, .leave, .connect, .endpoints,
-            .attendants, .members,
+        for method in [
+            Method.announce, .leave, .connect, .connectInRoom, .endpoints, .attendants, .members,
         ] {
-            #expect(policy.allows(call, to: member) && policy.allows(call, to: stranger))
-            #expect(!policy.allows(call, to: invite))
+            #expect(policy.allows(method, to: member) && policy.allows(method, to: stranger))
+            #expect(!policy.allows(method, to: invite) && !policy.allows(method, to: denied))
         }
-        let use = PortalCall.useInvite(stranger)
-        #expect(policy.allows(use, to: invite) && !policy.allows(use, to: member))
-        #expect(!policy.allows(use, to: stranger) && !policy.allows(use, to: denied))
+        #expect(policy.allows(.useInvite, to: invite) && !policy.allows(.useInvite, to: member))
+        #expect(!policy.allows(.useInvite, to: stranger) && !policy.allows(.useInvite, to: denied))
+        #expect(!policy.allows(.openService, to: member), "that is an endpoint's")
     }
 }

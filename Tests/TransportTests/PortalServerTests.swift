@@ -130,7 +130,7 @@ struct PortalServerTests {
                 [("tunnel.announce", few)], as: .random(), at: server, portal, on: group)
             #expect(first == [.value(true)])
             #expect(second == [.failure(RemoteError("too many tokens"))])
-            #expect(portal.statistics.tokenCount == 2)
+            #expect(portal.metrics.tokenCount == 2)
         }
     }
 }

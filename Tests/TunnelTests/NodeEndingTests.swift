@@ -62,7 +62,7 @@ struct NodeEndingTests {
         #expect(client.ended == [session: nil, .outer: nil])
         #expect(client.node.phase == .finished)
         #expect(endpoint.ended == [inner: nil], "an orderly end, and the endpoint stays")
-        #expect(world.portal.statistics.connectionCount == 1)
+        #expect(world.portal.metrics.connectionCount == 1)
         #expect(
             world.events.contains { event in
                 if case .disconnected(client.key, .goodbye) = event { true } else { false }
@@ -116,7 +116,7 @@ struct NodeEndingTests {
         world.wait(.milliseconds(200))
         #expect(client.ended == [session: .timedOut])
         #expect(endpoint.ends.count == 1, "the tunnel is ended too")
-        #expect(world.portal.statistics.tunnelCount == 0)
+        #expect(world.portal.metrics.tunnelCount == 0)
     }
 
     @Test("gives a caller 2 s for its hello, and lets nobody in by whom it is kept waiting")
@@ -141,7 +141,7 @@ struct NodeEndingTests {
         world.wait(.milliseconds(1_000))
         #expect(endpoint.node.tunnelCount == 1 && clients.flatMap(\.ends).count == 300)
         #expect(endpoint.node.accounts.handshakeCount == 0 && endpoint.node.accounts.sessionCount == 1)
-        #expect(world.portal.statistics.tunnelCount == 1)
+        #expect(world.portal.metrics.tunnelCount == 1)
     }
 
     @Test("asks a silent portal after 25 s, and gives it up after 45 s")

@@ -35,7 +35,7 @@ struct NodeLeavingTests {
         client.node.close(at: world.now)
         world.wait(.milliseconds(100))
         #expect(client.ended.isEmpty && !hasLeft(client))
-        #expect(world.portal.statistics.tunnelCount == 1, "the target may be sending")
+        #expect(world.portal.metrics.tunnelCount == 1, "the target may be sending")
         #expect(throws: SessionFailure.lost) { try client.openTunnel(to: endpoint.key) }
         if answers {
             endpointLink.isPeerReading = true
@@ -49,7 +49,7 @@ struct NodeLeavingTests {
         #expect(hasLeft(client))
         endpointLink.isPeerReading = true
         world.run()
-        #expect(world.portal.statistics.tunnelCount == 0 && endpoint.node.tunnelCount == 0)
+        #expect(world.portal.metrics.tunnelCount == 0 && endpoint.node.tunnelCount == 0)
     }
 
     @Test("waits as an endpoint too, and begins nothing meanwhile")

@@ -117,7 +117,7 @@ struct NodePolicyTests {
         world.run()
         #expect(client.ended[session] == .dismissed, "it was told, and a goodbye came")
         #expect(near.close?.failure == .truncated)
-        #expect(endpoint.node.tunnelCount == 0 && world.portal.statistics.tunnelCount == 0)
+        #expect(endpoint.node.tunnelCount == 0 && world.portal.metrics.tunnelCount == 0)
         let again = try client.openTunnel(to: endpoint.key)
         world.run()
         #expect(client.ended[again] == .refused(answered: true))

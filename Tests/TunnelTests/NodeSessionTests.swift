@@ -71,7 +71,7 @@ struct NodeSessionTests {
         #expect(client.ended[.outer] == nil)
         #expect(endpoint.events == [.refused(client.key)])
         #expect(endpoint.node.tunnelCount == 0 && client.node.tunnelCount == 0)
-        #expect(world.portal.statistics.tunnelCount == 0)
+        #expect(world.portal.metrics.tunnelCount == 0)
 
         let (invited, _) = try world.connectNode(friend)
         let second = try invited.openTunnel(to: endpoint.key)

@@ -113,7 +113,7 @@ struct NodeStreamTests {
         #expect(left.close?.failure == .truncated && right.close?.failure == .truncated)
         #expect(client.ended[session] == .some(nil))
         #expect(endpoint.node.tunnelCount == 0 && client.node.tunnelCount == 0)
-        #expect(world.portal.statistics.tunnelCount == 0)
+        #expect(world.portal.metrics.tunnelCount == 0)
     }
 
     @Test("echo megabytes with credit")

@@ -1,8 +1,8 @@
+internal import Connection
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import Node
-internal import PortalCore
 internal import Transport
 internal import Tunnel
 
@@ -54,7 +54,7 @@ struct MethodCall: Sendable {
         }
         guard Self.lists.contains(name) else { return }
         if case .value(let metadata) = try await call(["room", "metadata"], [], of: connection),
-            metadata["features"]?.array?.contains(.string(PortalCall.hidingFeature)) == true,
+            metadata["features"]?.array?.contains(.string(Feature.hiding.rawValue)) == true,
             case .value(.bool(true)) = try await call(
                 Self.announcement, [["hidden": true, "tokens": []]], of: connection)
         {

@@ -49,6 +49,21 @@ package enum KeyringCheck {
     static func report(
         _ transaction: borrowing KeyringReading, _ vault: VaultFile
     ) throws(KeyringError) -> KeyringReport {
+        let (owner, entryCount) = try verify(transaction)
+        return KeyringReport(
+            owner: owner, copiedAt: try transaction.number(.copy),
+            sequence: try transaction.number(.sequence) ?? 0,
+            vault: try opensEverything(transaction, vault) ? .matching : .lost,
+            friendCount: try transaction.recordCount(FriendRecord.table),
+            inviteCount: try transaction.recordCount(FriendInvite.table), entryCount: entryCount)
+    }
+
+    /// Looks at whether the records of a state agree with each other; their secrets are not opened.
+    ///
+    /// - Returns: whose keyring it is, and how many entries it has.
+    static func verify<Access>(
+        _ transaction: borrowing KeyringTransaction<Access>
+    ) throws(KeyringError) -> (owner: PublicKey, entryCount: Int) {
         guard let owner = try transaction.owner() else { throw .inconsistent("it has no owner") }
         let entryCount = try countEntries(transaction)
         guard entryCount >= Ghost.step, entryCount % Ghost.step == 0 else {
@@ -61,20 +76,19 @@ package enum KeyringCheck {
         try checkUses(transaction)
         try checkBelonging(transaction, owner: owner)
         try checkPolicy(transaction)
-        return KeyringReport(
-            owner: owner, copiedAt: try transaction.number(.copy),
-            sequence: try transaction.number(.sequence) ?? 0,
-            vault: try opensEverything(transaction, vault) ? .matching : .lost,
-            friendCount: try transaction.recordCount(FriendRecord.table),
-            inviteCount: try transaction.recordCount(FriendInvite.table), entryCount: entryCount)
+        return (owner, entryCount)
     }
 
-    private static func countEntries(_ transaction: borrowing KeyringReading) throws(KeyringError) -> Int {
+    private static func countEntries<Access>(_ transaction: borrowing KeyringTransaction<Access>)
+        throws(KeyringError) -> Int
+    {
         try Ghost.countOthers(transaction) + Ghost.count(transaction)
     }
 
     /// Everybody has a name, and every name is somebody's.
-    private static func checkNames(_ transaction: borrowing KeyringReading) throws(KeyringError) {
+    private static func checkNames<Access>(_ transaction: borrowing KeyringTransaction<Access>)
+        throws(KeyringError)
+    {
         let friendCount = try transaction.recordCount(FriendRecord.table)
         guard try transaction.recordCount(NameRecord.table) == friendCount else {
             throw .inconsistent("it has names of nobody")
@@ -90,7 +104,9 @@ package enum KeyringCheck {
     }
 
     /// Every invite has counted down a use for each whom it admitted.
-    private static func checkUses(_ transaction: borrowing KeyringReading) throws(KeyringError) {
+    private static func checkUses<Access>(_ transaction: borrowing KeyringTransaction<Access>)
+        throws(KeyringError)
+    {
         var uses: [InviteUse] = []
         try transaction.forEach(FriendRecord.self) { (_, friend) throws(KeyringError) in
             uses += friend.admission?.uses.list ?? []
@@ -110,8 +126,8 @@ package enum KeyringCheck {
     }
 
     /// What stands under a friend's key is a friend's.
-    private static func checkBelonging(
-        _ transaction: borrowing KeyringReading, owner: PublicKey
+    private static func checkBelonging<Access>(
+        _ transaction: borrowing KeyringTransaction<Access>, owner: PublicKey
     ) throws(KeyringError) {
         guard try transaction.record(CircleRecord.self, owner) != nil else {
             throw .inconsistent("it has no circle")
@@ -139,15 +155,18 @@ package enum KeyringCheck {
     }
 
     /// The single records, and what a portal needs for itself.
-    private static func checkPolicy(_ transaction: borrowing KeyringReading) throws(KeyringError) {
+    private static func checkPolicy<Access>(_ transaction: borrowing KeyringTransaction<Access>)
+        throws(KeyringError)
+    {
         _ = try transaction.number(.opened)
         _ = try Membership.policy(transaction)
         _ = try Portals.all(transaction)
         try transaction.forEach(StoredDenial.self) { (_, _) throws(KeyringError) in .next }
     }
 
-    private static func opensEverything(
-        _ transaction: borrowing KeyringReading, _ vault: VaultFile
+    /// Whether the vault's current key opens every secret.
+    static func opensEverything<Access>(
+        _ transaction: borrowing KeyringTransaction<Access>, _ vault: VaultFile
     ) throws(KeyringError) -> Bool {
         guard let recorded = try transaction.number(.vault), let slot = try vault.slot(recorded) else {
             return false

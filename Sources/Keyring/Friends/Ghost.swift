@@ -125,7 +125,9 @@ enum Ghost {
     }
 
     /// How many there are, each of which is one.
-    static func count(_ transaction: borrowing KeyringReading) throws(KeyringError) -> Int {
+    static func count<Access>(
+        _ transaction: borrowing KeyringTransaction<Access>
+    ) throws(KeyringError) -> Int {
         let entries = try entries(transaction)
         for entry in entries {
             guard entry.key.count == 8 else { throw .damagedRecord(table: table.name) }
@@ -137,8 +139,8 @@ enum Ghost {
     }
 
     /// Whether a key of the vault opens every one that is sealed.
-    static func areOpened(
-        by key: borrowing SecretKey, _ transaction: borrowing KeyringReading
+    static func areOpened<Access>(
+        by key: borrowing SecretKey, _ transaction: borrowing KeyringTransaction<Access>
     ) throws(KeyringError) -> Bool {
         for entry in try entries(transaction) {
             let sealed = try sealedPair(entry.value.version, entry.value.payload.span)

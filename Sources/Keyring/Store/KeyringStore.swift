@@ -7,6 +7,10 @@ internal import TypedSodium
 /// slot that is not current → everything is sealed under it and its number recorded, in the change's own
 /// transaction → commit → the former slot is overwritten. A process that is killed at any point leaves one slot
 /// that opens what the store holds; the other is overwritten when the keyring is next opened.
+///
+/// Invariants, in every state that is committed: the vault has a slot of the number that the store records, and its key
+/// opens every secret; the sequence number is greater than in every former state that others could tell from it; what
+/// ``Keyring`` promises holds, see ``Invariants``.
 struct KeyringStore: Sendable {
     static let fileName = "keyring.mdb"
     static let schema = Schema(
@@ -99,11 +103,15 @@ struct KeyringStore: Sendable {
         var hasRotated = false
         let result = try write { (transaction) throws(KeyringError) in
             if !copies, try transaction.number(.copy) != nil { throw .isCopy }
+            let before = Invariants.state(before: transaction)
             var change = try Change(transaction, vault: vault)
             let result = try body(&transaction, &change)
             observe?(.prepared)
             hasRotated = change.rotates
             try change.finish(&transaction, observe)
+            assert(
+                Invariants.hold(transaction, after: change, vault, before: before, mayShrink: copies),
+                "a change has left the keyring in contradiction with itself")
             return result
         }
         observe?(.committed)

@@ -56,7 +56,7 @@ struct PortalCheck: Sendable {
         }
         var knowsTokens = false
         if case .value(let json)? = reply, let features = json["features"]?.array {
-            knowsTokens = features.contains(.string(PortalCall.hidingFeature))
+            knowsTokens = features.contains(.string(Feature.hiding.rawValue))
         }
         guard !knowsTokens else { return }
         try hops.report(

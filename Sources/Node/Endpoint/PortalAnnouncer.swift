@@ -145,7 +145,7 @@ struct PortalAnnouncer: Sendable {
         // A broken connection is dialled again.
         guard let reply = try? await link.call(["room", "metadata"]) else { return true }
         if case .value(let json) = reply, let features = json["features"]?.array,
-            features.contains(.string(PortalCall.hidingFeature))
+            features.contains(.string(Feature.hiding.rawValue))
         {
             return true
         }

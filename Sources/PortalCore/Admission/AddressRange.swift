@@ -64,7 +64,8 @@ extension AddressRangeError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .notAnAddress: "the range has no IP address: write one like 10.0.0.0/8 or ::1"
-        case .badLength(let limit): "the length behind the / is not from 0 to \(limit): write one that is"
+        case .badLength(let limit):
+            "the length behind the / is not from 0 to \(limit): write one that is"
         }
     }
 }

@@ -5,7 +5,7 @@ internal import TypedSodium
 /// The connections that a portal has room for, shared by the sources that they come from.
 ///
 /// A value without socket and clock. While there is room a source may have it; when it is short, each has its equal
-/// share, and whoever holds most loses its newest connection that does nothing. An eighth is for members, whatever
+/// share, and the source that holds most loses its newest connection that does nothing. An eighth is for members, whatever
 /// their addresses are.
 package struct ConnectionPlaces {
     /// Which connection.
@@ -53,7 +53,7 @@ package struct ConnectionPlaces {
         let charge: Charge
     }
 
-    private var ceilings: ConnectionLimits.Ceilings
+    private var ceilings: ConnectionAdmission.Ceilings
     private let sourcesAccount: Account
     private let membersAccount: Account
     private var sources: [SourceAddress: Source] = [:]
@@ -65,7 +65,7 @@ package struct ConnectionPlaces {
     private var claimantCount = 0
 
     /// Room for `count` connections.
-    init(count: Int, ceilings: ConnectionLimits.Ceilings, at now: NIODeadline) {
+    init(count: Int, ceilings: ConnectionAdmission.Ceilings, at now: NIODeadline) {
         self.ceilings = ceilings
         let memberCount = max(1, count / Self.memberDivisor)
         let sourceCount = max(1, count - memberCount - count / Self.trialDivisor)
@@ -78,7 +78,7 @@ package struct ConnectionPlaces {
     var count: Int { entries.count }
 
     /// Has other ceilings count from now on, also for sources that are known.
-    mutating func update(_ ceilings: ConnectionLimits.Ceilings, at now: NIODeadline) {
+    mutating func update(_ ceilings: ConnectionAdmission.Ceilings, at now: NIODeadline) {
         self.ceilings = ceilings
         let rate = makeRate(at: now)
         for address in Array(sources.keys) { sources[address]?.handshakes = rate }
@@ -97,7 +97,9 @@ package struct ConnectionPlaces {
         // Taken out, so that its list is changed where it stands.
         var source = sources.removeValue(forKey: address) ?? makeSource(address, at: now)
         defer { keep(source, at: address, at: now) }
-        guard source.handshakes?.take(at: now) != false else { return Admission(refusal: .tooManyHandshakes) }
+        guard source.handshakes?.take(at: now) != false else {
+            return Admission(refusal: .tooManyHandshakes)
+        }
         guard source.numbers.count < ceilings.connectionsPerSource ?? .max else {
             return Admission(refusal: .tooManyConnections)
         }
@@ -137,7 +139,9 @@ package struct ConnectionPlaces {
             group.count -= 1
             members[member] = group.count > 0 ? group : nil
         }
-        guard let address = entry.source, var source = sources.removeValue(forKey: address) else { return }
+        guard let address = entry.source, var source = sources.removeValue(forKey: address) else {
+            return
+        }
         if let index = source.numbers.lastIndex(of: number) { source.numbers.remove(at: index) }
         let count = address.network.map { counted(in: $0, by: -1) } ?? source.numbers.count
         if count == 0 { claimantCount -= 1 }

@@ -44,7 +44,8 @@ extension SourceAddress: CustomStringConvertible {
     package var description: String {
         switch kind {
         case .v4(let host):
-            stride(from: 24, through: 0, by: -8).map { "\(host >> UInt32($0) & 0xFF)" }.joined(separator: ".")
+            stride(from: 24, through: 0, by: -8).map { "\(host >> UInt32($0) & 0xFF)" }.joined(
+                separator: ".")
         case .v6(let high, let bitCount):
             stride(from: 48, through: 64 - bitCount, by: -16).map {
                 String(high >> UInt64($0) & 0xFFFF, radix: 16)

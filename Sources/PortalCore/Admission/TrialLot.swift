@@ -3,7 +3,7 @@ internal import NIOCore
 
 /// The connections that have no place and are tried all the same, because one of them may be a member's.
 ///
-/// Who has sent the first message of its handshake takes part in a draw, so often a second in the process. A value
+/// A connection that has sent the first message of its handshake takes part in a draw, so often a second in the process. A value
 /// without clock; what is random is given to it.
 struct TrialLot {
     /// How many are drawn in a second.
@@ -29,7 +29,7 @@ struct TrialLot {
 
     /// Takes a connection on; who has to go for it where there are too many, perhaps itself.
     ///
-    /// That is who has been silent longest, else one that waits, by lot.
+    /// That is the one that has been silent longest, otherwise one that waits, by lot.
     mutating func enter(_ number: Int) -> Int? {
         guard count >= limit else {
             silent.append(number)

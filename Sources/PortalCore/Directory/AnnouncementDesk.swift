@@ -1,7 +1,6 @@
 internal import Account
 internal import MuxRPC
 internal import NIOCore
-internal import Synchronization
 internal import TypedSodium
 
 /// A hidden announcement that waits to be read.
@@ -21,195 +20,200 @@ struct AnnouncementJob: Sendable {
     let source: String
     /// What the tokens take: as JSON at first, then where they are kept.
     let charge: Charge
+
+    /// Reads the tokens, which takes some milliseconds: under no lock.
+    func read(limit: Int) throws(AnnounceRefusal) -> HiddenAnnouncement {
+        let values =
+            switch tokens {
+            case .read(let values): values
+            case .unread(let body): try AnnounceRequest.tokens(unread: body)
+            }
+        let announcement = try HiddenAnnouncement(values, limit: limit)
+        // It is less, so there is room.
+        _ = charge.change(to: announcement.count * HiddenDirectory.tokenByteCount)
+        return announcement
+    }
 }
 
-/// What waits to be done about hidden announcements, off the event loops: one at a time, in turns by source.
+/// Who is announced at a portal, and the hidden announcements that wait to be carried out, off the event loops: one at a
+/// time, in turns by source.
 ///
-/// A connection has one at most under way, so no more wait than there are connections.
-struct AnnouncementDesk: Sendable {
-    private var waiting = Turns<String, AnnouncementJob>(limit: .max)
-    /// The announcement whose tokens are being inserted.
-    var inserting: AnnouncementJob?
-    /// Whether somebody is at work, and sees what is put here.
-    private var isManned = false
+/// A connection has one at most under way, so no more wait than there are connections. Their order with everything else
+/// is that of the portal's lock: one whose connection has ended, or has taken its announcement back, finds nothing to go
+/// on with.
+struct AnnouncementDesk {
+    typealias Post = (message: RelayMessage, mailbox: any RelayMailbox)
 
-    mutating func add(_ job: AnnouncementJob) { _ = waiting.append(job, of: job.source) }
-
-    mutating func next() -> AnnouncementJob? { waiting.popFirst()?.element }
-
-    /// Whether somebody has to be called to work.
-    mutating func man() -> Bool {
-        defer { isManned = true }
-        return !isManned
+    /// What follows from a change of the directory.
+    struct Notices {
+        var outcome: PortalDirectory.Outcome
+        var overtaken: (any RelayMailbox)?
+        var replaced: (any RelayMailbox)?
+        var awakened: [any RelayMailbox]
+        /// Whether somebody has to be called to ``Portal/work()``.
+        var callsForWork: Bool
     }
 
-    mutating func leave() { isManned = false }
-}
-
-/// How hidden announcements are carried out.
-///
-/// Their order with everything else is that of the portal's lock: one whose connection has ended, or has taken its
-/// announcement back, finds nothing to go on with.
-extension Portal {
-    private enum Step {
+    /// The next piece of work.
+    enum Step {
+        /// It is done: this is to be posted.
         case done([Post])
+        /// Tokens are to be read, up to a limit; ``begin(_:_:among:under:)`` goes on.
         case read(AnnouncementJob, limit: Int)
         case nothing
     }
 
-    private typealias Post = (message: RelayMessage, mailbox: any RelayMailbox)
+    private let limits: TokenLimits
+    private var directory: PortalDirectory
+    private var waiting = Turns<String, AnnouncementJob>(limit: .max)
+    /// The announcement whose tokens are being inserted.
+    private var inserting: AnnouncementJob?
+    /// Whether somebody is at work, and sees what is put here.
+    private var isManned = false
 
-    /// Takes a hidden announcement, which is answered by ``RelayMessage/announced(_:_:)``; whether somebody has to be
-    /// called to ``work()``.
-    func announceLater(_ job: AnnouncementJob) -> Bool {
-        tables.withLock { tables in
-            tables.desk.add(job)
-            return tables.desk.man()
-        }
+    /// Nobody is announced.
+    init(limits: TokenLimits) {
+        self.limits = limits
+        directory = PortalDirectory(limits: limits)
     }
 
-    /// Does the next piece of what waits; whether there may be more.
-    ///
-    /// To be called off the event loops, by one caller at a time. Others have the lock between two pieces, each of which takes some tens of microseconds.
-    package func work() -> Bool {
-        switch tables.withLock({ nextStep(in: &$0) }) {
-        case .done(let posts): for post in posts { post.mailbox.post(post.message) }
-        case .read(let job, let limit):
-            for post in read(job, limit: limit) { post.mailbox.post(post.message) }
-        case .nothing: return false
-        }
-        return true
+    // MARK: Looking
+
+    /// How many tokens are announced.
+    var tokenCount: Int { directory.hidden.tokenCount }
+
+    /// How many ids are announced.
+    var idCount: Int { directory.attendance.ids.count }
+
+    /// The connections on which the target of a request can be reached, the one to be asked first in front.
+    func connections(for request: ConnectRequest) -> [ConnectionID] {
+        directory.connections(of: request.target, provedBy: request.announcer)
     }
 
-    private func nextStep(in tables: inout Tables) -> Step {
-        // First of all, so that what is gone takes no memory beside what comes.
-        if tables.directory.hidden.hasLeaving {
-            tables.directory.forgetTokens(settings.tokenLimits.sliceCount)
-            return .done([])
-        }
-        if let job = tables.desk.inserting { return .done(insert(job, in: &tables)) }
-        guard let job = tables.desk.next() else {
-            tables.desk.leave()
-            return .nothing
-        }
-        guard let peer = tables.members[job.connection]?.peer else { return .done([]) }
-        return .read(job, limit: settings.tokenLimits.count(for: tables.policy.standing(of: peer)))
+    func isHidden(_ connection: ConnectionID) -> Bool { directory.hidden.isHidden(connection) }
+
+    func isAnnounced(_ peer: PublicKey, on connection: ConnectionID) -> Bool {
+        directory.isAnnounced(peer, on: connection)
     }
 
-    /// Reads the tokens, under no lock, and begins to insert them.
-    private func read(_ job: AnnouncementJob, limit: Int) -> [Post] {
-        do throws(AnnounceRefusal) {
-            let tokens =
-                switch job.tokens {
-                case .read(let tokens): tokens
-                case .unread(let body): try PortalCall.tokens(unread: body)
-                }
-            let announcement = try HiddenAnnouncement(tokens, limit: limit)
-            // It is less, so there is room.
-            _ = job.charge.change(to: announcement.count * HiddenDirectory.tokenByteCount)
-            return try tables.withLock { tables throws(AnnounceRefusal) in
-                try begin(announcement, job, in: &tables)
-            }
-        } catch {
-            let mailbox = tables.withLock { $0.members[job.connection]?.mailbox }
-            return mailbox.map { [(.announced(job.call, .refused(error)), $0)] } ?? []
-        }
-    }
-
-    private func begin(
-        _ announcement: HiddenAnnouncement, _ job: AnnouncementJob, in tables: inout Tables
-    ) throws(AnnounceRefusal) -> [Post] {
-        guard let member = tables.members[job.connection], let peer = member.peer else { return [] }
-        guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
-        // It may be another since the tokens were read.
-        let standing = tables.policy.standing(of: peer)
-        guard announcement.count <= settings.tokenLimits.count(for: standing) else { throw .tooManyTokens }
-        let announcer = HiddenDirectory.Announcer(
-            job.connection, key: peer, source: job.source, isMember: standing == .member)
-        switch try tables.directory.begin(announcement, by: announcer, charge: job.charge) {
-        case .unchanged:
-            return [(.announced(job.call, .unchanged), member.mailbox)]
-        case .comes(let dropped):
-            tables.desk.inserting = job
-            return dropped.compactMap { tables.members[$0]?.mailbox }.map { (.tokensDropped, $0) }
-        }
-    }
-
-    private func insert(_ job: AnnouncementJob, in tables: inout Tables) -> [Post] {
-        guard !tables.directory.insertTokens(settings.tokenLimits.sliceCount, on: job.connection) else {
-            return []
-        }
-        tables.desk.inserting = nil
-        guard let member = tables.members[job.connection], let peer = member.peer else { return [] }
-        let outcome = tables.directory.finishTokens(of: peer, on: job.connection)
-        // It was taken back while it came: by the policy, or for somebody who had less.
-        guard outcome.isDone else {
-            let refusal = tables.policy.letsAnnounce(peer) ? AnnounceRefusal.tooManyTokens : .membersOnly
-            return [(.announced(job.call, .refused(refusal)), member.mailbox)]
-        }
-        let awakened = outcome.awakened.compactMap { tables.members[$0]?.mailbox }
-        return [(.announced(job.call, .done), member.mailbox)] + awakened.map { (.attendanceChanged, $0) }
+    /// What a subscriber has missed, and the version that it knows then.
+    mutating func update(
+        for subscriber: ConnectionID, since version: Int?
+    ) -> (PortalDirectory.Update, version: Int) {
+        (directory.update(for: subscriber, since: version), directory.attendance.version)
     }
 
     // MARK: In the open
 
-    /// Announces a peer openly.
-    ///
-    /// - Throws: ``AnnounceRefusal/membersOnly``.
-    func announce(
-        _ peer: PublicKey, on connection: ConnectionID, _ manner: PortalDirectory.Manner
-    ) throws(AnnounceRefusal) -> Notices {
-        try tables.withLock { tables throws(AnnounceRefusal) in
-            guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
-            return notices(tables.directory.announce(peer, on: connection, manner), in: &tables)
-        }
+    /// Announces a peer openly that may do so.
+    mutating func announce(
+        _ peer: PublicKey, on connection: ConnectionID, _ manner: PortalDirectory.Manner,
+        among connections: ConnectionTable
+    ) -> Notices {
+        notices(directory.announce(peer, on: connection, manner), among: connections)
     }
 
-    func isHidden(_ connection: ConnectionID) -> Bool {
-        tables.withLock { $0.directory.hidden.isHidden(connection) }
-    }
-
-    func isAnnounced(_ peer: PublicKey, on connection: ConnectionID) -> Bool {
-        tables.withLock { $0.directory.isAnnounced(peer, on: connection) }
+    mutating func leave(
+        _ peer: PublicKey, on connection: ConnectionID, among connections: ConnectionTable
+    ) -> Notices {
+        notices(directory.leave(peer, on: connection), among: connections)
     }
 
     /// Takes back what a peer has announced and may not announce any more; the reason, where there is one.
-    func endUnpermitted(
-        _ peer: PublicKey, on connection: ConnectionID
+    mutating func endUnpermitted(
+        _ peer: PublicKey, on connection: ConnectionID, among connections: ConnectionTable,
+        under policy: PortalPolicy
     ) -> (AnnounceRefusal, Notices)? {
-        tables.withLock { tables in
-            let limit = settings.tokenLimits.count(for: tables.policy.standing(of: peer))
-            let hasTooMany = tables.directory.hidden.tokenCount(of: connection) > limit
-            guard hasTooMany || !tables.policy.letsAnnounce(peer) else { return nil }
-            let outcome = tables.directory.leave(peer, on: connection)
-            guard outcome.isDone else { return nil }
-            return (hasTooMany ? .tooManyTokens : .membersOnly, notices(outcome, in: &tables))
-        }
+        let limit = limits.count(for: policy.standing(of: peer))
+        let hasTooMany = directory.hidden.tokenCount(of: connection) > limit
+        guard hasTooMany || !policy.letsAnnounce(peer) else { return nil }
+        let outcome = directory.leave(peer, on: connection)
+        guard outcome.isDone else { return nil }
+        return (hasTooMany ? .tooManyTokens : .membersOnly, notices(outcome, among: connections))
     }
 
-    func leave(_ peer: PublicKey, on connection: ConnectionID) -> Notices {
-        tables.withLock { tables in
-            notices(tables.directory.leave(peer, on: connection), in: &tables)
-        }
+    /// A connection is over.
+    mutating func connectionClosed(
+        _ connection: ConnectionID, of peer: PublicKey?, among connections: ConnectionTable
+    ) -> Notices {
+        notices(directory.connectionClosed(connection, of: peer), among: connections)
     }
 
-    /// What a subscriber has missed, and the version that it knows then.
-    func update(
-        for subscriber: ConnectionID, since version: Int?
-    ) -> (PortalDirectory.Update, version: Int) {
-        tables.withLock { tables in
-            let update = tables.directory.update(for: subscriber, since: version)
-            return (update, tables.directory.attendance.version)
-        }
-    }
-
-    /// What follows from a call of the directory.
-    func notices(_ outcome: PortalDirectory.Outcome, in tables: inout Tables) -> Notices {
+    private mutating func notices(
+        _ outcome: PortalDirectory.Outcome, among connections: ConnectionTable
+    ) -> Notices {
         Notices(
             outcome: outcome,
-            overtaken: outcome.overtaken.flatMap { tables.members[$0]?.mailbox },
-            replaced: outcome.replaced.flatMap { tables.members[$0]?.mailbox },
-            awakened: outcome.awakened.compactMap { tables.members[$0]?.mailbox },
-            callsForWork: tables.directory.hidden.hasLeaving && tables.desk.man())
+            overtaken: outcome.overtaken.flatMap { connections.mailbox(of: $0) },
+            replaced: outcome.replaced.flatMap { connections.mailbox(of: $0) },
+            awakened: outcome.awakened.compactMap { connections.mailbox(of: $0) },
+            callsForWork: directory.hidden.hasLeaving && man())
+    }
+
+    // MARK: Hidden
+
+    /// Lets an announcement wait; whether somebody has to be called to work.
+    mutating func add(_ job: AnnouncementJob) -> Bool {
+        _ = waiting.append(job, of: job.source)
+        return man()
+    }
+
+    private mutating func man() -> Bool {
+        defer { isManned = true }
+        return !isManned
+    }
+
+    /// Does the next piece of what waits, or says what is to be read for it.
+    mutating func work(among connections: ConnectionTable, under policy: PortalPolicy) -> Step {
+        // First of all, so that what is gone takes no memory beside what comes.
+        if directory.hidden.hasLeaving {
+            directory.forgetTokens(limits.sliceCount)
+            return .done([])
+        }
+        if let job = inserting { return .done(insert(job, among: connections, under: policy)) }
+        guard let job = waiting.popFirst()?.element else {
+            isManned = false
+            return .nothing
+        }
+        guard let peer = connections[job.connection]?.peer else { return .done([]) }
+        return .read(job, limit: limits.count(for: policy.standing(of: peer)))
+    }
+
+    /// The tokens of an announcement are read: begins to insert them.
+    mutating func begin(
+        _ announcement: HiddenAnnouncement, _ job: AnnouncementJob, among connections: ConnectionTable,
+        under policy: PortalPolicy
+    ) throws(AnnounceRefusal) -> [Post] {
+        guard let member = connections[job.connection], let peer = member.peer else { return [] }
+        guard policy.letsAnnounce(peer) else { throw .membersOnly }
+        // It may be another since the tokens were read.
+        let standing = policy.standing(of: peer)
+        guard announcement.count <= limits.count(for: standing) else { throw .tooManyTokens }
+        let announcer = HiddenDirectory.Announcer(
+            job.connection, key: peer, source: job.source, isMember: standing == .member)
+        switch try directory.begin(announcement, by: announcer, charge: job.charge) {
+        case .unchanged:
+            return [(.announced(job.call, .unchanged), member.mailbox)]
+        case .comes(let dropped):
+            inserting = job
+            return dropped.compactMap { connections.mailbox(of: $0) }.map { (.tokensDropped, $0) }
+        }
+    }
+
+    private mutating func insert(
+        _ job: AnnouncementJob, among connections: ConnectionTable, under policy: PortalPolicy
+    ) -> [Post] {
+        guard !directory.insertTokens(limits.sliceCount, on: job.connection) else { return [] }
+        inserting = nil
+        guard let member = connections[job.connection], let peer = member.peer else { return [] }
+        let outcome = directory.finishTokens(of: peer, on: job.connection)
+        // It was taken back while it came: by the policy, or for somebody who had less.
+        guard outcome.isDone else {
+            let refusal = policy.letsAnnounce(peer) ? AnnounceRefusal.tooManyTokens : .membersOnly
+            return [(.announced(job.call, .refused(refusal)), member.mailbox)]
+        }
+        let awakened = outcome.awakened.compactMap { connections.mailbox(of: $0) }
+        return [(.announced(job.call, .done), member.mailbox)]
+            + awakened.map { (.attendanceChanged, $0) }
     }
 }

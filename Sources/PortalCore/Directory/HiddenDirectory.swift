@@ -6,7 +6,7 @@ package import TypedSodium
 ///
 /// A set belongs to its connection, and only that one replaces it or takes it back. Several may announce one token: all
 /// are kept, up to a limit, so that nobody stands in another's place. A new set comes in slices, and one that goes is
-/// forgotten in slices, so that whoever holds the lock around it holds it for a moment only.
+/// forgotten in slices, so that the lock around it is held for a moment only.
 ///
 /// ### Invariants
 /// - A connection has at most one set in force and one that comes; the latter is answered as far as it has come.
@@ -239,7 +239,7 @@ package struct HiddenDirectory: Sendable {
 
     // MARK: Private
 
-    /// Drops the newest sets of whoever has to give way; whose.
+    /// Drops the newest sets of the holder that has to give way; on which connections.
     private mutating func makeRoom(
         for added: Int, of holder: TokenPlaces.Holder
     ) throws(AnnounceRefusal) -> [ConnectionID] {
@@ -290,9 +290,9 @@ package struct HiddenDirectory: Sendable {
 enum TokenAdmission {
     /// Decides on one more announcer of a token that others have announced, the newest first; `nil` are gone already.
     ///
-    /// Whoever announced from the same place under the same key is replaced. When as many are there as are kept, the
-    /// oldest of the source that has several gives way; where there is none, whoever came first stays, but that a
-    /// member never gives way to anybody else, and anybody else gives way to a member.
+    /// The announcer from the same place under the same key is replaced. When as many are there as are kept, the oldest
+    /// of the source that has several gives way; where no source has, the newcomer is refused. But a member never gives
+    /// way to a stranger, and a stranger always to a member.
     static func decide(
         on newcomer: HiddenDirectory.Announcer, among present: [HiddenDirectory.Announcer?]
     ) -> TokenTable.Admission {
@@ -303,7 +303,9 @@ enum TokenAdmission {
         }
         if let former { return .inPlace(of: former) }
         guard present.count >= HiddenDirectory.announcerLimit else { return .added }
-        if let former = present.lastIndex(where: { $0?.key == newcomer.key }) { return .inPlace(of: former) }
+        if let former = present.lastIndex(where: { $0?.key == newcomer.key }) {
+            return .inPlace(of: former)
+        }
         var counts: [String: Int] = [:]
         for case .some(let announcer) in present { counts[announcer.source, default: 0] += 1 }
         let most = counts.values.max() ?? 0

@@ -15,7 +15,7 @@ package import TypedSodium
 /// one's own key would throw out one's running node; and one that is displaced is ended.
 ///
 /// A connection that announces itself hidden is in no list and not found by its id, whatever it subscribes to.
-/// Whoever is not there, is hidden, or is asked for by an unknown token is missed in the same way.
+/// A peer that is absent, one that is hidden, and one that is asked for by an unknown token are missed in the same way.
 package struct PortalDirectory: Sendable {
     /// How an identity announces itself.
     package enum Manner: Equatable, Sendable {
@@ -73,7 +73,9 @@ package struct PortalDirectory: Sendable {
     /// The connections on which a target can be reached, the one to be asked first in front.
     ///
     /// With a key, which is for tokens only, those alone that have proved it.
-    package func connections(of target: ConnectTarget, provedBy key: PublicKey? = nil) -> [ConnectionID] {
+    package func connections(of target: ConnectTarget, provedBy key: PublicKey? = nil)
+        -> [ConnectionID]
+    {
         switch target {
         case .id(let peer): announcements[peer].map { [$0.connection] } ?? []
         case .token(let token): hidden.connections(of: token, provedBy: key)
@@ -102,7 +104,9 @@ package struct PortalDirectory: Sendable {
             if manner == .explicit { announcements[peer]?.manner = .explicit }
             return Outcome(isDone: true)
         }
-        guard manner == .explicit || present.manner == .subscription else { return Outcome(isDone: false) }
+        guard manner == .explicit || present.manner == .subscription else {
+            return Outcome(isDone: false)
+        }
         var outcome = Outcome(isDone: true, hasChanged: true)
         var earlier = present.earlier.filter { $0 != connection }
         if present.manner == .explicit {
@@ -120,7 +124,8 @@ package struct PortalDirectory: Sendable {
     ///
     /// - Throws: ``AnnounceRefusal/tooManyTokens``, and nothing has changed.
     package mutating func begin(
-        _ announcement: HiddenAnnouncement, by announcer: HiddenDirectory.Announcer, charge: Charge? = nil
+        _ announcement: HiddenAnnouncement, by announcer: HiddenDirectory.Announcer,
+        charge: Charge? = nil
     ) throws(AnnounceRefusal) -> HiddenDirectory.Beginning {
         try hidden.begin(announcement, by: announcer, charge: charge)
     }

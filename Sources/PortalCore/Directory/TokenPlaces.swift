@@ -2,8 +2,8 @@ internal import TypedSodium
 
 /// Who holds how many places for tokens, and who may have more.
 ///
-/// Half of all places are members': nobody else ever has more than the other half. Members count by key, others by
-/// source address. Where places are short, whoever holds at least twice what a newcomer would hold gives way to it.
+/// Half of all places are members': strangers never have more than the other half. Members count by key, strangers by
+/// source address. Where places are short, a holder of at least twice what a newcomer would hold gives way to it.
 ///
 /// ### Invariants
 /// - What all hold is the sum of what each holds, at most ``TokenLimits/totalCount``; nobody holds more than

@@ -1,4 +1,3 @@
-internal import Connection
 package import Blinding
 package import MuxRPC
 
@@ -40,33 +39,5 @@ package struct HiddenAnnouncement: Equatable, Sendable {
         }
         self.hashed = hashed
         self.fingerprint = fingerprint
-    }
-}
-
-/// Why a portal does not follow an announcement; what was announced before stays.
-package enum AnnounceRefusal: Error, Equatable, Sendable {
-    /// The arguments ask for something between open and hidden, which nobody should guess at.
-    case invalidArguments
-    /// A token in the list is none.
-    case malformedToken
-    /// A token is in the list twice.
-    case repeatedToken
-    /// More tokens than the connection, its source address, or the portal may have.
-    case tooManyTokens
-    /// The connection has changed its announcement less than a second ago.
-    case tooOften
-    /// The portal lets members announce, and the peer is none.
-    case membersOnly
-
-    /// What the peer is told.
-    package var message: String {
-        switch self {
-        case .invalidArguments: "announce: invalid arguments"
-        case .malformedToken: "announce: malformed token"
-        case .repeatedToken: "announce: repeated token"
-        case .tooManyTokens: "too many tokens"
-        case .tooOften: "announced too often: once per second at most"
-        case .membersOnly: ErrorText.membersAnnounce
-        }
     }
 }

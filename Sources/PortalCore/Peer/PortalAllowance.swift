@@ -10,6 +10,7 @@ struct PortalAllowance {
 
     private var calls: Rate
     private let burst: Int
+    private let controlByteCount: Int
     private var countedCallCount = 0
     private var charge: Charge?
     private var read = RunningCharge()
@@ -18,11 +19,17 @@ struct PortalAllowance {
 
     init(_ settings: PortalSettings, at now: NIODeadline) {
         burst = Int(settings.callBurst)
+        controlByteCount = settings.controlByteCount
         calls = Rate(perSecond: settings.callsPerSecond, burst: settings.callBurst, at: now)
     }
 
     /// When the peer may call again; until then it is not read.
     var callsReadyAt: NIODeadline { calls.ready() }
+
+    /// Whether the peer has asked for more than it has read, or more than there is room for, with so many bytes to read.
+    func isExceeded(byUnread byteCount: Int) -> Bool {
+        byteCount > controlByteCount || (isOverdrawn && byteCount > Self.freeByteCount)
+    }
 
     /// How many calls the peer may have made in all, as things stand; at the end of its input a burst more, for there is
     /// no later for them.

@@ -3,9 +3,9 @@ package import Connection
 internal import MuxRPC
 package import NIOCore
 internal import SecureSession
-package import TypedSodium
+internal import TypedSodium
 
-/// One connection of a portal: its session, its calls and the tunnels that end here.
+/// One connection of a portal: how far it has come, when its peer is read, and when it ends.
 ///
 /// It lives on one event loop and reaches other connections only through the messages among its outputs, so
 /// nothing is called back while it works. Outputs can come from every call, ``nextWrite(at:)`` included.
@@ -15,70 +15,55 @@ package import TypedSodium
 ///   and the answers that it has asked for and does not read. So two nodes cannot wait for each other.
 /// - Every tunnel that the portal has registered here is told about the end of the connection, once.
 /// - The flow towards this connection is closed when the tunnel is forgotten here, and its bytes are given back.
+/// - There are tunnels only while both sides speak, and each has one stream and one queue towards the peer.
 package final class PortalConnection: ConnectionMachine {
-    /// Which of the portal's connections this is.
-    package let id: ConnectionID
+    private let portal: Portal
+    private let peer: PortalPeer
+    private let session: SecureSession
+    /// What the connection has of the portal's places, where those are limited.
+    private let seat: (any ConnectionPlace)?
 
-    let portal: Portal
-    let session: SecureSession
-    var subscriptions: PortalSubscriptions
-    var legs: PortalLegs
-    /// The latest `tunnel.announce`, to which a replacement is reported.
-    var announceCall: RequestNumber?
-    /// When the peer's announcement may change, and what is to become of it.
-    var announcing: AnnouncementPace
-    var pings = PortalPings()
-    /// The `invite.use` that waits for the portal's owner.
-    var redeemCall: RequestNumber?
-
-    /// What the peer's address counts as.
-    let source: String
-    /// What the peer makes us hold is charged here; another one once it has proved to be a member.
-    var account: Account
-
-    /// What the connection has of the portal's limits, where there are any.
-    let seat: ConnectionSeat?
-
-    var lifecycle: ConnectionLifecycle<PortalHandshake>
-    private var read: PortalLegs.Read
+    private var lifecycle: ConnectionLifecycle<PortalHandshake>
+    /// What the peer may make us do and hold.
+    private var allowance: PortalAllowance
+    private var calls: PortalCalls
+    /// Whether packets of the peer are here that have to wait.
     private var isHoldingInput = false
     private var hasInputEnded = false
-    /// What the peer may make us do and hold.
-    var allowance: PortalAllowance
-    var outputs = CircularBuffer<PortalOutput>()
 
     /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
     ///
     /// Connections whose source is not known share one source's limits. With a `seat` the handshake goes on when its turn
     /// has come: the owner looks at ``takeWish()`` after each call.
     package init(
-        portal: Portal, mailbox: any RelayMailbox, source: String = "unknown", seat: ConnectionSeat? = nil,
+        portal: Portal, mailbox: any RelayMailbox, source: String = "unknown",
+        seat: (any ConnectionPlace)? = nil,
         at now: NIODeadline
     ) {
-        let settings = portal.settings
-        self.seat = seat
-        self.source = source
         self.portal = portal
-        id = portal.register(mailbox, from: source)
-        account = portal.accounts.account(of: .source(source), on: id)
-        session = SecureSession(
-            answeringAs: portal.identity, network: portal.network, manifest: PortalCall.manifest)
-        subscriptions = PortalSubscriptions(interval: settings.attendanceInterval)
-        announcing = AnnouncementPace(interval: settings.tokenLimits.interval)
-        allowance = PortalAllowance(settings, at: now)
-        legs = PortalLegs(on: id, of: portal)
+        self.seat = seat
+        peer = PortalPeer(of: portal, mailbox: mailbox, source: source, at: now)
+        session = peer.session
+        calls = PortalCalls(of: peer)
+        allowance = PortalAllowance(portal.settings, at: now)
         let admission = seat.map { $0.isOnTrial ? PortalHandshake.Admission.onTrial : .inTurn } ?? .open
-        lifecycle = .handshake(PortalHandshake(admission, time: settings.handshakeTime, at: now))
-        read = PortalLegs.Read(time: now)
+        lifecycle = .handshake(
+            PortalHandshake(admission, time: portal.settings.handshakeTime, at: now))
     }
 
-    /// Who the peer has proved to be.
-    package var peer: PublicKey? { session.peer }
+    /// Which of the portal's connections this is.
+    package var id: ConnectionID { peer.id }
 
-    // MARK: What the channel asks
+    /// How many calls the peer has made, those included that were refused.
+    package var callCount: Int { session.muxrpc.peerCallCount }
+
+    /// What the peer has sent and the connection has not taken, in bytes.
+    package var inboundByteCount: Int { session.inboundByteCount }
 
     /// Whether the peer has been let in, and nobody has said goodbye.
     package var isOpen: Bool { lifecycle.isOpen }
+
+    // MARK: What the channel asks
 
     /// What is to become of the connection.
     package var phase: ConnectionPhase { lifecycle.phase }
@@ -91,19 +76,23 @@ package final class PortalConnection: ConnectionMachine {
 
     /// When ``timeReached(_:)`` is due next.
     package var deadline: NIODeadline? {
-        switch lifecycle {
-        case .handshake, .closing, .finished, .broken: lifecycle.deadline
-        case .open(let liveness):
-            [
-                liveness.deadline, subscriptions.deadline, legs.queues.stuckDeadline, legs.pauseDeadline,
-                legs.calls.deadline, legs.attempts.deadline, announcing.deadline, pings.deadline,
-                isCalling ? allowance.callsReadyAt : nil,
-            ].compactMap(\.self).min()
-        }
+        guard lifecycle.isOpen else { return lifecycle.deadline }
+        return [lifecycle.deadline, calls.deadline, isCalling ? allowance.callsReadyAt : nil]
+            .compactMap(\.self).min()
     }
 
     /// The next thing to do.
-    package func nextOutput() -> PortalOutput? { outputs.popFirst() }
+    package func nextOutput() -> PortalOutput? { peer.nextOutput() }
+
+    /// Whether nothing was heard since the peer was asked something out of turn.
+    package var isUnanswered: Bool { lifecycle.isUnanswered }
+
+    /// The peer's system has so many bytes of what was written, over all time, and more is on the way.
+    package func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
+        lifecycle.acknowledged(byteCount, at: now)
+    }
+
+    // MARK: Whether the peer is read
 
     /// Whether the peer's packets have to wait.
     ///
@@ -113,7 +102,8 @@ package final class PortalConnection: ConnectionMachine {
             return session.hasHandshakeMessage && !handshake.mayGoOn
         }
         guard isServing, !hasInputEnded else { return false }
-        return legs.isPaused || isCalling || hasUnreadAnswers
+        return calls.tunnels.isPaused || isCalling
+            || allowance.isExceeded(byUnread: session.outboundByteCount)
     }
 
     /// Whether calls are answered, if only by a refusal.
@@ -125,15 +115,8 @@ package final class PortalConnection: ConnectionMachine {
         }
     }
 
-    /// Whether the peer has asked for more than it has read, or more than there is room for.
-    private var hasUnreadAnswers: Bool {
-        let byteCount = session.outboundByteCount
-        return byteCount > portal.settings.controlByteCount
-            || (allowance.isOverdrawn && byteCount > PortalAllowance.freeByteCount)
-    }
-
     /// Whether the peer has called so much that its next packets have to wait.
-    private var isCalling: Bool { allowance.callsReadyAt > now }
+    private var isCalling: Bool { allowance.callsReadyAt > peer.now }
 
     // MARK: Bytes in
 
@@ -151,24 +134,18 @@ package final class PortalConnection: ConnectionMachine {
         process(at: now)
     }
 
-    /// The time of what is done now.
-    var now: NIODeadline { read.time }
-
-    /// Takes the time of what is done now.
-    func begin(at now: NIODeadline) { read.time = now }
-
     /// Goes on where the peer's packets had to wait.
-    func resumeProcessing(at now: NIODeadline) {
-        if allowance.isOverdrawn { try? allowance.pay(for: session, at: account) }
+    private func resumeProcessing(at now: NIODeadline) {
+        if allowance.isOverdrawn { try? allowance.pay(for: session, at: peer.account) }
         guard isHoldingInput, !isBlocked else { return }
         lifecycle.heard(at: now)
         process(at: now)
     }
 
-    func process(at now: NIODeadline) {
+    private func process(at now: NIODeadline) {
         guard phase != .broken else { return }
-        begin(at: now)
-        read.unpromisedByteCount = session.inboundByteCount
+        peer.now = now
+        calls.tunnels.beginRead(of: session.inboundByteCount)
         // Nobody waits any more, so what would be left of the input would pile up.
         session.muxrpc.peerCallLimit =
             lifecycle.isLeaving ? .max : allowance.callLimit(at: now, isLast: hasInputEnded)
@@ -178,69 +155,116 @@ package final class PortalConnection: ConnectionMachine {
                 try handle(event)
                 if case .packet = event {
                     // A packet of a tunnel changes nothing but what waits there, and is what most events are.
-                    mayGoOn = !legs.isPaused || hasInputEnded
+                    mayGoOn = !calls.tunnels.isPaused || hasInputEnded
                 } else {
                     allowance.countCalls(session.muxrpc.peerCallCount, at: now)
                     mayGoOn = !isBlocked
                 }
             }
             allowance.countCalls(session.muxrpc.peerCallCount, at: now)
-            legs.flush(at: now, into: &outputs)
+            calls.tunnels.flush()
             if isServing || isBlocked {
-                try allowance.pay(for: session, at: account, isPaused: legs.isPaused)
+                try allowance.pay(for: session, at: peer.account, isPaused: calls.tunnels.isPaused)
             }
             isHoldingInput = isBlocked
-            if isHoldingInput { wishIfNeeded() }
+            if isHoldingInput { lifecycle.withHandshake { $0.messageArrived(at: now) } }
             if hasInputEnded { try session.inputEnded() }
         } catch {
             breakOff(.failed(error))
         }
-        judgePauses()
-        openWaiting()
+        calls.tunnels.judgePauses()
+        calls.tunnels.openWaiting()
+        assert(invariantsHold)
+    }
+
+    private var invariantsHold: Bool {
+        calls.tunnels.invariantsHold && (lifecycle.isOpen || calls.tunnels.isEmpty)
     }
 
     private func handle(_ event: SecureSession.Event) throws(SecureSessionError) {
         switch event {
-        case .client(let peer): try admit(peer)
+        case .client(let key): try admit(key)
         case .established, .proof: break  // is for clients: a server has decided when the handshake is over
-        case .packet(let stream, let byteCount):
-            legs.open(byteCount, on: stream, of: session, read: &read, into: &outputs)
+        case .packet(let stream, let byteCount): calls.tunnels.open(byteCount, on: stream, of: session)
         case .session(.data(let stream, let type, let body)):
-            if pings.streams.contains(stream) { return pinged(on: stream, type, body) }
-            legs.append(body, type: type, on: stream, read: &read, into: &outputs)
+            if !calls.pings.owns(stream) {
+                calls.tunnels.append(body, type: type, on: stream)
+            } else if calls.pings.receive(body, type: type, on: stream) {
+                allowance.countCall(at: peer.now)
+            }
         case .session(.request(let request)):
-            if lifecycle.isOpen { answer(request) } else { refuse(request, ErrorText.tooManyConnections) }
-        case .session(.ended(let stream, let error)): streamEnded(stream, message: error?.message)
+            if lifecycle.isOpen {
+                calls.answer(request)
+            } else {
+                peer.refuse(request, ErrorText.tooManyConnections)
+            }
+        case .session(.ended(let stream, let error)): calls.streamEnded(stream, message: error?.message)
         case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
-        case .session(.goodbye), .ended: finish(.goodbye)
+        case .session(.goodbye), .ended:
+            depart(.goodbye)
+            lifecycle.finish(until: peer.now + portal.settings.closingTime)
         }
     }
 
-    private func admit(_ peer: PublicKey) throws(SecureSessionError) {
-        guard portal.admit(peer, on: id) else {
+    // MARK: Letting in
+
+    private func admit(_ key: PublicKey) throws(SecureSessionError) {
+        guard portal.admit(key, on: id) else {
             session.refuse()
-            emit(.notAdmitted(peer))
+            peer.noteDenied(key)
             breakOff(.refused)
             return
         }
-        adopt(portal.policy.standing(of: peer), of: peer)
+        adopt(portal.policy.standing(of: key), of: key)
         try session.accept()
-        emit(.connected(peer))
-        if hasPlace(peer) {
-            lifecycle.open(at: now)
-        } else if case .handshake(var handshake) = lifecycle {
-            handshake.turnAway(until: now + portal.settings.refusalTime)
-            lifecycle = .handshake(handshake)
+        peer.emit(.connected(key))
+        let isPlaced = hasPlace(key)
+        peer.count { $0.handshakes[isPlaced ? .succeeded : .turnedAway, default: 0] += 1 }
+        if isPlaced {
+            lifecycle.open(at: peer.now)
+        } else {
+            let end = peer.now + portal.settings.refusalTime
+            lifecycle.withHandshake { $0.turnAway(until: end) }
         }
     }
 
-    private func streamEnded(_ stream: StreamID, message: String?) {
-        subscriptions.remove(stream)
-        pings.close(stream)
-        guard let leg = legs[stream] else { return }
-        legs.handOver(leg, at: read.time, into: &outputs)
-        post(.ended(leg.tunnel.id, message: message), to: leg.far.mailbox)
-        forget(leg.tunnel.id)
+    /// Whether the peer may stay: it has a place already, or it is a member that gets one of the members'.
+    private func hasPlace(_ key: PublicKey) -> Bool {
+        guard let seat, seat.isOnTrial else { return true }
+        return portal.policy.standing(of: key) == .member && seat.keep(as: key)
+    }
+
+    /// Has the peer pay, and lets it send, according to its standing.
+    private func adopt(_ standing: PortalPolicy.Standing, of key: PublicKey) {
+        allowance.giveBack()
+        peer.adopt(standing, of: key)
+    }
+
+    /// What the handshake needs before it goes on, said once.
+    package func takeWish() -> PortalHandshake.Wish? {
+        lifecycle.withHandshake { $0.takeWish() } ?? nil
+    }
+
+    /// The connection, which is on trial, was drawn.
+    package func drawn(at now: NIODeadline) {
+        lifecycle.withHandshake { handshake in
+            peer.now = now
+            handshake.drawn(at: now)
+            handshake.messageArrived(at: now)
+        }
+    }
+
+    /// The turn that was wished for.
+    package func takeTurn(at now: NIODeadline) {
+        guard lifecycle.withHandshake({ $0.beginTurn() }) != nil else { return }
+        process(at: now)
+        lifecycle.withHandshake { $0.endTurn() }
+    }
+
+    /// Makes room for another connection: nothing is said, since nobody would miss this one.
+    package func giveWay(at now: NIODeadline) {
+        peer.now = now
+        breakOff(.displaced)
     }
 
     // MARK: Bytes out
@@ -252,45 +276,55 @@ package final class PortalConnection: ConnectionMachine {
                 resumeProcessing(at: now)
                 return buffer
             }
-            if subscriptions.isWaiting { updateSubscribers(at: now) }
-        } while session.outboundByteCount > 0 || takeTurn(at: now)
+            if calls.subscriptions.isWaiting { calls.subscriptions.update(at: now) }
+        } while session.outboundByteCount > 0 || takeTunnelTurn(at: now)
         // What has been written is paid for no longer; where there is no room for the rest, the next input says so.
-        if isServing { try? allowance.pay(for: session, at: account) }
+        if isServing { try? allowance.pay(for: session, at: peer.account) }
         return nil
     }
 
     /// Seals what a tunnel sends next; whether there was anything.
-    private func takeTurn(at now: NIODeadline) -> Bool {
-        guard lifecycle.isOpen, let turn = legs.queues.next(at: now) else { return false }
-        switch consume turn {
-        case .batch(let tunnel, var batch, let resumesSender):
-            guard let leg = legs[tunnel] else { return true }
-            if resumesSender { post(.resume(tunnel), to: leg.far.mailbox) }
-            legs.noteCarried(leg, at: now)
-            session.send(batch.takePackets(), on: leg.stream)
-        case .end(let tunnel, let message):
-            if let leg = legs[tunnel] { end(leg.stream, message: message) }
-            forget(tunnel)
+    private func takeTunnelTurn(at now: NIODeadline) -> Bool {
+        lifecycle.isOpen && calls.tunnels.takeTurn(for: session, at: now)
+    }
+
+    // MARK: Messages
+
+    /// A message from another connection of the portal, or from its owner.
+    package func deliver(_ message: consuming RelayMessage, at now: NIODeadline) {
+        guard lifecycle.isOpen else { return }
+        peer.now = now
+        switch calls.take(message) {
+        case .nothing: break
+        case .askPeer: askPeer(at: now)
+        case .endReplaced: close(.replaced, message: ErrorText.otherSideIsGone, at: now)
+        case .followPolicy: followPolicy(at: now)
         }
-        return true
+        calls.tunnels.openWaiting()
+        resumeProcessing(at: now)
+        assert(invariantsHold)
     }
 
-    func post(_ message: RelayMessage, to mailbox: any RelayMailbox) {
-        outputs.append(.post(message, to: mailbox))
+    /// Ends what the peer may not have any more.
+    private func followPolicy(at now: NIODeadline) {
+        guard let key = peer.key else { return }
+        let policy = portal.policy
+        guard policy.admits(key) else {
+            // The owner takes a used invite's key away before it answers: the holder still has to hear the answer.
+            guard !calls.invite.isAsked || policy.standing(of: key) == .denied else { return }
+            peer.noteDenied(key)
+            close(.refused, message: ErrorText.notAdmitted, at: now)
+            return
+        }
+        adopt(policy.standing(of: key), of: key)
+        calls.follow(policy, of: key)
     }
-
-    /// Has the portal's work done, off the event loops.
-    func callToWork() { outputs.append(.work) }
-
-    func ask(_ question: RedeemQuestion) { outputs.append(.redeem(question)) }
-
-    func emit(_ event: PortalEvent) { outputs.append(.event(event)) }
 
     // MARK: Time
 
     /// The clock reached ``deadline``.
     package func timeReached(_ now: NIODeadline) {
-        begin(at: now)
+        peer.now = now
         switch lifecycle {
         case .handshake(let handshake) where now >= handshake.deadline:
             if handshake.isTurningAway {
@@ -303,22 +337,17 @@ package final class PortalConnection: ConnectionMachine {
             lifecycle.finish(until: now + portal.settings.closingTime)
         case .finished(let until?) where now >= until: lifecycle.breakOff()
         case .open:
-            cutStuck(at: now)
-            judgePauses()
-            refuseExpired(at: now)
-            leaveSilent(at: now)
-            changeAnnouncement(at: now)
-            answerPings(at: now)
-            if let due = subscriptions.deadline, due <= now { updateSubscribers(at: now) }
+            calls.timeReached()
             checkLiveness(at: now)
         case .handshake, .closing, .finished, .broken: break
         }
         resumeProcessing(at: now)
+        assert(invariantsHold)
     }
 
     private func checkLiveness(at now: NIODeadline) {
         // While we do not read the peer its silence means nothing.
-        if legs.isPaused || isCalling { lifecycle.heard(at: now) }
+        if calls.tunnels.isPaused || isCalling { lifecycle.heard(at: now) }
         switch lifecycle.livenessReached(now) {
         case .ask: askPeer(at: now)
         case .giveUp: breakOff(.silent)
@@ -327,46 +356,31 @@ package final class PortalConnection: ConnectionMachine {
     }
 
     /// Asks whether the peer is there.
-    func askPeer(at now: NIODeadline) {
+    private func askPeer(at now: NIODeadline) {
         // Where too much is open the ping cannot be sent; the silence is measured all the same.
         _ = try? session.muxrpc.call(Method.ping.name, [])
         lifecycle.sent(at: now)
-    }
-
-    /// Whether nothing was heard since the peer was asked something out of turn.
-    package var isUnanswered: Bool { lifecycle.isUnanswered }
-
-    /// The peer's system has so many bytes of what was written, over all time, and more is on the way.
-    package func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
-        lifecycle.acknowledged(byteCount, at: now)
     }
 
     // MARK: The end
 
     /// Ends the connection in good order, because the portal stops.
     package func close(at now: NIODeadline) {
-        begin(at: now)
+        peer.now = now
         close(.closed, message: ErrorText.portalIsClosing, at: now)
+        assert(invariantsHold)
     }
 
-    func close(_ reason: CloseReason, message: String, at now: NIODeadline) {
+    private func close(_ reason: CloseReason, message: String, at now: NIODeadline) {
         guard !lifecycle.isLeaving else { return }
         guard isServing else { return breakOff(reason) }
-        for stream in legs.streams { session.muxrpc.fail(stream, message: message) }
-        for subscription in subscriptions.all { session.muxrpc.end(subscription.stream) }
-        for stream in pings.streams { session.muxrpc.end(stream) }
+        calls.end(message: message)
         depart(reason)
         session.close()
         lifecycle.close(until: now + portal.settings.closingTime)
     }
 
-    /// The session has said everything.
-    private func finish(_ reason: CloseReason) {
-        depart(reason)
-        lifecycle.finish(until: read.time + portal.settings.closingTime)
-    }
-
-    func breakOff(_ reason: CloseReason) {
+    private func breakOff(_ reason: CloseReason) {
         depart(reason)
         lifecycle.breakOff()
     }
@@ -374,19 +388,9 @@ package final class PortalConnection: ConnectionMachine {
     /// Takes the connection out of the portal, once: where it is leaving that is done.
     private func depart(_ reason: CloseReason) {
         guard !lifecycle.isLeaving else { return }
-        legs.flush(at: read.time, into: &outputs)
-        let (tunnels, notices) = portal.unregister(id, of: session.peer)
-        for tunnel in tunnels {
-            tunnel.end(on: id).flow.close()
-            post(
-                .ended(tunnel.id, message: ErrorText.otherSideIsGone),
-                to: tunnel.end(acrossFrom: id).mailbox)
-        }
+        if !isServing { peer.count { $0.handshakes[.init(endedBy: reason), default: 0] += 1 } }
         allowance.giveBack()
-        legs.removeAll()
-        subscriptions.removeAll()
-        pings.removeAll()
-        post(notices)
-        emit(.disconnected(session.peer, reason))
+        calls.leave()
+        peer.emit(.disconnected(peer.key, reason))
     }
 }

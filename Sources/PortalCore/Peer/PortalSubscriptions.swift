@@ -1,5 +1,6 @@
 internal import MuxRPC
 internal import NIOCore
+internal import SecureSession
 
 /// The lists that a connection has subscribed to, and when they are brought up to date.
 ///
@@ -14,7 +15,7 @@ struct PortalSubscriptions {
         case attendants
     }
 
-    struct Subscription {
+    private struct Subscription {
         let stream: StreamID
         let kind: Kind
         /// What the subscriber knows; `nil` before the first list.
@@ -41,16 +42,18 @@ struct PortalSubscriptions {
     /// JavaScript clients open one or two, and use nothing before the first list.
     private static let immediateListLimit = 2
 
+    private let peer: PortalPeer
     private let shortestInterval: TimeAmount
     private var interval: TimeAmount
     private var state = State.current
     private var lastUpdate = NIODeadline.uptimeNanoseconds(0)
     private var immediateListCount = 0
-    var all: [Subscription] = []
+    private var all: [Subscription] = []
 
-    init(interval: TimeAmount) {
-        shortestInterval = interval
-        self.interval = interval
+    init(of peer: PortalPeer) {
+        self.peer = peer
+        shortestInterval = peer.settings.attendanceInterval
+        interval = shortestInterval
     }
 
     /// When an update is due.
@@ -65,31 +68,75 @@ struct PortalSubscriptions {
         return true
     }
 
+    /// Whether the peer may have one more.
+    var hasRoom: Bool { all.count < peer.settings.subscriptionLimit }
+
+    /// Begins a subscription, with the list at once or at the next update.
+    mutating func begin(on stream: StreamID, _ kind: Kind) {
+        var subscription = Subscription(stream: stream, kind: kind, version: nil)
+        let isListedNow = immediateListCount < Self.immediateListLimit
+        if isListedNow {
+            immediateListCount += 1
+            listed(tell(&subscription), at: peer.now)
+        }
+        all.append(subscription)
+        if !isListedNow { becameStale() }
+    }
+
+    /// Attendance has changed.
     mutating func becameStale() {
         if case .current = state, !all.isEmpty { state = .stale }
     }
 
-    mutating func wait() { state = .waiting }
-
-    mutating func updated(at now: NIODeadline, listing count: Int) {
+    /// Tells every subscriber what it does not know yet, or waits until the peer has read enough.
+    mutating func update(at now: NIODeadline) {
+        guard peer.session.outboundByteCount <= peer.settings.subscriberByteCount else {
+            state = .waiting
+            return
+        }
+        var listedCount = 0
+        for index in all.indices { listedCount += tell(&all[index]) }
         state = .current
-        listed(count, at: now)
+        listed(listedCount, at: now)
     }
 
     /// So many ids were told.
-    mutating func listed(_ count: Int, at now: NIODeadline) {
+    private mutating func listed(_ count: Int, at now: NIODeadline) {
         lastUpdate = now
-        interval = min(shortestInterval + Self.pause * count, max(shortestInterval, Self.longestInterval))
+        interval = min(
+            shortestInterval + Self.pause * count, max(shortestInterval, Self.longestInterval))
     }
 
-    /// Whether a new subscription is given its list at once; it counts where it is.
-    mutating func takesListAtOnce() -> Bool {
-        guard immediateListCount < Self.immediateListLimit else { return false }
-        immediateListCount += 1
-        return true
+    /// Tells a subscriber what it does not know yet; how many ids that took.
+    private func tell(_ subscription: inout Subscription) -> Int {
+        let known = subscription.kind == .attendants ? subscription.version : nil
+        let (update, version) = peer.portal.update(for: peer.id, since: known)
+        guard version != subscription.version else { return 0 }
+        subscription.version = version
+        switch (update, subscription.kind) {
+        case (.changes(let changes), .attendants):
+            for change in changes { peer.send(change.json, on: subscription.stream) }
+            return changes.count
+        case (.state(let ids), .attendants):
+            peer.send(["type": "state", "ids": .array(ids.map { .string($0) })], on: subscription.stream)
+            return ids.count
+        case (.state(let ids), .endpoints):
+            peer.send(.array(ids.map { .string($0) }), on: subscription.stream)
+            return ids.count
+        case (.changes, .endpoints):
+            return 0  // is not asked for
+        }
     }
 
+    // MARK: Ends
+
+    /// The peer has ended a stream.
     mutating func remove(_ stream: StreamID) { all.removeAll { $0.stream == stream } }
+
+    /// Ends every subscription, plainly or with an error's message; what is open is forgotten by ``removeAll()``.
+    func end(message: String? = nil) {
+        for subscription in all { peer.end(subscription.stream, message: message) }
+    }
 
     mutating func removeAll() {
         all.removeAll()

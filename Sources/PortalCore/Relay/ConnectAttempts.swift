@@ -1,4 +1,3 @@
-internal import Connection
 internal import Account
 internal import MuxRPC
 internal import NIOCore
@@ -10,7 +9,7 @@ struct ConnectAttempt {
     let request: ConnectRequest
     /// Who announced the token too, the next to be asked in front.
     var others: [ConnectionID]
-    /// When nobody else is asked any more.
+    /// When no other announcer is asked any more.
     let end: NIODeadline
     /// When the next is asked because this one is silent; `nil` where the client named the key that it has proved.
     var silentUntil: NIODeadline?
@@ -22,7 +21,7 @@ struct ConnectAttempt {
 
 /// The calls by token that may still go to another announcer, until the one that was asked has sent something.
 ///
-/// Whoever holds an invite can announce its tokens, and refuse, or be silent. So the next announcer is asked in its
+/// The holders of an invite can announce its tokens, and refuse, or be silent. So the next announcer is asked in its
 /// place, with what the client has sent; nobody waits longer for an honest one, who is usually alone.
 struct ConnectAttempts {
     /// How many announcers are asked for one call.
@@ -42,7 +41,7 @@ struct ConnectAttempts {
     /// When an announcer has been silent for too long.
     var deadline: NIODeadline? { attempts.values.compactMap(\.silentUntil).min() }
 
-    /// A call was made of which somebody else can be asked.
+    /// A call was made that can go to another announcer too.
     mutating func begin(
         _ request: ConnectRequest, over tunnel: TunnelID, others: [ConnectionID], account: Account,
         at now: NIODeadline
@@ -58,7 +57,8 @@ struct ConnectAttempts {
     mutating func keep(_ attempt: ConnectAttempt, over tunnel: TunnelID, at now: NIODeadline) {
         guard !attempt.others.isEmpty else { return }
         var attempt = attempt
-        attempt.silentUntil = attempt.request.announcer == nil ? min(now + Self.silence, attempt.end) : nil
+        attempt.silentUntil =
+            attempt.request.announcer == nil ? min(now + Self.silence, attempt.end) : nil
         attempts[tunnel] = attempt
     }
 
@@ -71,9 +71,11 @@ struct ConnectAttempts {
         attempts[tunnel] = attempt
     }
 
-    /// The announcer has sent something, or the tunnel is forgotten: nobody else is asked.
+    /// The announcer has sent something, or the tunnel is forgotten: no other is asked.
     @discardableResult
-    mutating func remove(_ tunnel: TunnelID) -> ConnectAttempt? { attempts.removeValue(forKey: tunnel) }
+    mutating func remove(_ tunnel: TunnelID) -> ConnectAttempt? {
+        attempts.removeValue(forKey: tunnel)
+    }
 
     mutating func removeAll() { attempts.removeAll() }
 
@@ -81,38 +83,5 @@ struct ConnectAttempts {
     func silent(at now: NIODeadline) -> [TunnelID] {
         guard !attempts.isEmpty else { return [] }
         return attempts.filter { $0.value.silentUntil.map { $0 <= now } ?? false }.map(\.key).sorted()
-    }
-}
-
-/// How a portal's connection asks the next announcer of a token.
-extension PortalConnection {
-    /// Asks the next announcer in the place of one that has refused, or is silent; whether there is one.
-    func askNext(insteadOf tunnel: TunnelID, at now: NIODeadline) -> Bool {
-        guard !legs.attempts.isEmpty, var attempt = legs.attempts.remove(tunnel), now <= attempt.end,
-            let leg = legs[tunnel], let caller = session.peer,
-            let opened = try? portal.openTunnel(
-                attempt.request, from: id, of: caller,
-                argumentByteCount: attempt.request.forwarded.serialized.readableBytes, among: attempt.others)
-        else { return false }
-        forget(tunnel)
-        if let displaced = opened.displaced { legs.cut(displaced, .places, into: &outputs) }
-        let next = opened.tunnel
-        legs.insert(PortalLeg(next, stream: leg.stream, on: id, at: now))
-        post(
-            .open(next, argument: attempt.request.forwarded, request: attempt.request.targetText),
-            to: next.endpoint.mailbox)
-        legs.resend(attempt.early.map { $0.copied() }, on: next.id, at: now, into: &outputs)
-        attempt.others = opened.others
-        legs.attempts.keep(attempt, over: next.id, at: now)
-        emit(.tunnelOpenedByToken(next.id))
-        return true
-    }
-
-    /// Asks others in the place of those that have been silent for too long.
-    func leaveSilent(at now: NIODeadline) {
-        for tunnel in legs.attempts.silent(at: now) {
-            guard let far = legs[tunnel]?.far, askNext(insteadOf: tunnel, at: now) else { continue }
-            post(.ended(tunnel, message: ErrorText.otherSideIsGone), to: far.mailbox)
-        }
     }
 }

@@ -5,6 +5,11 @@ package import NIOCore
 /// Deficit round-robin (Shreedhar and Varghese, 1995), twice: at each turn an account may send ``quantumByteCount``
 /// more than it has sent, and of its tunnels each the same; so accounts get equal shares of the socket, however many
 /// tunnels they have and however they cut their packets. An end stands behind its tunnel's batches.
+///
+/// ### Invariants
+/// - A tunnel stands in its account's round exactly while it has a turn, and the account in `round` likewise.
+/// - An account is known exactly while it has a tunnel here.
+/// - Only tunnels that are here are stalled, and a turn is begun only where somebody has one.
 package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// How much an account, and a tunnel of it, may send per turn, in bytes: 64 KiB, one batch.
     package static var quantumByteCount: Int { 64 << 10 }
@@ -17,15 +22,15 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         case end(TunnelID, message: String?)
     }
 
-    let patience: TimeAmount
-    var queues: [TunnelID: TunnelQueue<Batch>] = [:]
-    var accounts: [Int: AccountTurns<Batch>] = [:]
+    private let patience: TimeAmount
+    private var queues: [TunnelID: TunnelQueue<Batch>] = [:]
+    private var accounts: [Int: AccountTurns<Batch>] = [:]
     /// The accounts that have something to send.
-    var round = CircularBuffer<AccountTurns<Batch>>()
+    private var round = CircularBuffer<AccountTurns<Batch>>()
     /// Whether the first of `round` was given what it may send in this turn.
-    var isTurnBegun = false
+    private var isTurnBegun = false
     /// Since when the tunnels whose senders are paused have made no progress.
-    var stalledSince: [TunnelID: NIODeadline] = [:]
+    private var stalledSince: [TunnelID: NIODeadline] = [:]
 
     /// No tunnels; one whose sender is paused is stuck when it makes no progress for as long as `patience`.
     package init(patience: TimeAmount = .seconds(30)) { self.patience = patience }
@@ -37,10 +42,12 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         accounts[id] = account
         account.tunnelCount += 1
         queues[flow.tunnel] = TunnelQueue(flow: flow, account: account)
+        assert(invariantsHold)
     }
 
     /// Drops a tunnel's queue and closes its flow.
     package mutating func remove(_ tunnel: TunnelID) {
+        defer { assert(invariantsHold) }
         stalledSince[tunnel] = nil
         guard let queue = queues.removeValue(forKey: tunnel) else { return }
         queue.flow.close()
@@ -66,6 +73,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         round.removeAll()
         stalledSince.removeAll()
         isTurnBegun = false
+        assert(invariantsHold)
     }
 
     /// Appends packets, unless the tunnel has ended or its flow is closed.
@@ -74,6 +82,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         queue.append(batch)
         if queue.flow.isPaused, stalledSince[tunnel] == nil { stalledSince[tunnel] = now }
         activate(queue)
+        assert(invariantsHold)
     }
 
     /// Puts the end behind what waits; a second one changes nothing.
@@ -84,6 +93,18 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         queue.appendEnd(message: message)
         stalledSince[tunnel] = nil
         activate(queue)
+        assert(invariantsHold)
+    }
+
+    /// How many tunnels there are.
+    var count: Int { queues.count }
+
+    /// What can be said of all that without looking at each tunnel.
+    private var invariantsHold: Bool {
+        round.count <= accounts.count && accounts.count <= queues.count
+            && stalledSince.count <= queues.count
+            && (!isTurnBegun || !round.isEmpty)
+            && (round.first.map { $0.hasTurn && $0.tunnelCount > 0 } ?? true)
     }
 
     /// Whether nothing waits.
@@ -91,6 +112,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
 
     /// What to send next, or `nil` when nothing waits.
     package mutating func next(at now: NIODeadline) -> Turn? {
+        defer { assert(invariantsHold) }
         while let account = round.first {
             if !isTurnBegun {
                 account.deficit += Self.quantumByteCount
@@ -140,7 +162,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// When the first tunnel is going to be stuck.
     package var stuckDeadline: NIODeadline? { stalledSince.values.min().map { $0 + patience } }
 
-    mutating func activate(_ queue: TunnelQueue<Batch>) {
+    private mutating func activate(_ queue: TunnelQueue<Batch>) {
         guard !queue.hasTurn else { return }
         queue.hasTurn = true
         let account = queue.account
@@ -150,13 +172,26 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         round.append(account)
     }
 
-    mutating func finishTurn() {
+    private mutating func finishTurn() {
         _ = round.popFirst()
         isTurnBegun = false
     }
 
-    mutating func noteProgress(of flow: TunnelFlow, at now: NIODeadline) {
+    private mutating func noteProgress(of flow: TunnelFlow, at now: NIODeadline) {
         guard stalledSince[flow.tunnel] != nil else { return }
         stalledSince[flow.tunnel] = flow.isPaused ? now : nil
     }
+}
+
+/// Packets of one tunnel that wait together.
+package protocol QueuedBatch {
+    /// What they cost in memory, in bytes.
+    var heldByteCount: Int { get }
+    /// As how many bytes they count in turns.
+    var turnByteCount: Int { get }
+    /// Whether they are so few that they had better join what waits in front of them.
+    var isSmall: Bool { get }
+
+    /// Takes the packets of the next batch in behind one's own; whether there is room, nothing changes where not.
+    mutating func join(_ next: borrowing Self) -> Bool
 }

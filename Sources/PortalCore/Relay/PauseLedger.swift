@@ -2,13 +2,14 @@ package import NIOCore
 
 /// How long a connection was not read because queues that it fills were full, while other tunnels of it had to wait.
 ///
-/// Of any five seconds that may be 250 ms. Whoever caused most of more than that loses a tunnel here, and may cause
-/// none for a minute; who comes next within the same five seconds has a tenth of that. While nobody waits, nothing is
-/// counted: who is slow hurts itself.
+/// Of any five seconds that may be 250 ms. The causer of most of more than that loses a tunnel here, and may cause none
+/// for a minute; the next one within the same five seconds has a tenth of that. While nobody waits, nothing is counted: a
+/// slow receiver hurts itself.
 ///
 /// ### Invariants
 /// - Every piece of waiting is counted once, and blamed on the tunnels that are full then, in equal parts.
-/// - Nothing older than the window counts.
+/// - Nothing older than the window counts: what was waited in all is the sum of the steps, oldest first.
+/// - No step blames more than was waited in it.
 package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
     /// Who has to go.
     package struct Verdict: Equatable, Sendable {
@@ -30,7 +31,7 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
     private static var leastBlame: TimeAmount { .milliseconds(25) }
     /// Within which time that is.
     package static var window: TimeAmount { .seconds(5) }
-    /// How long whoever caused more may cause nothing.
+    /// How long a causer of more may cause nothing.
     package static var penalty: TimeAmount { .seconds(60) }
     /// How often there is something to be seen to at most: nobody may be waiting, and time alone changes nothing then.
     private static var leastInterval: TimeAmount { .milliseconds(20) }
@@ -80,7 +81,10 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
     /// Counts the time that has gone by, as far as some other tunnel was `active` in it.
     package mutating func count(until active: NIODeadline?, at now: NIODeadline) {
         forget(at: now)
-        defer { countedAt = max(countedAt, now) }
+        defer {
+            countedAt = max(countedAt, now)
+            assert(invariantsHold)
+        }
         guard !full.isEmpty, let active else { return }
         let waited = (min(now, active) - countedAt).nanoseconds
         guard waited > 0 else { return }
@@ -102,7 +106,9 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
     package mutating func judge(isSomebodyActive: Bool, at now: NIODeadline) -> Verdict? {
         guard !full.isEmpty, isSomebodyActive else { return nil }
         penalties = penalties.filter { $0.value > now }
-        if let (tunnel, causer) = full.filter({ penalties[$0.value] != nil }).min(by: { $0.key < $1.key }) {
+        if let (tunnel, causer) = full.filter({ penalties[$0.value] != nil }).min(by: {
+            $0.key < $1.key
+        }) {
             return condemn(Verdict(causer: causer, tunnel: tunnel), at: now)
         }
         guard countedNanoseconds > Self.allowance.nanoseconds else { return nil }
@@ -131,6 +137,12 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
         return countedAt + .nanoseconds(max(left + 1, Self.leastInterval.nanoseconds))
     }
 
+    private var invariantsHold: Bool {
+        steps.reduce(0) { $0 + $1.waited } == countedNanoseconds
+            && zip(steps, steps.dropFirst()).allSatisfy { $0.end <= $1.end }
+            && steps.allSatisfy { $0.nanoseconds.values.reduce(0, +) <= $0.waited }
+    }
+
     private var nanosecondsByTunnel: [TunnelID: Int64] {
         steps.reduce(into: [:]) { sums, step in sums.merge(step.nanoseconds, uniquingKeysWith: +) }
     }
@@ -139,9 +151,12 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
         penalties[verdict.causer] = now + Self.penalty
         full[verdict.tunnel] = nil
         for index in steps.indices {
-            steps[index].nanoseconds = steps[index].nanoseconds.filter { causers[$0.key] != verdict.causer }
+            steps[index].nanoseconds = steps[index].nanoseconds.filter {
+                causers[$0.key] != verdict.causer
+            }
         }
         causers = causers.filter { $0.value != verdict.causer }
+        assert(invariantsHold)
         return verdict
     }
 

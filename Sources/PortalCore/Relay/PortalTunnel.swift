@@ -52,7 +52,9 @@ package final class PortalTunnel: Sendable {
     }
 
     /// The end on a connection.
-    func end(on connection: ConnectionID) -> End { client.connection == connection ? client : endpoint }
+    func end(on connection: ConnectionID) -> End {
+        client.connection == connection ? client : endpoint
+    }
 
     /// The end that is not on the connection.
     func end(acrossFrom connection: ConnectionID) -> End {
@@ -73,4 +75,19 @@ package final class PortalTunnel: Sendable {
         let pledged = pledgedByteCount.add(byteCount, ordering: .relaxed).newValue
         return pledged <= cause.account.heldCount
     }
+}
+
+/// Which tunnel of a portal is meant; numbers are never used twice.
+package struct TunnelID: Hashable, Comparable, CustomStringConvertible, Sendable {
+    /// The number.
+    package let value: UInt64
+
+    /// The tunnel with this number.
+    package init(_ value: UInt64) { self.value = value }
+
+    /// The number, for logs.
+    package var description: String { String(value) }
+
+    /// The older tunnel comes first.
+    package static func < (left: TunnelID, right: TunnelID) -> Bool { left.value < right.value }
 }

@@ -1,188 +1,289 @@
 internal import Account
-internal import Blinding
-internal import Synchronization
+internal import Connection
+internal import MuxRPC
+internal import NIOCore
+internal import SecureSession
 internal import TypedSodium
 
-/// Which tunnels a portal's connections are ends of, and who gives way where places or memory are short.
-extension Portal {
-    /// A tunnel that was opened.
-    struct OpenedTunnel {
-        let tunnel: PortalTunnel
-        /// The tunnel that has to go for it.
-        var displaced: PortalTunnel?
-        /// The connections that can be asked next, where this one refuses.
-        var others: [ConnectionID] = []
+/// The tunnels that end at one connection: how they are opened, what passes in both directions, and who is cut.
+struct PortalTunnels: ~Copyable {
+    /// The longest argument of `tunnel.connect` that is passed on, in bytes of JSON; real ones have 200.
+    private static let argumentByteLimit = 16 << 10
+
+    private let peer: PortalPeer
+    private var legs: PortalLegs
+    /// What waits to be sent to the peer.
+    private var queues: OutboundQueues<RelayedBatch>
+
+    init(of peer: PortalPeer) {
+        self.peer = peer
+        legs = PortalLegs(of: peer)
+        queues = OutboundQueues(patience: peer.settings.patience)
     }
 
-    /// Joins a client's connection to the first on which its target is announced, or to the first of `candidates`.
+    /// Whether the peer must not be read, because a queue that it fills is full.
+    var isPaused: Bool { legs.isPaused }
+
+    /// When ``timeReached()`` is due next.
+    var deadline: NIODeadline? { [queues.stuckDeadline, legs.deadline].compactMap(\.self).min() }
+
+    /// Sees to what is due.
+    mutating func timeReached() {
+        cutStuck()
+        judgePauses()
+        refuseExpired()
+        leaveSilent()
+    }
+
+    /// Whether there is no tunnel.
+    var isEmpty: Bool { legs.count == 0 }
+
+    /// Whether each tunnel has a queue towards the peer.
+    var invariantsHold: Bool { legs.invariantsHold && queues.count == legs.count }
+
+    // MARK: Packets
+
+    /// A read has brought so many bytes.
+    mutating func beginRead(of byteCount: Int) { legs.beginRead(of: byteCount) }
+
+    /// Opens the packet that the session has just announced, for the tunnel it belongs to.
+    mutating func open(_ byteCount: Int, on stream: StreamID, of session: SecureSession) {
+        legs.open(byteCount, on: stream, of: session)
+    }
+
+    /// Takes what came otherwise than as one packet of bytes.
+    mutating func append(_ body: ByteBuffer, type: BodyType, on stream: StreamID) {
+        legs.append(body, type: type, on: stream)
+    }
+
+    /// Hands over what the read has brought.
+    mutating func flush() { legs.flush() }
+
+    /// Another connection sends packets to the peer.
+    mutating func append(_ batch: consuming RelayedBatch, to tunnel: TunnelID) {
+        if !legs.attempts.isEmpty { legs.attempts.remove(tunnel) }
+        if !legs.unanswered.append(batch, to: tunnel) { queues.append(batch, to: tunnel, at: peer.now) }
+    }
+
+    /// Seals what a tunnel sends next; whether there was anything.
+    mutating func takeTurn(for session: SecureSession, at now: NIODeadline) -> Bool {
+        guard let turn = queues.next(at: now) else { return false }
+        switch consume turn {
+        case .batch(let tunnel, var batch, let resumesSender):
+            guard let leg = legs[tunnel] else { return true }
+            if resumesSender { peer.post(.resume(tunnel), to: leg.far.mailbox) }
+            legs.noteCarried(leg, at: now)
+            session.send(batch.takePackets(), on: leg.stream)
+        case .end(let tunnel, let message):
+            if let leg = legs[tunnel] { peer.end(leg.stream, message: message) }
+            forget(tunnel)
+        }
+        return true
+    }
+
+    /// The queue that the peer fills has room again.
+    mutating func resume(_ tunnel: TunnelID) { legs.resume(tunnel) }
+
+    // MARK: Opening
+
+    /// Hop 1: a client wants to be connected.
+    mutating func connect(_ request: Request, from caller: PublicKey) {
+        var isByToken = false
+        do throws(ConnectRefusal) {
+            let connect = try ConnectRequest(
+                request.arguments, from: caller, at: peer.portal.identity.publicKey)
+            isByToken = connect.isByToken
+            let argumentByteCount = connect.forwarded.serialized.readableBytes
+            guard argumentByteCount <= Self.argumentByteLimit else { throw .invalidArguments }
+            let opened = try peer.portal.openTunnel(
+                TunnelWish(
+                    request: connect, client: peer.id, caller: caller, argumentByteCount: argumentByteCount))
+            let tunnel = begin(opened, for: connect, on: request.stream)
+            legs.attempts.begin(
+                connect, over: tunnel.id, others: opened.others, account: peer.account, at: peer.now)
+            peer.emit(
+                isByToken
+                    ? .tunnelOpenedByToken(tunnel.id)
+                    : .tunnelOpened(tunnel.id, from: caller, to: tunnel.endpoint.peer))
+        } catch {
+            peer.session.muxrpc.fail(request.stream, message: error.message)
+            peer.count { $0.tunnelRefusals[error.kind, default: 0] += 1 }
+            peer.emit(.refused(isByToken ? nil : caller, reason: error.reason))
+        }
+    }
+
+    /// Asks the endpoint of a tunnel that was opened for the peer.
+    private mutating func begin(
+        _ opened: Portal.OpenedTunnel, for request: ConnectRequest, on stream: StreamID
+    ) -> PortalTunnel {
+        let tunnel = opened.tunnel
+        peer.count { $0.tunnels[request.isByToken ? .hidden : .open, default: 0] += 1 }
+        if let displaced = opened.displaced { peer.cut(displaced, .places) }
+        insert(tunnel, on: stream)
+        peer.post(
+            .open(tunnel, argument: request.forwarded, request: request.targetText),
+            to: tunnel.endpoint.mailbox)
+        return tunnel
+    }
+
+    private mutating func insert(_ tunnel: PortalTunnel, on stream: StreamID) {
+        legs.insert(PortalLeg(tunnel, stream: stream, on: peer.id, at: peer.now))
+        queues.insert(tunnel.end(on: peer.id).flow)
+    }
+
+    /// Hop 2: a client's connection has registered a tunnel that ends here.
     ///
-    /// `argumentByteCount` is how long the argument is that goes to the endpoint, which may wait for that.
-    ///
-    /// - Throws: ``ConnectRefusal``.
-    func openTunnel(
-        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey, argumentByteCount: Int,
-        among candidates: [ConnectionID]? = nil
-    ) throws(ConnectRefusal) -> OpenedTunnel {
-        try tables.withLock { tables throws(ConnectRefusal) in
-            guard tables.policy.letsCall(caller) else { throw .membersOnly }
-            let found =
-                candidates
-                ?? tables.directory.connections(of: request.target, provedBy: request.announcer)
-            var others = found.filter { $0 != client }[...]
-            // By one of its own tokens, which no key in the request shows.
-            guard found.isEmpty || !others.isEmpty else { throw .toSelf }
-            // Absent, hidden, unknown: whatever is not to be found ends here.
-            var refusal = ConnectRefusal.unreachable(request.targetText)
-            while let endpoint = others.popFirst() {
-                do throws(ConnectRefusal) {
-                    var opened = try openTunnel(
-                        request, from: client, of: caller, argumentByteCount: argumentByteCount,
-                        to: endpoint, in: &tables)
-                    opened.others = Array(others)
-                    return opened
-                } catch {
-                    refusal = error
-                }
+    /// It is refused where it cannot be opened, and where the endpoint leaves too much unread: each call to it
+    /// takes memory that no tunnel's queue counts.
+    mutating func open(_ tunnel: PortalTunnel, argument: JSONValue, request: String) {
+        if legs.unanswered.mustWait(tunnel), !tunnel.endpoint.flow.isClosed {
+            legs.unanswered.wait(
+                UnansweredCalls.Call(
+                    tunnel: tunnel, argument: argument, request: request,
+                    until: peer.now + UnansweredCalls.patience))
+            return
+        }
+        // The flow is closed where the tunnel was cut by a third connection, whose message came first.
+        let session = peer.session
+        guard session.outboundByteCount <= peer.settings.controlByteCount,
+            !tunnel.endpoint.flow.isClosed,
+            let stream = try? session.muxrpc.open(.duplex, Method.connect.name, [argument])
+        else {
+            refuse(tunnel, .unreachable(request))
+            return
+        }
+        insert(tunnel, on: stream)
+    }
+
+    /// Passes calls on that need not wait any more, with what was sent behind them.
+    mutating func openWaiting() {
+        while let call = legs.unanswered.next() {
+            open(call.tunnel, argument: call.argument, request: call.request)
+            for batch in call.batches { queues.append(batch, to: call.tunnel.id, at: peer.now) }
+        }
+    }
+
+    /// Refuses calls that have waited in vain.
+    private mutating func refuseExpired() {
+        while let call = legs.unanswered.expired(at: peer.now) { refuse(call.tunnel, .busy) }
+    }
+
+    private func refuse(_ tunnel: PortalTunnel, _ refusal: ConnectRefusal) {
+        peer.count { $0.tunnelRefusals[refusal.kind, default: 0] += 1 }
+        peer.post(.ended(tunnel.id, message: refusal.message), to: tunnel.client.mailbox)
+        drop(tunnel)
+    }
+
+    // MARK: Other announcers
+
+    /// Asks the next announcer in the place of one that has refused, or is silent; whether there is one.
+    private mutating func askNext(insteadOf tunnel: TunnelID) -> Bool {
+        guard !legs.attempts.isEmpty, var attempt = legs.attempts.remove(tunnel),
+            peer.now <= attempt.end,
+            let leg = legs[tunnel], let caller = peer.key,
+            let opened = try? peer.portal.openTunnel(
+                TunnelWish(
+                    request: attempt.request, client: peer.id, caller: caller,
+                    argumentByteCount: attempt.request.forwarded.serialized.readableBytes),
+                among: attempt.others)
+        else { return false }
+        forget(tunnel)
+        let next = begin(opened, for: attempt.request, on: leg.stream)
+        legs.resend(attempt.early.map { $0.copied() }, on: next.id)
+        attempt.others = opened.others
+        legs.attempts.keep(attempt, over: next.id, at: peer.now)
+        peer.emit(.tunnelOpenedByToken(next.id))
+        return true
+    }
+
+    /// Asks others in the place of those that have been silent for too long.
+    private mutating func leaveSilent() {
+        for tunnel in legs.attempts.silent(at: peer.now) {
+            guard let far = legs[tunnel]?.far, askNext(insteadOf: tunnel) else { continue }
+            peer.post(.ended(tunnel, message: ErrorText.otherSideIsGone), to: far.mailbox)
+        }
+    }
+
+    // MARK: Cuts
+
+    /// A tunnel was cut elsewhere, or is cut here.
+    mutating func cut(_ tunnel: TunnelID, _ reason: TunnelCut) {
+        if let call = legs.unanswered.removeWaiting(tunnel) { drop(call.tunnel) }
+        guard let leg = legs[tunnel] else { return }
+        peer.session.muxrpc.fail(leg.stream, message: reason.message)
+        forget(tunnel)
+    }
+
+    /// Cuts the tunnels that keep others of our peer waiting.
+    mutating func judgePauses() {
+        for tunnel in legs.judgePauses() {
+            if let leg = legs[tunnel] { cut(leg, .slow) }
+        }
+    }
+
+    /// Cuts the tunnels whose senders wait for our peer in vain.
+    private mutating func cutStuck() {
+        for tunnel in queues.stuck(at: peer.now) {
+            guard let leg = legs[tunnel] else { continue }
+            if queues.resumeIfRoom(tunnel) {
+                peer.post(.resume(tunnel), to: leg.far.mailbox)
+            } else {
+                cut(leg, .stuck)
             }
-            throw refusal
         }
     }
 
-    private func openTunnel(
-        _ request: ConnectRequest, from client: ConnectionID, of caller: PublicKey, argumentByteCount: Int,
-        to endpoint: ConnectionID, in tables: inout Tables
-    ) throws(ConnectRefusal) -> OpenedTunnel {
-        guard let near = tables.members[client], let far = tables.members[endpoint], let target = far.peer,
-            tables.policy.letsAnnounce(target)
-        else { throw .unreachable(request.targetText) }
-        guard near.tunnels.count < settings.tunnelLimit else { throw .tooManyTunnels }
-        let causer = PortalAccounts.Causer(
-            of: caller, standing: tables.policy.standing(of: caller), calling: request.target,
-            from: near.source)
-        let account = accounts.account(of: causer, on: client).open()
-        guard let charge = account.charge(PortalTunnel.costByteCount(argumentByteCount)) else {
-            throw .busy
-        }
-        let displaced = try tables.takePlace(at: endpoint, for: causer, limit: settings.tunnelLimit)
-        let cause = PortalTunnel.Cause(
-            causer: causer, source: near.source, account: account, charge: charge, load: far.load)
-        tables.tunnelCount += 1
-        let id = TunnelID(tables.tunnelCount)
-        let tunnel = PortalTunnel(
-            id: id,
-            client: PortalTunnel.End(
-                connection: client, peer: caller, mailbox: near.mailbox, flow: makeFlow(id, cause)),
-            endpoint: PortalTunnel.End(
-                connection: endpoint, peer: target, mailbox: far.mailbox, flow: makeFlow(id, cause)),
-            cause: cause)
-        tables.insert(tunnel)
-        return OpenedTunnel(tunnel: tunnel, displaced: displaced)
+    private mutating func cut(_ leg: PortalLeg, _ reason: TunnelCut) {
+        peer.post(.cut(leg.tunnel.id, reason), to: leg.far.mailbox)
+        peer.noteCut(leg.tunnel.id, reason)
+        cut(leg.tunnel.id, reason)
     }
 
-    private func makeFlow(_ tunnel: TunnelID, _ cause: PortalTunnel.Cause) -> TunnelFlow {
-        TunnelFlow(
-            tunnel: tunnel, account: cause.account, causer: accounts.account(of: cause.causer),
-            load: cause.load, limitByteCount: settings.tunnelQueueByteCount)
+    // MARK: Ends
+
+    /// The peer has ended a stream, perhaps a tunnel's.
+    mutating func streamEnded(_ stream: StreamID, message: String?) {
+        guard let leg = legs[stream] else { return }
+        legs.handOver(leg)
+        peer.post(.ended(leg.tunnel.id, message: message), to: leg.far.mailbox)
+        forget(leg.tunnel.id)
     }
 
-    /// A connection is no end of the tunnel any more.
-    func forget(_ tunnel: TunnelID, on connection: ConnectionID) {
-        tables.withLock { $0.forget(tunnel, on: connection) }
+    /// The other side has ended: the end goes behind what waits, unless another announcer can be asked.
+    mutating func farSideEnded(_ tunnel: TunnelID, message: String?) {
+        if let call = legs.unanswered.removeWaiting(tunnel) { drop(call.tunnel) }
+        guard !askNext(insteadOf: tunnel), legs.closeReceive(of: tunnel) else { return }
+        queues.appendEnd(message: message, to: tunnel)
     }
 
-    // MARK: Memory
-
-    /// The tunnel that has to give way where there is no memory for more of a tunnel: one that holds much more in the
-    /// name of who holds much more, or else the tunnel itself.
-    func tunnel(givingWayTo tunnel: PortalTunnel, for byteCount: Int) -> PortalTunnel {
-        let account = tunnel.cause.account
-        guard let contention = account.contention(for: byteCount) else { return tunnel }
-        let victim = tables.withLock { tables in
-            contention.largestLeafID { tables.byAccount[$0] != nil }.flatMap { tables.byAccount[$0] }
-        }
-        guard let victim, account.outweighs(victim.cause.account, with: byteCount), victim.pledge(byteCount)
-        else { return tunnel }
-        return victim
-    }
-
-    /// The tunnel that has to go because its endpoint's tunnels hold too much: the largest of the largest caller.
-    func largestTunnel(at endpoint: ConnectionID) -> PortalTunnel? {
-        let tunnels = tables.withLock { tables in
-            tables.members[endpoint]?.tunnels.values.filter { $0.endpoint.connection == endpoint } ?? []
-        }
-        let byCauser = Dictionary(grouping: tunnels.map { ($0, $0.queuedByteCount) }, by: \.0.cause.causer)
-        let caller = byCauser.values.max { $0.sum < $1.sum }
-        return caller?.max { ($0.1, $1.0.id) < ($1.1, $0.0.id) }?.0
-    }
-}
-
-extension [(PortalTunnel, Int)] {
-    fileprivate var sum: Int { reduce(0) { $0 + $1.1 } }
-}
-
-extension PortalAccounts.Causer {
-    /// To whom a tunnel is charged.
-    fileprivate init(
-        of caller: PublicKey, standing: PortalPolicy.Standing, calling target: ConnectTarget,
-        from source: String
-    ) {
-        switch (standing, target) {
-        case (.member, _): self = .member(caller)
-        case (_, .token(let token)): self = .token(token.bytes)
-        default: self = .source(source)
-        }
-    }
-}
-
-extension Portal.Member {
-    /// Forgets a tunnel; whether it was there.
-    mutating func forget(_ tunnel: TunnelID, on connection: ConnectionID) -> PortalTunnel? {
-        guard let gone = tunnels.removeValue(forKey: tunnel) else { return nil }
-        if gone.endpoint.connection == connection {
-            places?.release(for: gone.cause.causer)
-        }
-        return gone
-    }
-}
-
-extension Portal.Tables {
-    /// Takes a place at an endpoint; the tunnel that has to go for it, which is forgotten at once.
-    mutating func takePlace(
-        at endpoint: ConnectionID, for causer: PortalAccounts.Causer, limit: Int
-    ) throws(ConnectRefusal) -> PortalTunnel? {
-        var places = members[endpoint]?.places ?? EndpointPlaces(limit: limit)
-        let outcome = places.take(for: causer)
-        members[endpoint]?.places = places
-        switch outcome {
-        case .taken: return nil
-        case .busy: throw .busy
-        case .instead(let other):
-            let tunnels = members[endpoint]?.tunnels.values.filter {
-                $0.endpoint.connection == endpoint && $0.cause.causer == other
-            }
-            guard let newest = tunnels?.max(by: { $0.id < $1.id }) else { throw .busy }
-            forget(newest.id, on: newest.client.connection)
-            forget(newest.id, on: endpoint)
-            newest.close()
-            guard members[endpoint]?.places?.take(for: causer) == .taken else { throw .busy }
-            return newest
+    /// Ends the tunnels that the peer has asked for, in the order in which they were opened.
+    mutating func endOwn(message: String) {
+        for leg in legs.ofClient(peer.id) {
+            peer.post(.ended(leg.tunnel.id, message: ErrorText.otherSideIsGone), to: leg.far.mailbox)
+            peer.session.muxrpc.fail(leg.stream, message: message)
+            forget(leg.tunnel.id)
         }
     }
 
-    mutating func insert(_ tunnel: PortalTunnel) {
-        members[tunnel.client.connection]?.tunnels[tunnel.id] = tunnel
-        members[tunnel.endpoint.connection]?.tunnels[tunnel.id] = tunnel
-        byAccount[tunnel.cause.account.id] = tunnel
+    /// Ends every tunnel towards the peer; ``removeAll()`` forgets them.
+    func fail(message: String) {
+        for stream in legs.streams { peer.session.muxrpc.fail(stream, message: message) }
     }
 
-    mutating func forget(_ tunnel: TunnelID, on connection: ConnectionID) {
-        guard let gone = members[connection]?.forget(tunnel, on: connection) else { return }
-        forgetAccount(of: gone, goneFrom: connection)
+    mutating func removeAll() {
+        queues.removeAll()
+        legs.removeAll()
     }
 
-    /// Forgets whose account it was once both ends are gone.
-    mutating func forgetAccount(of tunnel: PortalTunnel, goneFrom connection: ConnectionID) {
-        let far = tunnel.end(acrossFrom: connection).connection
-        if members[far]?.tunnels[tunnel.id] == nil { byAccount[tunnel.cause.account.id] = nil }
+    private mutating func forget(_ tunnel: TunnelID) {
+        queues.remove(tunnel)
+        legs.remove(tunnel)
+        peer.portal.forget(tunnel, on: peer.id)
+    }
+
+    /// Forgets a tunnel whose call was not passed on.
+    private func drop(_ tunnel: PortalTunnel) {
+        tunnel.endpoint.flow.close()
+        peer.portal.forget(tunnel.id, on: peer.id)
     }
 }

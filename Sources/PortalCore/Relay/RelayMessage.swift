@@ -1,5 +1,5 @@
+internal import Connection
 package import MuxRPC
-package import TypedSodium
 
 /// What one connection of a portal is told by another, or by the portal's owner.
 package enum RelayMessage: Sendable {
@@ -40,24 +40,6 @@ package enum AnnouncementOutcome: Equatable, Sendable {
     case refused(AnnounceRefusal)
 }
 
-/// What a portal's owner is asked when the holder of an invite uses it.
-package struct RedeemQuestion: Equatable, Sendable {
-    /// The call that waits for the answer.
-    package let call: RequestNumber
-    /// The key that the outer handshake has proved: the invite's.
-    package let invite: PublicKey
-    /// The key that is to be let in.
-    package let feed: PublicKey
-}
-
-/// What a portal's owner says of the use of an invite.
-package enum RedeemOutcome: Equatable, Sendable {
-    /// The key is a member, now or already.
-    case admitted
-    /// It is not let in, for a reason in the protocol's words: `invite used up`.
-    case refused(String)
-}
-
 /// Takes messages to a connection, in order, from any thread.
 ///
 /// The channel implements it with a hop to its event loop, where it calls ``PortalConnection/deliver(_:at:)``.
@@ -69,7 +51,7 @@ package protocol RelayMailbox: Sendable {
 }
 
 /// Why a portal cut a tunnel.
-package enum TunnelCut: Equatable, Sendable {
+package enum TunnelCut: String, CaseIterable, Sendable {
     /// One end does not read while the other keeps sending.
     case stuck
     /// One end read so slowly that other tunnels of the other end had to wait.
@@ -82,10 +64,10 @@ package enum TunnelCut: Equatable, Sendable {
     /// What both ends are told.
     package var message: String {
         switch self {
-        case .stuck: "tunnel cut: one side does not read"
-        case .slow: "tunnel cut: one side reads too slowly, and others wait"
-        case .places: "tunnel cut: busy"
-        case .memory: "tunnel cut: the portal's memory is full"
+        case .stuck: ErrorText.cutStuck
+        case .slow: ErrorText.cutSlow
+        case .places: ErrorText.cutForPlace
+        case .memory: ErrorText.cutForMemory
         }
     }
 }

@@ -51,7 +51,8 @@ package struct RelayedBatch: QueuedBatch, Sendable {
 
     /// Takes the next batch's packets in behind its own, where there is room and memory.
     package mutating func join(_ next: borrowing RelayedBatch) -> Bool {
-        guard let charge, turnByteCount + next.turnByteCount <= OutboundQueues<RelayedBatch>.quantumByteCount
+        guard let charge,
+            turnByteCount + next.turnByteCount <= OutboundQueues<RelayedBatch>.quantumByteCount
         else { return false }
         // A buffer grows to the next power of two; that has to be paid before it does.
         let byteCount = packets.byteCount + next.packets.byteCount

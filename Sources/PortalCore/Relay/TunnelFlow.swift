@@ -4,12 +4,18 @@ internal import Synchronization
 /// What one tunnel has queued in one direction, as its sender and its receiver see it.
 ///
 /// The sending connection adds what it hands over, the receiving one releases it when its socket takes it; they live
-/// on different event loops. So the sender knows at once when it has to pause, and whoever pauses is resumed exactly
+/// on different event loops. So the sender knows at once when it has to pause, and a sender that pauses is resumed exactly
 /// once. One short lock per batch, not per packet: atomics would leave a gap between the number of bytes and the wish
 /// to be resumed.
 ///
 /// Bytes are counted at what they cost in memory, and charged to the tunnel's account; a charge goes with its batch, and
 /// lasts as long as that, also when the flow is closed before.
+///
+/// ### Invariants
+/// - What is queued is what was added and neither released nor closed away, and counts in the endpoint's load.
+/// - It counts among those that fill exactly while it has more than the least queued.
+/// - A sender that waits to be resumed has something queued, so a release will see to it.
+/// - Nothing is queued, filling or paused once it is closed.
 package final class TunnelFlow: Sendable {
     /// The most that may be queued before the sender pauses, in bytes: 32 MiB, and a sixteenth for what frames it.
     ///
@@ -38,6 +44,11 @@ package final class TunnelFlow: Sendable {
         var isFilling = false
         var isPaused = false
         var isClosed = false
+
+        var invariantsHold: Bool {
+            queuedByteCount >= 0 && isFilling == (queuedByteCount > TunnelFlow.leastByteCount)
+                && (!isPaused || queuedByteCount > 0) && (!isClosed || queuedByteCount == 0)
+        }
     }
 
     /// The tunnel.
@@ -53,7 +64,7 @@ package final class TunnelFlow: Sendable {
 
     /// A flow with nothing queued.
     ///
-    /// Everything is charged to `account`, the tunnel's; `causer` is the account of whoever has caused it, over all their
+    /// Everything is charged to `account`, the tunnel's; `causer` is the account of its causer, over all their
     /// connections; `load` counts what all tunnels of the endpoint hold.
     package init(
         tunnel: TunnelID, account: Account, causer: Account, load: EndpointLoad,
@@ -101,6 +112,7 @@ package final class TunnelFlow: Sendable {
             hold(charge.count, in: &state)
             state.isPaused =
                 state.isPaused || !hasRoom || state.queuedByteCount > limit || !leavesRoom(state)
+            assert(state.invariantsHold)
             return .queued(charge, isFull: state.isPaused)
         }
     }
@@ -117,7 +129,9 @@ package final class TunnelFlow: Sendable {
         state.withLock { state in
             guard !state.isClosed else { return false }
             hold(-min(byteCount, state.queuedByteCount), in: &state)
-            return resume(&state)
+            let isResumed = resume(&state)
+            assert(state.invariantsHold)
+            return isResumed
         }
     }
 
@@ -131,6 +145,7 @@ package final class TunnelFlow: Sendable {
             guard !state.isClosed else { return false }
             hold(-state.queuedByteCount, in: &state)
             state = State(isClosed: true)
+            assert(state.invariantsHold)
             return true
         }
     }

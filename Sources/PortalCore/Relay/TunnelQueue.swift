@@ -2,9 +2,7 @@ internal import NIOCore
 
 /// What waits for one tunnel, in order, and how much of it may go in this turn.
 ///
-/// A class, so that a look-up is all that a batch costs: a struct in a dictionary is hashed for at every change. And
-/// inlinable, like its owner, so that both are made for the batches of whoever uses them: generic ones look their types
-/// up at every step.
+/// A class, so that a look-up is all that a batch costs: a struct in a dictionary is hashed for at every change.
 final class TunnelQueue<Batch: QueuedBatch> {
     /// What there is to take.
     enum Taken {
@@ -71,7 +69,9 @@ final class TunnelQueue<Batch: QueuedBatch> {
             return .empty
         }
         guard byteCount <= deficit else { return .overdrawn }
-        guard byteCount <= accountDeficit, let batch = batches.popFirst() else { return .accountOverdrawn }
+        guard byteCount <= accountDeficit, let batch = batches.popFirst() else {
+            return .accountOverdrawn
+        }
         deficit -= byteCount
         return .batch(batch)
     }

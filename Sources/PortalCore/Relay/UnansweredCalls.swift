@@ -78,7 +78,9 @@ struct UnansweredCalls {
 
     /// The next call that has waited for too long.
     mutating func expired(at now: NIODeadline) -> Call? {
-        guard let first = order.first, let until = waiting[first]?.until, until <= now else { return nil }
+        guard let first = order.first, let until = waiting[first]?.until, until <= now else {
+            return nil
+        }
         return removeWaiting(first)
     }
 }

@@ -140,7 +140,7 @@ final class ListeningPortal: Sendable {
 
     /// Waits until the portal has given back what is not wanted any more.
     func awaitConnectionCount(_ count: Int, within limit: Duration = .seconds(15)) async throws {
-        #expect(try await Hostile.eventually(within: limit) { portal.statistics.connectionCount <= count })
+        #expect(try await Hostile.eventually(within: limit) { portal.metrics.connectionCount <= count })
     }
 }
 

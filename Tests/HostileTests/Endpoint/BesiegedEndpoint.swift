@@ -110,7 +110,7 @@ final class BesiegedEndpoint: Sendable {
     }
 
     /// What the accounts of the endpoint and of the portal hold that is attacked.
-    private var heldByteCount: Int { accounts.heldByteCount + portals[0].statistics.heldByteCount }
+    private var heldByteCount: Int { accounts.heldByteCount + portals[0].metrics.heldByteCount }
 
     /// A connection of somebody hostile, from 127.0.0.`host`.
     func attacker(from host: Int = 66, as identity: Identity? = nil) async throws -> Attacker {

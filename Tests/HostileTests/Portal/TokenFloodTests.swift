@@ -40,7 +40,7 @@ extension Hostile {
                     peers.append(peer)
                 }
                 #expect(taken == Self.totalCount / 2 / Self.setCount && refused > 0)
-                #expect(stage.portal.statistics.tokenCount <= Self.totalCount / 2)
+                #expect(stage.portal.metrics.tokenCount <= Self.totalCount / 2)
 
                 // The member's set is as large as all that the strangers have.
                 let announcer = try await stage.peer(from: 2, as: member)
@@ -61,7 +61,7 @@ extension Hostile {
                 #expect(try await client.call("whoami") != .value(nil))
                 for peer in peers + [announcer, modest, again, client] { try await peer.close() }
                 let isEmpty = try await Hostile.eventually(within: .seconds(15)) {
-                    stage.portal.statistics.tokenCount == 0
+                    stage.portal.metrics.tokenCount == 0
                 }
                 #expect(isEmpty)
             }

@@ -138,7 +138,7 @@ extension Hostile {
                         node.end(stream)
                     }
                 }
-                #expect(portal.statistics.heldByteCount <= 32 << 20)
+                #expect(portal.metrics.heldByteCount <= 32 << 20)
                 try await isOver.futureResult.get()
                 let stream = try await client.act { try $0.open(to: target.publicKey) }
                 let time = try await client.loop.flatSubmit {
@@ -148,9 +148,9 @@ extension Hostile {
                 try await client.act { $0.end(stream) }
             }
             _ = try await Hostile.eventually(within: .seconds(15)) {
-                portal.statistics.heldByteCount <= 1 << 20 && portal.statistics.tunnelCount == 0
+                portal.metrics.heldByteCount <= 1 << 20 && portal.metrics.tunnelCount == 0
             }
-            #expect(portal.statistics.heldByteCount <= 1 << 20 && portal.statistics.tunnelCount == 0)
+            #expect(portal.metrics.heldByteCount <= 1 << 20 && portal.metrics.tunnelCount == 0)
             for seat in [endpoint, client] { try await seat.act { $0.close() } }
             await server.close()
             try await group.shutdownGracefully()

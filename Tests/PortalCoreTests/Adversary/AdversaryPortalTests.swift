@@ -62,13 +62,13 @@ struct AdversaryPortalTests {
         expectExchange(&pair, report)
         #expect(peer.adversary.complaints.isEmpty, "\(report)")
         judge(peer.adversary, link, report)
-        #expect(world.portal.statistics.queuedByteCount <= 4 << 20, "\(report)")
+        #expect(world.portal.metrics.queuedByteCount <= 4 << 20, "\(report)")
         #expect(pair.endpoint.node.outboundByteCount <= 5 << 20, "\(report)")
         if !peer.adversary.reads { #expect(world.drain(link) <= 4 << 20, "\(report)") }
 
         world.drop(link)
         world.wait(.seconds(11))
-        let left = world.portal.statistics
+        let left = world.portal.metrics
         #expect(left.tunnelCount == 1 && left.queuedByteCount == 0 && left.tokenCount == 0, "\(report)")
         #expect(left.connectionCount == 2 && pair.endpoint.node.tunnelCount == 1, "\(report)")
         #expect(pair.endpoint.inner.count == 1, "\(report)")
@@ -131,8 +131,8 @@ struct AdversaryPortalTests {
             pair.world.drop(link)
         }
         pair.world.wait(.seconds(11))
-        #expect(pair.world.portal.statistics.tunnelCount == 1)
-        #expect(pair.world.portal.statistics.connectionCount == 2)
+        #expect(pair.world.portal.metrics.tunnelCount == 1)
+        #expect(pair.world.portal.metrics.connectionCount == 2)
         #expect(pair.endpoint.node.tunnelCount == 1)
         expectExchange(&pair, "batch \(batch)")
     }

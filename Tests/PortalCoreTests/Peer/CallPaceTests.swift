@@ -13,7 +13,7 @@ struct CallPaceTests {
 
     /// How many calls of the peer the portal has taken.
     private static func callCount(_ link: Link) -> Int {
-        let count = link.connection.session.muxrpc.peerCallCount
+        let count = link.connection.callCount
         return count
     }
 
@@ -43,7 +43,7 @@ struct CallPaceTests {
         #expect(Self.callCount(link) == 200)
         world.drop(link)
         #expect(Self.callCount(link) == 400 && link.connection.phase == .broken)
-        #expect(world.portal.statistics.connectionCount == 0)
+        #expect(world.portal.metrics.connectionCount == 0)
     }
 
     @Test("are taken behind our goodbye and not begun, so that nothing of them waits", arguments: names)
@@ -54,6 +54,6 @@ struct CallPaceTests {
         link.connection.close(at: world.now)
         for _ in 0..<1000 { _ = try peer.call(name) }
         world.run()
-        #expect(Self.callCount(link) == 1000 && link.connection.session.inboundByteCount == 0)
+        #expect(Self.callCount(link) == 1000 && link.connection.inboundByteCount == 0)
     }
 }

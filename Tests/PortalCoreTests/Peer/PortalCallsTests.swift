@@ -23,7 +23,7 @@ struct PortalCallsTests {
             ("tunnel.ping", 1_795_000_000_000), ("room.metadata", metadata), ("tunnel.isRoom", metadata),
             ("tunnel.announce", true), ("tunnel.leave", true), ("tunnel.leave", true),
             ("whoami", ["id": .string(world.portalKey.id), "caller": .string(peer.key.id)]),
-            ("manifest", PortalCall.manifest.tree),
+            ("manifest", PortalMethods.manifest.tree),
         ]
         let calls = try expected.map { try peer.call($0.0) }
         let members = try peer.open(.source, "room.members")

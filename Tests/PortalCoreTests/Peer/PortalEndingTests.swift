@@ -24,11 +24,11 @@ struct PortalEndingTests {
         let world = try PortalWorld()
         let link = world.join(SilentPeer())
         world.wait(.milliseconds(9999))
-        #expect(link.connection.phase == .running && world.portal.statistics.connectionCount == 1)
+        #expect(link.connection.phase == .running && world.portal.metrics.connectionCount == 1)
         world.wait(.milliseconds(1))
         #expect(link.connection.phase == .broken && link.connection.deadline == nil)
         #expect(world.events == [.disconnected(nil, .handshakeTimedOut)])
-        #expect(world.portal.statistics.connectionCount == 0)
+        #expect(world.portal.metrics.connectionCount == 0)
     }
 
     @Test("when the handshake fails, in silence")
@@ -80,7 +80,7 @@ struct PortalEndingTests {
         #expect(world.events.last == .disconnected(peer.key, .goodbye))
         link.connection.inputEnded(at: world.now)
         #expect(link.connection.phase == .finished)
-        #expect(world.portal.statistics.connectionCount == 0)
+        #expect(world.portal.metrics.connectionCount == 0)
     }
 
     @Test("when the portal closes it, whether the peer answers or not", arguments: [true, false])
@@ -97,7 +97,7 @@ struct PortalEndingTests {
         link.connection.close(at: world.now)
         world.run()
         #expect(client.ends[near] == ErrorText.otherSideIsGone)
-        #expect(world.portal.statistics.connectionCount == 1)
+        #expect(world.portal.metrics.connectionCount == 1)
         if peerAnswers {
             #expect(endpoint.ends[list]?.isEmpty == true)
             #expect(endpoint.ends[far] == ErrorText.portalIsClosing)
@@ -140,7 +140,7 @@ struct PortalEndingTests {
         link.connection.inputEnded(at: world.now)
         world.run()
         #expect(client.ends[stream] == ErrorText.otherSideIsGone)
-        let statistics = world.portal.statistics
-        #expect(statistics.tunnelCount == 0 && statistics.queuedByteCount == 0)
+        let metrics = world.portal.metrics
+        #expect(metrics.tunnelCount == 0 && metrics.queuedByteCount == 0)
     }
 }

@@ -1,35 +1,71 @@
-@testable import PortalCore
 import Connection
 import TestSupport
 import MuxRPC
 import NIOCore
-import NIOEmbedded
+import PortalCore
 import SecureSession
+import Synchronization
 import TypedSodium
 import Testing
 import Tunnel
 
+/// The places of a portal for 16 connections, where one source may have one.
+private final class TestedPlaces: Sendable {
+    private let admission: Mutex<ConnectionAdmission>
+
+    init(at now: NIODeadline) {
+        admission = Mutex(
+            ConnectionAdmission(
+                .init(connectionCount: 16, ceilings: .init(connectionsPerSource: 1)),
+                random: SeededRandom(seed: 1), at: now))
+    }
+
+    func enter(from address: SocketAddress, at now: NIODeadline) -> TestedPlace {
+        let entry = admission.withLock { admission in
+            let source = admission.source(of: address)
+            return admission.enter(from: source, at: now) { _ in false }
+        }
+        return TestedPlace(entry: entry, places: self)
+    }
+
+    fileprivate func keep(_ number: Int, as member: PublicKey) -> Bool {
+        admission.withLock { $0.keep(number, as: member) }
+    }
+}
+
+private final class TestedPlace: ConnectionPlace {
+    private let entry: ConnectionAdmission.Entry
+    private let places: TestedPlaces
+
+    init(entry: ConnectionAdmission.Entry, places: TestedPlaces) {
+        self.entry = entry
+        self.places = places
+    }
+
+    var isOnTrial: Bool { entry.refusal != nil }
+
+    func keep(as member: PublicKey) -> Bool { places.keep(entry.number, as: member) }
+}
+
 /// A connection that has a place goes on when it is its turn; one that has none when it was drawn.
 @Suite("A portal's handshake")
 struct PortalHandshakeTests {
-    private let loop = EmbeddedEventLoop()
     private let now = NIODeadline.uptimeNanoseconds(1_000_000_000)
     private let address: SocketAddress
-    private let limits: ConnectionLimits
-    private let place: ConnectionSeat
+    private let places: TestedPlaces
+    private let place: TestedPlace
     private let identity: Identity
 
     /// One source may have one connection, and has it.
     init() throws {
         address = try SocketAddress(ipAddress: "192.0.2.1", port: 1)
-        limits = ConnectionLimits(
-            .init(connectionCount: 16, ceilings: .init(connectionsPerSource: 1)), group: loop)
-        place = try limits.enter(from: address, on: loop)
+        places = TestedPlaces(at: now)
+        place = places.enter(from: address, at: now)
         identity = try .random()
     }
 
     private func connect(
-        _ seat: ConnectionSeat, _ change: (inout PortalSettings) -> Void = { _ in }
+        _ seat: TestedPlace, _ change: (inout PortalSettings) -> Void = { _ in }
     ) throws -> (PortalConnection, SessionPeer) {
         let world = try PortalWorld(change)
         let connection = PortalConnection(portal: world.portal, mailbox: QueueMailbox(), seat: seat, at: now)
@@ -90,7 +126,7 @@ struct PortalHandshakeTests {
 
     @Test("of a connection on trial waits for the draw, a second for the first message and two for the lot")
     func draw() throws {
-        let trial = try limits.enter(from: address, on: loop)
+        let trial = places.enter(from: address, at: now)
         #expect(trial.isOnTrial)
         let (silent, _) = try connect(trial)
         silent.timeReached(now + .seconds(1))
@@ -108,7 +144,7 @@ struct PortalHandshakeTests {
     @Test("lets a member stay on trial, and tells others for two seconds why they may not")
     func trial() throws {
         for isMember in [true, false] {
-            let trial = try limits.enter(from: address, on: loop)
+            let trial = places.enter(from: address, at: now)
             let (connection, peer) = try connect(trial) {
                 $0.policy = PortalPolicy(members: isMember ? [identity.publicKey] : [])
             }

@@ -41,7 +41,7 @@ struct PortalHiddenTests {
         _ = try client.connect(to: tokens[1].target)
         _ = try other.connect(to: tokens[1].target)
         world.run()
-        #expect(endpoint.tunnels.count == 3 && world.portal.statistics.tunnelCount == 3)
+        #expect(endpoint.tunnels.count == 3 && world.portal.metrics.tunnelCount == 3)
         let argument = try #require(endpoint.tunnels.first?.arguments.first)
         #expect(argument["target"] == .string(tokens[1].target) && argument["instance"] == 0)
         #expect(argument["portal"] == .string(world.portalKey.id))
@@ -146,7 +146,7 @@ struct PortalHiddenTests {
             world.wait(.seconds(1))
             #expect(endpoint.tunnels.count == count + 1)
         }
-        #expect(world.portal.statistics.tokenCount == 0)
+        #expect(world.portal.metrics.tokenCount == 0)
     }
 
     @Test("replaces its set without touching live tunnels, and leaves nothing when it goes")
@@ -174,9 +174,9 @@ struct PortalHiddenTests {
         world.wait(.seconds(1))
         _ = try endpoint.announce(tokens)
         world.run()
-        #expect(world.portal.statistics.tokenCount == 3)
+        #expect(world.portal.metrics.tokenCount == 3)
         world.drop(link)
-        #expect(world.portal.statistics.tokenCount == 0)
+        #expect(world.portal.metrics.tokenCount == 0)
         #expect(client.ends[near] == ErrorText.otherSideIsGone)
         #expect(try reached(tokens[1], by: client, in: world, among: [endpoint]).isEmpty)
     }

@@ -40,11 +40,11 @@ struct PortalMemoryTests {
             _ = try endpoint.call("tunnel.announce")
             let clients = try (0..<80).map { try world.connect(.random(), from: "source \($0)").0 }
             let tunnels = try open(4000, from: clients, to: endpoint, in: world)
-            #expect(world.portal.statistics.tunnelCount == 4000)
+            #expect(world.portal.metrics.tunnelCount == 4000)
             slow.isPeerReading = false
 
             let used = Int(clamping: shim_malloc_used())
-            let charged = world.portal.statistics.queuedByteCount
+            let charged = world.portal.metrics.queuedByteCount
             for _ in 0..<10 {
                 for tunnel in tunnels {
                     tunnel.client.session.send(ByteBuffer(bytes: [1]), on: tunnel.stream)
@@ -54,7 +54,7 @@ struct PortalMemoryTests {
             outcomes.append(
                 (
                     Int(clamping: shim_malloc_used()) - used,
-                    world.portal.statistics.queuedByteCount - charged
+                    world.portal.metrics.queuedByteCount - charged
                 ))
             guard let (grown, charged) = outcomes.last, Double(grown) > 1.25 * Double(charged) + 8_388_608
             else { break }
@@ -77,12 +77,12 @@ struct PortalMemoryTests {
             client.session.send(ByteBuffer(repeating: 1, count: 200_000), on: tunnel.stream)
             world.run()
         }
-        let before = world.portal.statistics.queuedByteCount
+        let before = world.portal.metrics.queuedByteCount
         for _ in 0..<100 {
             for tunnel in tunnels { client.session.send(ByteBuffer(bytes: [1]), on: tunnel.stream) }
         }
         world.run()
-        #expect(world.portal.statistics.queuedByteCount - before <= 40 * (16 << 10))
+        #expect(world.portal.metrics.queuedByteCount - before <= 40 * (16 << 10))
     }
 
     @Test("loses nothing and forgets nothing, whoever stalls", arguments: 0..<12 as Range<UInt64>)
@@ -121,7 +121,7 @@ struct PortalMemoryTests {
                 seat.link.isPeerReading = Int.random(in: 0..<20, using: &random) == 0
             }
             world.wait(.milliseconds(Int64.random(in: 0...100, using: &random)))
-            #expect(world.portal.statistics.heldByteCount <= 16 << 20)
+            #expect(world.portal.metrics.heldByteCount <= 16 << 20)
         }
         // Nobody who reads waits for those that do not for longer than that.
         world.wait(.seconds(2))
@@ -132,10 +132,10 @@ struct PortalMemoryTests {
         world.wait(.seconds(40))
         for line in tunnels { #expect(line.hasArrived || line.isCut) }
         for seat in seats { #expect(seat.link.connection.wantsInput && seat.link.unread.readableBytes == 0) }
-        #expect(world.portal.statistics.queuedByteCount == 0)
+        #expect(world.portal.metrics.queuedByteCount == 0)
         for seat in seats { world.drop(seat.link) }
-        let statistics = world.portal.statistics
-        #expect(statistics.tunnelCount == 0 && statistics.heldByteCount == 0)
+        let metrics = world.portal.metrics
+        #expect(metrics.tunnelCount == 0 && metrics.heldByteCount == 0)
     }
 }
 

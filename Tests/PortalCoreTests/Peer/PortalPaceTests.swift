@@ -62,9 +62,9 @@ struct PortalPaceTests {
         let hides = try peer.announce(tokens)
         world.run()
         #expect(peer.isDone(leaves) && peer.refusal(hides) != nil)
-        #expect(world.portal.statistics.tokenCount == 2)
+        #expect(world.portal.metrics.tokenCount == 2)
         world.wait(.milliseconds(900))
-        #expect(world.portal.statistics.tokenCount == 0)
+        #expect(world.portal.metrics.tokenCount == 0)
         let refusal = "announced too often: once per second at most"
         #expect(
             world.events.suffix(5) == [
@@ -111,7 +111,7 @@ struct PortalPaceTests {
             let call = try peer.call("tunnel.announce", [argument])
             world.run()
             #expect(peer.refusal(call) == message)
-            #expect(world.portal.statistics.tokenCount == 600)
+            #expect(world.portal.metrics.tokenCount == 600)
         }
     }
 
@@ -132,21 +132,21 @@ struct PortalPaceTests {
         world.wait(.seconds(2))
         #expect(peer.isDone(leaves) && peer.refusal(second) != nil && peer.replies[call] == nil)
         work(3)
-        #expect(peer.replies[call] == nil && world.portal.statistics.tokenCount == 700)
+        #expect(peer.replies[call] == nil && world.portal.metrics.tokenCount == 700)
         work(100)
         #expect(peer.isDone(call))
         world.wait(.milliseconds(1))
         work(100)
-        #expect(world.portal.statistics.tokenCount == 0, "it left behind the announcement")
+        #expect(world.portal.metrics.tokenCount == 0, "it left behind the announcement")
 
         // A connection that ends in between leaves nothing.
         world.wait(.seconds(1))
         _ = try peer.announce(tokens)
         world.run()
         work(3)
-        #expect(world.portal.statistics.tokenCount == 700)
+        #expect(world.portal.metrics.tokenCount == 700)
         world.drop(link)
-        #expect(world.portal.statistics.tokenCount == 0)
+        #expect(world.portal.metrics.tokenCount == 0)
         work(100)
         #expect(!world.isCalledToWork)
 
@@ -159,7 +159,7 @@ struct PortalPaceTests {
         world.run()
         work(100)
         #expect(other.refusal(refused) == ErrorText.membersAnnounce)
-        #expect(world.portal.statistics.tokenCount == 0)
+        #expect(world.portal.metrics.tokenCount == 0)
     }
 
     @Test("tells whose set has to give way to somebody who has fewer")
@@ -176,7 +176,7 @@ struct PortalPaceTests {
         world.run()
         #expect(small.isDone(call) && calls.indices.allSatisfy { peers[$0].isDone(calls[$0]) })
         #expect(peers[1].lateFailures == [calls[1]: RemoteError("too many tokens")])
-        #expect(peers[0].lateFailures.isEmpty && world.portal.statistics.tokenCount == 15)
+        #expect(peers[0].lateFailures.isEmpty && world.portal.metrics.tokenCount == 15)
     }
 
     @Test("answers the numbers of gossip.ping a millisecond later, as ssb-gossip needs it")

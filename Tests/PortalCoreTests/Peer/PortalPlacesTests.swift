@@ -118,12 +118,12 @@ struct PortalPlacesTests {
         world.wait(.milliseconds(1))
         let refused = streams[18..<29]
         #expect(refused.allSatisfy { client.ends[$0] == "busy" } && client.ends.count == 1 + refused.count)
-        #expect(world.portal.statistics.tunnelCount == 18)
+        #expect(world.portal.metrics.tunnelCount == 18)
         let calls = endpoint.tunnels.filter { $0 != endpoint.tunnels[16] }.map(\.stream)
         let hellos = calls.map { endpoint.bytes[$0].map { String(buffer: $0) } }
         #expect(hellos == (0..<18).map { "hello \($0)" }, "what was sent behind a call waits with it")
         world.drop(link)
-        #expect(world.portal.statistics.tunnelCount == 1 && world.portal.statistics.queuedByteCount == 0)
+        #expect(world.portal.metrics.tunnelCount == 1 && world.portal.metrics.queuedByteCount == 0)
     }
 
     @Test("pass thirty calls that come at once, where the endpoint answers")
@@ -172,13 +172,13 @@ struct PortalPlacesTests {
             _ = try connect(client, to: endpoint, in: world)
             strangers.append(client)
         }
-        let before = world.portal.statistics.tunnelCount
+        let before = world.portal.metrics.tunnelCount
         let cutBefore = strangers.flatMap(\.ends.values).count
         let (client, _) = try world.connect(member, from: "home")
         for _ in 0..<2 { #expect(try connect(client, to: endpoint, in: world) == nil) }
-        #expect(world.portal.statistics.tunnelCount <= 8)
+        #expect(world.portal.metrics.tunnelCount <= 8)
         let ends = strangers.flatMap(\.ends.values)
-        #expect(ends.count - cutBefore == before + 2 - world.portal.statistics.tunnelCount)
+        #expect(ends.count - cutBefore == before + 2 - world.portal.metrics.tunnelCount)
         #expect(ends.contains(TunnelCut.places.message))
         #expect(client.ends.isEmpty)
     }

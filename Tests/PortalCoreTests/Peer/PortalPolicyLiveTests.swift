@@ -53,7 +53,7 @@ struct PortalPolicyLiveTests {
         }
         #expect(clientLink.connection.phase == .running)
         #expect(streams.allSatisfy { client.ends[$0] == ErrorText.otherSideIsGone })
-        #expect(world.portal.statistics.tunnelCount == 0 && world.portal.statistics.tokenCount == 0)
+        #expect(world.portal.metrics.tunnelCount == 0 && world.portal.metrics.tokenCount == 0)
     }
 
     @Test("ends announcements that are not permitted any more, says so, and leaves live tunnels")
@@ -116,7 +116,7 @@ struct PortalPolicyLiveTests {
         world.portal.update(PortalPolicy())
         world.run()
         #expect(endpoint.lateFailures == [call: RemoteError("too many tokens")])
-        #expect(world.portal.statistics.tokenCount == 0)
+        #expect(world.portal.metrics.tokenCount == 0)
     }
 
     @Test("connects members only, tells others the same whomever they ask for, and ends what they have")
@@ -152,7 +152,7 @@ struct PortalPolicyLiveTests {
             PortalPolicy(announcers: .members, callers: .members, members: [member.publicKey]))
         world.run()
         #expect(link.connection.phase == .finished && stranger.hasGoodbye)
-        #expect(world.portal.statistics.connectionCount == 1, "the endpoint is none either")
+        #expect(world.portal.metrics.connectionCount == 1, "the endpoint is none either")
     }
 
     @Test("shows subscribers who may not announce the list, without themselves")

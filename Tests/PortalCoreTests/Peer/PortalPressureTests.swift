@@ -26,7 +26,7 @@ struct PortalPressureTests {
         world.run()
         #expect(!fast.connection.wantsInput && fast.unread.readableBytes > 1 << 20)
         #expect(slow.connection.wantsInput, "data towards a peer never stops reading from it")
-        let queued = world.portal.statistics.queuedByteCount
+        let queued = world.portal.metrics.queuedByteCount
         #expect(queued > 1 << 20 && queued <= (1 << 20) + (320 << 10), "the limit, and what one read brings")
 
         world.wait(.seconds(29))
@@ -34,7 +34,7 @@ struct PortalPressureTests {
         world.wait(.seconds(10))
         #expect(fast.connection.wantsInput && fast.unread.readableBytes == 0)
         #expect(endpoint.bytes[tunnel.far] == bytes)
-        #expect(world.portal.statistics.queuedByteCount == 0)
+        #expect(world.portal.metrics.queuedByteCount == 0)
         #expect(client.ends.isEmpty && endpoint.ends.isEmpty)
     }
 
@@ -50,7 +50,7 @@ struct PortalPressureTests {
         #expect(!fast.connection.wantsInput)
         world.drop(fast)
         #expect(fast.connection.phase == .broken)
-        #expect(world.portal.statistics.connectionCount == 1)
+        #expect(world.portal.metrics.connectionCount == 1)
         world.wait(.seconds(10))
         slow.isPeerReading = true
         world.run()
@@ -78,8 +78,8 @@ struct PortalPressureTests {
         #expect(endpoint.bytes[tunnel.far] == ByteBuffer(repeating: 1, count: 500_000))
         #expect(endpoint.ends[tunnel.far]?.isEmpty == true)
         #expect(client.bytes[tunnel.near] == nil)
-        let statistics = world.portal.statistics
-        #expect(statistics.tunnelCount == 0 && statistics.queuedByteCount == 0)
+        let metrics = world.portal.metrics
+        #expect(metrics.tunnelCount == 0 && metrics.queuedByteCount == 0)
     }
 
     @Test("serves the tunnels towards one peer in turns")
@@ -128,7 +128,7 @@ struct PortalPressureTests {
         let refused = streams.filter { client.ends[$0] == "could not connect to:\(endpoint.key.id)" }
         #expect(!refused.isEmpty && refused.count < 20)
         let busy = streams.filter { client.ends[$0] == "busy" }
-        #expect(busy.count == streams.count - refused.count - world.portal.statistics.tunnelCount)
+        #expect(busy.count == streams.count - refused.count - world.portal.metrics.tunnelCount)
     }
 
     @Test("allows a connection no more tunnels than the limit")

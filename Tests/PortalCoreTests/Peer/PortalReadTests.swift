@@ -18,22 +18,22 @@ struct PortalReadTests {
         let (endpoint, slow) = try world.announced()
         let (client, fast) = try world.connect(.random())
         let tunnel = try world.tunnel(from: client, to: endpoint)
-        let before = world.portal.statistics.heldByteCount
+        let before = world.portal.metrics.heldByteCount
         fast.readByteCount = 256 << 10
         slow.isPeerReading = false
         client.session.send(ByteBuffer(repeating: 1, count: 250 << 10), on: tunnel.near)
         world.run()
         #expect(!fast.connection.wantsInput)
-        let statistics = world.portal.statistics
-        let openedByteCount = statistics.queuedByteCount
+        let metrics = world.portal.metrics
+        let openedByteCount = metrics.queuedByteCount
         #expect(
-            statistics.heldByteCount - openedByteCount >= 256 << 10,
+            metrics.heldByteCount - openedByteCount >= 256 << 10,
             "the buffer, however little of it is left")
         slow.isPeerReading = true
         world.run()
         world.wait(.seconds(1))
         #expect(endpoint.bytes[tunnel.far]?.readableBytes == 250 << 10)
-        #expect(world.portal.statistics.heldByteCount <= before + 64 << 10)
+        #expect(world.portal.metrics.heldByteCount <= before + 64 << 10)
     }
 
     @Test("of one that calls too often is charged to it; without room for it the connection goes")
@@ -47,7 +47,7 @@ struct PortalReadTests {
             #expect((link.connection.phase == .running) == staysOpen)
             guard staysOpen else { continue }
             #expect(!link.connection.wantsInput)
-            #expect(world.portal.statistics.heldByteCount >= 128 << 10)
+            #expect(world.portal.metrics.heldByteCount >= 128 << 10)
         }
     }
 }

@@ -33,7 +33,7 @@ struct PortalReceiverTests {
         let message = TunnelCut.stuck.message
         #expect(client.ends == [stuck.near: message] && link.connection.wantsInput)
         #expect(lively.bytes[other.far] == ByteBuffer(string: "behind it"))
-        #expect(world.portal.statistics.queuedByteCount == 0 && world.portal.statistics.tunnelCount == 1)
+        #expect(world.portal.metrics.queuedByteCount == 0 && world.portal.metrics.tunnelCount == 1)
         #expect(world.events.dropFirst(before) == [.tunnelCut(TunnelID(2), .stuck)])
         slow.isPeerReading = true
         world.run()
@@ -68,7 +68,7 @@ struct PortalReceiverTests {
         still.isPeerReading = true
         world.run()
         #expect(greedy.ends.values.allSatisfy { $0 == TunnelCut.slow.message })
-        #expect(world.portal.statistics.queuedByteCount == 0 && world.portal.statistics.tunnelCount == 1)
+        #expect(world.portal.metrics.queuedByteCount == 0 && world.portal.metrics.tunnelCount == 1)
     }
 
     @Test("lets a client lose the tunnel to the endpoint that does not read, and no other")
@@ -114,7 +114,7 @@ struct PortalReceiverTests {
         for (client, _) in modest { #expect(client.ends.isEmpty) }
         let arrived = still.tunnels.dropFirst().map { still.bytes[$0.stream]?.readableBytes }
         #expect(arrived == modest.map { _ in 60_000 })
-        #expect(world.portal.statistics.queuedByteCount == 0)
+        #expect(world.portal.metrics.queuedByteCount == 0)
     }
 
     @Test("takes memory for who holds little from who holds most, when there is none")
@@ -140,7 +140,7 @@ struct PortalReceiverTests {
         modest.session.send(ByteBuffer(repeating: 2, count: 50_000), on: near)
         world.run()
         #expect(modest.ends.isEmpty)
-        #expect(world.portal.statistics.heldByteCount <= 4 << 20)
+        #expect(world.portal.metrics.heldByteCount <= 4 << 20)
         for link in links { link.isPeerReading = true }
         world.wait(.seconds(1))
         let far = try #require(endpoints[0].tunnels.last?.stream)

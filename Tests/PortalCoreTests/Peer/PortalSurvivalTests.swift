@@ -152,6 +152,6 @@ struct PortalSurvivalTests {
         world.run()
         #expect(endpoint.replies[ping] == .value(1_795_000_000_000))
         #expect(healthy.connection.phase == .running)
-        #expect(world.portal.statistics.queuedByteCount == 0)
+        #expect(world.portal.metrics.queuedByteCount == 0)
     }
 }

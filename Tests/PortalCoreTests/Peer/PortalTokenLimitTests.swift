@@ -36,7 +36,7 @@ struct PortalTokenLimitTests {
             let full = try endpoint.announce(tokens.prefix(limit))
             world.wait(.seconds(1))
             #expect(endpoint.isDone(full))
-            #expect(world.portal.statistics.tokenCount == limit)
+            #expect(world.portal.metrics.tokenCount == limit)
             let more = try endpoint.announce(tokens.prefix(limit + 1))
             try expectRefusal(
                 "too many tokens", of: more, keeping: [tokens[0], tokens[limit - 1]], by: endpoint, in: world)
@@ -66,12 +66,12 @@ struct PortalTokenLimitTests {
         world.wait(.seconds(1))
         let few = try third.announce(tokens[10..<12])
         world.run()
-        #expect(third.isDone(few) && world.portal.statistics.tokenCount == 12)
+        #expect(third.isDone(few) && world.portal.metrics.tokenCount == 12)
         world.drop(link)
         world.wait(.seconds(1))
         let room = try second.announce(tokens[0..<10])
         world.run()
-        #expect(second.isDone(room) && world.portal.statistics.tokenCount == 12)
+        #expect(second.isDone(room) && world.portal.metrics.tokenCount == 12)
     }
 
     @Test("allow one announcement per second and connection, which open ones have to wait for")
@@ -95,9 +95,9 @@ struct PortalTokenLimitTests {
         let calls = try (0..<3).map { _ in try endpoint.call("tunnel.announce") }
         world.run()
         #expect(other.isDone(others) && calls.allSatisfy(endpoint.isDone))
-        #expect(world.portal.statistics.tokenCount == 2, "it is hidden still")
+        #expect(world.portal.metrics.tokenCount == 2, "it is hidden still")
         world.wait(.milliseconds(900))
-        #expect(world.portal.statistics.tokenCount == 1)
+        #expect(world.portal.metrics.tokenCount == 1)
     }
 
     @Test("refuse the whole call for one bad token or argument, and the old set stays")
@@ -119,6 +119,6 @@ struct PortalTokenLimitTests {
             let call = try endpoint.call("tunnel.announce", [argument])
             try expectRefusal(message, of: call, keeping: [tokens[0]], by: endpoint, in: world)
         }
-        #expect(world.portal.statistics.tokenCount == 1)
+        #expect(world.portal.metrics.tokenCount == 1)
     }
 }

@@ -95,7 +95,7 @@ struct PortalTokenSharingTests {
             }
             world.run()
         }
-        #expect(client.ends[stream] == nil && world.portal.statistics.tunnelCount == 1)
+        #expect(client.ends[stream] == nil && world.portal.metrics.tunnelCount == 1)
         let asked = try #require(honest.tunnels.first)
         let (early, rest) = (try #require(honest.bytes[asked.stream]), hello.readableBytes)
         #expect(early.getSlice(at: 0, length: rest) == hello)
@@ -105,7 +105,7 @@ struct PortalTokenSharingTests {
         world.run()
         #expect(client.bytes[stream] == ByteBuffer(string: "welcome"))
         #expect(honest.packets[asked.stream]?.last == ByteBuffer(string: "once"))
-        #expect(world.portal.statistics.queuedByteCount == 0)
+        #expect(world.portal.metrics.queuedByteCount == 0)
     }
 
     @Test("is called at no more than four, nor after three seconds, nor once somebody has answered")
@@ -152,7 +152,7 @@ struct PortalTokenSharingTests {
         #expect(client.ends[stream] == nil, "the last one has the time that it takes")
         honest.session.send(hello, on: honest.tunnels[0].stream)
         world.run()
-        #expect(client.bytes[stream] == hello && world.portal.statistics.tunnelCount == 1)
+        #expect(client.bytes[stream] == hello && world.portal.metrics.tunnelCount == 1)
     }
 
     @Test("is called at one only, when more was sent than is kept to be sent again")

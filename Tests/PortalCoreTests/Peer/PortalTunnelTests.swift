@@ -61,7 +61,7 @@ struct PortalTunnelTests {
         world.run()
         #expect(endpoint.bytes[request.stream] == ByteBuffer(string: "hello"))
         #expect(client.bytes[near] == ByteBuffer(string: "welcome"))
-        #expect(world.portal.statistics.tunnelCount == 1)
+        #expect(world.portal.metrics.tunnelCount == 1)
     }
 
     @Test("carries a megabyte each way in aligned frames", arguments: [1, 700, 65_536, .max])
@@ -83,7 +83,7 @@ struct PortalTunnelTests {
         world.run()
         #expect(endpoint.bytes[far] == there)
         #expect(client.bytes[near] == back)
-        #expect(world.portal.statistics.queuedByteCount == 0)
+        #expect(world.portal.metrics.queuedByteCount == 0)
     }
 
     @Test("carries what JavaScript cuts, in order, with packets of 64 KiB and text and JSON between them")
@@ -136,7 +136,7 @@ struct PortalTunnelTests {
         let far = try #require(endpoint.tunnels.first?.stream)
         #expect(endpoint.bytes[far] == ByteBuffer(string: "firstsecond"))
         #expect(endpoint.ends[far]?.isEmpty == true)
-        #expect(world.portal.statistics.tunnelCount == 0)
+        #expect(world.portal.metrics.tunnelCount == 0)
     }
 
     @Test("refuses what cannot be connected, and the session goes on")
@@ -209,9 +209,9 @@ struct PortalTunnelTests {
         }
         #expect(client.bytes[near] == ByteBuffer(string: "last words"))
         #expect(client.ends[near] == ErrorText.otherSideIsGone)
-        let statistics = world.portal.statistics
-        #expect(statistics.connectionCount == 1 && statistics.tunnelCount == 0)
-        #expect(statistics.queuedByteCount == 0)
+        let metrics = world.portal.metrics
+        #expect(metrics.connectionCount == 1 && metrics.tunnelCount == 0)
+        #expect(metrics.queuedByteCount == 0)
         let again = try client.open(.duplex, "tunnel.connect", [["target": .string(endpoint.key.id)]])
         world.run()
         #expect(client.ends[again] == "could not connect to:\(endpoint.key.id)")

@@ -106,7 +106,7 @@ struct AdversarySocketTests {
         await client.close()
         await endpoint.close()
         await server.close()
-        let left = portal.statistics
+        let left = portal.metrics
         #expect(left.connectionCount == 0 && left.tunnelCount == 0 && left.queuedByteCount == 0)
         #expect(left.tokenCount == 0)
         try await group.shutdownGracefully()

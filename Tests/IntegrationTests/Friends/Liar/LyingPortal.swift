@@ -24,7 +24,7 @@ final class LyingPortal: Sendable {
     /// How it answers; until it is told otherwise, as an honest one does.
     struct Manner: Sendable {
         /// What it answers to `room.metadata`; `nil` for the error of a portal that has no such method.
-        var metadata: JSONValue? = PortalCall.metadata(name: "liar", isMember: false)
+        var metadata: JSONValue? = MetadataMethod.metadata(name: "liar", isMember: false)
         /// Whether `room.metadata` is answered at all.
         var answersMetadata = true
         /// What becomes of a client's call on its way to the endpoint.
@@ -70,7 +70,7 @@ final class LyingPortal: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let session = SecureSession(
-                        answeringAs: identity, network: Self.network, manifest: PortalCall.manifest)
+                        answeringAs: identity, network: Self.network, manifest: PortalMethods.manifest)
                     let owner = board.value
                     let wire = LiarWire(session, number: owner.makeNumber(), owner: owner)
                     try channel.pipeline.syncOperations.addHandler(wire)

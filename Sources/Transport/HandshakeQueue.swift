@@ -1,9 +1,10 @@
 internal import NIOCore
+internal import PortalCore
 
 /// The handshakes of one event loop, each step when its turn has come.
-package final class HandshakeQueue {
+final class HandshakeQueue {
     /// Told whether it is its turn, or that there is no room for it.
-    package typealias Waiter = (_ isGranted: Bool) -> Void
+    typealias Waiter = (_ isGranted: Bool) -> Void
 
     private let eventLoop: any EventLoop
     private var turns: HandshakeTurns<Waiter>

@@ -1,8 +1,20 @@
-internal import Connection
 package import Blinding
-package import MuxRPC
+internal import Connection
 internal import Multiserver
+package import MuxRPC
 package import TypedSodium
+
+/// `tunnel.connect`, and `room.connect`, which go-ssb-room takes for the same: a tunnel to a peer that is announced.
+enum ConnectMethod: PortalMethod {
+    static var kind: MethodKind { .duplex }
+
+    /// Arguments that nobody knows are passed on.
+    static func bodyByteCount(tokenLimit: Int) -> Int? { 16 << 10 }
+
+    static func answer(_ request: Request, from key: PublicKey, in calls: inout PortalCalls) {
+        calls.tunnels.connect(request, from: key)
+    }
+}
 
 /// A `tunnel.connect` as it came from a client (hop 1), understood as far as a portal has to.
 ///
@@ -29,10 +41,13 @@ package struct ConnectRequest: Equatable, Sendable {
     package init(
         _ arguments: [JSONValue], from caller: PublicKey, at portal: PublicKey
     ) throws(ConnectRefusal) {
-        guard arguments.count == 1, var fields = arguments[0].object, let text = fields["target"]?.string
+        guard arguments.count == 1, var fields = arguments[0].object,
+            let text = fields["target"]?.string
         else { throw .invalidArguments }
         if let named = fields["portal"], named != .null {
-            guard let name = named.string, (try? PublicKey(id: name)) == portal else { throw .wrongPortal }
+            guard let name = named.string, (try? PublicKey(id: name)) == portal else {
+                throw .wrongPortal
+            }
         } else {
             fields["portal"] = .string(portal.id)
         }
@@ -95,15 +110,33 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
     /// The portal connects members, and the client is none.
     case membersOnly
 
+    /// What is counted of it.
+    package enum Kind: String, CaseIterable, Sendable {
+        case invalidArguments, wrongPortal, toSelf, unreachable, tooManyTunnels, busy, membersOnly
+    }
+
+    /// Which of these it is.
+    package var kind: Kind {
+        switch self {
+        case .invalidArguments: .invalidArguments
+        case .wrongPortal: .wrongPortal
+        case .toSelf: .toSelf
+        case .unreachable: .unreachable
+        case .tooManyTunnels: .tooManyTunnels
+        case .busy: .busy
+        case .membersOnly: .membersOnly
+        }
+    }
+
     /// What the client is told.
     package var message: String {
         switch self {
-        case .invalidArguments: "connect: invalid arguments"
-        case .wrongPortal: "talking to the wrong room"
-        case .toSelf: "can't connect to self"
-        case .unreachable(let target): "could not connect to:\(target)"
-        case .tooManyTunnels: "too many tunnels"
-        case .busy: "busy"
+        case .invalidArguments: ErrorText.invalidConnect
+        case .wrongPortal: ErrorText.wrongPortal
+        case .toSelf: ErrorText.connectToSelf
+        case .unreachable(let target): ErrorText.couldNotConnect(to: target)
+        case .tooManyTunnels: ErrorText.tooManyTunnels
+        case .busy: ErrorText.noPlaceForTunnel
         case .membersOnly: ErrorText.membersCall
         }
     }

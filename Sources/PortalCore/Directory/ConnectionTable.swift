@@ -1,0 +1,190 @@
+internal import Account
+internal import TypedSodium
+
+/// A tunnel that a client's connection asks for.
+struct TunnelWish {
+    let request: ConnectRequest
+    /// The connection that asks, and who has proved to be there.
+    let client: ConnectionID
+    let caller: PublicKey
+    /// How long the argument is that goes to the endpoint, which may wait for that; in bytes.
+    let argumentByteCount: Int
+}
+
+/// The connections of a portal, and which tunnels each is an end of.
+///
+/// ### Invariants
+/// - A tunnel is with both its connections until one of them forgets it, and found by its account as long as it is with
+///   either.
+/// - The places that are taken at an endpoint are those of the tunnels that it is the endpoint of.
+struct ConnectionTable {
+    struct Member {
+        let mailbox: any RelayMailbox
+        /// What the peer's address counts as.
+        let source: String
+        /// Who has proved to be there, once that is known.
+        var peer: PublicKey?
+        fileprivate(set) var tunnels: [TunnelID: PortalTunnel] = [:]
+        /// The places for tunnels to this connection, once there was one.
+        fileprivate var places: EndpointPlaces?
+        /// What the tunnels to this connection hold.
+        fileprivate let load: EndpointLoad
+    }
+
+    private let accounts: PortalAccounts
+    private let tunnelLimit: Int
+    private let queueByteCount: Int
+    private let endpointByteCount: Int
+    private var members: [ConnectionID: Member] = [:]
+    /// Tunnels by the id of their account.
+    private var byAccount: [Int: PortalTunnel] = [:]
+    private var lastConnection: UInt64 = 0
+    private var lastTunnel: UInt64 = 0
+
+    /// Nobody is there.
+    init(accounts: PortalAccounts, settings: PortalSettings) {
+        self.accounts = accounts
+        tunnelLimit = settings.tunnelLimit
+        queueByteCount = settings.tunnelQueueByteCount
+        endpointByteCount = settings.memoryByteCount / 4
+    }
+
+    // MARK: Connections
+
+    var count: Int { members.count }
+    var tunnelCount: Int { byAccount.count }
+    /// What waits to be sent on in tunnels, in bytes of memory.
+    var queuedByteCount: Int { byAccount.values.reduce(0) { $0 + $1.queuedByteCount } }
+    var mailboxes: [any RelayMailbox] { members.values.map(\.mailbox) }
+
+    subscript(connection: ConnectionID) -> Member? { members[connection] }
+
+    func mailbox(of connection: ConnectionID) -> (any RelayMailbox)? { members[connection]?.mailbox }
+
+    mutating func add(_ mailbox: any RelayMailbox, from source: String) -> ConnectionID {
+        lastConnection += 1
+        let id = ConnectionID(lastConnection)
+        members[id] = Member(
+            mailbox: mailbox, source: source, load: EndpointLoad(limitByteCount: endpointByteCount))
+        return id
+    }
+
+    /// A peer has proved who it is.
+    mutating func admit(_ peer: PublicKey, on connection: ConnectionID) {
+        members[connection]?.peer = peer
+    }
+
+    /// Forgets a connection; the tunnels that it was an end of.
+    mutating func remove(_ connection: ConnectionID) -> [PortalTunnel] {
+        let member = members.removeValue(forKey: connection)
+        let tunnels = member?.tunnels.values.sorted { $0.id < $1.id } ?? []
+        for tunnel in tunnels { forgetAccount(of: tunnel, goneFrom: connection) }
+        return tunnels
+    }
+
+    // MARK: Tunnels come and go
+
+    /// Joins two connections by a tunnel; with it the one that has to go for it, which is forgotten.
+    ///
+    /// - Throws: ``ConnectRefusal``.
+    mutating func open(
+        _ wish: TunnelWish, to endpoint: ConnectionID, under policy: PortalPolicy
+    ) throws(ConnectRefusal) -> (PortalTunnel, displaced: PortalTunnel?) {
+        guard let near = members[wish.client], let far = members[endpoint], let target = far.peer,
+            policy.letsAnnounce(target)
+        else { throw .unreachable(wish.request.targetText) }
+        guard near.tunnels.count < tunnelLimit else { throw .tooManyTunnels }
+        let causer = PortalAccounts.Causer(
+            of: wish.caller, standing: policy.standing(of: wish.caller), calling: wish.request.target,
+            from: near.source)
+        let account = accounts.account(of: causer, on: wish.client).open()
+        guard let charge = account.charge(PortalTunnel.costByteCount(wish.argumentByteCount)) else {
+            throw .busy
+        }
+        let displaced = try takePlace(at: endpoint, for: causer)
+        let cause = PortalTunnel.Cause(
+            causer: causer, source: near.source, account: account, charge: charge, load: far.load)
+        lastTunnel += 1
+        let id = TunnelID(lastTunnel)
+        let tunnel = PortalTunnel(
+            id: id,
+            client: PortalTunnel.End(
+                connection: wish.client, peer: wish.caller, mailbox: near.mailbox, flow: makeFlow(id, cause)
+            ),
+            endpoint: PortalTunnel.End(
+                connection: endpoint, peer: target, mailbox: far.mailbox, flow: makeFlow(id, cause)),
+            cause: cause)
+        members[wish.client]?.tunnels[id] = tunnel
+        members[endpoint]?.tunnels[id] = tunnel
+        byAccount[account.id] = tunnel
+        return (tunnel, displaced)
+    }
+
+    private func makeFlow(_ tunnel: TunnelID, _ cause: PortalTunnel.Cause) -> TunnelFlow {
+        TunnelFlow(
+            tunnel: tunnel, account: cause.account, causer: accounts.account(of: cause.causer),
+            load: cause.load, limitByteCount: queueByteCount)
+    }
+
+    /// Takes a place at an endpoint; the tunnel that has to go for it, which is forgotten at once.
+    private mutating func takePlace(
+        at endpoint: ConnectionID, for causer: PortalAccounts.Causer
+    ) throws(ConnectRefusal) -> PortalTunnel? {
+        var places = members[endpoint]?.places ?? EndpointPlaces(limit: tunnelLimit)
+        let outcome = places.take(for: causer)
+        members[endpoint]?.places = places
+        switch outcome {
+        case .taken: return nil
+        case .busy: throw .busy
+        case .instead(let other):
+            let newest = tunnels(to: endpoint).filter { $0.cause.causer == other }.max { $0.id < $1.id }
+            guard let newest else { throw .busy }
+            forget(newest.id, on: newest.client.connection)
+            forget(newest.id, on: endpoint)
+            newest.close()
+            guard members[endpoint]?.places?.take(for: causer) == .taken else { throw .busy }
+            return newest
+        }
+    }
+
+    /// A connection is no end of the tunnel any more.
+    mutating func forget(_ tunnel: TunnelID, on connection: ConnectionID) {
+        guard let gone = members[connection]?.tunnels.removeValue(forKey: tunnel) else { return }
+        if gone.endpoint.connection == connection {
+            members[connection]?.places?.release(for: gone.cause.causer)
+        }
+        forgetAccount(of: gone, goneFrom: connection)
+    }
+
+    /// Forgets whose account it was once both ends are gone.
+    private mutating func forgetAccount(of tunnel: PortalTunnel, goneFrom connection: ConnectionID) {
+        let far = tunnel.end(acrossFrom: connection).connection
+        if members[far]?.tunnels[tunnel.id] == nil { byAccount[tunnel.cause.account.id] = nil }
+    }
+
+    // MARK: Memory
+
+    /// The tunnels that a connection is the endpoint of.
+    func tunnels(to endpoint: ConnectionID) -> [PortalTunnel] {
+        members[endpoint]?.tunnels.values.filter { $0.endpoint.connection == endpoint } ?? []
+    }
+
+    /// The tunnel of those that contend for memory whose account holds most of it.
+    func largest(in contention: Account) -> PortalTunnel? {
+        contention.largestLeafID { byAccount[$0] != nil }.flatMap { byAccount[$0] }
+    }
+}
+
+/// Which connection of a portal is meant; numbers are never used twice.
+package struct ConnectionID: Hashable, Comparable, Sendable {
+    /// The number.
+    package let value: UInt64
+
+    /// The connection with this number.
+    package init(_ value: UInt64) { self.value = value }
+
+    /// The older connection comes first.
+    package static func < (left: ConnectionID, right: ConnectionID) -> Bool {
+        left.value < right.value
+    }
+}

@@ -1,0 +1,94 @@
+internal import Synchronization
+
+/// What a portal holds at a moment, and what has happened since it began: numbers for its operator and for tests.
+///
+/// They hold no name, key or token. What is counted by kind has no entry for what has not happened.
+package struct PortalMetrics: Equatable, Sendable {
+    /// How the handshake of a connection ended.
+    package enum Handshake: String, CaseIterable, Sendable {
+        /// The peer was let in.
+        case succeeded
+        /// It proved who it is, and may not connect.
+        case denied
+        /// It proved who it is, and there was no place for it.
+        case turnedAway
+        /// It took too long.
+        case timedOut
+        /// It had to make room for another one.
+        case displaced
+        /// The peer broke the protocol, or was gone.
+        case failed
+
+        /// The outcome of a handshake in whose midst a connection ended.
+        init(endedBy reason: CloseReason) {
+            self =
+                switch reason {
+                case .refused: .denied
+                case .handshakeTimedOut: .timedOut
+                case .displaced: .displaced
+                case .goodbye, .closed, .replaced, .tooManyConnections, .silent, .failed: .failed
+                }
+        }
+    }
+
+    /// By what a tunnel was asked for, or an announcement made.
+    package enum Manner: String, CaseIterable, Sendable {
+        case open
+        case hidden
+    }
+
+    // MARK: Of this moment
+
+    /// How many connections there are, handshakes included.
+    package var connectionCount = 0
+    /// How many tunnels have at least one end.
+    package var tunnelCount = 0
+    /// What waits to be sent on in tunnels, in bytes of memory.
+    package var queuedByteCount = 0
+    /// What all accounts hold, in bytes, that drawn ahead included.
+    package var heldByteCount = 0
+    /// How many tokens are announced.
+    package var tokenCount = 0
+    /// How many ids are announced.
+    package var announcedCount = 0
+
+    // MARK: Since the portal began
+
+    /// How many connections were accepted.
+    package var acceptedCount = 0
+    /// How their handshakes ended.
+    package var handshakes: [Handshake: Int] = [:]
+    /// How often a peer was not admitted, or not any more.
+    package var denialCount = 0
+    /// Announcements that were carried out and changed something.
+    package var announcements: [Manner: Int] = [:]
+    /// Announcements that were not followed, by the reason.
+    package var announcementRefusals: [AnnounceRefusal: Int] = [:]
+    /// Tunnels that were begun, by id or by token.
+    package var tunnels: [Manner: Int] = [:]
+    /// Calls of which no tunnel came, by the reason.
+    package var tunnelRefusals: [ConnectRefusal.Kind: Int] = [:]
+    /// Tunnels that the portal cut, by the reason.
+    package var tunnelCuts: [TunnelCut: Int] = [:]
+    /// What was handed from one connection to another in tunnels, in bytes of packets.
+    package var relayedByteCount = 0
+}
+
+/// Where what happens at a portal is counted.
+///
+/// The lock is for what happens once a call at most; what is relayed is added once for everything that a read brought.
+final class PortalCounters: Sendable {
+    private let counted = Mutex(PortalMetrics())
+    private let relayedByteCount = Atomic(0)
+
+    /// What has been counted; the numbers of the moment are missing.
+    var metrics: PortalMetrics {
+        var metrics = counted.withLock(\.self)
+        metrics.relayedByteCount = relayedByteCount.load(ordering: .relaxed)
+        return metrics
+    }
+
+    func count(_ change: (inout PortalMetrics) -> Void) { counted.withLock { change(&$0) } }
+
+    func relayed(_ byteCount: Int) { relayedByteCount.add(byteCount, ordering: .relaxed) }
+}
