@@ -40,7 +40,8 @@ final class BuiltCway: Sendable {
     ///
     /// - Throws: `CwayProcess.Failure` with its complaints, where it ends without or is late.
     func printed(_ words: String) async throws {
-        _ = try await process.line(within: Self.limit) { $0.contains(words) }
+        // Foundation finds no empty text in any other.
+        _ = try await process.line(within: Self.limit) { words.isEmpty || $0.contains(words) }
     }
 
     /// What stands in its folder for temporary files.

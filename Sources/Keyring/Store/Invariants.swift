@@ -27,11 +27,8 @@ enum Invariants {
         return isDebugBuild ? state(of: transaction) : .unknown
     }
 
-    /// Whether a change has left what it found sound in order.
-    ///
-    /// - Parameters:
-    ///   - before: the state that it began with.
-    ///   - mayShrink: whether entries may be fewer, as where a backup takes the place of all that was there.
+    /// Whether a change has left what it found sound in order; entries may be fewer where a backup takes the place of all
+    /// that was there.
     static func hold(
         _ transaction: borrowing KeyringWriting, after change: borrowing Change, _ vault: VaultFile,
         before: State, mayShrink: Bool
