@@ -1,36 +1,5 @@
 public import NIOCore
 
-extension JSONValue {
-    /// Parses one value with white space around it and nothing else.
-    ///
-    /// - Throws: ``JSONError``, with the place.
-    public init(parsing text: Span<UInt8>) throws(JSONError) {
-        var parser = JSONParser()
-        self = try parser.document(text)
-    }
-
-    /// Parses all readable bytes; see ``init(parsing:)-(Span<UInt8>)``.
-    public init(parsing text: ByteBuffer) throws(JSONError) {
-        try self.init(parsing: text.readableBytesUInt8Span)
-    }
-
-    /// Parses the body of a packet, whose peer pays with bytes for what we hold: it may have few values for its length.
-    ///
-    /// - Throws: ``JSONError``, with the place.
-    package init(body: ByteBuffer) throws(JSONError) {
-        var parser = JSONParser(valueLimit: Self.valueLimit(ofBody: body.readableBytes))
-        self = try parser.document(body.readableBytesUInt8Span)
-    }
-
-    /// How many values the body of a packet may hold: 128, and one more for every 16 bytes.
-    ///
-    /// A value costs up to some 110 bytes, so a body becomes 7 times itself and 14 KiB at most. Lists of ids and tokens
-    /// have 50 bytes a value, calls and manifests 20.
-    package static func valueLimit(ofBody byteCount: Int) -> Int {
-        min(valueLimit, 128 + byteCount / 16)
-    }
-}
-
 /// A recursive-descent parser of RFC 8259 over a span, which it is lent call by call.
 package struct JSONParser {
     /// How many bytes were looked at, repeated looks counted: what the tests hold to be linear.

@@ -1,14 +1,5 @@
 public import NIOCore
 
-extension JSONValue {
-    /// The value as JSON text without white space.
-    public var serialized: ByteBuffer {
-        var text = ByteBuffer()
-        text.writeJSON(self)
-        return text
-    }
-}
-
 extension JSONValue: CustomStringConvertible {
     /// The value as JSON text.
     public var description: String { String(buffer: serialized) }

@@ -1,3 +1,5 @@
+public import NIOCore
+
 /// One JSON value that is printed as it was read: members keep their order, numbers their text.
 ///
 /// Why not Foundation: a portal forwards arguments that it does not know, and Foundation keeps neither order nor
@@ -106,5 +108,45 @@ extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, Expre
     /// An object with its members in the order they are written; of a repeated key the last value.
     public init(dictionaryLiteral members: (String, JSONValue)...) {
         self = .object(JSONObject(members.map { JSONObject.Member(key: $0.0, value: $0.1) }))
+    }
+}
+
+extension JSONValue {
+    /// Parses one value with white space around it and nothing else.
+    ///
+    /// - Throws: ``JSONError``, with the place.
+    public init(parsing text: Span<UInt8>) throws(JSONError) {
+        var parser = JSONParser()
+        self = try parser.document(text)
+    }
+
+    /// Parses all readable bytes; see ``init(parsing:)-(Span<UInt8>)``.
+    public init(parsing text: ByteBuffer) throws(JSONError) {
+        try self.init(parsing: text.readableBytesUInt8Span)
+    }
+
+    /// Parses the body of a packet, whose peer pays with bytes for what we hold: it may have few values for its length.
+    ///
+    /// - Throws: ``JSONError``, with the place.
+    package init(body: ByteBuffer) throws(JSONError) {
+        var parser = JSONParser(valueLimit: Self.valueLimit(ofBody: body.readableBytes))
+        self = try parser.document(body.readableBytesUInt8Span)
+    }
+
+    /// How many values the body of a packet may hold: 128, and one more for every 16 bytes.
+    ///
+    /// A value costs up to some 110 bytes, so a body becomes 7 times itself and 14 KiB at most. Lists of ids and tokens
+    /// have 50 bytes a value, calls and manifests 20.
+    package static func valueLimit(ofBody byteCount: Int) -> Int {
+        min(valueLimit, 128 + byteCount / 16)
+    }
+}
+
+extension JSONValue {
+    /// The value as JSON text without white space.
+    public var serialized: ByteBuffer {
+        var text = ByteBuffer()
+        text.writeJSON(self)
+        return text
     }
 }

@@ -18,3 +18,12 @@ public enum HandshakeError: Error, Equatable, Sendable {
     /// The machine established a session, refused the client or threw before.
     case alreadyFinished
 }
+
+extension HandshakeError {
+    /// Throws unless a message has its prescribed length.
+    static func check(_ message: Span<UInt8>, is byteCount: Int) throws(HandshakeError) {
+        guard message.count == byteCount else {
+            throw .wrongByteCount(message.count, expected: byteCount)
+        }
+    }
+}

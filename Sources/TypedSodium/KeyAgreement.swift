@@ -27,38 +27,3 @@ public struct EphemeralKeyPair: ~Copyable, Sendable {
         return EphemeralKeyPair(secret: secret)
     }
 }
-
-extension SecretKey {
-    /// X25519: what this secret and `other` have in common.
-    ///
-    /// - Throws: ``SodiumError/weakKey`` when `other` has small order, so that the result is all zero.
-    public borrowing func agree(with other: AgreementPublicKey) throws(SodiumError) -> SecretKey {
-        let shared = SecretKey(uninitialized: ())
-        let status = unsafe other.bytes.withUnsafeBytes { point in
-            StackMemory.wipingAfter {
-                unsafe crypto_scalarmult(
-                    shared.start.bytePointer, start.bytePointer, point.bytePointer)
-            }
-        }
-        guard status == 0 else { throw .weakKey }
-        return shared
-    }
-}
-
-extension PublicKey {
-    /// The same key as an X25519 public key.
-    ///
-    /// - Throws: ``SodiumError/notOnCurve`` for what is no point of the main subgroup, points of small order
-    ///   included.
-    public func agreementKey() throws(SodiumError) -> AgreementPublicKey {
-        var converted = FixedBytes<32>()
-        let status = unsafe converted.withUnsafeMutableBytes { output in
-            unsafe bytes.withUnsafeBytes { point in
-                unsafe crypto_sign_ed25519_pk_to_curve25519(
-                    output.bytePointer, point.bytePointer)
-            }
-        }
-        guard status == 0 else { throw .notOnCurve }
-        return AgreementPublicKey(converted)
-    }
-}

@@ -103,3 +103,20 @@ public struct SecretKey: ~Copyable, @unchecked Sendable {
         unsafe withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
     }
 }
+
+extension SecretKey {
+    /// X25519: what this secret and `other` have in common.
+    ///
+    /// - Throws: ``SodiumError/weakKey`` when `other` has small order, so that the result is all zero.
+    public borrowing func agree(with other: AgreementPublicKey) throws(SodiumError) -> SecretKey {
+        let shared = SecretKey(uninitialized: ())
+        let status = unsafe other.bytes.withUnsafeBytes { point in
+            StackMemory.wipingAfter {
+                unsafe crypto_scalarmult(
+                    shared.start.bytePointer, start.bytePointer, point.bytePointer)
+            }
+        }
+        guard status == 0 else { throw .weakKey }
+        return shared
+    }
+}

@@ -48,12 +48,3 @@ package struct Hello<Sender>: Sendable {
     /// The first nonce of what is sent to this hello's author.
     package var firstNonce: Nonce { Nonce(code.storage.span, at: 0) }
 }
-
-extension HandshakeError {
-    /// Throws unless a message has its prescribed length.
-    static func check(_ message: Span<UInt8>, is byteCount: Int) throws(HandshakeError) {
-        guard message.count == byteCount else {
-            throw .wrongByteCount(message.count, expected: byteCount)
-        }
-    }
-}

@@ -18,19 +18,3 @@ package struct SessionSecret: ~Copyable {
         return hash.finalizeSecret()
     }
 }
-
-extension SessionKeys {
-    /// The keys of one side.
-    ///
-    /// A nonce comes from the hello of the side that receives.
-    package init<Own, Peer>(
-        _ accept: borrowing AcceptKey, own: PublicKey, ownHello: Hello<Own>,
-        peer: PublicKey, peerHello: Hello<Peer>
-    ) {
-        let secret = SessionSecret(accept)
-        self.init(
-            peer: peer,
-            encryptKey: secret.key(towards: peer), encryptNonce: peerHello.firstNonce,
-            decryptKey: secret.key(towards: own), decryptNonce: ownHello.firstNonce)
-    }
-}
