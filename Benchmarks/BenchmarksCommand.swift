@@ -1,8 +1,8 @@
-internal import Node
 internal import ArgumentParser
 internal import BoxStream
 internal import Foundation
 internal import Glibc
+internal import Node
 internal import Transport
 
 /// `swift run -c release Benchmarks`: runs suites and prints a table for each; it judges what no machine may

@@ -1,7 +1,7 @@
-internal import PeerSupport
 internal import Glibc
 internal import Histogram
 internal import Multiserver
+internal import PeerSupport
 internal import Synchronization
 internal import Transport
 

@@ -1,6 +1,6 @@
 internal import Multiserver
-internal import TypedSodium
 internal import Synchronization
+internal import TypedSodium
 
 /// What an attack has to do with: a portal and an endpoint that everybody may call, beside an honest pair.
 struct Battlefield: Sendable {

@@ -1,8 +1,8 @@
-internal import PeerSupport
 internal import Foundation
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
+internal import PeerSupport
 internal import SecretHandshake
 internal import TypedSodium
 

@@ -1,7 +1,7 @@
-internal import PeerSupport
-internal import MuxRPC
 internal import Multiserver
+internal import MuxRPC
 internal import NIOCore
+internal import PeerSupport
 internal import SecretHandshake
 internal import TypedSodium
 

@@ -1,8 +1,8 @@
-internal import PeerSupport
 internal import Foundation
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
+internal import PeerSupport
 internal import TypedSodium
 
 /// Attacks of strangers on a portal; each uses addresses of its own, so that the honest pair shares none of them.

@@ -1,8 +1,8 @@
-internal import PeerSupport
 internal import Foundation
 internal import Multiserver
-internal import TypedSodium
+internal import PeerSupport
 internal import Transport
+internal import TypedSodium
 
 /// How much memory a portal needs for those who are there and do nothing.
 struct IdleSuite: Suite {

@@ -1,5 +1,5 @@
-internal import PeerSupport
 internal import Histogram
+internal import PeerSupport
 
 /// How long a few bytes take there and back.
 struct LatencySuite: Suite {

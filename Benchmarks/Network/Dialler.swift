@@ -2,9 +2,9 @@ internal import Multiserver
 internal import NIOCore
 internal import NIOPosix
 internal import SecretHandshake
-internal import TypedSodium
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// Nodes of the benchmark's own, in this process: the code that `cway` runs, without its processes.
 struct Dialler: Sendable {

@@ -1,5 +1,5 @@
-internal import PeerSupport
 internal import Foundation
+internal import PeerSupport
 
 /// What one turn of a transfer was like.
 struct Measurement: Sendable {

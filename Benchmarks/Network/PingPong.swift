@@ -1,6 +1,6 @@
-internal import PeerSupport
 internal import Foundation
 internal import Histogram
+internal import PeerSupport
 
 /// A connection on which a few bytes go there and back, one after the other.
 final class PingPong {

@@ -1,7 +1,7 @@
-internal import PeerSupport
 internal import Foundation
-internal import TypedSodium
+internal import PeerSupport
 internal import Synchronization
+internal import TypedSodium
 
 /// Which way the bytes go.
 enum Direction: String, CaseIterable, Sendable {

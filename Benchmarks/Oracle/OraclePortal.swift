@@ -1,8 +1,8 @@
-internal import PeerSupport
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import NIOPosix
+internal import PeerSupport
 internal import SecretHandshake
 internal import SecureSession
 internal import TypedSodium

@@ -4,10 +4,10 @@ internal import Multiserver
 internal import NIOCore
 internal import NIOPosix
 internal import SecretHandshake
-internal import TypedSodium
 internal import Synchronization
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// Whether the time to a hidden endpoint's answer tells anything: statistics, which nothing here judges.
 struct OracleSuite: Suite {

@@ -1,7 +1,7 @@
-internal import PeerSupport
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
+internal import PeerSupport
 import PortalCore
 internal import SecretHandshake
 internal import Synchronization

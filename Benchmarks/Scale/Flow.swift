@@ -1,10 +1,10 @@
-internal import PeerSupport
 internal import Multiserver
 internal import NIOCore
-internal import TypedSodium
+internal import PeerSupport
 internal import Synchronization
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// A client of this process with a tunnel of its own.
 struct Flow: Sendable {

@@ -1,10 +1,10 @@
-internal import PeerSupport
 import Connection
 internal import Foundation
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import NIOPosix
+internal import PeerSupport
 internal import SecretHandshake
 internal import SecureSession
 internal import Synchronization

@@ -1,9 +1,9 @@
-internal import PeerSupport
-internal import Node
 internal import ArgumentParser
 internal import Foundation
 internal import Glibc
 internal import Multiserver
+internal import Node
+internal import PeerSupport
 internal import Transport
 
 /// Thousands of endpoints in one process, which all dial a portal at one word: the other side of `hostile`'s storm.

@@ -1,7 +1,7 @@
-internal import PeerSupport
 internal import Foundation
 internal import Histogram
 internal import Multiserver
+internal import PeerSupport
 
 /// All endpoints of a portal come back at once, as after its restart, beside an honest pair.
 enum Storm {

@@ -1,9 +1,9 @@
-internal import PeerSupport
-internal import Node
 internal import ArgumentParser
 internal import Foundation
 internal import NIOCore
 internal import NIOPosix
+internal import Node
+internal import PeerSupport
 internal import Transport
 
 /// What any relay made of SwiftNIO costs: bytes from one socket to another, with a portal's buffers and

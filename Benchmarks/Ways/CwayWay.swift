@@ -1,5 +1,5 @@
-internal import PeerSupport
 internal import Multiserver
+internal import PeerSupport
 
 /// A portal, and an endpoint that is announced there, as processes.
 struct CwayStage {

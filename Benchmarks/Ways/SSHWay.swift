@@ -1,6 +1,6 @@
-internal import PeerSupport
 internal import Foundation
 internal import Glibc
+internal import PeerSupport
 
 /// OpenSSH doing the same: an endpoint that keeps a port of the portal open (`-R`), a client that goes
 /// through the portal to it (a nested ssh), and each proves its key to the other.

@@ -1,5 +1,5 @@
-internal import PeerSupport
 internal import Foundation
+internal import PeerSupport
 
 /// stunnel doing nearly the same: TLS 1.3 inside TLS 1.3, each side proving its certificate.
 ///

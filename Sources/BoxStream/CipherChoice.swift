@@ -1,6 +1,6 @@
 internal import CSodium
-internal import TypedSodium
 internal import Synchronization
+internal import TypedSodium
 
 /// Which code seals and opens the boxes of this process.
 ///

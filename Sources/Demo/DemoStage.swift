@@ -2,9 +2,9 @@ internal import Blinding
 internal import Foundation
 internal import Glibc
 internal import Node
-internal import TypedSodium
 internal import Synchronization
 internal import Transport
+internal import TypedSodium
 
 /// The demo's temporary folder and its processes, and that nothing of both is left behind.
 package final class DemoStage: Sendable {

@@ -1,4 +1,4 @@
-public import NIOCore
+internal import NIOCore
 
 /// A recursive-descent parser of RFC 8259 over a span, which it is lent call by call.
 package struct JSONParser {

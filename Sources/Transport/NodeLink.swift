@@ -1,9 +1,9 @@
 package import Blinding
-package import MuxRPC
 package import Multiserver
+package import MuxRPC
 package import NIOCore
-package import TypedSodium
 package import Tunnel
+package import TypedSodium
 
 /// A standing connection of this node to a portal, or straight to a peer, usable from any task.
 package final class NodeLink: Sendable {

@@ -1,8 +1,8 @@
 package import Multiserver
 package import MuxRPC
 internal import NIOPosix
-package import TypedSodium
 package import Tunnel
+package import TypedSodium
 
 /// What a node's connection tells its owner, for decisions and for the log.
 package enum NodeLinkEvent: Sendable {

@@ -1,6 +1,6 @@
 internal import Blinding
-package import MuxRPC
 internal import Multiserver
+package import MuxRPC
 package import TypedSodium
 
 /// What a peer asks that only this node's owner can answer.

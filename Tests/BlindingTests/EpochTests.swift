@@ -1,6 +1,6 @@
 import Blinding
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("Epoch")
 struct EpochTests {

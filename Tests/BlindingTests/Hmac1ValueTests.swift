@@ -1,7 +1,7 @@
 import Blinding
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("Hmac1Value")
 struct Hmac1ValueTests {

@@ -1,7 +1,7 @@
 import Blinding
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("PairToken")
 struct PairTokenTests {

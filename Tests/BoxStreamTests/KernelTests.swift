@@ -1,7 +1,7 @@
 import Glibc
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @testable import BoxStream
 

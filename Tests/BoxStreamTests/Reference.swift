@@ -1,6 +1,6 @@
 import BoxStream
-import TypedSodium
 import TestSupport
+import TypedSodium
 
 /// Box stream the slow and obvious way, with `crypto_secretbox_easy` for every box, to compare with.
 struct Reference {

@@ -1,8 +1,8 @@
 import BoxStream
 import Foundation
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("Box-stream vectors")
 struct VectorTests {

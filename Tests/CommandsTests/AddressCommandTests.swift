@@ -1,7 +1,7 @@
 import Commands
-import Node
 import Foundation
 import Multiserver
+import Node
 import Testing
 
 @Suite("cway address and cway resolve")

@@ -1,11 +1,11 @@
 import Blinding
 import Commands
-import Node
 import Foundation
 import Keyring
 import Multiserver
-import TypedSodium
+import Node
 import Testing
+import TypedSodium
 
 @Suite("The day of an address")
 struct AddressDayTests {

@@ -1,10 +1,10 @@
 import Blinding
 import Commands
-import Node
 import Multiserver
+import Node
 import SecretHandshake
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("cway call", .timeLimit(.minutes(1)))
 struct CallCommandTests {

@@ -1,6 +1,6 @@
-import Node
 import Commands
 import Foundation
+import Node
 import Testing
 
 @Suite("An invite whose code nobody got")

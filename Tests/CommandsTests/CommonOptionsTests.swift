@@ -1,8 +1,8 @@
 import ArgumentParser
 import Commands
-import Node
 import Foundation
 import Logging
+import Node
 import SecretHandshake
 import Testing
 

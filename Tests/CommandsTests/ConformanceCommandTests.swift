@@ -1,10 +1,10 @@
-import Node
 import Commands
 import Foundation
+import Node
 import SecretHandshake
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("cway conformance", .timeLimit(.minutes(1)))
 struct ConformanceCommandTests {

@@ -1,5 +1,5 @@
-import Node
 import Commands
+import Node
 import Testing
 
 @Suite("cway")

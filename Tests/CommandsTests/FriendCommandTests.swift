@@ -1,10 +1,10 @@
 import Blinding
 import Commands
-import Node
 import Foundation
 import Invitation
 import Keyring
 import Multiserver
+import Node
 import Testing
 import TypedSodium
 

@@ -1,11 +1,11 @@
 import Commands
-import Node
 import Multiserver
 import MuxRPC
 import NIOCore
-import TypedSodium
+import Node
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("cway call, of a peer that shows no manifest", .timeLimit(.minutes(1)))
 struct HiddenManifestTests {

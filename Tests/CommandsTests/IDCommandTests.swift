@@ -1,9 +1,9 @@
-import Node
 import Commands
 import Foundation
 import Multiserver
-import TypedSodium
+import Node
 import Testing
+import TypedSodium
 
 @Suite("cway id")
 struct IDCommandTests {

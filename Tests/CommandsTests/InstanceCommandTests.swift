@@ -1,8 +1,8 @@
 import Commands
-import Node
 import Multiserver
-import TypedSodium
+import Node
 import Testing
+import TypedSodium
 
 @Suite("Commands and instances")
 struct InstanceCommandTests {

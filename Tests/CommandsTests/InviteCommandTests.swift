@@ -1,9 +1,9 @@
 import Blinding
 import Commands
-import Node
 import Foundation
 import Invitation
 import Multiserver
+import Node
 import Testing
 
 @Suite("cway invite")

@@ -1,14 +1,14 @@
 import Blinding
 import Commands
-import Node
 import Foundation
 import Keyring
 import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
-import TypedSodium
+import Node
 import Testing
+import TypedSodium
 
 /// A portal on the loopback interface, and an owner's node that is hidden there: for commands of friends.
 ///

@@ -1,10 +1,10 @@
 import Blinding
 import Commands
-import Node
 import Foundation
 import Multiserver
-import TypedSodium
+import Node
 import Testing
+import TypedSodium
 
 @Suite("Codes and addresses as people hand them over")
 struct PastedTextTests {

@@ -1,6 +1,6 @@
-import Node
 import Commands
 import MuxRPC
+import Node
 import Testing
 
 @Suite("What a portal's answer to an invite means")

@@ -1,9 +1,9 @@
 import Commands
-import Node
 import Foundation
 import Invitation
 import Keyring
 import Multiserver
+import Node
 import Testing
 
 @Suite("cway portal policy, members, deny and invite")

@@ -1,9 +1,9 @@
 import Commands
-import Node
 import Foundation
 import Multiserver
-import TypedSodium
+import Node
 import Testing
+import TypedSodium
 
 @Suite("cway portals")
 struct PortalsCommandTests {

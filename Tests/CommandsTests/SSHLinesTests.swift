@@ -1,6 +1,6 @@
 import Commands
-import Node
 import Foundation
+import Node
 import Testing
 
 @Suite("cway connect --ssh-config")

@@ -1,6 +1,6 @@
-import Node
 import Commands
 import Dispatch
+import Node
 import Testing
 
 @Suite("Results of a command that serves")

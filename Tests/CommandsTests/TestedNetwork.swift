@@ -1,10 +1,10 @@
 import Commands
-import Node
 import Foundation
 import Logging
 import Multiserver
 import NIOCore
 import NIOPosix
+import Node
 import SecretHandshake
 import ServiceLifecycle
 import TypedSodium

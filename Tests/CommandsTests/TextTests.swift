@@ -1,6 +1,6 @@
 import Commands
-import Node
 import Foundation
+import Node
 import Testing
 
 @Suite("Times, durations and tables of the command line")

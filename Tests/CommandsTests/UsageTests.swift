@@ -1,6 +1,6 @@
-import Node
 import Commands
 import Foundation
+import Node
 import Testing
 
 @Suite("What is said of a wrong command line, and in help")

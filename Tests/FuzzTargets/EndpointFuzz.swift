@@ -1,12 +1,12 @@
-import Connection
 internal import Blinding
+import Connection
 internal import Multiserver
 internal import MuxRPC
 internal import NIOCore
 internal import SecretHandshake
-internal import TypedSodium
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// A node's connection: the fuzzer is its portal, and friend and stranger inside its tunnels.
 enum EndpointFuzz {

@@ -1,10 +1,10 @@
 import Glibc
 import NIOCore
 import NIOPosix
-import TypedSodium
 import Synchronization
 import TestSupport
 import Testing
+import TypedSodium
 
 /// What peers do to take the service from others, over real sockets, one file per attack; an honest pair beside it.
 @Suite("Hostile peers", .serialized)

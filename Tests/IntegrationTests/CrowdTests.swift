@@ -1,13 +1,13 @@
-import PeerSupport
 import Multiserver
 import NIOCore
 import NIOPosix
 import Node
+import PeerSupport
 import SecretHandshake
-import TypedSodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Integration {
     @Suite("Many at once")

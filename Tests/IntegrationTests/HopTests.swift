@@ -1,5 +1,5 @@
-import PeerSupport
 import Foundation
+import PeerSupport
 import PortalCore
 import Testing
 

@@ -1,7 +1,7 @@
-import PeerSupport
 import Foundation
 import Glibc
 import Multiserver
+import PeerSupport
 import PortalCore
 import Testing
 

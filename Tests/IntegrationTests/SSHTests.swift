@@ -1,7 +1,7 @@
-import PeerSupport
 import Foundation
 import Glibc
 import NIOCore
+import PeerSupport
 import Testing
 
 extension Integration {

@@ -1,5 +1,5 @@
-import PeerSupport
 import Glibc
+import PeerSupport
 import PortalCore
 import Testing
 

@@ -1,8 +1,8 @@
-import PeerSupport
 import BoxStream
+import PeerSupport
 import SecretHandshake
-import TypedSodium
 import TestSupport
+import TypedSodium
 
 /// Our end of an established connection: both directions at once, on one thread.
 struct BoxConversation: ~Copyable {

@@ -1,8 +1,8 @@
 import PeerSupport
 import SecretHandshake
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// Our handshake and box stream against PyPI's secret-handshake 0.1.0.dev3, in both roles.
 ///

@@ -1,9 +1,9 @@
-import Invitation
 import Blinding
+import Invitation
 import Keyring
 import Multiserver
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("The circle")
 struct CircleTests {

@@ -1,8 +1,8 @@
 import Blinding
 import Keyring
 import Multiserver
-import TypedSodium
 import Testing
+import TypedSodium
 
 /// What a command may do under a clock that is wrong, and how it is mended.
 @Suite("Clocks that are ahead")

@@ -2,9 +2,9 @@ import Blinding
 import Foundation
 import Keyring
 import LMDB
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// Every damaged keyring is given to another process: one that ends by a signal there fails the test.
 @Suite("Damaged keyrings")

@@ -1,9 +1,9 @@
-import Invitation
 import Blinding
+import Invitation
 import Keyring
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("Entries")
 struct EntriesTests {

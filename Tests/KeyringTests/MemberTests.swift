@@ -1,7 +1,7 @@
 import Blinding
 import Keyring
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("A portal's own policy")
 struct MemberTests {

@@ -1,12 +1,12 @@
-import Invitation
 import Blinding
 import Foundation
+import Invitation
 import Keyring
-import PeerSupport
 import LMDB
-import TypedSodium
+import PeerSupport
 import TestSupport
 import Testing
+import TypedSodium
 
 /// A home that the first version of the keyring wrote.
 @Suite("Former keyrings")

@@ -1,10 +1,10 @@
-import Invitation
 import Blinding
+import Invitation
 import Keyring
 import Multiserver
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("Resolving")
 struct ResolveTests {

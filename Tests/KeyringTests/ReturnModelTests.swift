@@ -1,8 +1,8 @@
 import Blinding
 import Keyring
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// Random histories of invites, friends, removals and returns, beside a model that is too small to be wrong.
 @Suite("Random histories")

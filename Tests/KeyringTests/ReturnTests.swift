@@ -1,8 +1,8 @@
 import Blinding
 import Keyring
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// Whoever was removed does not come back, whatever key it shows.
 @Suite("Returning friends")

@@ -1,7 +1,7 @@
 import Keyring
 import Multiserver
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("Rights")
 struct ServiceGrantTests {

@@ -1,7 +1,7 @@
 import Multiserver
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("BlindedAddress")
 struct BlindedAddressTests {

@@ -1,6 +1,6 @@
 import Multiserver
-import TypedSodium
 import TestSupport
+import TypedSodium
 
 /// Two keys, and tunnel addresses written around them.
 enum Fixtures {

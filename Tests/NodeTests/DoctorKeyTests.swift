@@ -2,9 +2,9 @@ import Blinding
 import Keyring
 import Logging
 import Node
-import TypedSodium
 import Synchronization
 import Testing
+import TypedSodium
 
 /// A keyring that a node served from while the clock was two days ahead.
 @Suite("The doctor and keys of a later day")

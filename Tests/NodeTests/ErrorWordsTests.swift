@@ -3,10 +3,10 @@ import MuxRPC
 import NIOCore
 import NIOPosix
 import Node
-import TypedSodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 @Suite("Errors of libraries in words")
 struct ErrorWordsTests {

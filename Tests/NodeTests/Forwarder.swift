@@ -1,8 +1,8 @@
 import Multiserver
 import NIOCore
 import NIOPosix
-import TypedSodium
 import Synchronization
+import TypedSodium
 
 /// Forwards one port to another inside the process, until it is told to fall silent: whoever is connected then sees an open
 /// connection on which nothing comes back, as behind an address that has changed.

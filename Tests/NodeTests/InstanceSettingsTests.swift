@@ -1,8 +1,8 @@
 import Foundation
 import Multiserver
 import Node
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("Instances in config.json")
 struct InstanceSettingsTests {

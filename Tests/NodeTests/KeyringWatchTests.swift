@@ -4,8 +4,8 @@ import Keyring
 import Logging
 import Node
 import SecretHandshake
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("A watch over a keyring", .timeLimit(.minutes(1)))
 struct KeyringWatchTests {

@@ -1,8 +1,8 @@
 import Node
-import TypedSodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 @Suite("Events between a connection's loop and its owner", .timeLimit(.minutes(1)))
 struct LinkEventsTests {

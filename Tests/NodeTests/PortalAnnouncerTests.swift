@@ -6,9 +6,9 @@ import NIOPosix
 import Node
 import SecretHandshake
 import ServiceLifecycle
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("A hidden endpoint at a portal", .timeLimit(.minutes(1)))
 struct PortalAnnouncerTests {

@@ -1,7 +1,7 @@
 import Node
-import TypedSodium
 import Synchronization
 import Testing
+import TypedSodium
 
 @Suite("Turns of questions", .timeLimit(.minutes(1)))
 struct QuestionTurnsTests {

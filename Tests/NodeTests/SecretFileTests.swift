@@ -1,8 +1,8 @@
 import Foundation
 import Multiserver
 import Node
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("SecretFile")
 struct SecretFileTests {

@@ -1,7 +1,7 @@
 import Node
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("The text of a key file")
 struct SecretTextTests {

@@ -1,13 +1,13 @@
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import Node
 import SecretHandshake
-import TypedSodium
 import Synchronization
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 /// Over real sockets: a path that falls silent while its ends think that they are connected.
 @Suite("A path that has gone", .timeLimit(.minutes(2)))

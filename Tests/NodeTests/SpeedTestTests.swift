@@ -3,9 +3,9 @@ import NIOCore
 import NIOPosix
 import Node
 import SecretHandshake
-import TypedSodium
 import Synchronization
 import Testing
+import TypedSodium
 
 @Suite("A speed test", .timeLimit(.minutes(2)))
 struct SpeedTestTests {

@@ -1,6 +1,6 @@
 import Connection
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import PortalCore
 import TestSupport

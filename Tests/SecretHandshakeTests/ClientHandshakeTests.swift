@@ -1,7 +1,7 @@
 import SecretHandshake
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("ClientHandshake")
 struct ClientHandshakeTests {

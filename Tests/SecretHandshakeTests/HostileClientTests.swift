@@ -1,7 +1,7 @@
 import SecretHandshake
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// Clients that know the protocol and use keys and signatures nobody should take.
 @Suite("Hostile clients")

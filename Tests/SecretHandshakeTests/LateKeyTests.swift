@@ -1,7 +1,7 @@
 import SecretHandshake
-import TypedSodium
 import Synchronization
 import Testing
+import TypedSodium
 
 @Suite("An ephemeral key that is made late")
 struct LateKeyTests {

@@ -1,6 +1,6 @@
 import SecretHandshake
-import TypedSodium
 import TestSupport
+import TypedSodium
 
 /// A client, a server and the four messages they exchange when nothing goes wrong; the same for the same seed.
 struct Meeting {

@@ -1,7 +1,7 @@
 import SecretHandshake
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// Every recorded call of another implementation, answered by the step of ours that corresponds to it.
 ///

@@ -1,7 +1,7 @@
 import SecretHandshake
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// The machines ask for byte counts, so that it does not matter in what runs a transport delivers.
 @Suite("Splits")

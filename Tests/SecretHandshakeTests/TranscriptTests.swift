@@ -1,7 +1,7 @@
 import SecretHandshake
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// A whole published handshake, byte for byte.
 struct Transcript: Decodable {

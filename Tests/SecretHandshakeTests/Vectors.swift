@@ -1,8 +1,8 @@
 import Foundation
 import SecretHandshake
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// The files below `Vectors/`.
 enum Vectors {

@@ -3,9 +3,9 @@ import MuxRPC
 import NIOCore
 import SecretHandshake
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("A session against an adversary")
 struct AdversaryTests {

@@ -2,9 +2,9 @@ import BoxStream
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("Frames laid out by others")
 struct FrameTests {

@@ -2,9 +2,9 @@ import MuxRPC
 import NIOCore
 import SecretHandshake
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("A session's handshake")
 struct HandshakeTests {

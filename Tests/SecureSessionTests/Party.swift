@@ -1,8 +1,8 @@
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
+import TypedSodium
 
 /// What a session told its owner, with the packets opened.
 enum Told: Equatable {

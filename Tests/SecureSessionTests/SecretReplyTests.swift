@@ -1,9 +1,9 @@
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("An answer that carries a secret")
 struct SecretReplyTests {

@@ -2,8 +2,8 @@ import MuxRPC
 import NIOCore
 import SecretHandshake
 import SecureSession
-import TypedSodium
 import TestSupport
+import TypedSodium
 
 /// Two sessions joined in memory; what one sends the other receives, cut as the test wants it.
 struct Wire {

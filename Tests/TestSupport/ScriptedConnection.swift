@@ -1,5 +1,5 @@
-package import MuxRPC
 package import Multiserver
+package import MuxRPC
 package import NIOCore
 import NIOPosix
 import SecretHandshake

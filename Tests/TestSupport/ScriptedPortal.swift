@@ -1,9 +1,9 @@
-package import MuxRPC
 package import Multiserver
+package import MuxRPC
 package import NIOCore
 import SecureSession
-package import TypedSodium
 import Synchronization
+package import TypedSodium
 
 /// A portal on the loopback interface that answers every call from a script, and notes what was asked.
 package final class ScriptedPortal: Sendable {

@@ -2,11 +2,11 @@ import Multiserver
 import NIOCore
 import NIOPosix
 import SecretHandshake
-import TypedSodium
 import Synchronization
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 @Suite("Dialling an address that means this machine or its links")
 struct LocalDiallingTests {

@@ -1,4 +1,3 @@
-import TestSupport
 import Multiserver
 import MuxRPC
 import NIOCore
@@ -6,6 +5,7 @@ import NIOPosix
 import PortalCore
 import SecretHandshake
 import SecureSession
+import TestSupport
 import Testing
 import Transport
 import TypedSodium

@@ -1,11 +1,11 @@
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// What a friend may do wrong on one stream: that stream ends, and nothing else.
 @Suite("A node whose friend breaks the rules of credit")

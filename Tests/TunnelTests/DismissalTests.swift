@@ -1,8 +1,8 @@
-import TestSupport
 import NIOCore
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("A friend who is removed")
 struct DismissalTests {

@@ -1,8 +1,8 @@
 import Account
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("Who pays at an endpoint")
 struct EndpointAccountsTests {

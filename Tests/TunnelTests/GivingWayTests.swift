@@ -1,12 +1,12 @@
-import TestSupport
 import Connection
 import Multiserver
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// Where an endpoint's memory or sockets are short, who has most gives way, on whichever connection that is.
 @Suite("Giving way at an endpoint")

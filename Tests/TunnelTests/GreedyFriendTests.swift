@@ -1,12 +1,12 @@
 import Connection
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// What one friend makes an endpoint hold, it pays for alone.
 @Suite("A friend that makes a node hold what it can")

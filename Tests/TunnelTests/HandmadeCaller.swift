@@ -1,6 +1,6 @@
 import SecretHandshake
-import TypedSodium
 import TestSupport
+import TypedSodium
 
 /// The client's half of a handshake inside a tunnel, made by hand so that it can be wrong in every way.
 struct HandmadeCaller {

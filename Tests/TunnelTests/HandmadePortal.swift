@@ -1,12 +1,12 @@
-import TestSupport
 import MuxRPC
 import NIOCore
 import SecretHandshake
 import SecureSession
-import TypedSodium
 import Synchronization
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// A portal made by hand in front of one node, with scripted sessions at the far end of its tunnels.
 final class HandmadePortal {

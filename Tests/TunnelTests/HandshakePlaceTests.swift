@@ -1,13 +1,13 @@
-import TestSupport
-import Connection
 import Blinding
-import MuxRPC
+import Connection
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("The places for unfinished handshakes")
 struct HandshakePlaceTests {

@@ -1,12 +1,12 @@
 import Blinding
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("A hidden endpoint")
 struct HiddenAdmissionTests {

@@ -1,12 +1,12 @@
 import Blinding
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// A hidden endpoint at a portal made by hand, with its tokens announced; every key comes from a seed.
 struct HiddenStage {

@@ -1,9 +1,9 @@
-import TestSupport
 import MuxRPC
 import NIOCore
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("An hour in which nobody says anything")
 struct IdleHourTests {

@@ -1,13 +1,13 @@
-import Connection
-import TestSupport
 import Account
-import MuxRPC
+import Connection
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// What a node's connection holds itself is charged to the portal's account.
 @Suite("What a node's connection holds itself")

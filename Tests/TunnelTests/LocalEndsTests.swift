@@ -1,7 +1,7 @@
 import Multiserver
 import MuxRPC
-import Testing
 import TestSupport
+import Testing
 import Tunnel
 import TypedSodium
 

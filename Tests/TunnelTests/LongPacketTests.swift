@@ -2,10 +2,10 @@ import Multiserver
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// JavaScript sends what it is given as one packet, and takes such packets.
 @Suite("Packets of a stream that are longer than 64 KiB")

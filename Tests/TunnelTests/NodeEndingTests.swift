@@ -1,13 +1,13 @@
-import PortalCore
 import Connection
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
+import PortalCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("A node whose peers go, or say nothing")
 struct NodeEndingTests {

@@ -1,11 +1,11 @@
-import PortalCore
-import TestSupport
 import Connection
 import MuxRPC
 import NIOCore
-import TypedSodium
+import PortalCore
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// Go's portals end a session whose data is on its way when the tunnel goes that it is meant for: so goodbye is said
 /// inside first, and the tunnel's end awaited.

@@ -1,12 +1,12 @@
-import PortalCore
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
+import PortalCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("A node's policy")
 struct NodePolicyTests {

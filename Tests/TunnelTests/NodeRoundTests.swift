@@ -1,11 +1,11 @@
-import TestSupport
 import Multiserver
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("Rounds of a node's tunnels")
 struct NodeRoundTests {

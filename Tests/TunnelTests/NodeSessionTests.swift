@@ -1,11 +1,11 @@
+import Multiserver
+import MuxRPC
+import NIOCore
 import PortalCore
 import TestSupport
-import MuxRPC
-import Multiserver
-import NIOCore
-import TypedSodium
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("An endpoint and a client at a portal")
 struct NodeSessionTests {

@@ -1,11 +1,11 @@
-import PortalCore
 import Connection
 import MuxRPC
 import NIOCore
-import TypedSodium
+import PortalCore
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("Streams with credit between two nodes")
 struct NodeStreamTests {

@@ -1,8 +1,8 @@
 import Blinding
 import NIOCore
-import TypedSodium
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("The queue of proofs")
 struct ProofQueueTests {

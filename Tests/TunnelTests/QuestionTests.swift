@@ -1,13 +1,13 @@
-import Connection
 import Blinding
-import MuxRPC
+import Connection
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("What only a node's owner can answer")
 struct QuestionTests {

@@ -1,12 +1,12 @@
-import TestSupport
 import Connection
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("The places for sessions")
 struct SessionPlaceTests {

@@ -1,11 +1,11 @@
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("A portal's tunnel.connect")
 struct TunnelRequestTests {

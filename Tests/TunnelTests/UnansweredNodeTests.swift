@@ -1,9 +1,9 @@
 import Connection
-import TestSupport
 import NIOCore
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// In memory: a portal that takes everything and says nothing any more, as behind an address that has changed.
 @Suite("A node whose portal owes it an answer")

@@ -1,5 +1,5 @@
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("FixedBytes")
 struct FixedBytesTests {

@@ -1,6 +1,6 @@
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("Hashes")
 struct HashTests {

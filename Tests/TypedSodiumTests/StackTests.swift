@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("The stack below a computation with secrets")
 struct StackTests {

@@ -1,6 +1,6 @@
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("TextEncoding")
 struct TextEncodingTests {

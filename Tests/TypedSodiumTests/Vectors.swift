@@ -1,7 +1,7 @@
 import Foundation
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// The files below `Vectors/`.
 enum Vectors {

@@ -1,6 +1,6 @@
-internal import Node
 package import ArgumentParser
 internal import Foundation
+internal import Node
 internal import SecretHandshake
 internal import TypedSodium
 

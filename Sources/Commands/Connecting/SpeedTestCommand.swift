@@ -1,8 +1,8 @@
 package import ArgumentParser
 internal import Foundation
 internal import Node
-internal import TypedSodium
 internal import Tunnel
+internal import TypedSodium
 
 /// `cway speedtest`: how fast a target is, and whether bytes arrive as they were sent.
 package struct SpeedTestCommand: AsyncParsableCommand {

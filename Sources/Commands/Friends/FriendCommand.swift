@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Keyring
-internal import Node
 internal import Multiserver
+internal import Node
 internal import TypedSodium
 
 /// `cway friend`: who may reach this node, and whom it reaches.

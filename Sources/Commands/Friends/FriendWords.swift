@@ -1,5 +1,5 @@
-internal import Invitation
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC

@@ -1,5 +1,5 @@
-internal import Node
 internal import Foundation
+internal import Node
 
 /// The printing of a code that stands nowhere else and cannot be shown again.
 enum CodeDelivery {

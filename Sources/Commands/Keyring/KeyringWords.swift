@@ -1,9 +1,9 @@
-internal import Node
 internal import Blinding
 internal import Invitation
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
+internal import Node
 internal import TypedSodium
 
 extension ServiceGrant {

@@ -2,12 +2,12 @@ package import ArgumentParser
 internal import Keyring
 internal import Logging
 internal import Multiserver
+internal import NIOCore
 internal import Node
 internal import PortalCore
-internal import Transport
-internal import NIOCore
-internal import TypedSodium
 internal import Synchronization
+internal import Transport
+internal import TypedSodium
 
 /// `cway portal`: runs a portal, and says who may use it.
 package struct PortalCommand: AsyncParsableCommand {

@@ -1,5 +1,5 @@
-internal import Node
 internal import Multiserver
+internal import Node
 
 /// Reads the address of a portal as people give it, and says what one looks like where it is none.
 enum PortalAddressText {

@@ -1,9 +1,9 @@
-internal import Node
-internal import Invitation
 internal import ArgumentParser
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Multiserver
+internal import Node
 
 /// `cway portals remove`.
 struct PortalsRemoveCommand: AsyncParsableCommand {

@@ -1,10 +1,10 @@
 internal import ArgumentParser
-internal import Node
 internal import Blinding
 internal import Invitation
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC
+internal import Node
 internal import TypedSodium
 
 /// `cway portals`: where this node announces itself.

@@ -1,6 +1,6 @@
-internal import Node
 internal import Glibc
 internal import NIOPosix
+internal import Node
 internal import Transport
 
 /// The event loops of a command; a process that has no descriptors for them is told so before NIO stops it.

@@ -3,9 +3,9 @@ internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import Node
-internal import TypedSodium
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// `cway serve`: runs an endpoint.
 package struct ServeCommand: AsyncParsableCommand {

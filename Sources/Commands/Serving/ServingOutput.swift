@@ -1,5 +1,5 @@
-package import Node
 internal import Dispatch
+package import Node
 internal import ServiceLifecycle
 internal import Synchronization
 

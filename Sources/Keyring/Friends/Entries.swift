@@ -1,7 +1,7 @@
 package import Blinding
 internal import LMDB
-package import TypedSodium
 internal import Synchronization
+package import TypedSodium
 
 /// The pairs whose tokens a hidden endpoint announces: its friends, its invites, and ghosts.
 ///

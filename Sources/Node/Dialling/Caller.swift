@@ -1,5 +1,5 @@
-internal import Connection
 internal import Blinding
+internal import Connection
 package import Multiserver
 package import NIOCore
 internal import PortalCore

@@ -1,7 +1,7 @@
 package import Keyring
 package import Logging
-package import NIOCore
 internal import Multiserver
+package import NIOCore
 internal import TypedSodium
 
 /// Reaches one destination as often as wanted, and keeps what the keyring knows of it up to date on the way.

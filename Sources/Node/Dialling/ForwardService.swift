@@ -1,6 +1,6 @@
 package import Logging
-internal import MuxRPC
 package import Multiserver
+internal import MuxRPC
 package import NIOCore
 internal import ServiceLifecycle
 internal import Transport

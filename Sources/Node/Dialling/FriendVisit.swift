@@ -3,8 +3,8 @@ internal import Keyring
 internal import Logging
 internal import MuxRPC
 internal import NIOCore
-internal import TypedSodium
 internal import Transport
+internal import TypedSodium
 
 /// What this node does after each connect to a friend: it notes that they were there, lets the portal confirm a clock
 /// that is in doubt, and asks for the friend's grant.

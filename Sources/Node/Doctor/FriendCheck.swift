@@ -1,5 +1,5 @@
-internal import Connection
 internal import Blinding
+internal import Connection
 internal import Invitation
 internal import Keyring
 internal import Logging

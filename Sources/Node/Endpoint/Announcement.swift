@@ -2,9 +2,9 @@ internal import Blinding
 internal import Logging
 internal import Multiserver
 internal import MuxRPC
-internal import TypedSodium
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// Keeps a portal told: once where the endpoint is open, with the newest tokens after each change where it is hidden.
 struct Announcement: Sendable {

@@ -1,12 +1,12 @@
-internal import Connection
 internal import Blinding
+internal import Connection
 internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import MuxRPC
-internal import TypedSodium
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// Answers what only the owner of an endpoint can answer: invites, and grants.
 struct EndpointAnswers: Sendable {

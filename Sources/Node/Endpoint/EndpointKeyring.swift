@@ -1,12 +1,12 @@
-internal import Invitation
 internal import Blinding
+internal import Invitation
 internal import Keyring
 internal import Logging
 internal import Multiserver
-internal import TypedSodium
 internal import Synchronization
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// What an endpoint asks its keyring: who may do what, which tokens stand for them, what a redeemer is told.
 ///

@@ -1,8 +1,8 @@
 internal import Logging
 internal import Multiserver
-internal import TypedSodium
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// What an endpoint's owner reads about its friends' visits.
 struct EndpointLog: Sendable {

@@ -4,8 +4,8 @@ package import Logging
 package import Multiserver
 package import NIOCore
 internal import ServiceLifecycle
-package import TypedSodium
 package import Tunnel
+package import TypedSodium
 
 /// An endpoint: it stays announced at its portals, whatever the network does, until it is told to stop.
 ///

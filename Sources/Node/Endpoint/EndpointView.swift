@@ -2,9 +2,9 @@ internal import Blinding
 internal import Keyring
 internal import Logging
 package import Multiserver
-package import TypedSodium
 internal import Transport
 package import Tunnel
+package import TypedSodium
 
 /// What an endpoint is to its portals and friends at one moment: data, made anew from the keyring after each change.
 package struct EndpointView: Sendable {

@@ -1,6 +1,6 @@
 internal import Account
-package import TypedSodium
 internal import Synchronization
+package import TypedSodium
 
 /// Who may put a question to the keyring now: one of each friend at a time, in turns by key, and few in all.
 ///

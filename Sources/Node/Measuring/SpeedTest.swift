@@ -1,8 +1,8 @@
 internal import MuxRPC
 package import NIOCore
-package import TypedSodium
 internal import Transport
 package import Tunnel
+package import TypedSodium
 
 /// Measures a session: sends bytes through the peer's `echo`, and sees that the same ones come back.
 ///

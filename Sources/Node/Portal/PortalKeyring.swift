@@ -1,9 +1,9 @@
-internal import Synchronization
 internal import Blinding
 internal import Keyring
 internal import Logging
 internal import Multiserver
 internal import PortalCore
+internal import Synchronization
 internal import Transport
 internal import Tunnel
 internal import TypedSodium

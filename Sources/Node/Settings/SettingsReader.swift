@@ -1,10 +1,10 @@
-internal import PortalCore
 internal import Configuration
 internal import Logging
 internal import Multiserver
+internal import PortalCore
 internal import SecretHandshake
-internal import TypedSodium
 internal import Transport
+internal import TypedSodium
 
 /// One reader over flags, environment and file, which says where a wrong value came from.
 struct SettingsReader {

@@ -3,9 +3,9 @@ internal import MuxRPC
 internal import NIOCore
 internal import NIOPosix
 internal import SecureSession
-internal import TypedSodium
 internal import Transport
 internal import Tunnel
+internal import TypedSodium
 
 /// What is said to people of errors that do not explain themselves: those of the system and of libraries, and those of
 /// machines below, which are data.

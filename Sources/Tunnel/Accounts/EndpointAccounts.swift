@@ -1,6 +1,6 @@
 internal import Account
-package import TypedSodium
 internal import Synchronization
+package import TypedSodium
 
 /// Who pays for what an endpoint holds, over its connections to all portals.
 ///

@@ -1,8 +1,8 @@
 internal import Account
 package import Blinding
 internal import NIOCore
-package import TypedSodium
 internal import Synchronization
+package import TypedSodium
 
 /// A session inside a tunnel of one of an endpoint's connections.
 package struct SessionPlace: Hashable, Sendable {

@@ -1,5 +1,5 @@
-internal import Connection
 internal import Blinding
+internal import Connection
 internal import MuxRPC
 internal import NIOCore
 internal import SecretHandshake

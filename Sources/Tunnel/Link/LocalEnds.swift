@@ -1,5 +1,5 @@
-internal import MuxRPC
 package import Multiserver
+internal import MuxRPC
 package import TypedSodium
 
 /// The local ends of one connection's streams: which one gets what, which reads on, and which still has to be reachable.

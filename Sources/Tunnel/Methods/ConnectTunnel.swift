@@ -1,7 +1,7 @@
-internal import Connection
 internal import Blinding
-internal import MuxRPC
+internal import Connection
 internal import Multiserver
+internal import MuxRPC
 internal import TypedSodium
 
 /// `tunnel.connect`: the portal opens a tunnel to us, which the connection answers.

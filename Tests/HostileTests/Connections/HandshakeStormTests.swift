@@ -1,8 +1,8 @@
-import Node
-import PortalCore
 import Connection
 import MuxRPC
 import NIOCore
+import Node
+import PortalCore
 import TestSupport
 import Testing
 import Transport

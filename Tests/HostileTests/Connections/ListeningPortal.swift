@@ -1,10 +1,10 @@
-import Node
 import Foundation
 import Logging
 import Multiserver
 import MuxRPC
 import NIOCore
 import NIOPosix
+import Node
 import PortalCore
 import SecretHandshake
 import SecureSession

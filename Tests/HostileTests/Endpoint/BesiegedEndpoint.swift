@@ -1,4 +1,3 @@
-import Node
 import CMalloc
 import Foundation
 import Logging
@@ -6,6 +5,7 @@ import Multiserver
 import MuxRPC
 import NIOCore
 import NIOPosix
+import Node
 import PortalCore
 import SecretHandshake
 import Synchronization

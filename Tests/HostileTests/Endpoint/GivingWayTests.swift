@@ -1,10 +1,10 @@
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// Where memory or sockets are short, friends who have most of them give way to those who have little.

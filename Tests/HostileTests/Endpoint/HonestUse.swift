@@ -1,10 +1,10 @@
 import MuxRPC
 import NIOCore
-import TypedSodium
 import Synchronization
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension BesiegedEndpoint {
     /// Opens streams to a service in a session of each hostile friend, or of some of them.

@@ -1,5 +1,5 @@
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import NIOPosix
 import SecretHandshake

@@ -1,10 +1,10 @@
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// Packets that begin, in as many sessions as there may be, and never end.

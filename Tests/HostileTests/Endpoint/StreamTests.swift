@@ -1,10 +1,10 @@
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// Streams of one friend, or of many, to services that others use too.

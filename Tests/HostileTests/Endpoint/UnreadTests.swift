@@ -1,11 +1,11 @@
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// What an endpoint answers is not read, or slowly.

@@ -1,10 +1,10 @@
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// One friend with the worst intentions, at an endpoint that serves four honest ones with little of everything.

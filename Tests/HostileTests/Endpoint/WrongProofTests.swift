@@ -1,11 +1,11 @@
 import Blinding
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
-import TypedSodium
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     @Suite("Wrong proofs")

@@ -1,12 +1,12 @@
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import NIOPosix
 import SecretHandshake
 import SecureSession
-import TypedSodium
 import Testing
 import Transport
+import TypedSodium
 
 extension Hostile {
     /// A program without credit sends 30 MiB ahead to one that reads slowly; nobody is hostile here.

@@ -2,11 +2,11 @@ import Blinding
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// An invite's tokens are announced by its holder, who refuses, or accepts and keeps silent.

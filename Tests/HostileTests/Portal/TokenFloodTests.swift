@@ -1,13 +1,13 @@
-import PortalCore
 import Blinding
 import MuxRPC
 import NIOCore
+import PortalCore
 import SecureSession
-import TypedSodium
 import TestSupport
 import Testing
 import Transport
 import Tunnel
+import TypedSodium
 
 extension Hostile {
     /// Strangers announce all the tokens that a portal keeps: 1,048,320 of 2²⁰, here 2¹⁴.

@@ -1,7 +1,7 @@
 import Foundation
-import PeerSupport
-import MuxRPC
 import Multiserver
+import MuxRPC
+import PeerSupport
 import TestSupport
 import Testing
 

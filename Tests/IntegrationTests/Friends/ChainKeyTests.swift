@@ -1,9 +1,9 @@
-import PeerSupport
 import Blinding
 import Invitation
 import Keyring
 import Multiserver
 import Node
+import PeerSupport
 import PortalCore
 import Testing
 import TypedSodium

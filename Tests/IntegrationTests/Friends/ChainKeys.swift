@@ -1,9 +1,9 @@
-import PeerSupport
 import Blinding
 import Foundation
 import Keyring
-import TypedSodium
+import PeerSupport
 import Testing
+import TypedSodium
 
 /// Keys that have to be gone once their time is over, as a test knows them beforehand.
 struct ChainKeys {

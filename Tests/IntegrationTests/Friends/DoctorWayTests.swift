@@ -1,5 +1,5 @@
-import PeerSupport
 import Multiserver
+import PeerSupport
 import Testing
 
 extension Integration {

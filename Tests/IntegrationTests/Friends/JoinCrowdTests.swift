@@ -1,8 +1,8 @@
-import PeerSupport
 import Multiserver
 import Node
-import TypedSodium
+import PeerSupport
 import Testing
+import TypedSodium
 
 extension Integration {
     @Suite("An invite for two hundred")

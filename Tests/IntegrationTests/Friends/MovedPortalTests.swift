@@ -1,6 +1,6 @@
-import PeerSupport
 import Foundation
 import Multiserver
+import PeerSupport
 import PortalCore
 import Testing
 

@@ -1,10 +1,10 @@
-import PeerSupport
 import Foundation
 import Glibc
-import Node
 import Multiserver
-import TypedSodium
+import Node
+import PeerSupport
 import Testing
+import TypedSodium
 
 extension Integration {
     @Suite("An invite for five")

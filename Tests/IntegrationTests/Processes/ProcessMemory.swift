@@ -1,6 +1,6 @@
-import PeerSupport
 import Foundation
 import Glibc
+import PeerSupport
 
 /// Everything that a process may write to, as Linux shows it to who started the process.
 ///

@@ -1,5 +1,5 @@
-import PeerSupport
 import Foundation
+import PeerSupport
 import Testing
 
 /// A temporary folder and the processes of one test; whatever becomes of it, nothing of them is left.

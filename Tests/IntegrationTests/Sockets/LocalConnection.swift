@@ -1,6 +1,6 @@
-import PeerSupport
 import NIOCore
 import NIOPosix
+import PeerSupport
 import TypedSodium
 
 /// A TCP connection of the test to a port of this machine.

@@ -1,6 +1,6 @@
-import PeerSupport
 import NIOCore
 import NIOPosix
+import PeerSupport
 import TypedSodium
 
 /// A TCP server of the test on the loopback interface, to stand behind an endpoint.

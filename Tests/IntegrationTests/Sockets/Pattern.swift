@@ -1,9 +1,9 @@
-import PeerSupport
 import Foundation
 import NIOCore
-import TypedSodium
+import PeerSupport
 import TestSupport
 import Testing
+import TypedSodium
 
 /// Bytes that look random, are the same for the same seed, and cost nothing to make: one block, numbered.
 struct Pattern: Sendable {

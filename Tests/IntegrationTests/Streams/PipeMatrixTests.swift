@@ -1,8 +1,8 @@
-import PeerSupport
 import Foundation
 import Glibc
 import NIOCore
 import NIOPosix
+import PeerSupport
 import Testing
 
 extension Integration {

@@ -1,6 +1,6 @@
-import PeerSupport
 import Foundation
 import Glibc
+import PeerSupport
 import PortalCore
 import Testing
 

@@ -1,6 +1,6 @@
-import PeerSupport
 import Foundation
 import Glibc
+import PeerSupport
 import Testing
 
 /// What a process may find as its standard input.

@@ -1,7 +1,7 @@
 @testable import PortalCore
 import NIOCore
-import TypedSodium
 import Testing
+import TypedSodium
 
 @Suite("Places for connections")
 final class ConnectionPlacesTests {

@@ -1,11 +1,11 @@
 import Connection
-import PortalCore
 import Multiserver
 import NIOCore
-import TypedSodium
+import PortalCore
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// Every misdeed, by a client of the portal and by a client of the endpoint behind it, beside an honest session.
 @Suite("A portal and an endpoint under attack")

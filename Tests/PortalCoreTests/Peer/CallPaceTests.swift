@@ -1,11 +1,11 @@
 @testable import PortalCore
 import Connection
-import TestSupport
 import MuxRPC
 import NIOCore
 import SecureSession
-import TypedSodium
+import TestSupport
 import Testing
+import TypedSodium
 
 @Suite("Calls at a portal")
 struct CallPaceTests {

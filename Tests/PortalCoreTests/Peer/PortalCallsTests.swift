@@ -1,10 +1,10 @@
-import TestSupport
 import Connection
 import Multiserver
 import MuxRPC
 import NIOCore
 import PortalCore
 import SecureSession
+import TestSupport
 import Testing
 import Tunnel
 import TypedSodium

@@ -1,5 +1,5 @@
-import Connection
 import BoxStream
+import Connection
 import Multiserver
 import MuxRPC
 import NIOCore

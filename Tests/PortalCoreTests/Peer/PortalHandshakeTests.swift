@@ -1,13 +1,13 @@
 import Connection
-import TestSupport
 import MuxRPC
 import NIOCore
 import PortalCore
 import SecureSession
 import Synchronization
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// The places of a portal for 16 connections, where one source may have one.
 private final class TestedPlaces: Sendable {

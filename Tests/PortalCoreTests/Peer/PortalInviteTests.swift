@@ -1,9 +1,9 @@
 import Connection
-import TestSupport
 import Multiserver
 import MuxRPC
 import NIOCore
 import PortalCore
+import TestSupport
 import Testing
 import Tunnel
 import TypedSodium

@@ -1,8 +1,8 @@
-import PortalCore
 import CMalloc
 import Multiserver
 import MuxRPC
 import NIOCore
+import PortalCore
 import SecureSession
 import TestSupport
 import Testing

@@ -1,9 +1,9 @@
-import PeerSupport
-import Connection
 import Blinding
+import Connection
 import Multiserver
 import MuxRPC
 import NIOCore
+import PeerSupport
 import PortalCore
 import SecureSession
 import TestSupport

@@ -1,13 +1,13 @@
 import Connection
-import PortalCore
-import TestSupport
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
+import PortalCore
 import SecureSession
-import TypedSodium
+import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// What a portal has read of a connection that has to wait is charged to it.
 @Suite("What a portal has read and not opened")

@@ -1,12 +1,12 @@
+import Connection
+import Multiserver
+import MuxRPC
+import NIOCore
 import PeerSupport
 import PortalCore
-import Connection
-import MuxRPC
-import Multiserver
-import NIOCore
-import TypedSodium
 import TestSupport
 import Testing
+import TypedSodium
 
 /// What JavaScript's or Go's sessions die of, and a portal's must not (the table in the wire facts).
 @Suite("A portal survives")

@@ -1,11 +1,11 @@
-import PortalCore
 import Blinding
 import MuxRPC
 import NIOCore
-import TypedSodium
+import PortalCore
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 @Suite("A portal's limits on tokens")
 struct PortalTokenLimitTests {

@@ -1,5 +1,5 @@
-import Connection
 import Blinding
+import Connection
 import Multiserver
 import MuxRPC
 import NIOCore

@@ -1,8 +1,8 @@
-import PeerSupport
 import Connection
 import Multiserver
 import MuxRPC
 import NIOCore
+import PeerSupport
 import PortalCore
 import SecureSession
 import TestSupport

@@ -1,5 +1,5 @@
-internal import MuxRPC
 internal import Multiserver
+internal import MuxRPC
 internal import NIOCore
 internal import SecretHandshake
 internal import TypedSodium

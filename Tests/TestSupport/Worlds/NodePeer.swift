@@ -3,9 +3,9 @@ internal import Multiserver
 package import MuxRPC
 package import NIOCore
 package import SecretHandshake
-package import TypedSodium
 internal import Testing
 package import Tunnel
+package import TypedSodium
 
 /// A node at a portal, with everything that it was told, and local ends for its streams.
 package final class NodePeer: WirePeer {

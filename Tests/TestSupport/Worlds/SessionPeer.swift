@@ -2,8 +2,8 @@ package import MuxRPC
 package import NIOCore
 package import SecretHandshake
 package import SecureSession
-package import TypedSodium
 internal import Testing
+package import TypedSodium
 
 /// A peer with a real session, which keeps what it was told.
 package final class SessionPeer: WirePeer {

@@ -1,8 +1,8 @@
-package import MuxRPC
 internal import Multiserver
+package import MuxRPC
 internal import NIOCore
-package import TypedSodium
 internal import Testing
+package import TypedSodium
 
 extension PortalWorld {
     /// A tunnel, and its stream at both ends.

@@ -1,11 +1,11 @@
-import Connection
 import Blinding
+import Connection
 import Multiserver
 import NIOCore
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// Every misdeed, by a hostile portal, by a hostile friend, and by a hostile endpoint.
 @Suite("A node under attack")

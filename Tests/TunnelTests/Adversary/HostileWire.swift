@@ -2,10 +2,10 @@ import Blinding
 import Multiserver
 import NIOCore
 import SecretHandshake
-import TypedSodium
 import TestSupport
 import Testing
 import Tunnel
+import TypedSodium
 
 /// A node that has dialled an adversary, which is portal and far side of every tunnel in one.
 final class HostileWire {

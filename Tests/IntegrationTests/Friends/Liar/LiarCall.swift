@@ -1,6 +1,6 @@
-import PeerSupport
 import MuxRPC
 import NIOCore
+import PeerSupport
 import SecretHandshake
 import SecureSession
 import TypedSodium

@@ -1,9 +1,9 @@
-import PeerSupport
 import Blinding
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
 import Node
+import PeerSupport
 import TypedSodium
 
 /// The connections of the portal that lies, and what it answers on them; on its event loop.

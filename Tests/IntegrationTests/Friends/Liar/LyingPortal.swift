@@ -1,9 +1,9 @@
-import PeerSupport
 import Blinding
 import Multiserver
 import MuxRPC
 import NIOCore
 import NIOPosix
+import PeerSupport
 import PortalCore
 import SecretHandshake
 import SecureSession

@@ -1,9 +1,9 @@
-import PeerSupport
 import Blinding
-import MuxRPC
 import Multiserver
-import TypedSodium
+import MuxRPC
+import PeerSupport
 import Testing
+import TypedSodium
 
 extension Integration {
     @Suite("A portal that lies")

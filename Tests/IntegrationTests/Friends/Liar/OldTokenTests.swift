@@ -1,10 +1,10 @@
-import PeerSupport
 import Blinding
 import Keyring
 import Multiserver
 import MuxRPC
 import NIOPosix
 import Node
+import PeerSupport
 import PortalCore
 import Testing
 import Transport

@@ -1,12 +1,12 @@
-import PeerSupport
 import Blinding
 import Foundation
 import Keyring
 import Multiserver
 import NIOCore
 import Node
-import TypedSodium
+import PeerSupport
 import Testing
+import TypedSodium
 
 extension Integration {
     /// Says how long refusals take, for somebody to compare; no time is asserted.

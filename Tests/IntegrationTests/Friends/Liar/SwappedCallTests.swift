@@ -1,10 +1,10 @@
-import PeerSupport
 import Blinding
-import MuxRPC
 import Multiserver
+import MuxRPC
 import NIOCore
-import TypedSodium
+import PeerSupport
 import Testing
+import TypedSodium
 
 extension Integration {
     @Suite("A call that the portal passes on")
