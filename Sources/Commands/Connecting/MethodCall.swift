@@ -41,8 +41,8 @@ struct MethodCall: Sendable {
     /// Methods by which a peer announces itself at a portal, and lists that a portal may take for the same.
     ///
     /// Source of the second: docs/protocol.md, "At a portal".
-    private static let announcement = ["tunnel", "announce"]
-    private static let lists = [["tunnel", "endpoints"], ["room", "attendants"]]
+    private static let announcement = Method.announce.name
+    private static let lists = [Method.endpoints.name, Method.attendants.name]
 
     /// Sees that the portal does not list the key which it sees: nobody answers under that when the call is over.
     ///
@@ -53,7 +53,7 @@ struct MethodCall: Sendable {
             throw CommandFailure(.usage, "a call does not announce this node: run `cway serve`")
         }
         guard Self.lists.contains(name) else { return }
-        if case .value(let metadata) = try await call(["room", "metadata"], [], of: connection),
+        if case .value(let metadata) = try await call(Method.metadata.name, [], of: connection),
             metadata["features"]?.array?.contains(.string(Feature.hiding.rawValue)) == true,
             case .value(.bool(true)) = try await call(
                 Self.announcement, [["hidden": true, "tokens": []]], of: connection)

@@ -1,4 +1,5 @@
 internal import Blinding
+internal import Connection
 internal import Invitation
 internal import Multiserver
 package import MuxRPC
@@ -72,7 +73,7 @@ package struct PortalJoining: Sendable {
 
     private static func answer(to shown: PublicKey, over link: NodeLink) async -> Result<Void, any Error> {
         do {
-            return outcome(of: try await link.call(["invite", "use"], [["feed": .string(shown.id)]]))
+            return outcome(of: try await link.call(Method.useInvite.name, [["feed": .string(shown.id)]]))
         } catch {
             return .failure(
                 CommandFailure(.connectionLost, "the connection broke before the portal's answer: try again"))

@@ -1,4 +1,5 @@
 internal import Blinding
+internal import Connection
 internal import Keyring
 internal import Logging
 internal import MuxRPC
@@ -37,7 +38,7 @@ struct FriendVisit: Sendable {
     func fetchGrant(over connection: PeerConnection) async throws -> GrantOutcome? {
         let reply: Reply
         do {
-            reply = try await connection.link.call(["circle", "grant"], on: connection.session)
+            reply = try await connection.link.call(Method.grantCircle.name, on: connection.session)
         } catch {
             return nil  // the session ended first
         }
@@ -91,7 +92,7 @@ struct ClockCheck: Sendable {
 
     /// The portal's time, in Unix seconds.
     static func unixSeconds(of link: NodeLink) async -> UInt64? {
-        guard let reply = try? await link.call(["tunnel", "ping"]), case .value(let json) = reply,
+        guard let reply = try? await link.call(Method.ping.name), case .value(let json) = reply,
             let time = json.integer ?? json.double.flatMap({ Int64(exactly: $0.rounded()) }), time > 0
         else { return nil }
         return ClockVerdict.unixSeconds(inPing: UInt64(time))

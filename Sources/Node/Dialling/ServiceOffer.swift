@@ -1,3 +1,4 @@
+internal import Connection
 internal import Logging
 internal import Multiserver
 internal import MuxRPC
@@ -40,7 +41,8 @@ struct ServiceOffer: Sendable {
         let call = Task {
             do {
                 continuation.yield(
-                    .success(try await connection.link.call(["service", "list"], on: connection.session)))
+                    .success(try await connection.link.call(Method.listServices.name, on: connection.session))
+                )
             } catch {
                 continuation.yield(.failure(error))
             }

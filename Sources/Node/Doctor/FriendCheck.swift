@@ -85,7 +85,7 @@ struct FriendCheck: Sendable {
     }
 
     private func examineServices(over connection: PeerConnection, hop: String) async throws {
-        let reply = try? await connection.link.call(["service", "list"], on: connection.session)
+        let reply = try? await connection.link.call(Method.listServices.name, on: connection.session)
         guard case .value(let json)? = reply, let names = json.array?.compactMap(\.string) else {
             try hops.report(
                 Finding(

@@ -50,7 +50,7 @@ struct PortalCheck: Sendable {
     }
 
     private func examineFeatures(of link: NodeLink, hop: String) async throws {
-        let reply = try? await link.call(["room", "metadata"])
+        let reply = try? await link.call(Method.metadata.name)
         if case .failure(let error)? = reply, let busy = HopFailure(busy: error) {
             return try hops.report(Finding(hop, busy))
         }

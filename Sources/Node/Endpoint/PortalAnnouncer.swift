@@ -143,7 +143,7 @@ struct PortalAnnouncer: Sendable {
     private func suits(_ link: NodeLink) async -> Bool {
         guard !place.isOpen else { return true }
         // A broken connection is dialled again.
-        guard let reply = try? await link.call(["room", "metadata"]) else { return true }
+        guard let reply = try? await link.call(Method.metadata.name) else { return true }
         if case .value(let json) = reply, let features = json["features"]?.array,
             features.contains(.string(Feature.hiding.rawValue))
         {

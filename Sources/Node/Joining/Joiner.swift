@@ -1,4 +1,5 @@
 internal import Blinding
+internal import Connection
 package import Invitation
 package import Keyring
 package import Logging
@@ -133,7 +134,7 @@ package struct Joiner: Sendable {
         let reply: Reply
         do {
             reply = try await connection.link.call(
-                ["invite", "use"], [try argument(for: endpoint, invite: invite)], on: connection.session)
+                Method.useInvite.name, [try argument(for: endpoint, invite: invite)], on: connection.session)
         } catch {
             await connection.close()
             throw JoinFailure.unreachable(.connectionLost("the connection broke before the answer"))

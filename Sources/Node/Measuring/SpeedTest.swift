@@ -1,3 +1,4 @@
+internal import Connection
 internal import MuxRPC
 package import NIOCore
 internal import Transport
@@ -123,7 +124,7 @@ package struct SpeedTest: Sendable {
     private func answers(_ connection: PeerConnection, on session: SessionID) async -> Bool {
         let (outcomes, continuation) = AsyncStream.makeStream(of: Bool.self)
         Task {
-            let reply = try? await connection.link.call(["tunnel", "ping"], on: session)
+            let reply = try? await connection.link.call(Method.ping.name, on: session)
             continuation.yield(reply != nil)
         }
         let limit = Task { [questionTime] in
