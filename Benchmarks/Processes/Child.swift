@@ -31,7 +31,7 @@ final class Child: Sendable {
         // A group of its own: the benchmark ends it in order.
         process = try ChildProcess(
             program, arguments, environment: variables,
-            descriptors: ([input.fileHandleForReading] + files).map(\.fileDescriptor), inOwnGroup: true)
+            streams: [input.fileHandleForReading] + files, inOwnGroup: true)
         try input.fileHandleForReading.close()
     }
 

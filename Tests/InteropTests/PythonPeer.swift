@@ -44,7 +44,7 @@ final class PythonPeer {
             try Interpreter.locate().path,
             [script.path, String(decoding: try JSONEncoder().encode(order), as: UTF8.self)],
             environment: ProcessInfo.processInfo.environment,
-            descriptors: [STDIN_FILENO] + [output, complaints].map(\.fileHandleForWriting.fileDescriptor))
+            streams: [.standardInput] + [output, complaints].map(\.fileHandleForWriting))
         // They are the peer's alone, so that its end is seen.
         for pipe in [output, complaints] { try pipe.fileHandleForWriting.close() }
     }

@@ -227,9 +227,7 @@ enum ReadOnlyMount {
         let nothing = try #require(FileHandle(forUpdatingAtPath: "/dev/null"))
         let process = try ChildProcess(
             "/usr/bin/unshare", ["-m", "sh", "-c", script], environment: ProcessInfo.processInfo.environment,
-            descriptors: [
-                STDIN_FILENO, output.fileHandleForWriting.fileDescriptor, nothing.fileDescriptor,
-            ])
+            streams: [.standardInput, output.fileHandleForWriting, nothing])
         try output.fileHandleForWriting.close()
         let said = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilEnded()

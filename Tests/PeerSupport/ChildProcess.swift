@@ -23,18 +23,20 @@ package final class ChildProcess: Sendable {
     private let reaped = Mutex<Ending?>(nil)
     private let hasEnded = DispatchSemaphore(value: 0)
 
-    /// Spawns a program whose standard input, output and error are to be these descriptors.
+    /// Spawns a program with these for its standard input, output and error.
+    ///
+    /// They are handles because a descriptor closes with its handle, which nothing else may hold by then.
     ///
     /// In a group of its own, a Ctrl-C on the terminal is for this process alone. `ended` is called once, on the thread.
     package init(
-        _ program: String, _ arguments: [String], environment: [String: String], descriptors: [Int32],
+        _ program: String, _ arguments: [String], environment: [String: String], streams: [FileHandle],
         inOwnGroup: Bool = false, ended: @escaping @Sendable (Ending) -> Void = { _ in }
     ) throws {
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-        for (target, descriptor) in descriptors.enumerated() {
-            unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(target))
+        for (target, stream) in streams.enumerated() {
+            unsafe posix_spawn_file_actions_adddup2(&actions, stream.fileDescriptor, Int32(target))
         }
         // What the child inherited would stay open when the test closes it: sockets, and ends of other pipes.
         for descriptor in try Self.openDescriptors() where descriptor > 2 {
@@ -48,7 +50,9 @@ package final class ChildProcess: Sendable {
         var variables = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
         defer { unsafe (words + variables).forEach { unsafe free($0) } }
         var id: pid_t = 0
-        let code = unsafe posix_spawn(&id, program, &actions, &attributes, &words, &variables)
+        let code = withExtendedLifetime(streams) {
+            unsafe posix_spawn(&id, program, &actions, &attributes, &words, &variables)
+        }
         guard code == 0 else { throw Failure(call: "posix_spawn", code: code) }
         self.id = id
         Thread.detachNewThread { [self] in

@@ -39,7 +39,7 @@ package final class CwayProcess: Sendable {
         child = try ChildProcess(
             program.path, arguments,
             environment: (inherits ? ProcessInfo.processInfo.environment : [:]).merging(environment) { $1 },
-            descriptors: [inputEnd, outputEnd, errorEnd].map(\.fileDescriptor)
+            streams: [inputEnd, outputEnd, errorEnd]
         ) { how in ending.update { $0 = how } }
         try output.start()
         try complaints.start()

@@ -18,10 +18,7 @@ package final class Child {
     package init(_ name: String) throws {
         process = try ChildProcess(
             ChildProcess.built(name).path, [], environment: ProcessInfo.processInfo.environment,
-            descriptors: [
-                input.fileHandleForReading.fileDescriptor, output.fileHandleForWriting.fileDescriptor,
-                STDERR_FILENO,
-            ])
+            streams: [input.fileHandleForReading, output.fileHandleForWriting, .standardError])
         // They are the child's alone, so that its end is seen.
         try input.fileHandleForReading.close()
         try output.fileHandleForWriting.close()
