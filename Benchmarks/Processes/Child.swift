@@ -24,7 +24,7 @@ final class Child: Sendable {
         let files = try [outputPath, complaintsPath].map(Self.file)
         // Settings of the user's own nodes and agents are none of the benchmark's business.
         let variables = ProcessInfo.processInfo.environment
-            .filter { !$0.key.hasPrefix("CWAY_") && !$0.key.hasPrefix("SSH_") }
+            .filter { !$0.key.hasPrefix("CWAY_") && !$0.key.hasPrefix("SSH_") || $0.key == "CWAY_CIPHER" }
             // What a process takes is read from /proc, which is closed to others otherwise.
             .merging(["CWAY_DEBUGGABLE": "yes"]) { $1 }
             .merging(environment) { $1 }

@@ -8,11 +8,20 @@ internal import TypedSodium
 /// in a test at first use; else libsodium itself. Connections keep what was chosen when they began.
 public enum CipherChoice {
     /// Why a name was refused.
-    public enum Refusal: Error, Equatable, Sendable {
+    public enum Refusal: Error, Equatable, Sendable, CustomStringConvertible {
         /// This machine has no such cipher; it has those.
         case missing(name: String, available: [String])
         /// It makes other bytes than libsodium.
         case wrong(name: String)
+
+        /// What is wrong with the name, and what to do.
+        public var description: String {
+            switch self {
+            case .missing(_, let available):
+                "this machine has no such cipher: name one of \(available.joined(separator: ", ")), or none"
+            case .wrong: "it does not make libsodium's bytes here: leave it out"
+            }
+        }
     }
 
     private struct State {

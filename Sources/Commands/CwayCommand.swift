@@ -69,21 +69,24 @@ package struct CwayCommand: AsyncParsableCommand {
     }
 
     /// Uses the cipher that `CWAY_CIPHER` names, where it names one; the code to end with where it is refused.
+    ///
+    /// Warns of one that was passed over because it fails its test on this machine.
     private static func chooseCipher() -> Int32? {
-        guard let name = ProcessInfo.processInfo.environment["CWAY_CIPHER"] else { return nil }
+        let complaints = CommandEnvironment.current.complaints
+        guard let name = ProcessText.environment[ProcessSetup.cipherVariable] else {
+            for mistaken in CipherChoice.mistakenNames {
+                let words = "the cipher \(mistaken) fails its test here: \(CipherChoice.name) serves"
+                complaints("cway: \(words); see `cway doctor`\n")
+            }
+            return nil
+        }
         do throws(CipherChoice.Refusal) {
             try CipherChoice.use(name)
             return nil
         } catch {
-            let reason =
-                switch error {
-                case .missing(_, let available):
-                    "this machine has no such cipher: name one of \(available.joined(separator: ", ")), or none"
-                case .wrong: "it does not make libsodium's bytes here: leave it out"
-                }
-            CommandEnvironment.current.complaints("cway: CWAY_CIPHER=\(name): \(reason)\n".printable)
+            complaints("cway: \(ProcessSetup.cipherVariable)=\(name): \(error)\n".printable)
+            return ExitStatus.usage.rawValue
         }
-        return ExitStatus.usage.rawValue
     }
 
     /// Runs a command line in the current ``CommandEnvironment`` and returns the code to end with.

@@ -50,7 +50,9 @@ final class DemoProcess: Sendable {
         process.executableURL = executable
         process.arguments = arguments
         // The demo is the same wherever it runs: settings of the user's own nodes are none of its business.
-        var environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("CWAY_") }
+        var environment = ProcessInfo.processInfo.environment.filter {
+            !$0.key.hasPrefix("CWAY_") || $0.key == ProcessSetup.cipherVariable
+        }
         // All of it is on this machine, so the invite leads there: every role says for itself that it may.
         environment["CWAY_ALLOW_LOCAL"] = "true"
         // The system is asked for its sockets, which it tells of no process that is closed to others.

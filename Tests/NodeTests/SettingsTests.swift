@@ -65,7 +65,8 @@ struct SettingsTests {
     @Test("come from the environment before the file")
     func environment() async throws {
         let environment = [
-            "CWAY_LOG_LEVEL": "trace", "CWAY_LISTEN": ":1, [::1]:2", "CWAY_PORTALS": "",
+            "CWAY_CIPHER": "libsodium", "CWAY_LOG_LEVEL": "trace", "CWAY_LISTEN": ":1, [::1]:2",
+            "CWAY_PORTALS": "",
             "CWAY_ALLOW": "\(id),\(id)",
             "CWAY_ALLOW_ANYONE": "true", "CWAY_ALLOW_LOCAL": "true",
             "CWAY_NETWORK": NetworkIdentifier.scuttlebutt.text,

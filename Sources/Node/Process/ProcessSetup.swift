@@ -5,6 +5,8 @@ internal import Glibc
 package enum ProcessSetup {
     /// The environment variable that lets a debugger of the same user in: for those who look for a fault.
     package static let debuggingVariable = "CWAY_DEBUGGABLE"
+    /// Names the cipher; looked at before all settings.
+    package static let cipherVariable = "CWAY_CIPHER"
 
     /// Turns core dumps off, which would put keys on a disk, and keeps other programs of the same user out of this
     /// process's memory.

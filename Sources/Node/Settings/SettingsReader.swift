@@ -34,7 +34,7 @@ struct SettingsReader {
     static var variables: [String] {
         // What is said of instances has no order and no place in a variable.
         SettingKey.allCases.filter { $0 != .instances }.map(\.variable) + [
-            Home.variable, ProcessSetup.debuggingVariable,
+            Home.variable, ProcessSetup.debuggingVariable, ProcessSetup.cipherVariable,
         ]
     }
 
