@@ -35,6 +35,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        // Without its traits it needs no more of Foundation than its essentials.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     ],
     targets: [
         // Level 0: the C libraries, with no logic of our own, and the cipher's kernel.
@@ -119,6 +121,16 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
+        // Level 6, beside the roles: what a daemon shows of itself, to people and to programs.
+        .target(
+            name: "Watching",
+            dependencies: [
+                nioCore,
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ], swiftSettings: settings),
+
         // Level 7: the demo, the command line, and what measures.
         .target(
             name: "Demo",
@@ -134,6 +146,7 @@ let package = Package(
                 "Multiserver",
                 "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
+                "Watching",
                 nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -257,6 +270,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
+        .testTarget(
+            name: "WatchingTests", dependencies: ["Watching", "TestSupport", nioCore],
+            swiftSettings: settings),
         .testTarget(
             name: "DemoTests", dependencies: ["Demo", "Node", "TypedSodium"], swiftSettings: settings),
         .testTarget(

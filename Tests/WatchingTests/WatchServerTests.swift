@@ -1,0 +1,6 @@
+import Testing
+import Watching
+
+@Suite struct WatchServerTests {
+    @Test func isMade() { _ = WatchServer() }
+}
