@@ -29,6 +29,7 @@ package struct CwayCommand: AsyncParsableCommand {
               cway connect home web --listen 8080   a local port
               cway friend remove laptop             when it was stolen
               cway address                          what to publish, for friends alone
+              cway status --watch                   what runs here, and who is connected
               cway doctor                           each hop with its result and remedy
               cway help connect                     explain a command
 
@@ -40,6 +41,7 @@ package struct CwayCommand: AsyncParsableCommand {
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
             AddressCommand.self, ResolveCommand.self, KeyringCommand.self, DoctorCommand.self,
+            StatusCommand.self,
             PortalCommand.self, DemoCommand.self, ConformanceCommand.self,
         ])
 
