@@ -71,6 +71,15 @@ package enum ErrorText {
     /// The tunnel held most of the portal's memory in the name of whoever holds most.
     package static let cutForMemory = "tunnel cut: the portal's memory is full"
 
+    /// The volume of whoever pays for the tunnel is used up for this month.
+    package static let cutForVolume = "tunnel cut: this month's volume is used up"
+    /// How what a caller hears begins where the volume is used up of whoever would pay for the tunnel.
+    package static let volumeUsedUp = "volume used up: "
+    /// The same with the day on which there are tunnels again.
+    package static func volumeUsedUp(until day: String) -> String {
+        volumeUsedUp + "the portal passes nothing more of this member, or address, before \(day) (UTC)"
+    }
+
     // MARK: Of a node
 
     /// No service of that name is offered to this friend.

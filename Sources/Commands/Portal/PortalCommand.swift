@@ -96,6 +96,7 @@ struct PortalRunCommand: AsyncParsableCommand {
     private var trustedProxy: [AddressRange] = []
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var traffic: TrafficOptions
 
     @Option(
         name: .long,
@@ -116,6 +117,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         flags.limits.connectionsPerAddress = connectionsPerAddress
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
         flags.limits.trustedProxies = trustedProxy
+        traffic.add(to: &flags.limits)
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         guard !settings.listen.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
@@ -124,6 +126,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
         configuration.keyring = opened.keyring
         configuration.publicHost = publicHost
+        configuration.traffic = trafficStore(in: opened.home, logger)
         if showFrames > 0 {
             let printer = FramePrinter(limit: showFrames)
             configuration.inspector = { printer.show($1, from: $0) }
@@ -146,6 +149,21 @@ struct PortalRunCommand: AsyncParsableCommand {
             ]
         }
         _ = consume lock
+    }
+
+    /// Where volumes are kept; without it they count from nothing at each start.
+    private func trafficStore(in home: Home, _ logger: Logger) -> TrafficStore? {
+        do throws(KeyringError) {
+            return try TrafficStore(folder: home.path)
+        } catch {
+            logger.error(
+                "what members have in this month is not kept over a restart",
+                metadata: [
+                    "reason": "\(error)",
+                    "remedy": "stop the portal and remove \(TrafficStore.fileName) in its home",
+                ])
+            return nil
+        }
     }
 
     /// Says so where the printed address is for others, and nobody else gets here; a proxy in front may be meant.

@@ -32,12 +32,23 @@ extension PortalReport {
         queuedByteCount = metrics.queuedByteCount
         announcers = snapshot.policy.announcers.word
         callers = snapshot.policy.callers.word
+        allowances = AllowanceReport(snapshot.traffic)
+        let usages = Dictionary(snapshot.usages.map { ($0.payer, $0) }) { $1 }
+        let ofSources = snapshot.usages.filter { if case .source = $0.payer { true } else { false } }
+        sources = ofSources.sorted { $0.byteCount > $1.byteCount }.prefix(Self.sourceLimit).compactMap {
+            usage in
+            guard case .source(let source) = usage.payer else { return nil }
+            return SourceReport(source: source, monthByteCount: usage.byteCount, isUsedUp: usage.isUsedUp)
+        }
         memberCount = snapshot.members.count
         deniedCount = snapshot.policy.denied.count
         members = snapshot.members.prefix(Self.listLimit).map { entry in
             var report = MemberReport(id: entry.member.key.id, label: entry.member.label)
             report.connectionCount = entry.presence.connectionCount
             report.tunnelCount = entry.presence.tunnelCount
+            if let usage = usages[.member(entry.member.key)] {
+                (report.monthByteCount, report.isUsedUp) = (usage.byteCount, usage.isUsedUp)
+            }
             return report
         }
     }
@@ -49,6 +60,16 @@ extension RateReport {
         bytesPerSecond = rates.bytes.rounded()
         tunnelsPerSecond = (rates.tunnels * 100).rounded() / 100
         connectionsPerSecond = (rates.connections * 100).rounded() / 100
+    }
+}
+
+extension AllowanceReport {
+    fileprivate init(_ settings: TrafficSettings) {
+        self.init()
+        memberBytesPerSecond = settings.member.bytesPerSecond
+        memberMonthByteLimit = settings.member.bytesPerMonth
+        sourceBytesPerSecond = settings.source.bytesPerSecond
+        sourceMonthByteLimit = settings.source.bytesPerMonth
     }
 }
 

@@ -32,6 +32,18 @@ enum Parsing {
         return size
     }
 
+    @Sendable static func volume(_ text: String) throws -> DataAmount {
+        guard let amount = DataAmount(text) else { throw ValidationError("\(DataAmount.remedy).") }
+        return amount
+    }
+
+    @Sendable static func rate(_ text: String) throws -> DataAmount {
+        guard let amount = DataAmount(perSecond: text) else {
+            throw ValidationError("\(DataAmount.rateRemedy).")
+        }
+        return amount
+    }
+
     @Sendable static func host(_ text: String) throws -> String {
         try explained { try NetAddress(host: text, port: NetAddress.defaultPort).host }
     }

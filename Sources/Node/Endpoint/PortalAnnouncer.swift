@@ -121,6 +121,7 @@ struct PortalAnnouncer: Sendable {
             // First of all: what the portal is asked below it may leave unanswered, and bring calls meanwhile.
             tasks.addTask { await followPolicy(on: link) }
             tasks.addTask { await followClock(over: link) }
+            tasks.addTask { await TrafficWarning(place: place, watch: watch, logger: logger).run(over: link) }
             guard await suits(link) else {
                 tasks.cancelAll()
                 await link.close()  // else a question that it never answers would keep the others

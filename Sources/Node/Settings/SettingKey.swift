@@ -19,6 +19,10 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case trustedProxies = "limits.trustedProxies"
     case connectionsPerAddress = "limits.connectionsPerAddress"
     case handshakesPerSecond = "limits.handshakesPerSecondPerAddress"
+    case memberRate = "limits.memberRate"
+    case memberVolume = "limits.memberVolume"
+    case sourceRate = "limits.sourceRate"
+    case sourceVolume = "limits.sourceVolume"
 
     /// What JSON has to have in this place.
     package enum Kind: Sendable {
@@ -57,6 +61,8 @@ package enum SettingKey: String, CaseIterable, Sendable {
     /// The largest number that a limit may be set to.
     static let limitRange = 1...1_000_000
 
+    private static let rate = "a whole number with its unit, from 64kB/s on, like 20MB/s"
+    private static let volume = "a whole number with its unit, from 64kB to 1000TB, like 500GB"
     private static let limit = "a whole number from 1 to \(limitRange.upperBound)"
     private static let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
 
@@ -104,6 +110,10 @@ package enum SettingKey: String, CaseIterable, Sendable {
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
         case .handshakesPerSecond:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
+        case .memberRate, .sourceRate:
+            Meaning(.text, Self.rate, standard: "its share", for: "portal", .reload)
+        case .memberVolume, .sourceVolume:
+            Meaning(.text, Self.volume, standard: "any", for: "portal", .reload)
         }
     }
 

@@ -22,6 +22,14 @@ package struct Settings: Equatable, Sendable {
         package var handshakesPerSecondPerAddress: Int?
         /// Whose addresses stand for many others, so that they are not limited as one.
         package var trustedProxies: [AddressRange] = []
+        /// What each member may have in a second.
+        package var memberRate: DataAmount?
+        /// What each member may have in a month.
+        package var memberVolume: DataAmount?
+        /// What each source address of others may have in a second.
+        package var sourceRate: DataAmount?
+        /// What each source address of others may have in a month.
+        package var sourceVolume: DataAmount?
 
         /// The defaults.
         package init() {}
@@ -108,6 +116,12 @@ package struct Settings: Equatable, Sendable {
         try await reader.read(.trustedProxies, into: &settings.limits.trustedProxies, AddressRange.init(_:))
         try await reader.read(.connectionsPerAddress, into: &settings.limits.connectionsPerAddress)
         try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
+        func amount(_ text: String) -> DataAmount?? { DataAmount(text).map(Optional.some) }
+        func rate(_ text: String) -> DataAmount?? { DataAmount(perSecond: text).map(Optional.some) }
+        try await reader.read(.memberRate, into: &settings.limits.memberRate, rate)
+        try await reader.read(.memberVolume, into: &settings.limits.memberVolume, amount)
+        try await reader.read(.sourceRate, into: &settings.limits.sourceRate, rate)
+        try await reader.read(.sourceVolume, into: &settings.limits.sourceVolume, amount)
         settings.unknownVariables = reader.unknownVariables
         return settings
     }
@@ -204,6 +218,10 @@ package struct Settings: Equatable, Sendable {
         case .connectionsPerAddress: limits.connectionsPerAddress = other.limits.connectionsPerAddress
         case .handshakesPerSecond:
             limits.handshakesPerSecondPerAddress = other.limits.handshakesPerSecondPerAddress
+        case .memberRate: limits.memberRate = other.limits.memberRate
+        case .memberVolume: limits.memberVolume = other.limits.memberVolume
+        case .sourceRate: limits.sourceRate = other.limits.sourceRate
+        case .sourceVolume: limits.sourceVolume = other.limits.sourceVolume
         }
     }
 }

@@ -143,6 +143,10 @@ extension Settings.Flags {
         set(.trustedProxies, texts: limits.trustedProxies.map(\.description))
         set(.connectionsPerAddress, limits.connectionsPerAddress.map { .int($0) })
         set(.handshakesPerSecond, limits.handshakesPerSecondPerAddress.map { .int($0) })
+        set(.memberRate, limits.memberRate.map { .string("\($0)/s") })
+        set(.memberVolume, limits.memberVolume.map { .string("\($0)") })
+        set(.sourceRate, limits.sourceRate.map { .string("\($0)/s") })
+        set(.sourceVolume, limits.sourceVolume.map { .string("\($0)") })
         return values
     }
 }

@@ -27,6 +27,10 @@ package final class PortalWatch: Sendable {
         package var connectionLimits: [String: Int]
         /// Who may do what.
         package var policy: PortalPolicy
+        /// What each payer may have.
+        package var traffic: TrafficSettings
+        /// What each has had in this month.
+        package var usages: [TrafficUsage]
         /// Its members, with what each has there now.
         package var members: [(member: Member, presence: PortalPresence)]
     }
@@ -61,7 +65,8 @@ package final class PortalWatch: Sendable {
             addresses: running.addresses, sizes: running.sizes, metrics: running.portal.metrics,
             attendance: running.portal.attendance, lastTenSeconds: window.rates(over: .seconds(10)),
             lastMinute: window.rates(over: .seconds(60)), connectionLimits: limits,
-            policy: running.portal.policy,
+            policy: running.portal.policy, traffic: running.portal.traffic.settings,
+            usages: running.portal.traffic.usages,
             members: members.map { ($0, presences[$0.key] ?? PortalPresence()) })
     }
 
