@@ -1,6 +1,7 @@
 internal import Dispatch
 internal import Foundation
 internal import Glibc
+internal import Node
 internal import Synchronization
 
 /// Where all text for standard error goes: a bounded queue, and one thread that writes it.
@@ -9,6 +10,9 @@ internal import Synchronization
 final class LogSink: Sendable {
     /// How long the process waits at its end for what is queued.
     static let finishTime = Duration.milliseconds(250)
+
+    /// After how long without a line it is said of which kinds lines were left out, in seconds.
+    static let omissionTime = 60
 
     /// How long the thread waits after a write that failed, in seconds.
     private static let failurePause = 1.0
@@ -95,7 +99,7 @@ final class LogSink: Sendable {
                 return state.backlog.take()
             }
             guard let batch else {
-                work.wait()
+                awaitWork()
                 continue
             }
             let outcome = write(batch)
@@ -107,6 +111,23 @@ final class LogSink: Sendable {
                 state.backlog = LogBacklog()
             }
             if outcome == .failed { Thread.sleep(forTimeInterval: Self.failurePause) }
+        }
+    }
+
+    /// Waits for work; says after a while what was left out, where nothing has come that says it.
+    private func awaitWork() {
+        guard state.withLock(\.throttle.hasOmitted) else { return work.wait() }
+        guard work.wait(timeout: .now() + .seconds(Self.omissionTime)) == .timedOut else { return }
+        let time = WallClock.seconds()
+        state.withLock { state in
+            // What came meanwhile has signalled, or is about to: then the thread comes by once more for nothing.
+            for (kind, count) in state.throttle.takeOmitted() {
+                let line = LogLine(
+                    time: time, level: .notice, kind: "lines were left out", module: "Commands",
+                    values: ["count": "\(count)", "kind": "\(kind)"], omittedCount: 0)
+                state.backlog.append(line.text(LogOutput.format) + "\n")
+            }
+            state.isIdle = false
         }
     }
 

@@ -81,21 +81,3 @@ extension PortalPolicy.Who {
         }
     }
 }
-
-extension PortalMetrics {
-    /// How often each limit was met, by its kind.
-    fileprivate var limits: [String: Int] {
-        var limits: [String: Int] = [:]
-        func add(_ kind: String, _ counts: [(some RawRepresentable<String>, Int)]) {
-            for (name, count) in counts where count > 0 { limits["\(kind): \(name.rawValue)"] = count }
-        }
-        let lateHandshakes: [Handshake] = [.turnedAway, .timedOut, .displaced]
-        let fullPlaces: [ConnectRefusal.Kind] = [.tooManyTunnels, .busy]
-        let tokens: [AnnounceRefusal] = [.tooManyTokens, .tooOften]
-        add("handshake", lateHandshakes.map { ($0, handshakes[$0] ?? 0) })
-        add("tunnel refused", fullPlaces.map { ($0, tunnelRefusals[$0] ?? 0) })
-        add("tunnel cut", tunnelCuts.map { ($0.key, $0.value) })
-        add("announcement refused", tokens.map { ($0, announcementRefusals[$0] ?? 0) })
-        return limits
-    }
-}

@@ -163,10 +163,11 @@ struct PortalAnnouncer: Sendable {
             await link.close()
             return true
         }
-        let words: Logger.Message =
-            "the portal cannot keep this node hidden: announce elsewhere, or openly with `cway portals open`"
-        troubles.say(.error, words)
-        watch.failed("\(words)", at: place)
+        troubles.say(
+            .error,
+            "the portal cannot keep this node hidden: announce elsewhere, or openly with `cway portals open`")
+        watch.failed(
+            "the portal cannot keep this node hidden: announce elsewhere, or openly there", at: place)
         return false
     }
 

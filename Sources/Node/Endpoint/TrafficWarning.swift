@@ -11,36 +11,40 @@ struct TrafficWarning: Sendable {
     let watch: NodeWatch
     let logger: Logger
 
+    private enum Level {
+        case enough, little, nothing
+
+        init(_ traffic: MemberTraffic) {
+            self = traffic.isUsedUp ? .nothing : traffic.isNearlyUsedUp ? .little : .enough
+        }
+    }
+
     /// Asks until the task is cancelled; says each state once.
     func run(over link: NodeLink) async {
-        var said: Logger.Message?
+        var said = Level.enough
         while !Task.isCancelled {
             if let traffic = await MemberTraffic.ask(over: link) {
-                let words = Self.words(traffic)
-                if let words, words != said { say(words, traffic) }
-                said = words
+                let level = Level(traffic)
+                if level != said { say(level, traffic) }
+                said = level
             }
             try? await Task.sleep(for: Self.interval)
         }
     }
 
-    private static func words(_ traffic: MemberTraffic) -> Logger.Message? {
-        if traffic.isUsedUp {
-            "this node's volume at the portal is used up: nobody reaches it there before the next month"
-        } else if traffic.isNearlyUsedUp {
-            "little is left of this node's volume at the portal"
-        } else {
-            nil
+    private func say(_ level: Level, _ traffic: MemberTraffic) {
+        let metadata: Logger.Metadata = [
+            "traffic": "\(traffic.words)",
+            "remedy": "ask the portal's operator for more, or announce at another portal too",
+        ]
+        switch level {
+        case .enough: break
+        case .little: logger.warning("little is left of this node's volume at the portal", metadata: metadata)
+        case .nothing:
+            logger.warning(
+                "this node's volume at the portal is used up: nobody reaches it there before the next month",
+                metadata: metadata)
+            watch.failed("this node's volume there is used up (\(traffic.words))", at: place)
         }
-    }
-
-    private func say(_ words: Logger.Message, _ traffic: MemberTraffic) {
-        logger.warning(
-            words,
-            metadata: [
-                "traffic": "\(traffic.words)",
-                "remedy": "ask the portal's operator for more, or announce at another portal too",
-            ])
-        watch.failed("\(words) (\(traffic.words))", at: place)
     }
 }

@@ -108,7 +108,7 @@ package struct PortalService: Service {
             configuration.watch.began(
                 portal, at: addresses.map(\.description), sizes: sizes,
                 members: { await keyring?.members() ?? [] })
-            let watching = Task { [watch = configuration.watch] in await watch.run() }
+            let watching = Task { [watch = configuration.watch] in await watch.run(logger) }
             defer { watching.cancel() }
             try isReady(addresses)
             try? await gracefulShutdown()

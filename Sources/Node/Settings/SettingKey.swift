@@ -7,6 +7,7 @@ internal import Logging
 package enum SettingKey: String, CaseIterable, Sendable {
     case name
     case logLevel
+    case logFormat
     case listen
     case portals
     case services
@@ -74,6 +75,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 .text, "a text of 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed",
                 standard: "node", for: "serve", .reload)
         case .logLevel: Meaning(.text, "one of \(Self.levels)", standard: "info", for: "all", .reload)
+        case .logFormat: Meaning(.text, "plain or json", standard: "plain", for: "all", .reload)
         case .listen:
             Meaning(
                 .texts, "a list of HOST:PORT, or *:PORT for all addresses", standard: "nowhere",

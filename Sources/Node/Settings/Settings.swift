@@ -39,6 +39,8 @@ package struct Settings: Equatable, Sendable {
     package struct Flags: Equatable, Sendable {
         /// How much to log.
         package var logLevel: Logger.Level?
+        /// How to write it.
+        package var logFormat: LogFormat?
         /// Where to listen.
         package var listen: [ListenAddress] = []
         /// Portals to announce at or to dial through.
@@ -66,6 +68,8 @@ package struct Settings: Equatable, Sendable {
     package var name = "node"
     /// How much to log.
     package var logLevel = Logger.Level.info
+    /// How to write it.
+    package var logFormat = LogFormat.plain
     /// Where to listen; nowhere by default.
     package var listen: [ListenAddress] = []
     /// Portals to announce at or to dial through.
@@ -100,6 +104,7 @@ package struct Settings: Equatable, Sendable {
         let reader = try SettingsReader(home: home, flags: flags, environment: environment)
         var settings = Settings()
         try await reader.read(.logLevel, into: &settings.logLevel) { Logger.Level(rawValue: $0) }
+        try await reader.read(.logFormat, into: &settings.logFormat) { LogFormat(rawValue: $0) }
         // Of another name no friend is ever granted anything: a grant refuses it.
         try await reader.read(.name, into: &settings.name) { CircleGrant.isName($0) ? $0 : nil }
         try await reader.read(.listen, into: &settings.listen, ListenAddress.init(_:))
@@ -205,6 +210,7 @@ package struct Settings: Equatable, Sendable {
         switch key {
         case .name: name = other.name
         case .logLevel: logLevel = other.logLevel
+        case .logFormat: logFormat = other.logFormat
         case .listen: listen = other.listen
         case .portals: portals = other.portals
         case .services: services = other.services

@@ -132,6 +132,7 @@ extension Settings.Flags {
             set(key, texts.isEmpty ? nil : .stringArray(texts))
         }
         set(.logLevel, logLevel.map { .string($0.rawValue) })
+        set(.logFormat, logFormat.map { .string($0.rawValue) })
         set(.listen, texts: listen.map(\.description))
         set(.portals, texts: portals.map(\.description))
         set(.services, texts: services.map(\.description))

@@ -1,4 +1,5 @@
 package import Keyring
+internal import Logging
 internal import NIOCore
 package import PortalCore
 internal import Synchronization
@@ -47,6 +48,9 @@ package final class PortalWatch: Sendable {
         var window = RateWindow()
         var connectionLimits: [String: Int] = [:]
     }
+
+    /// How often it is said which limits were met, in seconds.
+    private static let limitInterval = 60
 
     private let state = Mutex(State())
 
@@ -98,12 +102,32 @@ package final class PortalWatch: Sendable {
         state.withLock { $0.connectionLimits[kind, default: 0] += 1 }
     }
 
-    /// Looks at the portal once a second, until the task is cancelled.
-    func run() async {
+    /// Looks at the portal once a second, until the task is cancelled; says once a minute which limits were met.
+    func run(_ logger: Logger) async {
+        var (second, said) = (0, limits)
         while !Task.isCancelled {
             takeSample(at: .now())
+            second += 1
+            if second.isMultiple(of: Self.limitInterval) {
+                let limits = limits
+                let met = limits.compactMap { kind, count in
+                    count > said[kind] ?? 0 ? "\(kind) \(count - (said[kind] ?? 0))" : nil
+                }
+                if !met.isEmpty {
+                    logger.notice(
+                        "limits were met in the last minute",
+                        metadata: ["limits": "\(met.sorted().joined(separator: ", "))"])
+                }
+                said = limits
+            }
             try? await Task.sleep(for: .seconds(1))
         }
+    }
+
+    /// How often each limit was met since the portal began, by its kind.
+    private var limits: [String: Int] {
+        let (portal, connectionLimits) = state.withLock { ($0.running?.portal, $0.connectionLimits) }
+        return (portal?.totals.limits ?? [:]).merging(connectionLimits) { $0 + $1 }
     }
 
     private func takeSample(at now: NIODeadline) {

@@ -36,7 +36,7 @@ extension Integration {
                 network.portal.process.signal(SIGKILL)
                 try await network.portal.process.end()
                 let portal = try await TestNetwork.Portal.start(on: stage, port: network.portal.port, flags)
-                try await network.endpoint.logLines(2, with: " announced")
+                try await network.endpoint.logLines(2, with: "info announced")
                 let restored = try await Self.member(on: stage)
                 #expect((2_000_000..<3_000_000).contains(restored.monthByteCount) && !restored.isUsedUp)
 
