@@ -1,6 +1,6 @@
 package import ArgumentParser
 internal import BoxStream
-internal import Foundation
+internal import Glibc
 internal import Node
 internal import Stamp
 internal import Transport
@@ -65,7 +65,7 @@ package struct CwayCommand: AsyncParsableCommand {
             status = ExitStatus.standardStreamFailed.rawValue
         }
         LogOutput.finish()
-        Foundation.exit(status)
+        Glibc.exit(status)
     }
 
     /// Uses the cipher that `CWAY_CIPHER` names, where it names one; the code to end with where it is refused.

@@ -1,5 +1,5 @@
 internal import Configuration
-internal import Foundation
+internal import Glibc
 internal import Multiserver
 internal import MuxRPC
 
