@@ -143,7 +143,7 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "MuxRPC",
+                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "LMDB", "MuxRPC",
                 "Multiserver",
                 "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",

@@ -1,9 +1,11 @@
 package import ArgumentParser
 internal import BoxStream
 internal import Glibc
+internal import LMDB
 internal import Node
 internal import Stamp
 internal import Transport
+internal import TypedSodium
 
 /// `cway`: the root of the command line.
 package struct CwayCommand: AsyncParsableCommand {
@@ -35,13 +37,21 @@ package struct CwayCommand: AsyncParsableCommand {
             EXIT CODES
             \(ExitStatus.table)
             """,
-        version: "\(Version.text), cipher \(CipherChoice.name)",
+        version: version,
         subcommands: [
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
             AddressCommand.self, ResolveCommand.self, KeyringCommand.self, DoctorCommand.self,
-            PortalCommand.self, DemoCommand.self, ConformanceCommand.self,
+            PortalCommand.self, DemoCommand.self, SettingsCommand.self, CompletionsCommand.self,
+            ManualCommand.self, ConformanceCommand.self,
         ])
+
+    /// What a report of a fault has to have: two lines.
+    private static var version: String {
+        let swift = Version.swift.map { "Swift \($0), " } ?? ""
+        return "\(Version.text)\n\(swift)libsodium \(SodiumVersion.text), LMDB \(LMDBVersion.text), "
+            + "cipher \(CipherChoice.name)"
+    }
 
     /// Made by ArgumentParser.
     package init() {}

@@ -51,6 +51,7 @@ package struct ServeCommand: AsyncParsableCommand {
         flags.services = offer.service
         flags.allow = offer.allow
         flags.allowAnyone = offer.allowAnyone ? true : nil
+        flags.visible = visible ? true : nil
         flags.instances = try others.instances()
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
@@ -60,7 +61,7 @@ package struct ServeCommand: AsyncParsableCommand {
         if settings.services.isEmpty, settings.instances.values.allSatisfy(\.services.isEmpty) {
             Self.sayThatNothingIsServed()
         }
-        let plan = try ServePlan(opened, settings, isVisible: visible)
+        let plan = try ServePlan(opened, settings, isVisible: settings.visible)
         let lock = try plan.lock()
         if plan.keyring == nil {
             logger.info(
@@ -68,7 +69,7 @@ package struct ServeCommand: AsyncParsableCommand {
         }
         var configuration = EndpointService.Configuration(
             identity: identity, settings: plan.settings, keyring: plan.keyring)
-        configuration.isVisible = visible
+        configuration.isVisible = settings.visible
         var limits = EndpointAccounts.Limits()
         limits.bytes = sizes.poolByteCount
         limits.descriptors = sizes.connectionCount

@@ -21,8 +21,6 @@ package struct PortalService: Service {
         package var settings: Settings
         /// How it is called in lists.
         package var name: String
-        /// The host in the printed addresses, where others reach it by another name than it listens at.
-        package var publicHost: String?
         /// Who may do what, and who comes by which invite; without one everybody may do everything.
         package var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
@@ -124,7 +122,8 @@ package struct PortalService: Service {
         -> PeerAddress
     {
         let net = try NetAddress(
-            host: configuration.publicHost ?? listen.host ?? "localhost", port: UInt16(clamping: server.port))
+            host: configuration.settings.publicHost ?? listen.host ?? "localhost",
+            port: UInt16(clamping: server.port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
     }
 }
