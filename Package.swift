@@ -125,10 +125,10 @@ let package = Package(
         .target(
             name: "Watching",
             dependencies: [
-                nioCore,
+                "Multiserver", "PortalCore", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // Level 7: the demo, the command line, and what measures.
@@ -271,7 +271,8 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "WatchingTests", dependencies: ["Watching", "TestSupport", nioCore],
+            name: "WatchingTests",
+            dependencies: ["PortalCore", "TestSupport", "Tunnel", "Watching", nioCore],
             swiftSettings: settings),
         .testTarget(
             name: "DemoTests", dependencies: ["Demo", "Node", "TypedSodium"], swiftSettings: settings),

@@ -64,7 +64,13 @@ package final class Portal: Sendable {
             metrics.announcedCount = tables.announcements.idCount
         }
         metrics.heldByteCount = accounts.pool.heldCount
+        metrics.holdableByteCount = settings.memoryByteCount
         return metrics
+    }
+
+    /// Counts a connection that came at a limit, which those decide who accept it.
+    package func count(_ limit: PortalMetrics.Limit) {
+        counters.count { $0.limitedConnections[limit, default: 0] += 1 }
     }
 
     // MARK: Policy

@@ -8,6 +8,7 @@ internal import PortalCore
 internal import Synchronization
 internal import Transport
 internal import TypedSodium
+internal import Watching
 
 /// `cway portal`: runs a portal, and says who may use it.
 package struct PortalCommand: AsyncParsableCommand {
@@ -95,6 +96,7 @@ struct PortalRunCommand: AsyncParsableCommand {
     private var trustedProxy: [AddressRange] = []
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var watching: WatchOptions
 
     @Option(
         name: .long,
@@ -115,11 +117,13 @@ struct PortalRunCommand: AsyncParsableCommand {
         flags.limits.connectionsPerAddress = connectionsPerAddress
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
         flags.limits.trustedProxies = trustedProxy
+        flags.watching = watching.settings
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         guard !settings.listen.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
         }
         warn(of: settings.listen)
+        let watchers = try WatchPlan(settings.watching)
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
         configuration.keyring = opened.keyring
         configuration.publicHost = publicHost
@@ -138,7 +142,7 @@ struct PortalRunCommand: AsyncParsableCommand {
                     addresses in
                     for address in addresses { try CommandEnvironment.current.print("\(address)") }
                 }
-            ]
+            ] + watchers.services(for: Watched(configuration.running), group: group, logger: logger)
         }
         _ = consume lock
     }
@@ -152,6 +156,15 @@ struct PortalRunCommand: AsyncParsableCommand {
         CommandEnvironment.current.note(
             "cway: this portal listens for this machine alone: for others give --listen '*:\(listen.first?.port ?? 8008)'"
         )
+    }
+}
+
+extension Watched {
+    /// A portal, as those see it who watch it.
+    init(_ place: RunningPortal) {
+        self.init(build: .ofProcess, isReady: { place.isListening }) { blur in
+            place.portal.map { PortalFamilies.families(of: $0.metrics, blur) } ?? []
+        }
     }
 }
 
