@@ -96,6 +96,7 @@ struct PortalRunCommand: AsyncParsableCommand {
     private var trustedProxy: [AddressRange] = []
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var watching: WatchOptions
 
     @Option(
         name: .long,
@@ -117,11 +118,13 @@ struct PortalRunCommand: AsyncParsableCommand {
         flags.limits.connectionsPerAddress = connectionsPerAddress
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
         flags.limits.trustedProxies = trustedProxy
+        flags.watching = watching.settings
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         guard !settings.listen.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
         }
         warn(of: settings)
+        let watchers = try WatchPlan(settings.watching)
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
         configuration.keyring = opened.keyring
         if showFrames > 0 {
@@ -143,7 +146,7 @@ struct PortalRunCommand: AsyncParsableCommand {
                     addresses in
                     for address in addresses { try CommandEnvironment.current.print("\(address)") }
                 },
-            ]
+            ] + watchers.services(for: Watched(configuration.running), group: group, logger: logger)
         }
         _ = consume lock
     }
@@ -157,6 +160,15 @@ struct PortalRunCommand: AsyncParsableCommand {
         CommandEnvironment.current.note(
             "cway: this portal listens for this machine alone: for others give --listen '*:\(settings.listen.first?.port ?? 8008)'"
         )
+    }
+}
+
+extension Watched {
+    /// A portal, as those see it who watch it.
+    init(_ place: RunningPortal) {
+        self.init(build: .ofProcess, isReady: { place.isListening }) { blur in
+            place.portal.map { PortalFamilies.families(of: $0.metrics, blur) } ?? []
+        }
     }
 }
 
