@@ -31,11 +31,12 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        // Without its traits it reads no files, which we read ourselves, and needs no more of Foundation than its essentials.
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
-        // Without its traits it needs no more of Foundation than its essentials.
+        // Likewise.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     ],
     targets: [
@@ -125,10 +126,11 @@ let package = Package(
         .target(
             name: "Watching",
             dependencies: [
-                "LMDB", nioCore,
+                "LMDB", "Multiserver", "PortalCore", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // Level 7: the demo, the command line, and what measures.
@@ -142,7 +144,7 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "MuxRPC",
+                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "LMDB", "MuxRPC",
                 "Multiserver",
                 "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
@@ -273,7 +275,7 @@ let package = Package(
         .testTarget(
             name: "WatchingTests",
             dependencies: [
-                "Watching", "TestSupport", nioCore,
+                "PortalCore", "TestSupport", "Tunnel", "Watching", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings),

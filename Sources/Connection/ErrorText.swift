@@ -62,6 +62,8 @@ package enum ErrorText {
     /// The target has no place for the tunnel, or the portal no memory.
     package static let noPlaceForTunnel = "busy"
 
+    /// How the words of a portal begin that cuts a tunnel.
+    package static let cutPrefix = "tunnel cut: "
     /// One end does not read while the other keeps sending.
     package static let cutStuck = "tunnel cut: one side does not read"
     /// One end read so slowly that other tunnels of the other end had to wait.

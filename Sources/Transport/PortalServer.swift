@@ -39,7 +39,7 @@ package final class PortalServer: Sendable {
             over: acceptor, group: group, report: { report(.listener($0)) }
         ) { channel in
             channel.eventLoop.makeCompletedFuture {
-                let seat = try limits.map { try enter(channel, $0, report: report) }
+                let seat = try limits.map { try enter(channel, $0, of: portal, report: report) }
                 try serve(channel, seat, portal, limits, connections, report: report)
             }
         }
@@ -48,15 +48,19 @@ package final class PortalServer: Sendable {
 
     /// Takes a place for an accepted channel, until it is closed.
     private static func enter(
-        _ channel: any Channel, _ limits: ConnectionLimits,
+        _ channel: any Channel, _ limits: ConnectionLimits, of portal: Portal,
         report: @Sendable (PortalServerEvent) -> Void
     ) throws -> ConnectionSeat {
         do throws(ConnectionLimits.Refusal) {
             let seat = try limits.enter(from: channel.remoteAddress, on: channel.eventLoop)
             channel.closeFuture.whenComplete { _ in seat.leave() }
-            if let refusal = seat.refusal { report(.waitsForPlace(seat.source, refusal)) }
+            if let refusal = seat.refusal {
+                portal.count(PortalMetrics.Limit(refusal))
+                report(.waitsForPlace(seat.source, refusal))
+            }
             return seat
         } catch {
+            portal.count(PortalMetrics.Limit(error))
             report(.turnedAway(SourceAddress(channel.remoteAddress), error))
             throw error
         }
@@ -70,7 +74,8 @@ package final class PortalServer: Sendable {
         let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
         let source = seat?.source ?? SourceAddress(channel.remoteAddress)
         let machine = PortalConnection(
-            portal: portal, mailbox: mailbox, source: "\(source)", seat: seat, at: .now())
+            portal: portal, mailbox: mailbox, source: "\(source)", seat: seat,
+            on: ObjectIdentifier(channel.eventLoop), at: .now())
         let number = connections.add(mailbox, channel)
         let handler = MachineHandler(
             machine,
@@ -125,6 +130,22 @@ package final class PortalServer: Sendable {
             Task { while portal.work() { await Task.yield() } }
         case .event(let event):
             report(.portal(event))
+        }
+    }
+}
+
+extension PortalMetrics.Limit {
+    fileprivate init(_ refusal: ConnectionPlaces.Refusal) {
+        switch refusal {
+        case .tooManyConnections: self = .connections
+        case .tooManyHandshakes: self = .handshakes
+        }
+    }
+
+    fileprivate init(_ refusal: ConnectionLimits.Refusal) {
+        switch refusal {
+        case .tooManyHandshakes: self = .handshakesWaiting
+        case .tooManyOnTrial: self = .trials
         }
     }
 }

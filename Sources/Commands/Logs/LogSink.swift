@@ -1,5 +1,4 @@
 internal import Dispatch
-internal import Foundation
 internal import Glibc
 internal import Node
 internal import Synchronization
@@ -11,11 +10,11 @@ final class LogSink: Sendable {
     /// How long the process waits at its end for what is queued.
     static let finishTime = Duration.milliseconds(250)
 
-    /// After how long without a line it is said of which kinds lines were left out, in seconds.
-    static let omissionTime = 60
+    /// After how long it is said of which kinds lines were left out, where no line of the kind has said it.
+    static let omissionTime = Duration.seconds(60)
 
-    /// How long the thread waits after a write that failed, in seconds.
-    private static let failurePause = 1.0
+    /// How long the thread waits after a write that failed.
+    private static let failurePause = Duration.seconds(1)
 
     /// The process's standard error.
     static let standardError = LogSink(descriptor: STDERR_FILENO)
@@ -26,6 +25,8 @@ final class LogSink: Sendable {
         var hasThread = false
         /// The thread waits for work.
         var isIdle = false
+        /// When it is to be said what was left out.
+        var omissionDue: ContinuousClock.Instant?
         /// The reader is gone for good.
         var isBroken = false
         var waiters: [DispatchSemaphore] = []
@@ -69,14 +70,20 @@ final class LogSink: Sendable {
 
     private func enqueue(_ text: (inout State) -> String?) {
         let (startsThread, wakesThread) = state.withLock { state in
-            guard !state.isBroken, let text = text(&state) else { return (false, false) }
+            guard !state.isBroken else { return (false, false) }
+            guard let text = text(&state) else {
+                // The thread has to see that there is something to be told in a while.
+                let wakes = state.isIdle && state.omissionDue == nil
+                if wakes { state.isIdle = false }
+                return (false, wakes)
+            }
             state.backlog.append(text)
             let (starts, wakes) = (!state.hasThread, state.isIdle)
             state.hasThread = true
             state.isIdle = false
             return (starts, wakes)
         }
-        if startsThread { Thread.detachNewThread { self.run() } }
+        if startsThread { DetachedThread.start { self.run() } }
         if wakesThread { work.signal() }
     }
 
@@ -110,23 +117,36 @@ final class LogSink: Sendable {
                 state.isBroken = true
                 state.backlog = LogBacklog()
             }
-            if outcome == .failed { Thread.sleep(forTimeInterval: Self.failurePause) }
+            if outcome == .failed { DetachedThread.sleep(for: Self.failurePause) }
         }
     }
 
-    /// Waits for work; says after a while what was left out, where nothing has come that says it.
+    /// Waits for work; says after ``omissionTime`` what was left out, where no line has come that says it.
     private func awaitWork() {
-        guard state.withLock(\.throttle.hasOmitted) else { return work.wait() }
-        guard work.wait(timeout: .now() + .seconds(Self.omissionTime)) == .timedOut else { return }
+        let now = ContinuousClock.now
+        let due = state.withLock { state -> ContinuousClock.Instant? in
+            guard state.throttle.hasOmitted else {
+                state.omissionDue = nil
+                return nil
+            }
+            state.omissionDue = state.omissionDue ?? now + Self.omissionTime
+            return state.omissionDue
+        }
+        guard let due else { return work.wait() }
+        let milliseconds = Int((due - now) / .milliseconds(1))
+        guard milliseconds <= 0 || work.wait(timeout: .now() + .milliseconds(milliseconds)) == .timedOut
+        else {
+            return
+        }
         let time = WallClock.seconds()
         state.withLock { state in
-            // What came meanwhile has signalled, or is about to: then the thread comes by once more for nothing.
             for (kind, count) in state.throttle.takeOmitted() {
                 let line = LogLine(
                     time: time, level: .notice, kind: "lines were left out", module: "Commands",
                     values: ["count": "\(count)", "kind": "\(kind)"], omittedCount: 0)
                 state.backlog.append(line.text(LogOutput.format) + "\n")
             }
+            state.omissionDue = nil
             state.isIdle = false
         }
     }

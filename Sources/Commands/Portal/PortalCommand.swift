@@ -97,6 +97,7 @@ struct PortalRunCommand: AsyncParsableCommand {
 
     @OptionGroup private var memory: MemoryOptions
     @OptionGroup private var traffic: TrafficOptions
+    @OptionGroup private var watching: WatchOptions
 
     @Option(
         name: .long,
@@ -113,19 +114,21 @@ struct PortalRunCommand: AsyncParsableCommand {
         let lock = try opened.servingLock()
         var flags = common.flags
         flags.listen = listen
+        flags.publicHost = publicHost
         flags.limits = memory.limits
         flags.limits.connectionsPerAddress = connectionsPerAddress
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
         flags.limits.trustedProxies = trustedProxy
         traffic.add(to: &flags.limits)
+        flags.watching = watching.settings
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         guard !settings.listen.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
         }
-        warn(of: settings.listen)
+        warn(of: settings)
+        let watchers = try WatchPlan(settings.watching)
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
         configuration.keyring = opened.keyring
-        configuration.publicHost = publicHost
         configuration.traffic = trafficStore(in: opened.home, logger)
         if showFrames > 0 {
             let printer = FramePrinter(limit: showFrames)
@@ -146,7 +149,7 @@ struct PortalRunCommand: AsyncParsableCommand {
                     addresses in
                     for address in addresses { try CommandEnvironment.current.print("\(address)") }
                 },
-            ]
+            ] + watchers.services(for: Watched(configuration.running), group: group, logger: logger)
         }
         _ = consume lock
     }
@@ -167,14 +170,23 @@ struct PortalRunCommand: AsyncParsableCommand {
     }
 
     /// Says so where the printed address is for others, and nobody else gets here; a proxy in front may be meant.
-    private func warn(of listen: [ListenAddress]) {
+    private func warn(of settings: Settings) {
         let own: Set = ["localhost", "127.0.0.1", "::1"]
-        guard let publicHost, !own.contains(publicHost),
-            listen.allSatisfy({ $0.host.map(own.contains) ?? false })
+        guard let publicHost = settings.publicHost, !own.contains(publicHost),
+            settings.listen.allSatisfy({ $0.host.map(own.contains) ?? false })
         else { return }
         CommandEnvironment.current.note(
-            "cway: this portal listens for this machine alone: for others give --listen '*:\(listen.first?.port ?? 8008)'"
+            "cway: this portal listens for this machine alone: for others give --listen '*:\(settings.listen.first?.port ?? 8008)'"
         )
+    }
+}
+
+extension Watched {
+    /// A portal, as those see it who watch it.
+    init(_ place: RunningPortal) {
+        self.init(build: .ofProcess, isReady: { place.isListening }) { blur in
+            place.portal.map { PortalFamilies.families(of: $0.metrics, blur) } ?? []
+        }
     }
 }
 

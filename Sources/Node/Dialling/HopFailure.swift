@@ -60,6 +60,7 @@ package enum HopFailure: Error, Equatable, Sendable {
         case .timedOut: self = .innerHandshakeTimedOut
         case .dismissed: self = .dismissed
         case .lost: self = .connectionLost("the tunnel broke")
+        case .cut(let words): self = .connectionLost("the portal has ended the tunnel (\(words))")
         case .overdrawn: self = .connectionLost("the other side made this node hold more than it may")
         case .forged: self = .connectionLost("the other side's bytes could not be opened")
         }

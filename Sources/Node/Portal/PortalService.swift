@@ -6,7 +6,6 @@ package import NIOCore
 internal import PortalCore
 internal import SecretHandshake
 internal import ServiceLifecycle
-internal import Synchronization
 internal import Transport
 internal import Tunnel
 package import TypedSodium
@@ -21,8 +20,6 @@ package struct PortalService: Service {
         package var settings: Settings
         /// How it is called in lists.
         package var name: String
-        /// The host in the printed addresses, where others reach it by another name than it listens at.
-        package var publicHost: String?
         /// Who may do what, and who comes by which invite; without one everybody may do everything.
         package var keyring: Keyring?
         /// Where it is kept who has had how much in this month; without one it is forgotten with the process.
@@ -31,6 +28,8 @@ package struct PortalService: Service {
         package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
         /// Told how the portal is.
         package var watch = PortalWatch()
+        /// Where those who watch the portal find it.
+        package var running = RunningPortal()
         /// Settings of which the limits for addresses count from then on.
         package var changes: AsyncStream<Settings>?
 
@@ -111,7 +110,9 @@ package struct PortalService: Service {
             let watching = Task { [watch = configuration.watch] in await watch.run(logger) }
             defer { watching.cancel() }
             try isReady(addresses)
+            configuration.running.isListening = true
             try? await gracefulShutdown()
+            configuration.running.isListening = false
         } catch {
             for server in servers { await server.close() }
             throw error
@@ -132,7 +133,7 @@ package struct PortalService: Service {
         if let inspector = configuration.inspector {
             settings.inspector = { inspector($0.sender, $0.body) }
         }
-        let place = PortalPlace()
+        let place = configuration.running
         if let keyring {
             settings.policy = try await Blocking.run { try keyring.policy() }
             settings.redeem = { invite, feed in await keyring.redeem(invite, for: feed, in: place.portal) }
@@ -148,7 +149,8 @@ package struct PortalService: Service {
         -> PeerAddress
     {
         let net = try NetAddress(
-            host: configuration.publicHost ?? listen.host ?? "localhost", port: UInt16(clamping: server.port))
+            host: configuration.settings.publicHost ?? listen.host ?? "localhost",
+            port: UInt16(clamping: server.port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
     }
 }
@@ -158,15 +160,5 @@ extension ConnectionLimits.Ceilings {
         self.init(
             connectionsPerSource: limits.connectionsPerAddress,
             handshakesPerSecond: limits.handshakesPerSecondPerAddress)
-    }
-}
-
-/// Where a portal's settings find the portal that is made of them.
-private final class PortalPlace: Sendable {
-    private let place = Mutex<Portal?>(nil)
-
-    var portal: Portal? {
-        get { place.withLock(\.self) }
-        set { place.withLock { $0 = newValue } }
     }
 }

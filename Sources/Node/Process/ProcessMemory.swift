@@ -1,5 +1,6 @@
 internal import CMalloc
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 
 /// How the process deals with memory that it has freed: kept while it will be wanted again, given back when not.
 ///

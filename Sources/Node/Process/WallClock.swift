@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import NIOCore
 
 /// The time of day, for peers that ask and for what holds for a day.

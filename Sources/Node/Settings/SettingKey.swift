@@ -9,10 +9,12 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case logLevel
     case logFormat
     case listen
+    case publicHost
     case portals
     case services
     case allow
     case allowAnyone
+    case visible
     case instances
     case allowLocal
     case network
@@ -24,6 +26,11 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case memberVolume = "limits.memberVolume"
     case sourceRate = "limits.sourceRate"
     case sourceVolume = "limits.sourceVolume"
+    case metrics
+    case metricsTokenFile
+    case exactMetrics
+    case page
+    case pageTokenFile
 
     /// What JSON has to have in this place.
     package enum Kind: Sendable {
@@ -80,6 +87,10 @@ package enum SettingKey: String, CaseIterable, Sendable {
             Meaning(
                 .texts, "a list of HOST:PORT, or *:PORT for all addresses", standard: "nowhere",
                 for: "portal", .restart)
+        case .publicHost:
+            Meaning(
+                .text, "a host's name or IP address, without a port",
+                standard: "the host of listen, or localhost for all addresses", for: "portal", .restart)
         case .portals:
             Meaning(
                 .texts, "a list of addresses, net:HOST:PORT~shs:KEY", standard: "those of cway portals",
@@ -90,6 +101,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 .reload)
         case .allow: Meaning(.texts, "a list of ids, @KEY.ed25519", standard: "none", for: "serve", .reload)
         case .allowAnyone: Meaning(.flag, "true or false", standard: "false", for: "serve", .reload)
+        case .visible: Meaning(.flag, "true or false", standard: "false", for: "serve", .restart)
         case .instances:
             Meaning(
                 .instances,
@@ -116,6 +128,44 @@ package enum SettingKey: String, CaseIterable, Sendable {
             Meaning(.text, Self.rate, standard: "its share", for: "portal", .reload)
         case .memberVolume, .sourceVolume:
             Meaning(.text, Self.volume, standard: "any", for: "portal", .reload)
+        case .metrics:
+            Meaning(.text, WatchAddress.words, standard: "nowhere", for: "serve, portal", .restart)
+        case .metricsTokenFile:
+            Meaning(.text, "the path of a file", standard: "none", for: "serve, portal", .restart)
+        case .exactMetrics:
+            Meaning(.flag, "true or false", standard: "false", for: "serve, portal", .restart)
+        case .page: Meaning(.text, WatchAddress.words, standard: "nowhere", for: "portal", .restart)
+        case .pageTokenFile:
+            Meaning(.text, "the path of a file", standard: "none", for: "portal", .restart)
+        }
+    }
+
+    /// A value that it may have, as the file has it.
+    package var example: String {
+        let key = "51w4nYL0k7mRzVRxdsc0eFZCIYRa2xgzKDKNcmVXTJ8="
+        return switch self {
+        case .name: "\"home\""
+        case .logLevel: "\"debug\""
+        case .logFormat: "\"json\""
+        case .listen: "[\"*:8008\"]"
+        case .publicHost: "\"portal.example.org\""
+        case .portals: "[\"net:portal.example.org:8008~shs:\(key)\"]"
+        case .services: "[\"ssh=localhost:22\"]"
+        case .allow: "[\"@\(key).ed25519\"]"
+        case .allowAnyone, .visible, .allowLocal: "true"
+        case .instances: "{\"1\": {\"services\": [\"web=localhost:80\"]}}"
+        case .network: "\"1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=\""
+        case .memory: "\"128MiB\""
+        case .trustedProxies: "[\"10.0.0.0/8\"]"
+        case .connectionsPerAddress: "64"
+        case .handshakesPerSecond: "20"
+        case .memberRate, .sourceRate: "\"20MB/s\""
+        case .memberVolume, .sourceVolume: "\"500GB\""
+        case .metrics: "\"9464\""
+        case .metricsTokenFile: "\"/etc/companionway/metrics.token\""
+        case .exactMetrics: "true"
+        case .page: "\"8090\""
+        case .pageTokenFile: "\"/etc/companionway/page.token\""
         }
     }
 

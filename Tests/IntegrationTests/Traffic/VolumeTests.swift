@@ -42,6 +42,7 @@ extension Integration {
 
                 let cut = try await Self.send(4_000_000, over: network)
                 #expect(cut.ending == .exit(17), "\(cut.log)")
+                #expect(cut.log.contains("this month's volume is used up"), "\(cut.log)")
                 try await portal.process.logLine(with: "volume is used up")
                 let refused = try await Self.send(10, over: network)
                 #expect(refused.ending == .exit(12), "\(refused.log)")
