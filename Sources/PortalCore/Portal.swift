@@ -68,6 +68,11 @@ package final class Portal: Sendable {
         return metrics
     }
 
+    /// The ids that are announced, sorted, and how many connections have announced tokens.
+    package var attendance: (ids: [String], hiddenCount: Int) {
+        tables.withLock { ($0.announcements.ids, $0.announcements.hiddenCount) }
+    }
+
     /// Counts a connection that came at a limit, which those decide who accept it.
     package func count(_ limit: PortalMetrics.Limit) {
         counters.count { $0.limitedConnections[limit, default: 0] += 1 }

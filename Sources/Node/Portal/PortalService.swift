@@ -91,6 +91,7 @@ package struct PortalService: Service {
                 servers.append(server)
                 addresses.append(try address(of: server, for: listen))
             }
+            configuration.running.addresses = addresses
             try isReady(addresses)
             configuration.running.isListening = true
             try? await gracefulShutdown()
