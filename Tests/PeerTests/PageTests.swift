@@ -9,7 +9,9 @@ extension Heavy {
         private static let (tab, enter) = ("\u{E004}", "\u{E007}")
 
         /// A portal for members, with a page.
-        private static func portal(on stage: PeerStage) async throws -> (CwayProcess, address: String, page: String) {
+        private static func portal(on stage: PeerStage) async throws -> (
+            CwayProcess, address: String, page: String
+        ) {
             let policy = try stage.cway(home: "portal", ["portal", "policy", "--announce", "members"])
             try await policy.end()
             let portal = try stage.cway(
@@ -40,7 +42,8 @@ extension Heavy {
                 let browser = try await WebDriver.start(on: stage)
                 try await browser.open(page)
                 #expect(try await browser.evaluate("getComputedStyle(document.body).maxWidth") != "none")
-                try await browser.wait(until: "document.getElementById('updates').textContent.includes('follows')")
+                try await browser.wait(
+                    until: "document.getElementById('updates').textContent.includes('follows')")
                 try await browser.type("Anna's server <b>", into: "input[name=label]")
                 try await browser.click("form button.act")
                 try await browser.wait(until: "document.getElementById('code') !== null")
@@ -127,8 +130,9 @@ extension Heavy {
                 try await browser.open(page)
                 #expect(
                     try await browser.evaluate(
-                        "document.querySelector('[aria-labelledby=h-invites] tbody').innerText")
-                        .contains("open"))
+                        "document.querySelector('[aria-labelledby=h-invites] tbody').innerText"
+                    )
+                    .contains("open"))
                 try await browser.end()
             }
         }

@@ -40,7 +40,8 @@ extension Heavy {
 
         @Test("takes the rules for alerts")
         func rules() async throws {
-            let path = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../docs/alerts.yml").standardized
+            let path = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../docs/alerts.yml")
+                .standardized
             let check = try CwayProcess(HeavyPeer.promtool.required(), ["check", "rules", path.path])
             #expect(try await check.end() == .exit(0), "\(check.outputText)\(check.log)")
         }

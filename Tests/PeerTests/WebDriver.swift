@@ -28,12 +28,14 @@ final class WebDriver: Sendable {
         let chromium = try HeavyPeer.chromium.required()
         let driver = try stage.start(try HeavyPeer.chromedriver.required(), ["--port=0"])
         let line = try await driver.line { $0.contains("on port ") }
-        guard let digits = line.split(separator: " ").last?.prefix(while: \.isNumber), let port = UInt16(digits)
+        guard let digits = line.split(separator: " ").last?.prefix(while: \.isNumber),
+            let port = UInt16(digits)
         else { throw Failure(description: line) }
         let options: [String: any Sendable] = [
             "binary": chromium.path,
             "args": [
-                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                "--no-first-run",
                 "--window-size=1200,1400", "--user-data-dir=\(stage.path("browser"))",
             ],
         ]
@@ -67,12 +69,14 @@ final class WebDriver: Sendable {
             ["keyDown", "keyUp"].map { ["type": $0, "value": String(key)] }
         }
         try await order(
-            "POST", "/actions", ["actions": [["type": "key", "id": "keys", "actions": actions] as [String: any Sendable]]])
+            "POST", "/actions",
+            ["actions": [["type": "key", "id": "keys", "actions": actions] as [String: any Sendable]]])
     }
 
     /// What a script on the page returns, as text.
     func evaluate(_ script: String) async throws -> String {
-        let value = try await order("POST", "/execute/sync", ["script": "return String(\(script))", "args": [String]()])
+        let value = try await order(
+            "POST", "/execute/sync", ["script": "return String(\(script))", "args": [String]()])
         return value as? String ?? ""
     }
 
@@ -114,7 +118,8 @@ final class WebDriver: Sendable {
     }
 
     @discardableResult
-    private func order(_ method: String, _ path: String, _ body: [String: any Sendable]?) async throws -> Any {
+    private func order(_ method: String, _ path: String, _ body: [String: any Sendable]?) async throws -> Any
+    {
         try await Self.request(port, method, "/session/\(session)\(path)", body)
     }
 

@@ -8,12 +8,14 @@ import Watching
 @Suite("Dashboard and alerts") struct DocumentTests {
     @Test("name metrics that exist", arguments: ["grafana-dashboard.json", "alerts.yml"])
     func names(_ file: String) async throws {
-        let path = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../docs/\(file)").standardized
+        let path = URL(fileURLWithPath: #filePath).appendingPathComponent("../../../docs/\(file)")
+            .standardized
         let text = try String(contentsOf: path, encoding: .utf8)
         let watched = Watched(
             build: Watched.Build(version: "1", commit: nil, cipher: "none"), isReady: { true },
             families: {
-                PortalFamilies.families(of: PortalMetrics(), $0) + NodeFamilies.families(of: NodeMetrics(), $0)
+                PortalFamilies.families(of: PortalMetrics(), $0)
+                    + NodeFamilies.families(of: NodeMetrics(), $0)
             })
         let empty = MetricFamily.Buckets(bounds: [1], counts: [0, 0], sum: 0)
         let families =

@@ -13,11 +13,13 @@ import Watching
         }
         #expect(
             html.text
-                == "<p title=\"&quot;&gt;&lt;script&gt;\">&lt;b&gt;&amp;&#39;\\u{202e}\\u{7}é<code>x</code></p>")
+                == "<p title=\"&quot;&gt;&lt;script&gt;\">&lt;b&gt;&amp;&#39;\\u{202e}\\u{7}é<code>x</code></p>"
+        )
         #expect(HTML.element(.input, ["name": "a"]).text == "<input name=\"a\">")
     }
 
-    @Test("has a style and a script that end where they end, and a policy that names them by hash") func literals() {
+    @Test("has a style and a script that end where they end, and a policy that names them by hash")
+    func literals() {
         for literal in [PageStyle.sheet, PageStyle.script] { #expect(!"\(literal)".contains("<")) }
         #expect(PagePolicy.text.hasPrefix("default-src 'none'; style-src 'sha256-"))
         for word in ["unsafe", "http:", "https:", "*", "data:"] { #expect(!PagePolicy.text.contains(word)) }
@@ -58,7 +60,9 @@ import Watching
             ("good", "card"),
         ]
         // Edges of fields and buttons, the line of a plot, the ring around what has the focus.
-        let shapes = [("edge", "card"), ("edge", "paper"), ("line", "card"), ("link", "card"), ("link", "paper")]
+        let shapes = [
+            ("edge", "card"), ("edge", "paper"), ("line", "card"), ("link", "card"), ("link", "paper"),
+        ]
         for palette in palettes {
             for (pairs, least) in [(texts, 4.5), (shapes, 3.0)] {
                 for (front, back) in pairs {
@@ -88,7 +92,8 @@ import Watching
             PageAction(try #require(FormFields(Array(text.utf8))))
         }
         #expect(
-            try action("action=invite&label=+Anna+&uses=3&days=0") == .invite(label: "Anna", uses: 3, days: nil))
+            try action("action=invite&label=+Anna+&uses=3&days=0")
+                == .invite(label: "Anna", uses: 3, days: nil))
         #expect(try action("action=deny&id=x") == .deny("x"))
         for wrong in [
             "action=invite&uses=0&days=1", "action=invite&uses=1001&days=1", "action=invite&uses=1&days=-1",
@@ -105,7 +110,9 @@ import Watching
         #expect(!sessions.isValid(one, at: 1_000 + PageSessions.lifetimeSeconds))
         #expect(!PageSessions().isValid(one, at: 1_000), "another process")
         let later = one.replacing(".\(1_000 + PageSessions.lifetimeSeconds).", with: ".99999999.")
-        for wrong in ["", ".", "a.b", later, one + "0", String(one.dropLast()), String(repeating: "a", count: 999)] {
+        for wrong in [
+            "", ".", "a.b", later, one + "0", String(one.dropLast()), String(repeating: "a", count: 999),
+        ] {
             #expect(!sessions.isValid(wrong, at: 1_000), "\(wrong)")
         }
         #expect(sessions.isValid(formToken: sessions.formToken(of: one), of: one))

@@ -54,6 +54,7 @@ package struct ServeCommand: AsyncParsableCommand {
         flags.services = offer.service
         flags.allow = offer.allow
         flags.allowAnyone = offer.allowAnyone ? true : nil
+        flags.visible = visible ? true : nil
         flags.instances = try others.instances()
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
@@ -63,7 +64,7 @@ package struct ServeCommand: AsyncParsableCommand {
         if settings.services.isEmpty, settings.instances.values.allSatisfy(\.services.isEmpty) {
             Self.sayThatNothingIsServed()
         }
-        let plan = try ServePlan(opened, settings, isVisible: visible)
+        let plan = try ServePlan(opened, settings, isVisible: settings.visible)
         let watchers = try WatchPlan(settings.watching)
         let lock = try plan.lock()
         if plan.keyring == nil {
@@ -72,7 +73,7 @@ package struct ServeCommand: AsyncParsableCommand {
         }
         var configuration = EndpointService.Configuration(
             identity: identity, settings: plan.settings, keyring: plan.keyring)
-        configuration.isVisible = visible
+        configuration.isVisible = settings.visible
         var limits = EndpointAccounts.Limits()
         limits.bytes = sizes.poolByteCount
         limits.descriptors = sizes.connectionCount
@@ -85,9 +86,13 @@ package struct ServeCommand: AsyncParsableCommand {
         try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
             [configuration] group in
             [
+                StatusService("serve", in: home, group: group, logger: logger) {
+                    [watch = configuration.watch, id = identity.publicKey] report in
+                    report.node = NodeReport(id, await watch.snapshot())
+                },
                 EndpointService(configuration, group: group, logger: logger) { address in
                     try CommandEnvironment.current.print("\(address)")
-                }
+                },
             ] + watchers.services(for: Watched(configuration.accounts), group: group, logger: logger)
         }
         // One node serves from a home at a time, until here.

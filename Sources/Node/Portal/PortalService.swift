@@ -20,14 +20,14 @@ package struct PortalService: Service {
         package var settings: Settings
         /// How it is called in lists.
         package var name: String
-        /// The host in the printed addresses, where others reach it by another name than it listens at.
-        package var publicHost: String?
         /// Who may do what, and who comes by which invite; without one everybody may do everything.
         package var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
         /// Where those who watch the portal find it.
         package var running = RunningPortal()
+        /// Told how the portal is.
+        package var watch = PortalWatch()
         /// Settings of which the limits for addresses count from then on.
         package var changes: AsyncStream<Settings>?
 
@@ -87,11 +87,20 @@ package struct PortalService: Service {
             for listen in settings.listen {
                 let server = try await PortalServer.start(
                     portal, over: TCPAcceptor(listen), group: group, limits: limits,
-                    report: PortalLog(portal: portal, logger: logger).note)
+                    report: {
+                        [log = PortalLog(portal: portal, logger: logger), watch = configuration.watch] in
+                        watch.note($0)
+                        log.note($0)
+                    })
                 servers.append(server)
                 addresses.append(try address(of: server, for: listen))
             }
             configuration.running.addresses = addresses
+            configuration.watch.began(
+                portal, at: addresses.map(\.description), sizes: sizes,
+                members: { await keyring?.members() ?? [] })
+            let watching = Task { [watch = configuration.watch] in await watch.run() }
+            defer { watching.cancel() }
             try isReady(addresses)
             configuration.running.isListening = true
             try? await gracefulShutdown()
@@ -100,6 +109,7 @@ package struct PortalService: Service {
             for server in servers { await server.close() }
             throw error
         }
+        configuration.watch.ended()
         await withTaskGroup { tasks in
             for server in servers { tasks.addTask { await server.close() } }
         }
@@ -128,7 +138,8 @@ package struct PortalService: Service {
         -> PeerAddress
     {
         let net = try NetAddress(
-            host: configuration.publicHost ?? listen.host ?? "localhost", port: UInt16(clamping: server.port))
+            host: configuration.settings.publicHost ?? listen.host ?? "localhost",
+            port: UInt16(clamping: server.port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
     }
 }

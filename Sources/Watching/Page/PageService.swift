@@ -237,23 +237,3 @@ private final class PageState: Sendable {
         }
     }
 }
-
-extension PageAction {
-    /// What a form asks for; `nil` where a field is missing or wrong.
-    package init?(_ fields: FormFields) {
-        let id = fields["id"].flatMap { $0.isEmpty ? nil : $0 }
-        switch (fields["action"], id) {
-        case ("invite", _):
-            guard let uses = fields["uses"].flatMap(Int.init), let days = fields["days"].flatMap(Int.init),
-                (1...1_000).contains(uses), (0...3_650).contains(days)
-            else { return nil }
-            self = .invite(
-                label: (fields["label"] ?? "").trimmingSpaces, uses: uses, days: days == 0 ? nil : days)
-        case ("revoke", let id?): self = .revoke(id)
-        case ("deny", let id?): self = .deny(id)
-        case ("allow", let id?): self = .allow(id)
-        case ("remove", let id?): self = .remove(id)
-        default: return nil
-        }
-    }
-}
