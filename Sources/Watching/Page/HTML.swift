@@ -1,4 +1,4 @@
-/// A piece of a page. Every text in it was escaped when it was put in, so that what others have written stays text.
+/// A piece of a page, in which what others have written stays text: it was escaped when it was put in.
 ///
 /// There is no way to make one of characters as they are, but for ``raw(_:)``, which takes literals of this program alone.
 package struct HTML: Sendable {

@@ -1,6 +1,8 @@
 /// What the page looks like, and the little that its script does: literals, so that their hashes can stand in its policy.
 package enum PageStyle {
-    /// Colours first, each a hexadecimal number; a test computes their contrasts. No other rule names a colour.
+    /// Colours first, each a hexadecimal number, whose contrasts a test computes.
+    ///
+    /// No other rule names a colour.
     package static let sheet: StaticString = """
         :root{color-scheme:light dark;
         --paper:#f6f5f1;--card:#ffffff;--ink:#1d2528;--soft:#51606a;--edge:#78858d;--faint:#dcdfdd;
