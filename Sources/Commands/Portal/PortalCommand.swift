@@ -97,6 +97,7 @@ struct PortalRunCommand: AsyncParsableCommand {
 
     @OptionGroup private var memory: MemoryOptions
     @OptionGroup private var watching: WatchOptions
+    @OptionGroup private var page: PageOptions
 
     @Option(
         name: .long,
@@ -119,6 +120,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
         flags.limits.trustedProxies = trustedProxy
         flags.watching = watching.settings
+        page.add(to: &flags.watching)
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         guard !settings.listen.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
@@ -135,6 +137,10 @@ struct PortalRunCommand: AsyncParsableCommand {
             try await common.readSettings(in: opened.home, flags: flags)
         }
         configuration.changes = reload.changes
+        let source = PageSource(
+            configuration.running,
+            PortalOperator(opened.keyring, of: configuration.running, logger: logger),
+            ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount))
         try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
             [configuration] group in
             [
@@ -147,6 +153,7 @@ struct PortalRunCommand: AsyncParsableCommand {
                     for address in addresses { try CommandEnvironment.current.print("\(address)") }
                 },
             ] + watchers.services(for: Watched(configuration.running), group: group, logger: logger)
+                + watchers.services(for: source, group: group, logger: logger)
         }
         _ = consume lock
     }

@@ -24,10 +24,10 @@ package struct PortalService: Service {
         package var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
-        /// Told how the portal is.
-        package var watch = PortalWatch()
         /// Where those who watch the portal find it.
         package var running = RunningPortal()
+        /// Told how the portal is.
+        package var watch = PortalWatch()
         /// Settings of which the limits for addresses count from then on.
         package var changes: AsyncStream<Settings>?
 
@@ -95,6 +95,7 @@ package struct PortalService: Service {
                 servers.append(server)
                 addresses.append(try address(of: server, for: listen))
             }
+            configuration.running.addresses = addresses
             configuration.watch.began(
                 portal, at: addresses.map(\.description), sizes: sizes,
                 members: { await keyring?.members() ?? [] })

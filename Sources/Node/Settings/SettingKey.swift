@@ -149,7 +149,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .metrics: "\"localhost:9464\""
         case .metricsTokenFile: "\"/etc/companionway/metrics.token\""
         case .exactMetrics: "true"
-        case .page: "\"localhost:8090\""
+        case .page: "\"localhost:8080\""
         case .pageTokenFile: "\"/etc/companionway/page.token\""
         }
     }
