@@ -126,7 +126,7 @@ let package = Package(
         .target(
             name: "Watching",
             dependencies: [
-                nioCore,
+                "LMDB", nioCore,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -272,7 +272,11 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "WatchingTests", dependencies: ["Watching", "TestSupport", nioCore],
+            name: "WatchingTests",
+            dependencies: [
+                "Watching", "TestSupport", nioCore,
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "DemoTests", dependencies: ["Demo", "Node", "TypedSodium"], swiftSettings: settings),
@@ -295,7 +299,8 @@ let package = Package(
                 "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "MuxRPC", "Node",
                 "SecretHandshake", "SecureSession",
-                "TypedSodium", "TestSupport", "PortalCore", "Transport", "Tunnel", "cway", nioCore,
+                "TypedSodium", "TestSupport", "PortalCore", "Transport", "Tunnel", "Watching", "cway",
+                nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),

@@ -31,6 +31,7 @@ package struct CwayCommand: AsyncParsableCommand {
               cway connect home web --listen 8080   a local port
               cway friend remove laptop             when it was stolen
               cway address                          what to publish, for friends alone
+              cway status --watch                   what runs here, and who is connected
               cway doctor                           each hop with its result and remedy
               cway help connect                     explain a command
 
@@ -43,7 +44,7 @@ package struct CwayCommand: AsyncParsableCommand {
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
             AddressCommand.self, ResolveCommand.self, KeyringCommand.self, DoctorCommand.self,
             PortalCommand.self, DemoCommand.self, SettingsCommand.self, CompletionsCommand.self,
-            ManualCommand.self, ConformanceCommand.self,
+            StatusCommand.self, ManualCommand.self, ConformanceCommand.self,
         ])
 
     /// What a report of a fault has to have: two lines.

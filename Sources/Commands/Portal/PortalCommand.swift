@@ -8,6 +8,7 @@ internal import PortalCore
 internal import Synchronization
 internal import Transport
 internal import TypedSodium
+internal import Watching
 
 /// `cway portal`: runs a portal, and says who may use it.
 package struct PortalCommand: AsyncParsableCommand {
@@ -134,10 +135,14 @@ struct PortalRunCommand: AsyncParsableCommand {
         try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
             [configuration] group in
             [
+                StatusService("portal", in: opened.home, group: group, logger: logger) {
+                    [watch = configuration.watch] report in
+                    report.portal = await watch.snapshot().map(PortalReport.init)
+                },
                 PortalService(configuration, group: group, logger: logger) {
                     addresses in
                     for address in addresses { try CommandEnvironment.current.print("\(address)") }
-                }
+                },
             ]
         }
         _ = consume lock

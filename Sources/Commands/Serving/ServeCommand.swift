@@ -6,6 +6,7 @@ internal import Node
 internal import Transport
 internal import Tunnel
 internal import TypedSodium
+internal import Watching
 
 /// `cway serve`: runs an endpoint.
 package struct ServeCommand: AsyncParsableCommand {
@@ -82,9 +83,13 @@ package struct ServeCommand: AsyncParsableCommand {
         try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
             [configuration] group in
             [
+                StatusService("serve", in: home, group: group, logger: logger) {
+                    [watch = configuration.watch, id = identity.publicKey] report in
+                    report.node = NodeReport(id, await watch.snapshot())
+                },
                 EndpointService(configuration, group: group, logger: logger) { address in
                     try CommandEnvironment.current.print("\(address)")
-                }
+                },
             ]
         }
         // One node serves from a home at a time, until here.

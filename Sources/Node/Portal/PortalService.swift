@@ -25,6 +25,8 @@ package struct PortalService: Service {
         package var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
+        /// Told how the portal is.
+        package var watch = PortalWatch()
         /// Settings of which the limits for addresses count from then on.
         package var changes: AsyncStream<Settings>?
 
@@ -84,16 +86,26 @@ package struct PortalService: Service {
             for listen in settings.listen {
                 let server = try await PortalServer.start(
                     portal, over: TCPAcceptor(listen), group: group, limits: limits,
-                    report: PortalLog(portal: portal, logger: logger).note)
+                    report: {
+                        [log = PortalLog(portal: portal, logger: logger), watch = configuration.watch] in
+                        watch.note($0)
+                        log.note($0)
+                    })
                 servers.append(server)
                 addresses.append(try address(of: server, for: listen))
             }
+            configuration.watch.began(
+                portal, at: addresses.map(\.description), sizes: sizes,
+                members: { await keyring?.members() ?? [] })
+            let watching = Task { [watch = configuration.watch] in await watch.run() }
+            defer { watching.cancel() }
             try isReady(addresses)
             try? await gracefulShutdown()
         } catch {
             for server in servers { await server.close() }
             throw error
         }
+        configuration.watch.ended()
         await withTaskGroup { tasks in
             for server in servers { tasks.addTask { await server.close() } }
         }
