@@ -50,6 +50,7 @@ package struct CwayCommand: AsyncParsableCommand {
     package static func prepareProcess() {
         ProcessSetup.holdStandardStreams()
         ProcessSetup.ignoreWriteSignals()
+        ServiceManager.takeOver()
         ProcessDescriptors.raiseLimit()
         EventLoops.requireLeast()
     }

@@ -102,6 +102,9 @@ package struct ConnectCommand: AsyncParsableCommand {
     private func forward(from listen: ListenAddress, _ dialler: Dialler) async throws {
         var wish = ForwardService.Wish(service: service.name)
         (wish.waitsForOffer, wish.triesOnce) = (wait, once)
+        wish.isListening = {
+            ServiceManager.ofProcess.ready("forwards its port; `cway status` says whether a session stands")
+        }
         try await Serving.run(threads: 1, logger: dialler.logger, serving) { [wish] group in
             // Those of a command that serves, whose results wait for no reader.
             let environment = CommandEnvironment.current

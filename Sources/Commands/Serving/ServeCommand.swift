@@ -78,8 +78,10 @@ package struct ServeCommand: AsyncParsableCommand {
             try plan.following(try await common.readSettings(in: home, flags: flags)).settings
         }
         configuration.changes = reload.changes
-        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
-            [configuration] group in
+        try await Serving.run(
+            threads: nil, logger: logger, serving, reload: reload,
+            readyAtStart: "serves; `cway status` says at which portals"
+        ) { [configuration] group in
             [
                 EndpointService(configuration, group: group, logger: logger) { address in
                     try CommandEnvironment.current.print("\(address)")

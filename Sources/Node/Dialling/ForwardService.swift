@@ -19,6 +19,8 @@ package struct ForwardService: Service {
         package var waitsForOffer = false
         /// Whether to end with the first failure instead of dialling on.
         package var triesOnce = false
+        /// Told when local programs can connect, whether a session stands or not.
+        package var isListening: @Sendable () -> Void = {}
 
         /// A service of that name.
         package init(service: String) { self.service = service }
@@ -29,6 +31,7 @@ package struct ForwardService: Service {
     private let keeper: SessionKeeper
     private let eventLoop: any EventLoop
     private let logger: Logger
+    private let isListening: @Sendable () -> Void
     private let isReady: @Sendable (NetAddress) throws -> Void
 
     /// A port for a friend's service.
@@ -43,6 +46,7 @@ package struct ForwardService: Service {
         service = wish.service
         self.eventLoop = eventLoop
         self.logger = logger
+        isListening = wish.isListening
         self.isReady = isReady
         keeper = SessionKeeper(
             dialler: dialler, offering: ServiceOffer(service: wish.service, isAwaited: wish.waitsForOffer),
@@ -63,6 +67,7 @@ package struct ForwardService: Service {
                 channel.closeFuture.whenComplete { _ in forwarding.cancel() }
             }
         }
+        isListening()
         let result: Result<Void, any Error>
         do {
             let address = try NetAddress(

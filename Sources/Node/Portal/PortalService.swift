@@ -7,7 +7,7 @@ internal import PortalCore
 internal import SecretHandshake
 internal import ServiceLifecycle
 internal import Synchronization
-internal import Transport
+package import Transport
 internal import Tunnel
 package import TypedSodium
 
@@ -19,6 +19,8 @@ package struct PortalService: Service {
         package var identity: Identity
         /// Where it listens, and for which network, and how much a source may take.
         package var settings: Settings
+        /// Sockets that listen already, in the place of all that the settings name.
+        package var sockets: [InheritedSocket] = []
         /// How it is called in lists.
         package var name: String
         /// The host in the printed addresses, where others reach it by another name than it listens at.
@@ -83,12 +85,12 @@ package struct PortalService: Service {
         var servers: [PortalServer] = []
         do {
             var addresses: [PeerAddress] = []
-            for listen in settings.listen {
+            for (acceptor, host) in doors(settings) {
                 let server = try await PortalServer.start(
-                    portal, over: TCPAcceptor(listen), group: group, limits: limits,
+                    portal, over: acceptor, group: group, limits: limits,
                     report: PortalLog(portal: portal, logger: logger).note)
                 servers.append(server)
-                addresses.append(try address(of: server, for: listen))
+                if let address = try address(of: server, at: host) { addresses.append(address) }
             }
             try isReady(addresses)
             try? await gracefulShutdown()
@@ -119,12 +121,22 @@ package struct PortalService: Service {
         return portal
     }
 
-    /// What others dial: the host as it was written or named, the port as it came out.
-    private func address(of server: PortalServer, for listen: ListenAddress) throws(AddressError)
-        -> PeerAddress
-    {
+    /// Where connections come in, with the host as it was written, where it was.
+    private func doors(_ settings: Settings) -> [(any Acceptor, host: String?)] {
+        guard configuration.sockets.isEmpty else {
+            return configuration.sockets.map { (InheritedAcceptor($0), nil) }
+        }
+        return settings.listen.map { (TCPAcceptor($0), $0.host) }
+    }
+
+    /// What others dial: the host as it was written or named, the port as it came out; `nil` for a Unix domain socket,
+    /// which nobody dials.
+    private func address(of server: PortalServer, at host: String?) throws(AddressError) -> PeerAddress? {
+        guard let bound = server.addresses.first, let port = bound.port else { return nil }
+        let isForAll = ["0.0.0.0", "::"].contains(bound.ipAddress)
+        let ownHost = host ?? (isForAll ? nil : bound.ipAddress) ?? "localhost"
         let net = try NetAddress(
-            host: configuration.publicHost ?? listen.host ?? "localhost", port: UInt16(clamping: server.port))
+            host: configuration.publicHost ?? ownHost, port: UInt16(clamping: port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
     }
 }
