@@ -98,6 +98,13 @@ struct PortalRunCommand: AsyncParsableCommand {
 
     @OptionGroup private var memory: MemoryOptions
 
+    @Flag(
+        name: .long,
+        help: ArgumentHelp(
+            "Take each connection for a source of its own: for measuring many from one machine.",
+            visibility: .hidden))
+    private var countApart = false
+
     @Option(
         name: .long,
         help: ArgumentHelp(
@@ -129,6 +136,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         }
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
         configuration.sockets = sockets
+        configuration.countsSourcesApart = countApart
         configuration.keyring = opened.keyring
         configuration.publicHost = publicHost
         if showFrames > 0 {

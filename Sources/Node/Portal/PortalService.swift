@@ -21,6 +21,8 @@ package struct PortalService: Service {
         package var settings: Settings
         /// Sockets that listen already, in the place of all that the settings name.
         package var sockets: [InheritedSocket] = []
+        /// Whether each connection is a source of its own, for measuring.
+        package var countsSourcesApart = false
         /// How it is called in lists.
         package var name: String
         /// The host in the printed addresses, where others reach it by another name than it listens at.
@@ -67,12 +69,11 @@ package struct PortalService: Service {
         let portal = try await makePortal(keyring, sizes)
         let watch = Task { await keyring?.watch(for: portal) }
         defer { watch.cancel() }
-        let limits = ConnectionLimits(
-            ConnectionLimits.Settings(
-                connectionCount: sizes.connectionCount,
-                ceilings: ConnectionLimits.Ceilings(settings.limits),
-                trustedProxies: settings.limits.trustedProxies),
-            group: group)
+        var admission = ConnectionLimits.Settings(
+            connectionCount: sizes.connectionCount, ceilings: ConnectionLimits.Ceilings(settings.limits),
+            trustedProxies: settings.limits.trustedProxies)
+        admission.countsApart = configuration.countsSourcesApart
+        let limits = ConnectionLimits(admission, group: group)
         let following = Task { [changes = configuration.changes] in
             guard let changes else { return }
             for await settings in changes {
