@@ -40,7 +40,7 @@ package struct CwayCommand: AsyncParsableCommand {
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
             AddressCommand.self, ResolveCommand.self, KeyringCommand.self, DoctorCommand.self,
-            PortalCommand.self, DemoCommand.self, ConformanceCommand.self,
+            PortalCommand.self, ServiceCommand.self, DemoCommand.self, ConformanceCommand.self,
         ])
 
     /// Made by ArgumentParser.

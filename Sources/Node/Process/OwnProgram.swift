@@ -15,6 +15,14 @@ package struct OwnProgram {
         package var description: String { systemReason(code) }
     }
 
+    /// Where its file is; `nil` where the system does not tell.
+    package static var path: String? {
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = unsafe readlink("/proc/self/exe", &bytes, bytes.count)
+        guard count > 0 else { return nil }
+        return SystemText.text(bytes[..<count].map { UInt8(bitPattern: $0) })
+    }
+
     private let id: pid_t
 
     /// Starts it with these arguments and nothing to read; it writes to the same places as this process.
