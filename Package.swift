@@ -303,6 +303,11 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
 
+        // Tests with programs of other packages, which need not be there: see HeavyPeer.
+        .testTarget(
+            name: "PeerTests",
+            dependencies: ["PeerSupport", "Node", "cway"], path: "Tests/PeerTests", swiftSettings: settings),
+
         // What peers do to take the service from others, over real sockets, one file per attack.
         .testTarget(
             name: "HostileTests",
