@@ -31,11 +31,12 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        // Without its traits it reads no files, which we read ourselves, and needs no more of Foundation than its essentials.
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
-        // Without its traits it needs no more of Foundation than its essentials.
+        // Likewise.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     ],
     targets: [
@@ -125,7 +126,7 @@ let package = Package(
         .target(
             name: "Watching",
             dependencies: [
-                nioCore,
+                "LMDB", nioCore,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -142,7 +143,7 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "MuxRPC",
+                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "LMDB", "MuxRPC",
                 "Multiserver",
                 "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
@@ -273,7 +274,11 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "WatchingTests", dependencies: ["Watching", "TestSupport", nioCore],
+            name: "WatchingTests",
+            dependencies: [
+                "Watching", "TestSupport", nioCore,
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "DemoTests", dependencies: ["Demo", "Node", "TypedSodium"], swiftSettings: settings),
@@ -298,7 +303,8 @@ let package = Package(
                 "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "MuxRPC", "Node",
                 "SecretHandshake", "SecureSession",
-                "TypedSodium", "TestSupport", "PortalCore", "Transport", "Tunnel", "cway", nioCore,
+                "TypedSodium", "TestSupport", "PortalCore", "Transport", "Tunnel", "Watching", "cway",
+                nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),

@@ -8,6 +8,7 @@ internal import PortalCore
 internal import Synchronization
 internal import Transport
 internal import TypedSodium
+internal import Watching
 
 /// `cway portal`: runs a portal, and says who may use it.
 package struct PortalCommand: AsyncParsableCommand {
@@ -120,6 +121,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         let lock = try opened.servingLock()
         var flags = common.flags
         flags.listen = listen
+        flags.publicHost = publicHost
         flags.limits = memory.limits
         flags.limits.connectionsPerAddress = connectionsPerAddress
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
@@ -130,7 +132,7 @@ struct PortalRunCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
         }
         if sockets.isEmpty {
-            warn(of: settings.listen)
+            warn(of: settings)
         } else if !settings.listen.isEmpty {
             logger.info("the sockets of the service manager count, and not what the settings say of listen")
         }
@@ -138,7 +140,6 @@ struct PortalRunCommand: AsyncParsableCommand {
         configuration.sockets = sockets
         configuration.countsSourcesApart = countApart
         configuration.keyring = opened.keyring
-        configuration.publicHost = publicHost
         if showFrames > 0 {
             let printer = FramePrinter(limit: showFrames)
             configuration.inspector = { printer.show($1, from: $0) }
@@ -150,11 +151,15 @@ struct PortalRunCommand: AsyncParsableCommand {
         try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
             [configuration] group in
             [
+                StatusService("portal", in: opened.home, group: group, logger: logger) {
+                    [watch = configuration.watch] report in
+                    report.portal = await watch.snapshot().map(PortalReport.init)
+                },
                 PortalService(configuration, group: group, logger: logger) {
                     addresses in
                     for address in addresses { try CommandEnvironment.current.print("\(address)") }
                     ServiceManager.ofProcess.ready("accepts connections")
-                }
+                },
             ]
         }
         _ = consume lock
@@ -170,13 +175,13 @@ struct PortalRunCommand: AsyncParsableCommand {
     }
 
     /// Says so where the printed address is for others, and nobody else gets here; a proxy in front may be meant.
-    private func warn(of listen: [ListenAddress]) {
+    private func warn(of settings: Settings) {
         let own: Set = ["localhost", "127.0.0.1", "::1"]
-        guard let publicHost, !own.contains(publicHost),
-            listen.allSatisfy({ $0.host.map(own.contains) ?? false })
+        guard let publicHost = settings.publicHost, !own.contains(publicHost),
+            settings.listen.allSatisfy({ $0.host.map(own.contains) ?? false })
         else { return }
         CommandEnvironment.current.note(
-            "cway: this portal listens for this machine alone: for others give --listen '*:\(listen.first?.port ?? 8008)'"
+            "cway: this portal listens for this machine alone: for others give --listen '*:\(settings.listen.first?.port ?? 8008)'"
         )
     }
 }

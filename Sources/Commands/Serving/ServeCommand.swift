@@ -6,6 +6,7 @@ internal import Node
 internal import Transport
 internal import Tunnel
 internal import TypedSodium
+internal import Watching
 
 /// `cway serve`: runs an endpoint.
 package struct ServeCommand: AsyncParsableCommand {
@@ -51,6 +52,7 @@ package struct ServeCommand: AsyncParsableCommand {
         flags.services = offer.service
         flags.allow = offer.allow
         flags.allowAnyone = offer.allowAnyone ? true : nil
+        flags.visible = visible ? true : nil
         flags.instances = try others.instances()
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
@@ -60,7 +62,7 @@ package struct ServeCommand: AsyncParsableCommand {
         if settings.services.isEmpty, settings.instances.values.allSatisfy(\.services.isEmpty) {
             Self.sayThatNothingIsServed()
         }
-        let plan = try ServePlan(opened, settings, isVisible: visible)
+        let plan = try ServePlan(opened, settings, isVisible: settings.visible)
         let lock = try plan.lock()
         if plan.keyring == nil {
             logger.info(
@@ -68,7 +70,7 @@ package struct ServeCommand: AsyncParsableCommand {
         }
         var configuration = EndpointService.Configuration(
             identity: identity, settings: plan.settings, keyring: plan.keyring)
-        configuration.isVisible = visible
+        configuration.isVisible = settings.visible
         var limits = EndpointAccounts.Limits()
         limits.bytes = sizes.poolByteCount
         limits.descriptors = sizes.connectionCount
@@ -83,9 +85,13 @@ package struct ServeCommand: AsyncParsableCommand {
             readyAtStart: "serves; `cway status` says at which portals"
         ) { [configuration] group in
             [
+                StatusService("serve", in: home, group: group, logger: logger) {
+                    [watch = configuration.watch, id = identity.publicKey] report in
+                    report.node = NodeReport(id, await watch.snapshot())
+                },
                 EndpointService(configuration, group: group, logger: logger) { address in
                     try CommandEnvironment.current.print("\(address)")
-                }
+                },
             ]
         }
         // One node serves from a home at a time, until here.

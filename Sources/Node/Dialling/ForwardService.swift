@@ -21,6 +21,8 @@ package struct ForwardService: Service {
         package var triesOnce = false
         /// Told when local programs can connect, whether a session stands or not.
         package var isListening: @Sendable () -> Void = {}
+        /// Told how the port is.
+        package var watch = ForwardWatch()
 
         /// A service of that name.
         package init(service: String) { self.service = service }
@@ -32,6 +34,7 @@ package struct ForwardService: Service {
     private let eventLoop: any EventLoop
     private let logger: Logger
     private let isListening: @Sendable () -> Void
+    private let watch: ForwardWatch
     private let isReady: @Sendable (NetAddress) throws -> Void
 
     /// A port for a friend's service.
@@ -47,10 +50,11 @@ package struct ForwardService: Service {
         self.eventLoop = eventLoop
         self.logger = logger
         isListening = wish.isListening
+        watch = wish.watch
         self.isReady = isReady
         keeper = SessionKeeper(
             dialler: dialler, offering: ServiceOffer(service: wish.service, isAwaited: wish.waitsForOffer),
-            triesOnce: wish.triesOnce, eventLoop: eventLoop, logger: logger)
+            triesOnce: wish.triesOnce, eventLoop: eventLoop, watch: wish.watch, logger: logger)
     }
 
     /// Forwards until the group shuts down.
@@ -72,6 +76,7 @@ package struct ForwardService: Service {
         do {
             let address = try NetAddress(
                 host: listen.host ?? "localhost", port: UInt16(clamping: listener.port))
+            watch.listens(at: address.hostAndPort)
             result = .success(try await keepSessions { try isReady(address) })
         } catch {
             result = .failure(error)

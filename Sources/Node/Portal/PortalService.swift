@@ -25,12 +25,12 @@ package struct PortalService: Service {
         package var countsSourcesApart = false
         /// How it is called in lists.
         package var name: String
-        /// The host in the printed addresses, where others reach it by another name than it listens at.
-        package var publicHost: String?
         /// Who may do what, and who comes by which invite; without one everybody may do everything.
         package var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
+        /// Told how the portal is.
+        package var watch = PortalWatch()
         /// Settings of which the limits for addresses count from then on.
         package var changes: AsyncStream<Settings>?
 
@@ -89,16 +89,26 @@ package struct PortalService: Service {
             for (acceptor, host) in doors(settings) {
                 let server = try await PortalServer.start(
                     portal, over: acceptor, group: group, limits: limits,
-                    report: PortalLog(portal: portal, logger: logger).note)
+                    report: {
+                        [log = PortalLog(portal: portal, logger: logger), watch = configuration.watch] in
+                        watch.note($0)
+                        log.note($0)
+                    })
                 servers.append(server)
                 if let address = try address(of: server, at: host) { addresses.append(address) }
             }
+            configuration.watch.began(
+                portal, at: addresses.map(\.description), sizes: sizes,
+                members: { await keyring?.members() ?? [] })
+            let watching = Task { [watch = configuration.watch] in await watch.run() }
+            defer { watching.cancel() }
             try isReady(addresses)
             try? await gracefulShutdown()
         } catch {
             for server in servers { await server.close() }
             throw error
         }
+        configuration.watch.ended()
         await withTaskGroup { tasks in
             for server in servers { tasks.addTask { await server.close() } }
         }
@@ -137,7 +147,7 @@ package struct PortalService: Service {
         let isForAll = ["0.0.0.0", "::"].contains(bound.ipAddress)
         let ownHost = host ?? (isForAll ? nil : bound.ipAddress) ?? "localhost"
         let net = try NetAddress(
-            host: configuration.publicHost ?? ownHost, port: UInt16(clamping: port))
+            host: configuration.settings.publicHost ?? ownHost, port: UInt16(clamping: port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
     }
 }

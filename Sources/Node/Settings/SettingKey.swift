@@ -8,10 +8,12 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case name
     case logLevel
     case listen
+    case publicHost
     case portals
     case services
     case allow
     case allowAnyone
+    case visible
     case instances
     case allowLocal
     case network
@@ -72,6 +74,10 @@ package enum SettingKey: String, CaseIterable, Sendable {
             Meaning(
                 .texts, "a list of HOST:PORT, or *:PORT for all addresses", standard: "nowhere",
                 for: "portal", .restart)
+        case .publicHost:
+            Meaning(
+                .text, "a host's name or IP address, without a port",
+                standard: "the host of listen, or localhost for all addresses", for: "portal", .restart)
         case .portals:
             Meaning(
                 .texts, "a list of addresses, net:HOST:PORT~shs:KEY", standard: "those of cway portals",
@@ -82,6 +88,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 .reload)
         case .allow: Meaning(.texts, "a list of ids, @KEY.ed25519", standard: "none", for: "serve", .reload)
         case .allowAnyone: Meaning(.flag, "true or false", standard: "false", for: "serve", .reload)
+        case .visible: Meaning(.flag, "true or false", standard: "false", for: "serve", .restart)
         case .instances:
             Meaning(
                 .instances,
@@ -105,6 +112,27 @@ package enum SettingKey: String, CaseIterable, Sendable {
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
         case .handshakesPerSecond:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
+        }
+    }
+
+    /// A value that it may have, as the file has it.
+    package var example: String {
+        let key = "51w4nYL0k7mRzVRxdsc0eFZCIYRa2xgzKDKNcmVXTJ8="
+        return switch self {
+        case .name: "\"home\""
+        case .logLevel: "\"debug\""
+        case .listen: "[\"*:8008\"]"
+        case .publicHost: "\"portal.example.org\""
+        case .portals: "[\"net:portal.example.org:8008~shs:\(key)\"]"
+        case .services: "[\"ssh=localhost:22\"]"
+        case .allow: "[\"@\(key).ed25519\"]"
+        case .allowAnyone, .visible, .allowLocal: "true"
+        case .instances: "{\"1\": {\"services\": [\"web=localhost:80\"]}}"
+        case .network: "\"1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=\""
+        case .memory: "\"128MiB\""
+        case .trustedProxies: "[\"10.0.0.0/8\"]"
+        case .connectionsPerAddress: "64"
+        case .handshakesPerSecond: "20"
         }
     }
 
