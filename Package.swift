@@ -126,10 +126,11 @@ let package = Package(
         .target(
             name: "Watching",
             dependencies: [
-                "LMDB", nioCore,
+                "LMDB", "Multiserver", "PortalCore", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // Level 7: the demo, the command line, and what measures.
@@ -276,7 +277,7 @@ let package = Package(
         .testTarget(
             name: "WatchingTests",
             dependencies: [
-                "Watching", "TestSupport", nioCore,
+                "PortalCore", "TestSupport", "Tunnel", "Watching", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings),

@@ -64,6 +64,7 @@ package final class Portal: Sendable {
             metrics.announcedCount = tables.announcements.idCount
         }
         metrics.heldByteCount = accounts.pool.heldCount
+        metrics.holdableByteCount = settings.memoryByteCount
         return metrics
     }
 
@@ -79,6 +80,11 @@ package final class Portal: Sendable {
     /// What each of these keys has here at this moment; those without a connection are left out.
     package func presences(of keys: Set<PublicKey>) -> [PublicKey: PortalPresence] {
         tables.withLock { $0.connections.presences(of: keys) }
+    }
+
+    /// Counts a connection that came at a limit, which those decide who accept it.
+    package func count(_ limit: PortalMetrics.Limit) {
+        counters.count { $0.limitedConnections[limit, default: 0] += 1 }
     }
 
     // MARK: Policy

@@ -42,13 +42,15 @@ package final class PortalServer: Sendable {
         ) { channel in
             channel.eventLoop.makeCompletedFuture {
                 @Sendable func begin(from address: SocketAddress?) throws {
-                    let seat = try limits.map { try enter(channel, from: address, $0, report: report) }
+                    let seat = try limits.map {
+                        try enter(channel, from: address, $0, of: portal, report: report)
+                    }
                     let source = seat?.source ?? SourceAddress(address)
                     try serve(channel, from: source, seat, portal, limits, connections, report: report)
                 }
                 let address = peerAddress(of: channel)
                 guard let limits, limits.isProxy(address) else { return try begin(from: address) }
-                try awaitHeader(on: channel, from: address, limits, report: report) { named in
+                try awaitHeader(on: channel, from: address, limits, of: portal, report: report) { named in
                     try begin(from: named ?? address)
                 }
             }
@@ -65,33 +67,41 @@ package final class PortalServer: Sendable {
 
     /// Reads the header of a proxy's connection first; `begin` is told whose it is, where the header says so.
     private static func awaitHeader(
-        on channel: any Channel, from address: SocketAddress?, _ limits: ConnectionLimits,
+        on channel: any Channel, from address: SocketAddress?, _ limits: ConnectionLimits, of portal: Portal,
         report: @escaping @Sendable (PortalServerEvent) -> Void,
         _ begin: @escaping (SocketAddress?) throws -> Void
     ) throws {
         let proxy = SourceAddress(address)
+        @Sendable func refuse(_ error: ProxyHeaderError) {
+            portal.count(PortalMetrics.Limit.proxyHeaders)
+            report(.noProxyHeader(proxy, error))
+        }
         do throws(ProxyHeaderError) {
             try limits.enterHeader()
         } catch {
-            report(.noProxyHeader(proxy, error))
+            refuse(error)
             throw error
         }
         let handler = ProxyHeaderHandler(
-            opened: begin, refused: { report(.noProxyHeader(proxy, $0)) }, ended: { limits.leaveHeader() })
+            opened: begin, refused: refuse, ended: { limits.leaveHeader() })
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
     /// Takes a place for an accepted channel, until it is closed.
     private static func enter(
-        _ channel: any Channel, from address: SocketAddress?, _ limits: ConnectionLimits,
+        _ channel: any Channel, from address: SocketAddress?, _ limits: ConnectionLimits, of portal: Portal,
         report: @Sendable (PortalServerEvent) -> Void
     ) throws -> ConnectionSeat {
         do throws(ConnectionLimits.Refusal) {
             let seat = try limits.enter(from: address, on: channel.eventLoop)
             channel.closeFuture.whenComplete { _ in seat.leave() }
-            if let refusal = seat.refusal { report(.waitsForPlace(seat.source, refusal)) }
+            if let refusal = seat.refusal {
+                portal.count(PortalMetrics.Limit(refusal))
+                report(.waitsForPlace(seat.source, refusal))
+            }
             return seat
         } catch {
+            portal.count(PortalMetrics.Limit(error))
             report(.turnedAway(SourceAddress(address), error))
             throw error
         }
@@ -105,7 +115,8 @@ package final class PortalServer: Sendable {
     ) throws {
         let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
         let machine = PortalConnection(
-            portal: portal, mailbox: mailbox, source: "\(source)", seat: seat, at: .now())
+            portal: portal, mailbox: mailbox, source: "\(source)", seat: seat,
+            on: ObjectIdentifier(channel.eventLoop), at: .now())
         let number = connections.add(mailbox, channel)
         let handler = MachineHandler(
             machine,
@@ -160,6 +171,22 @@ package final class PortalServer: Sendable {
             Task { while portal.work() { await Task.yield() } }
         case .event(let event):
             report(.portal(event))
+        }
+    }
+}
+
+extension PortalMetrics.Limit {
+    fileprivate init(_ refusal: ConnectionPlaces.Refusal) {
+        switch refusal {
+        case .tooManyConnections: self = .connections
+        case .tooManyHandshakes: self = .handshakes
+        }
+    }
+
+    fileprivate init(_ refusal: ConnectionLimits.Refusal) {
+        switch refusal {
+        case .tooManyHandshakes: self = .handshakesWaiting
+        case .tooManyOnTrial: self = .trials
         }
     }
 }

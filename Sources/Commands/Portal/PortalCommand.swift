@@ -98,6 +98,7 @@ struct PortalRunCommand: AsyncParsableCommand {
     private var trustedProxy: [AddressRange] = []
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var watching: WatchOptions
 
     @Flag(
         name: .long,
@@ -126,6 +127,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         flags.limits.connectionsPerAddress = connectionsPerAddress
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
         flags.limits.trustedProxies = trustedProxy
+        flags.watching = watching.settings
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         let sockets = try handedOver()
         guard !settings.listen.isEmpty || !sockets.isEmpty else {
@@ -136,6 +138,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         } else if !settings.listen.isEmpty {
             logger.info("the sockets of the service manager count, and not what the settings say of listen")
         }
+        let watchers = try WatchPlan(settings.watching)
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
         configuration.sockets = sockets
         configuration.countsSourcesApart = countApart
@@ -160,7 +163,7 @@ struct PortalRunCommand: AsyncParsableCommand {
                     for address in addresses { try CommandEnvironment.current.print("\(address)") }
                     ServiceManager.ofProcess.ready("accepts connections")
                 },
-            ]
+            ] + watchers.services(for: Watched(configuration.running), group: group, logger: logger)
         }
         _ = consume lock
     }
@@ -183,6 +186,15 @@ struct PortalRunCommand: AsyncParsableCommand {
         CommandEnvironment.current.note(
             "cway: this portal listens for this machine alone: for others give --listen '*:\(settings.listen.first?.port ?? 8008)'"
         )
+    }
+}
+
+extension Watched {
+    /// A portal, as those see it who watch it.
+    init(_ place: RunningPortal) {
+        self.init(build: .ofProcess, isReady: { place.isListening }) { blur in
+            place.portal.map { PortalFamilies.families(of: $0.metrics, blur) } ?? []
+        }
     }
 }
 

@@ -111,6 +111,7 @@ package struct EndpointService: Service {
         var announcers: [EndpointView.Place: Task<Void, Never>] = [:]
         for await view in await state.views() {
             configuration.watch.follow(view)
+            configuration.accounts.counters.note(wantedPortalCount: view.places.count)
             for place in announcers.keys where !view.places.contains(place) {
                 announcers.removeValue(forKey: place)?.cancel()
             }

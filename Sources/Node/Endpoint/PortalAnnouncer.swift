@@ -98,6 +98,7 @@ struct PortalAnnouncer: Sendable {
             // Nothing comes of waiting, unlike with a portal that is away.
             let level: Logger.Level =
                 if case .outerHandshakeRefused(_, answered: true) = failure { .error } else { .warning }
+            accounts.counters.note(.notDialled)
             troubles.say(level, "no connection to the portal", reason: "\(failure)")
             watch.failed("\(failure)", at: place)
             return .ended(wasAnnounced: false)
@@ -105,9 +106,11 @@ struct PortalAnnouncer: Sendable {
         let (link, events) = (connection.link, connection.events)
         link.ended.whenComplete { _ in events.finish() }
         watch.reached(.connected, at: place, link: link)
+        accounts.counters.note(.dialled)
         return await withTaskCancellationHandler {
             let outcome = await stay(on: connection)
             await state.left(portal.key)
+            accounts.counters.note(portal.key, isAttached: false)
             await link.close()
             return outcome
         } onCancel: {
@@ -198,6 +201,7 @@ struct PortalAnnouncer: Sendable {
                 await state.announced(state.view.sequence, at: portal.key)
                 await announced()
             case .announcementEnded(let error):
+                accounts.counters.note(.announcementEnded)
                 // Only another node with this identity is made way for. A portal that ends an announcement for
                 // another reason, such as a changed policy, is dialled again: it may take the next.
                 let isAnnounced = await state.isAnnounced(at: portal.key)
@@ -228,6 +232,8 @@ struct PortalAnnouncer: Sendable {
     func announced() async {
         troubles.end()
         watch.reached(.announced, at: place)
+        accounts.counters.note(.announced)
+        accounts.counters.note(portal.key, isAttached: true)
         do {
             try await isAnnounced(place)
         } catch {

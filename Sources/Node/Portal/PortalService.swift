@@ -6,7 +6,6 @@ package import NIOCore
 internal import PortalCore
 internal import SecretHandshake
 internal import ServiceLifecycle
-internal import Synchronization
 package import Transport
 internal import Tunnel
 package import TypedSodium
@@ -31,6 +30,8 @@ package struct PortalService: Service {
         package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
         /// Told how the portal is.
         package var watch = PortalWatch()
+        /// Where those who watch the portal find it.
+        package var running = RunningPortal()
         /// Settings of which the limits for addresses count from then on.
         package var changes: AsyncStream<Settings>?
 
@@ -103,7 +104,9 @@ package struct PortalService: Service {
             let watching = Task { [watch = configuration.watch] in await watch.run() }
             defer { watching.cancel() }
             try isReady(addresses)
+            configuration.running.isListening = true
             try? await gracefulShutdown()
+            configuration.running.isListening = false
         } catch {
             for server in servers { await server.close() }
             throw error
@@ -121,7 +124,7 @@ package struct PortalService: Service {
         if let inspector = configuration.inspector {
             settings.inspector = { inspector($0.sender, $0.body) }
         }
-        let place = PortalPlace()
+        let place = configuration.running
         if let keyring {
             settings.policy = try await Blocking.run { try keyring.policy() }
             settings.redeem = { invite, feed in await keyring.redeem(invite, for: feed, in: place.portal) }
@@ -157,15 +160,5 @@ extension ConnectionLimits.Ceilings {
         self.init(
             connectionsPerSource: limits.connectionsPerAddress,
             handshakesPerSecond: limits.handshakesPerSecondPerAddress)
-    }
-}
-
-/// Where a portal's settings find the portal that is made of them.
-private final class PortalPlace: Sendable {
-    private let place = Mutex<Portal?>(nil)
-
-    var portal: Portal? {
-        get { place.withLock(\.self) }
-        set { place.withLock { $0 = newValue } }
     }
 }

@@ -21,6 +21,11 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case trustedProxies = "limits.trustedProxies"
     case connectionsPerAddress = "limits.connectionsPerAddress"
     case handshakesPerSecond = "limits.handshakesPerSecondPerAddress"
+    case metrics
+    case metricsTokenFile
+    case exactMetrics
+    case page
+    case pageTokenFile
 
     /// What JSON has to have in this place.
     package enum Kind: Sendable {
@@ -112,6 +117,15 @@ package enum SettingKey: String, CaseIterable, Sendable {
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
         case .handshakesPerSecond:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
+        case .metrics:
+            Meaning(.text, WatchAddress.words, standard: "nowhere", for: "serve, portal", .restart)
+        case .metricsTokenFile:
+            Meaning(.text, "the path of a file", standard: "none", for: "serve, portal", .restart)
+        case .exactMetrics:
+            Meaning(.flag, "true or false", standard: "false", for: "serve, portal", .restart)
+        case .page: Meaning(.text, WatchAddress.words, standard: "nowhere", for: "portal", .restart)
+        case .pageTokenFile:
+            Meaning(.text, "the path of a file", standard: "none", for: "portal", .restart)
         }
     }
 
@@ -133,6 +147,11 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .trustedProxies: "[\"10.0.0.0/8\"]"
         case .connectionsPerAddress: "64"
         case .handshakesPerSecond: "20"
+        case .metrics: "\"9464\""
+        case .metricsTokenFile: "\"/etc/companionway/metrics.token\""
+        case .exactMetrics: "true"
+        case .page: "\"8090\""
+        case .pageTokenFile: "\"/etc/companionway/page.token\""
         }
     }
 

@@ -98,6 +98,8 @@ package final class EndpointAccounts: Sendable {
 
     /// How large the pools are.
     package let limits: Limits
+    /// What happens at all connections together.
+    package let counters = NodeCounters()
     let handshakes: HandshakePlaces
     let sessions = SessionPlaces()
     let holdings = Holdings()
@@ -126,6 +128,16 @@ package final class EndpointAccounts: Sendable {
 
     /// Who has sessions, in no order.
     package var visits: [Visit] { sessions.visits }
+
+    /// The numbers of this moment, and those since the node began.
+    package var metrics: NodeMetrics {
+        var metrics = counters.metrics
+        metrics.sessionCount = sessionCount
+        metrics.handshakeCount = handshakeCount
+        metrics.heldByteCount = heldByteCount
+        metrics.holdableByteCount = limits.bytes
+        return metrics
+    }
 
     /// Who pays for somebody; the same payer for as long as anybody holds it.
     package func payer(for party: Party) -> Payer {
