@@ -129,6 +129,7 @@ let package = Package(
                 "LMDB", "Multiserver", "PortalCore", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
