@@ -131,7 +131,7 @@ final class WebDriver: Sendable {
             "\(method) \(path) HTTP/1.1", "Host: localhost:\(port)", "Content-Type: application/json",
             "Content-Length: \(content.count)", "Connection: close", "", "",
         ]
-        let socket = try LoopbackSocket.dialling(port, until: .now + patience)
+        let socket = try LoopbackSocket.dialling(port, until: ContinuousClock.now + patience)
         try socket.writeAll(Array(head.joined(separator: "\r\n").utf8) + Array(content))
         let answer = try await Task.detached { try read(from: socket) }.value
         let value = (try JSONSerialization.jsonObject(with: Data(answer)) as? [String: Any])?["value"]

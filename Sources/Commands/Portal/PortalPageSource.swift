@@ -1,3 +1,4 @@
+internal import Blinding
 internal import Keyring
 internal import Multiserver
 internal import Node

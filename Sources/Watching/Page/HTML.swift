@@ -56,7 +56,7 @@ package struct HTML: Sendable {
         name: String, type: String, value: String?, _ others: [(StaticString, String)]
     ) -> HTML {
         let given: [(StaticString, String?)] = [("name", name), ("type", type), ("value", value)]
-        let written = (given + others.map { ($0, $1) }).compactMap { name, value in
+        let written = (given + others.map { ($0.0, Optional($0.1)) }).compactMap { name, value in
             value.map { " \(name)=\"\(text($0).text)\"" }
         }
         return HTML(escaped: "<input\(written.joined())>")

@@ -15,8 +15,8 @@ package struct PageSessions: Sendable {
 
     /// Sessions under a fresh key; former ones end.
     package init() {
-        // 32 bytes fit by construction.
-        key = (try? FixedBytes(Random.bytes(32))) ?? FixedBytes()
+        let bytes = Random.bytes(32)
+        key = FixedBytes(bytes.span, at: 0)
     }
 
     /// A cookie's value that counts from now on.

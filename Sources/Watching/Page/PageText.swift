@@ -27,7 +27,7 @@ enum PageText {
     }
 
     /// The time of this moment, in Unix seconds.
-    static func nowSeconds() -> UInt64 { UInt64(max(0, unsafe Glibc.time(nil))) }
+    static func nowSeconds() -> UInt64 { UInt64(max(0, Glibc.time(nil))) }
 
     private static func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }
