@@ -1,5 +1,7 @@
 import Commands
 import Foundation
+import Logging
+import Node
 import Testing
 
 @Suite("A line of the log")

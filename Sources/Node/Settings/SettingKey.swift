@@ -118,7 +118,8 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 standard: "a quarter of the machine's, from 64MiB to 256MiB", for: "serve, portal", .restart)
         case .trustedProxies:
             Meaning(
-                .texts, "a list of addresses or ranges, like 10.0.0.0/8", standard: "none", for: "portal",
+                .texts, "a list of addresses or ranges, like 10.0.0.0/8, or unix", standard: "none",
+                for: "portal",
                 .reload)
         case .connectionsPerAddress:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
@@ -161,10 +162,10 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .handshakesPerSecond: "20"
         case .memberRate, .sourceRate: "\"20MB/s\""
         case .memberVolume, .sourceVolume: "\"500GB\""
-        case .metrics: "\"9464\""
+        case .metrics: "\"localhost:9464\""
         case .metricsTokenFile: "\"/etc/companionway/metrics.token\""
         case .exactMetrics: "true"
-        case .page: "\"8090\""
+        case .page: "\"localhost:8080\""
         case .pageTokenFile: "\"/etc/companionway/page.token\""
         }
     }

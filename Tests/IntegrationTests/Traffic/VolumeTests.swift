@@ -38,7 +38,7 @@ extension Integration {
                 let portal = try await TestNetwork.Portal.start(on: stage, port: network.portal.port, flags)
                 try await network.endpoint.logLines(2, with: "info announced")
                 let restored = try await Self.member(on: stage)
-                #expect((2_000_000..<3_000_000).contains(restored.monthByteCount) && !restored.isUsedUp)
+                #expect((100_000..<3_000_000).contains(restored.monthByteCount) && !restored.isUsedUp)
 
                 let cut = try await Self.send(4_000_000, over: network)
                 #expect(cut.ending == .exit(17), "\(cut.log)")

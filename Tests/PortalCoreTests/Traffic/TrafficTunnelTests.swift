@@ -1,7 +1,9 @@
 import Connection
+import Multiserver
 import MuxRPC
 import NIOCore
 import PortalCore
+import SecureSession
 import TestSupport
 import Testing
 import TypedSodium
