@@ -235,6 +235,7 @@ let package = Package(
         .testTarget(
             name: "TransportTests",
             dependencies: [
+                "PeerSupport",
                 "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Transport",
                 "Tunnel", "TypedSodium", nioCore,
@@ -266,6 +267,7 @@ let package = Package(
         .testTarget(
             name: "NodeTests",
             dependencies: [
+                "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "Node", "SecretHandshake",
                 "TypedSodium", "TestSupport",
                 "MuxRPC", "PortalCore", "Transport", "Tunnel", nioCore,
@@ -288,9 +290,11 @@ let package = Package(
                 // The built executable too: tests of the demo start it.
                 "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
                 "SecretHandshake", "TypedSodium",
-                "TestSupport", "cway",
+                "TestSupport", "cway", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // The program as it is built, started as processes.

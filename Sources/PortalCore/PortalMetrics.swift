@@ -47,6 +47,8 @@ package struct PortalMetrics: Equatable, Sendable {
         case handshakesWaiting
         /// So many connections are tried that it was closed at once.
         case trials
+        /// It came from a trusted proxy, and did not begin with its header.
+        case proxyHeaders
     }
 
     // MARK: Of this moment

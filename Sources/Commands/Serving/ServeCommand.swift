@@ -83,8 +83,10 @@ package struct ServeCommand: AsyncParsableCommand {
             try plan.following(try await common.readSettings(in: home, flags: flags)).settings
         }
         configuration.changes = reload.changes
-        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
-            [configuration] group in
+        try await Serving.run(
+            threads: nil, logger: logger, serving, reload: reload,
+            readyAtStart: "serves; `cway status` says at which portals"
+        ) { [configuration] group in
             [
                 StatusService("serve", in: home, group: group, logger: logger) {
                     [watch = configuration.watch, id = identity.publicKey] report in

@@ -6,7 +6,7 @@ package import NIOCore
 internal import PortalCore
 internal import SecretHandshake
 internal import ServiceLifecycle
-internal import Transport
+package import Transport
 internal import Tunnel
 package import TypedSodium
 
@@ -18,6 +18,10 @@ package struct PortalService: Service {
         package var identity: Identity
         /// Where it listens, and for which network, and how much a source may take.
         package var settings: Settings
+        /// Sockets that listen already, in the place of all that the settings name.
+        package var sockets: [InheritedSocket] = []
+        /// Whether each connection is a source of its own, for measuring.
+        package var countsSourcesApart = false
         /// How it is called in lists.
         package var name: String
         /// Who may do what, and who comes by which invite; without one everybody may do everything.
@@ -66,12 +70,11 @@ package struct PortalService: Service {
         let portal = try await makePortal(keyring, sizes)
         let watch = Task { await keyring?.watch(for: portal) }
         defer { watch.cancel() }
-        let limits = ConnectionLimits(
-            ConnectionLimits.Settings(
-                connectionCount: sizes.connectionCount,
-                ceilings: ConnectionLimits.Ceilings(settings.limits),
-                trustedProxies: settings.limits.trustedProxies),
-            group: group)
+        var admission = ConnectionLimits.Settings(
+            connectionCount: sizes.connectionCount, ceilings: ConnectionLimits.Ceilings(settings.limits),
+            trustedProxies: settings.limits.trustedProxies)
+        admission.countsApart = configuration.countsSourcesApart
+        let limits = ConnectionLimits(admission, group: group)
         let following = Task { [changes = configuration.changes] in
             guard let changes else { return }
             for await settings in changes {
@@ -84,16 +87,16 @@ package struct PortalService: Service {
         var servers: [PortalServer] = []
         do {
             var addresses: [PeerAddress] = []
-            for listen in settings.listen {
+            for (acceptor, host) in doors(settings) {
                 let server = try await PortalServer.start(
-                    portal, over: TCPAcceptor(listen), group: group, limits: limits,
+                    portal, over: acceptor, group: group, limits: limits,
                     report: {
                         [log = PortalLog(portal: portal, logger: logger), watch = configuration.watch] in
                         watch.note($0)
                         log.note($0)
                     })
                 servers.append(server)
-                addresses.append(try address(of: server, for: listen))
+                if let address = try address(of: server, at: host) { addresses.append(address) }
             }
             configuration.running.addresses = addresses
             configuration.watch.began(
@@ -133,13 +136,22 @@ package struct PortalService: Service {
         return portal
     }
 
-    /// What others dial: the host as it was written or named, the port as it came out.
-    private func address(of server: PortalServer, for listen: ListenAddress) throws(AddressError)
-        -> PeerAddress
-    {
+    /// Where connections come in, with the host as it was written, where it was.
+    private func doors(_ settings: Settings) -> [(any Acceptor, host: String?)] {
+        guard configuration.sockets.isEmpty else {
+            return configuration.sockets.map { (InheritedAcceptor($0), nil) }
+        }
+        return settings.listen.map { (TCPAcceptor($0), $0.host) }
+    }
+
+    /// What others dial: the host as it was written or named, the port as it came out; `nil` for a Unix domain socket,
+    /// which nobody dials.
+    private func address(of server: PortalServer, at host: String?) throws(AddressError) -> PeerAddress? {
+        guard let bound = server.addresses.first, let port = bound.port else { return nil }
+        let isForAll = ["0.0.0.0", "::"].contains(bound.ipAddress)
+        let ownHost = host ?? (isForAll ? nil : bound.ipAddress) ?? "localhost"
         let net = try NetAddress(
-            host: configuration.settings.publicHost ?? listen.host ?? "localhost",
-            port: UInt16(clamping: server.port))
+            host: configuration.settings.publicHost ?? ownHost, port: UInt16(clamping: port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
     }
 }

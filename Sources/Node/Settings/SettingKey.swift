@@ -110,7 +110,8 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 standard: "a quarter of the machine's, from 64MiB to 256MiB", for: "serve, portal", .restart)
         case .trustedProxies:
             Meaning(
-                .texts, "a list of addresses or ranges, like 10.0.0.0/8", standard: "none", for: "portal",
+                .texts, "a list of addresses or ranges, like 10.0.0.0/8, or unix", standard: "none",
+                for: "portal",
                 .reload)
         case .connectionsPerAddress:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)

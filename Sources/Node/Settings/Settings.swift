@@ -20,7 +20,7 @@ package struct Settings: Equatable, Sendable {
         package var connectionsPerAddress: Int?
         /// Handshakes that one address may begin in a second; its share where nothing is said.
         package var handshakesPerSecondPerAddress: Int?
-        /// Whose addresses stand for many others, so that they are not limited as one.
+        /// Who passes connections on and says whose they are: from there each has to begin with a PROXY header.
         package var trustedProxies: [AddressRange] = []
 
         /// The defaults.
