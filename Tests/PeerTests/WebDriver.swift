@@ -27,7 +27,7 @@ final class WebDriver: Sendable {
     static func start(on stage: PeerStage) async throws -> WebDriver {
         let chromium = try HeavyPeer.chromium.required()
         let driver = try stage.start(try HeavyPeer.chromedriver.required(), ["--port=0"])
-        let line = try await driver.line { $0.contains("on port ") }
+        let line = try await driver.line { $0.contains("successfully on port ") }
         guard let digits = line.split(separator: " ").last?.prefix(while: \.isNumber),
             let port = UInt16(digits)
         else { throw Failure(description: line) }
