@@ -77,14 +77,14 @@ package final class Portal: Sendable {
         tables.withLock { ($0.announcements.ids, $0.announcements.hiddenCount) }
     }
 
-    /// What each of these keys has here at this moment; those without a connection are left out.
-    package func presences(of keys: Set<PublicKey>) -> [PublicKey: PortalPresence] {
-        tables.withLock { $0.connections.presences(of: keys) }
-    }
-
     /// Counts a connection that came at a limit, which those decide who accept it.
     package func count(_ limit: PortalMetrics.Limit) {
         counters.count { $0.limitedConnections[limit, default: 0] += 1 }
+    }
+
+    /// What each of these keys has here at this moment; those without a connection are left out.
+    package func presences(of keys: Set<PublicKey>) -> [PublicKey: PortalPresence] {
+        tables.withLock { $0.connections.presences(of: keys) }
     }
 
     // MARK: Policy

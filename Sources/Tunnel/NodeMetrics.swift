@@ -110,7 +110,7 @@ package final class NodeCounters: Sendable {
         var attachedPortals: Set<PublicKey> = []
     }
 
-    /// What one connection has carried. It alone adds to it, so that adding is a plain load and a plain store.
+    /// What one connection has carried, which alone adds to it: a plain load and a plain store.
     fileprivate final class Bytes: Sendable {
         let received = Atomic(0)
         let sent = Atomic(0)

@@ -49,7 +49,8 @@ extension Integration {
                 #expect(exact.contains("\ncway_portal_announced{manner=\"open\"} 1\n"))
                 #expect(exact.contains("\ncway_portal_handshakes_total{outcome=\"succeeded\"} 1\n"))
 
-                try await stage.run(home: "friend", ["call", nodeAddress, "service.list", "--portal", address])
+                try await stage.run(
+                    home: "friend", ["call", nodeAddress, "service.list", "--portal", address])
                 let after = try Self.ask(port, "/metrics")
                 #expect(after.contains("\ncway_portal_tunnels_opened_total{manner=\"open\"} 1\n"))
                 #expect(!after.contains("\ncway_portal_relayed_bytes_total 0\n"))

@@ -99,6 +99,7 @@ struct PortalRunCommand: AsyncParsableCommand {
 
     @OptionGroup private var memory: MemoryOptions
     @OptionGroup private var watching: WatchOptions
+    @OptionGroup private var page: PageOptions
 
     @Flag(
         name: .long,
@@ -128,6 +129,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
         flags.limits.trustedProxies = trustedProxy
         flags.watching = watching.settings
+        page.add(to: &flags.watching)
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         let sockets = try handedOver()
         guard !settings.listen.isEmpty || !sockets.isEmpty else {
@@ -151,6 +153,10 @@ struct PortalRunCommand: AsyncParsableCommand {
             try await common.readSettings(in: opened.home, flags: flags)
         }
         configuration.changes = reload.changes
+        let source = PageSource(
+            configuration.running,
+            PortalOperator(opened.keyring, of: configuration.running, logger: logger),
+            ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount))
         try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
             [configuration] group in
             [
@@ -164,6 +170,7 @@ struct PortalRunCommand: AsyncParsableCommand {
                     ServiceManager.ofProcess.ready("accepts connections")
                 },
             ] + watchers.services(for: Watched(configuration.running), group: group, logger: logger)
+                + watchers.services(for: source, group: group, logger: logger)
         }
         _ = consume lock
     }

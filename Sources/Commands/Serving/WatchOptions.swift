@@ -46,10 +46,36 @@ struct WatchOptions: ParsableArguments {
     }
 }
 
+/// The options of a portal's page.
+struct PageOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Where the operator finds the portal's page in a browser: a port of this machine.",
+            discussion:
+                "PORT, HOST:PORT or unix:PATH. Who gets there sees and changes who may use the portal; at an address "
+                + "that others reach it takes a token.",
+            valueName: "address"),
+        transform: Parsing.watchAddress)
+    var page: WatchAddress?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "A file that only you can read, with the token that the page asks for.", valueName: "file"))
+    var pageTokenFile: String?
+
+    /// Adds what is given to the settings.
+    func add(to watching: inout Settings.Watching) {
+        watching.page = page
+        watching.pageTokenFile = pageTokenFile
+    }
+}
+
 /// What is served to those who watch, checked before anything begins.
 struct WatchPlan {
     private let settings: Settings.Watching
-    private let metricsToken: WatchToken?
+    private let metricsToken, pageToken: WatchToken?
 
     /// Reads the token, and refuses to show others what takes one.
     ///
@@ -58,6 +84,8 @@ struct WatchPlan {
         self.settings = settings
         metricsToken = try Self.token(
             in: settings.metricsTokenFile, for: settings.metrics, "metrics", "--metrics-token-file")
+        pageToken = try Self.token(
+            in: settings.pageTokenFile, for: settings.page, "page", "--page-token-file")
     }
 
     /// Serves the metrics of a daemon, where that is wished.
@@ -69,6 +97,16 @@ struct WatchPlan {
             MetricsService(
                 watched, at: WatchServer.Place(place), token: metricsToken,
                 settings.exactMetrics == true ? .exact : .blurred, group: group, logger: logger)
+        ]
+    }
+
+    /// Serves the page of a portal, where that is wished.
+    func services(for source: PageSource, group: any EventLoopGroup, logger: Logger) -> [any Service] {
+        guard let place = settings.page else { return [] }
+        return [
+            PageService(
+                source, build: .ofProcess, at: WatchServer.Place(place), token: pageToken, group: group,
+                logger: logger)
         ]
     }
 

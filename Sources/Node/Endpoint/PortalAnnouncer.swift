@@ -105,8 +105,8 @@ struct PortalAnnouncer: Sendable {
         }
         let (link, events) = (connection.link, connection.events)
         link.ended.whenComplete { _ in events.finish() }
-        watch.reached(.connected, at: place, link: link)
         accounts.counters.note(.dialled)
+        watch.reached(.connected, at: place, link: link)
         return await withTaskCancellationHandler {
             let outcome = await stay(on: connection)
             await state.left(portal.key)
@@ -231,9 +231,9 @@ struct PortalAnnouncer: Sendable {
     /// Tells the owner that friends can come.
     func announced() async {
         troubles.end()
-        watch.reached(.announced, at: place)
         accounts.counters.note(.announced)
         accounts.counters.note(portal.key, isAttached: true)
+        watch.reached(.announced, at: place)
         do {
             try await isAnnounced(place)
         } catch {

@@ -28,10 +28,10 @@ package struct PortalService: Service {
         package var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
-        /// Told how the portal is.
-        package var watch = PortalWatch()
         /// Where those who watch the portal find it.
         package var running = RunningPortal()
+        /// Told how the portal is.
+        package var watch = PortalWatch()
         /// Settings of which the limits for addresses count from then on.
         package var changes: AsyncStream<Settings>?
 
@@ -98,6 +98,7 @@ package struct PortalService: Service {
                 servers.append(server)
                 if let address = try address(of: server, at: host) { addresses.append(address) }
             }
+            configuration.running.addresses = addresses
             configuration.watch.began(
                 portal, at: addresses.map(\.description), sizes: sizes,
                 members: { await keyring?.members() ?? [] })

@@ -1,3 +1,4 @@
+package import Multiserver
 package import PortalCore
 internal import Synchronization
 
@@ -5,6 +6,7 @@ internal import Synchronization
 package final class RunningPortal: Sendable {
     private struct Content {
         var portal: Portal?
+        var addresses: [PeerAddress] = []
         var isListening = false
     }
 
@@ -17,6 +19,12 @@ package final class RunningPortal: Sendable {
     package internal(set) var portal: Portal? {
         get { content.withLock(\.portal) }
         set { content.withLock { $0.portal = newValue } }
+    }
+
+    /// Where others dial it, once it listens.
+    package internal(set) var addresses: [PeerAddress] {
+        get { content.withLock(\.addresses) }
+        set { content.withLock { $0.addresses = newValue } }
     }
 
     /// Whether it accepts connections.

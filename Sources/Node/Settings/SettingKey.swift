@@ -147,10 +147,10 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .trustedProxies: "[\"10.0.0.0/8\"]"
         case .connectionsPerAddress: "64"
         case .handshakesPerSecond: "20"
-        case .metrics: "\"9464\""
+        case .metrics: "\"localhost:9464\""
         case .metricsTokenFile: "\"/etc/companionway/metrics.token\""
         case .exactMetrics: "true"
-        case .page: "\"8090\""
+        case .page: "\"localhost:8080\""
         case .pageTokenFile: "\"/etc/companionway/page.token\""
         }
     }

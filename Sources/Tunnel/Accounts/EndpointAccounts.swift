@@ -126,9 +126,6 @@ package final class EndpointAccounts: Sendable {
     /// How many sessions of others stand.
     package var sessionCount: Int { sessions.count }
 
-    /// Who has sessions, in no order.
-    package var visits: [Visit] { sessions.visits }
-
     /// The numbers of this moment, and those since the node began.
     package var metrics: NodeMetrics {
         var metrics = counters.metrics
@@ -138,6 +135,9 @@ package final class EndpointAccounts: Sendable {
         metrics.holdableByteCount = limits.bytes
         return metrics
     }
+
+    /// Who has sessions, in no order.
+    package var visits: [Visit] { sessions.visits }
 
     /// Who pays for somebody; the same payer for as long as anybody holds it.
     package func payer(for party: Party) -> Payer {

@@ -23,4 +23,18 @@ package enum Blur: Sendable {
         case .blurred: count > .max - step ? .max / step * step : max(0, (count + step - 1) / step * step)
         }
     }
+
+    /// Counts by kind, each of them there from the beginning, by names as Prometheus has them.
+    func counts<Kind: RawRepresentable<String> & CaseIterable & Hashable>(
+        _ counts: [Kind: Int]
+    ) -> [(String, Double)] {
+        Kind.allCases.map { ($0.rawValue.snakeCased, Double(people(counts[$0] ?? 0))) }
+    }
+}
+
+extension String {
+    /// `turnedAway` as `turned_away`.
+    fileprivate var snakeCased: String {
+        reduce(into: "") { $0 += $1.isUppercase ? "_\($1.lowercased())" : "\($1)" }
+    }
 }
