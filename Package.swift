@@ -126,10 +126,11 @@ let package = Package(
         .target(
             name: "Watching",
             dependencies: [
-                "LMDB", nioCore,
+                "LMDB", "Multiserver", "PortalCore", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // Level 7: the demo, the command line, and what measures.
@@ -234,6 +235,7 @@ let package = Package(
         .testTarget(
             name: "TransportTests",
             dependencies: [
+                "PeerSupport",
                 "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Transport",
                 "Tunnel", "TypedSodium", nioCore,
@@ -265,6 +267,7 @@ let package = Package(
         .testTarget(
             name: "NodeTests",
             dependencies: [
+                "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "Node", "SecretHandshake",
                 "TypedSodium", "TestSupport",
                 "MuxRPC", "PortalCore", "Transport", "Tunnel", nioCore,
@@ -274,7 +277,7 @@ let package = Package(
         .testTarget(
             name: "WatchingTests",
             dependencies: [
-                "Watching", "TestSupport", nioCore,
+                "PortalCore", "TestSupport", "Tunnel", "Watching", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings),
@@ -287,9 +290,11 @@ let package = Package(
                 // The built executable too: tests of the demo start it.
                 "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
                 "SecretHandshake", "TypedSodium",
-                "TestSupport", "cway",
+                "TestSupport", "cway", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // The program as it is built, started as processes.
@@ -304,6 +309,11 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
+
+        // Tests with programs of other packages, which need not be there: see HeavyPeer.
+        .testTarget(
+            name: "PeerTests",
+            dependencies: ["PeerSupport", "Node", "cway"], path: "Tests/PeerTests", swiftSettings: settings),
 
         // What peers do to take the service from others, over real sockets, one file per attack.
         .testTarget(

@@ -43,7 +43,8 @@ package struct CwayCommand: AsyncParsableCommand {
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
             AddressCommand.self, ResolveCommand.self, KeyringCommand.self, DoctorCommand.self,
-            PortalCommand.self, DemoCommand.self, SettingsCommand.self, CompletionsCommand.self,
+            PortalCommand.self, ServiceCommand.self, DemoCommand.self, SettingsCommand.self,
+            CompletionsCommand.self,
             StatusCommand.self, ManualCommand.self, ConformanceCommand.self,
         ])
 
@@ -61,6 +62,7 @@ package struct CwayCommand: AsyncParsableCommand {
     package static func prepareProcess() {
         ProcessSetup.holdStandardStreams()
         ProcessSetup.ignoreWriteSignals()
+        ServiceManager.takeOver()
         ProcessDescriptors.raiseLimit()
         EventLoops.requireLeast()
     }

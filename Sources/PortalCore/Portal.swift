@@ -64,6 +64,7 @@ package final class Portal: Sendable {
             metrics.announcedCount = tables.announcements.idCount
         }
         metrics.heldByteCount = accounts.pool.heldCount
+        metrics.holdableByteCount = settings.memoryByteCount
         return metrics
     }
 
@@ -74,6 +75,11 @@ package final class Portal: Sendable {
     /// The ids that are announced, sorted, and how many connections have announced tokens.
     package var attendance: (ids: [String], hiddenCount: Int) {
         tables.withLock { ($0.announcements.ids, $0.announcements.hiddenCount) }
+    }
+
+    /// Counts a connection that came at a limit, which those decide who accept it.
+    package func count(_ limit: PortalMetrics.Limit) {
+        counters.count { $0.limitedConnections[limit, default: 0] += 1 }
     }
 
     /// What each of these keys has here at this moment; those without a connection are left out.

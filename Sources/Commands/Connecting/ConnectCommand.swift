@@ -103,6 +103,9 @@ package struct ConnectCommand: AsyncParsableCommand {
     private func forward(from listen: ListenAddress, _ dialler: Dialler) async throws {
         var wish = ForwardService.Wish(service: service.name)
         (wish.waitsForOffer, wish.triesOnce) = (wait, once)
+        wish.isListening = {
+            ServiceManager.ofProcess.ready("forwards its port; `cway status` says whether a session stands")
+        }
         let (home, destination) = (try options.common.preparedHome(), dialler.destination)
         let name: String? =
             if case .friend(let key, _, _) = destination { try dialler.keyring?.friends.find(key)?.name } else

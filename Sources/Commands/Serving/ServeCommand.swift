@@ -37,6 +37,7 @@ package struct ServeCommand: AsyncParsableCommand {
     private var visible = false
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var watching: WatchOptions
     @OptionGroup private var others: InstanceOptions
 
     /// Made by ArgumentParser.
@@ -48,6 +49,7 @@ package struct ServeCommand: AsyncParsableCommand {
         let common = options.common
         var flags = common.flags
         flags.limits = memory.limits
+        flags.watching = watching.settings
         flags.portals = offer.portal
         flags.services = offer.service
         flags.allow = offer.allow
@@ -63,6 +65,7 @@ package struct ServeCommand: AsyncParsableCommand {
             Self.sayThatNothingIsServed()
         }
         let plan = try ServePlan(opened, settings, isVisible: settings.visible)
+        let watchers = try WatchPlan(settings.watching)
         let lock = try plan.lock()
         if plan.keyring == nil {
             logger.info(
@@ -80,8 +83,10 @@ package struct ServeCommand: AsyncParsableCommand {
             try plan.following(try await common.readSettings(in: home, flags: flags)).settings
         }
         configuration.changes = reload.changes
-        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
-            [configuration] group in
+        try await Serving.run(
+            threads: nil, logger: logger, serving, reload: reload,
+            readyAtStart: "serves; `cway status` says at which portals"
+        ) { [configuration] group in
             [
                 StatusService("serve", in: home, group: group, logger: logger) {
                     [watch = configuration.watch, id = identity.publicKey] report in
@@ -90,7 +95,7 @@ package struct ServeCommand: AsyncParsableCommand {
                 EndpointService(configuration, group: group, logger: logger) { address in
                     try CommandEnvironment.current.print("\(address)")
                 },
-            ]
+            ] + watchers.services(for: Watched(configuration.accounts), group: group, logger: logger)
         }
         // One node serves from a home at a time, until here.
         _ = consume lock
@@ -100,5 +105,14 @@ package struct ServeCommand: AsyncParsableCommand {
     private static func sayThatNothingIsServed() {
         CommandEnvironment.current.note(
             "cway: this node offers no service yet: give --service NAME=PORT, for example --service ssh=22")
+    }
+}
+
+extension Watched {
+    /// A node, as those see it who watch it: ready while it is announced anywhere.
+    fileprivate init(_ accounts: EndpointAccounts) {
+        self.init(build: .ofProcess, isReady: { accounts.counters.isAttached }) { blur in
+            NodeFamilies.families(of: accounts.metrics, blur)
+        }
     }
 }

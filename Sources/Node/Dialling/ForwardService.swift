@@ -19,6 +19,8 @@ package struct ForwardService: Service {
         package var waitsForOffer = false
         /// Whether to end with the first failure instead of dialling on.
         package var triesOnce = false
+        /// Told when local programs can connect, whether a session stands or not.
+        package var isListening: @Sendable () -> Void = {}
         /// Told how the port is.
         package var watch = ForwardWatch()
 
@@ -31,6 +33,7 @@ package struct ForwardService: Service {
     private let keeper: SessionKeeper
     private let eventLoop: any EventLoop
     private let logger: Logger
+    private let isListening: @Sendable () -> Void
     private let watch: ForwardWatch
     private let isReady: @Sendable (NetAddress) throws -> Void
 
@@ -46,6 +49,7 @@ package struct ForwardService: Service {
         service = wish.service
         self.eventLoop = eventLoop
         self.logger = logger
+        isListening = wish.isListening
         watch = wish.watch
         self.isReady = isReady
         keeper = SessionKeeper(
@@ -67,6 +71,7 @@ package struct ForwardService: Service {
                 channel.closeFuture.whenComplete { _ in forwarding.cancel() }
             }
         }
+        isListening()
         let result: Result<Void, any Error>
         do {
             let address = try NetAddress(

@@ -110,6 +110,7 @@ package struct EndpointService: Service {
     private func keepAnnouncers(_ state: EndpointState, _ keyring: EndpointKeyring) async {
         var announcers: [EndpointView.Place: Task<Void, Never>] = [:]
         for await view in await state.views() {
+            configuration.accounts.counters.note(wantedPortalCount: view.places.count)
             configuration.watch.follow(view)
             for place in announcers.keys where !view.places.contains(place) {
                 announcers.removeValue(forKey: place)?.cancel()

@@ -98,16 +98,19 @@ struct PortalAnnouncer: Sendable {
             // Nothing comes of waiting, unlike with a portal that is away.
             let level: Logger.Level =
                 if case .outerHandshakeRefused(_, answered: true) = failure { .error } else { .warning }
+            accounts.counters.note(.notDialled)
             troubles.say(level, "no connection to the portal", reason: "\(failure)")
             watch.failed("\(failure)", at: place)
             return .ended(wasAnnounced: false)
         }
         let (link, events) = (connection.link, connection.events)
         link.ended.whenComplete { _ in events.finish() }
+        accounts.counters.note(.dialled)
         watch.reached(.connected, at: place, link: link)
         return await withTaskCancellationHandler {
             let outcome = await stay(on: connection)
             await state.left(portal.key)
+            accounts.counters.note(portal.key, isAttached: false)
             await link.close()
             return outcome
         } onCancel: {
@@ -198,6 +201,7 @@ struct PortalAnnouncer: Sendable {
                 await state.announced(state.view.sequence, at: portal.key)
                 await announced()
             case .announcementEnded(let error):
+                accounts.counters.note(.announcementEnded)
                 // Only another node with this identity is made way for. A portal that ends an announcement for
                 // another reason, such as a changed policy, is dialled again: it may take the next.
                 let isAnnounced = await state.isAnnounced(at: portal.key)
@@ -227,6 +231,8 @@ struct PortalAnnouncer: Sendable {
     /// Tells the owner that friends can come.
     func announced() async {
         troubles.end()
+        accounts.counters.note(.announced)
+        accounts.counters.note(portal.key, isAttached: true)
         watch.reached(.announced, at: place)
         do {
             try await isAnnounced(place)

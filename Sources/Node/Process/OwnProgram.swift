@@ -15,6 +15,14 @@ package struct OwnProgram: Sendable {
         package var description: String { systemReason(code) }
     }
 
+    /// Where its file is; `nil` where the system does not tell.
+    package static var path: String? {
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = unsafe readlink("/proc/self/exe", &bytes, bytes.count)
+        guard count > 0 else { return nil }
+        return SystemText.text(bytes[..<count].map { UInt8(bitPattern: $0) })
+    }
+
     /// What a process has of its own, in the place of what this one has.
     package struct Surroundings: Sendable {
         /// All its variables.

@@ -21,6 +21,11 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case trustedProxies = "limits.trustedProxies"
     case connectionsPerAddress = "limits.connectionsPerAddress"
     case handshakesPerSecond = "limits.handshakesPerSecondPerAddress"
+    case metrics
+    case metricsTokenFile
+    case exactMetrics
+    case page
+    case pageTokenFile
 
     /// What JSON has to have in this place.
     package enum Kind: Sendable {
@@ -105,12 +110,22 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 standard: "a quarter of the machine's, from 64MiB to 256MiB", for: "serve, portal", .restart)
         case .trustedProxies:
             Meaning(
-                .texts, "a list of addresses or ranges, like 10.0.0.0/8", standard: "none", for: "portal",
+                .texts, "a list of addresses or ranges, like 10.0.0.0/8, or unix", standard: "none",
+                for: "portal",
                 .reload)
         case .connectionsPerAddress:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
         case .handshakesPerSecond:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
+        case .metrics:
+            Meaning(.text, WatchAddress.words, standard: "nowhere", for: "serve, portal", .restart)
+        case .metricsTokenFile:
+            Meaning(.text, "the path of a file", standard: "none", for: "serve, portal", .restart)
+        case .exactMetrics:
+            Meaning(.flag, "true or false", standard: "false", for: "serve, portal", .restart)
+        case .page: Meaning(.text, WatchAddress.words, standard: "nowhere", for: "portal", .restart)
+        case .pageTokenFile:
+            Meaning(.text, "the path of a file", standard: "none", for: "portal", .restart)
         }
     }
 
@@ -132,6 +147,11 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .trustedProxies: "[\"10.0.0.0/8\"]"
         case .connectionsPerAddress: "64"
         case .handshakesPerSecond: "20"
+        case .metrics: "\"localhost:9464\""
+        case .metricsTokenFile: "\"/etc/companionway/metrics.token\""
+        case .exactMetrics: "true"
+        case .page: "\"localhost:8080\""
+        case .pageTokenFile: "\"/etc/companionway/page.token\""
         }
     }
 

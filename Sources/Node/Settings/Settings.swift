@@ -20,11 +20,36 @@ package struct Settings: Equatable, Sendable {
         package var connectionsPerAddress: Int?
         /// Handshakes that one address may begin in a second; its share where nothing is said.
         package var handshakesPerSecondPerAddress: Int?
-        /// Whose addresses stand for many others, so that they are not limited as one.
+        /// Who passes connections on and says whose they are: from there each has to begin with a PROXY header.
         package var trustedProxies: [AddressRange] = []
 
         /// The defaults.
         package init() {}
+    }
+
+    /// Where those who watch a daemon see what it does; nowhere by default.
+    package struct Watching: Equatable, Sendable {
+        /// Where metrics are read.
+        package var metrics: WatchAddress?
+        /// The file with the token that who reads them shows.
+        package var metricsTokenFile: String?
+        /// Whether metrics tell exactly how many people are there.
+        package var exactMetrics: Bool?
+        /// Where a portal's operator finds its page.
+        package var page: WatchAddress?
+        /// The file with the token that the operator shows there.
+        package var pageTokenFile: String?
+
+        /// Nowhere.
+        package init() {}
+
+        fileprivate mutating func read(from reader: SettingsReader) async throws(SettingsError) {
+            try await reader.read(.metrics, into: &metrics, WatchAddress.setting)
+            try await reader.read(.metricsTokenFile, into: &metricsTokenFile) { $0.isEmpty ? nil : .some($0) }
+            try await reader.read(.exactMetrics, into: &exactMetrics)
+            try await reader.read(.page, into: &page, WatchAddress.setting)
+            try await reader.read(.pageTokenFile, into: &pageTokenFile) { $0.isEmpty ? nil : .some($0) }
+        }
     }
 
     /// The settings that a command was given as flags; what is `nil` or empty was not.
@@ -53,6 +78,8 @@ package struct Settings: Equatable, Sendable {
         package var network: NetworkIdentifier?
         /// What is held for others, and what one address may take.
         package var limits = Limits()
+        /// Where those see what it does who watch it.
+        package var watching = Watching()
 
         /// No flags.
         package init() {}
@@ -84,6 +111,8 @@ package struct Settings: Equatable, Sendable {
     package var network = NetworkIdentifier.scuttlebutt
     /// What is held for others, and what one source address may take of a portal.
     package var limits = Limits()
+    /// Where those see what it does who watch it.
+    package var watching = Watching()
 
     /// `CWAY_` variables that mean nothing: typing errors, most likely.
     package var unknownVariables: [String] = []
@@ -128,6 +157,7 @@ package struct Settings: Equatable, Sendable {
         try await reader.read(.trustedProxies, into: &settings.limits.trustedProxies, AddressRange.init(_:))
         try await reader.read(.connectionsPerAddress, into: &settings.limits.connectionsPerAddress)
         try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
+        try await settings.watching.read(from: reader)
         settings.unknownVariables = reader.unknownVariables
         return settings
     }
@@ -226,6 +256,11 @@ package struct Settings: Equatable, Sendable {
         case .connectionsPerAddress: limits.connectionsPerAddress = other.limits.connectionsPerAddress
         case .handshakesPerSecond:
             limits.handshakesPerSecondPerAddress = other.limits.handshakesPerSecondPerAddress
+        case .metrics: watching.metrics = other.watching.metrics
+        case .metricsTokenFile: watching.metricsTokenFile = other.watching.metricsTokenFile
+        case .exactMetrics: watching.exactMetrics = other.watching.exactMetrics
+        case .page: watching.page = other.watching.page
+        case .pageTokenFile: watching.pageTokenFile = other.watching.pageTokenFile
         }
     }
 }

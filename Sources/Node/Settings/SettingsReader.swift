@@ -90,6 +90,11 @@ struct SettingsReader {
         value = try await fetch(key) { try await reader.fetchBool(forKey: $0) } ?? value
     }
 
+    /// Reads a yes or no that may not be said.
+    func read(_ key: SettingKey, into value: inout Bool?) async throws(SettingsError) {
+        value = try await fetch(key) { try await reader.fetchBool(forKey: $0) } ?? value
+    }
+
     /// Reads a limit.
     func read(_ key: SettingKey, into value: inout Int?) async throws(SettingsError) {
         let number = try await fetch(key) { try await reader.fetchInt(forKey: $0) }
@@ -162,6 +167,11 @@ extension Settings.Flags {
         set(.trustedProxies, texts: limits.trustedProxies.map(\.description))
         set(.connectionsPerAddress, limits.connectionsPerAddress.map { .int($0) })
         set(.handshakesPerSecond, limits.handshakesPerSecondPerAddress.map { .int($0) })
+        set(.metrics, watching.metrics.map { .string($0.description) })
+        set(.metricsTokenFile, watching.metricsTokenFile.map { .string($0) })
+        set(.exactMetrics, watching.exactMetrics.map { .bool($0) })
+        set(.page, watching.page.map { .string($0.description) })
+        set(.pageTokenFile, watching.pageTokenFile.map { .string($0) })
         return values
     }
 }

@@ -87,6 +87,11 @@ extension Settings {
         case .trustedProxies: Self.list(limits.trustedProxies)
         case .connectionsPerAddress: Self.number(limits.connectionsPerAddress)
         case .handshakesPerSecond: Self.number(limits.handshakesPerSecondPerAddress)
+        case .metrics: Self.text(watching.metrics)
+        case .metricsTokenFile: Self.text(watching.metricsTokenFile)
+        case .exactMetrics: .bool(watching.exactMetrics ?? false)
+        case .page: Self.text(watching.page)
+        case .pageTokenFile: Self.text(watching.pageTokenFile)
         }
     }
 

@@ -86,6 +86,7 @@ package final class PortalWatch: Sendable {
             switch event {
             case .waitsForPlace: "connection: no place"
             case .turnedAway: "connection: closed when it came"
+            case .noProxyHeader: "connection: no PROXY header"
             case .listener(.paused): "accepting: paused"
             case .listener(.notAccepted), .portal: nil
             }

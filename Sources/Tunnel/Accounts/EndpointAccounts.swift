@@ -98,6 +98,8 @@ package final class EndpointAccounts: Sendable {
 
     /// How large the pools are.
     package let limits: Limits
+    /// What happens at all connections together.
+    package let counters = NodeCounters()
     let handshakes: HandshakePlaces
     let sessions = SessionPlaces()
     let holdings = Holdings()
@@ -123,6 +125,16 @@ package final class EndpointAccounts: Sendable {
 
     /// How many sessions of others stand.
     package var sessionCount: Int { sessions.count }
+
+    /// The numbers of this moment, and those since the node began.
+    package var metrics: NodeMetrics {
+        var metrics = counters.metrics
+        metrics.sessionCount = sessionCount
+        metrics.handshakeCount = handshakeCount
+        metrics.heldByteCount = heldByteCount
+        metrics.holdableByteCount = limits.bytes
+        return metrics
+    }
 
     /// Who has sessions, in no order.
     package var visits: [Visit] { sessions.visits }
