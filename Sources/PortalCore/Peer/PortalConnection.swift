@@ -77,8 +77,8 @@ package final class PortalConnection: ConnectionMachine {
     /// When ``timeReached(_:)`` is due next.
     package var deadline: NIODeadline? {
         guard lifecycle.isOpen else { return lifecycle.deadline }
-        return [lifecycle.deadline, calls.deadline, isCalling ? allowance.callsReadyAt : nil]
-            .compactMap(\.self).min()
+        return lifecycle.deadline.earlier(calls.deadline).earlier(peer.keystream.deadline)
+            .earlier(isCalling ? allowance.callsReadyAt : nil)
     }
 
     /// The next thing to do.
@@ -163,6 +163,7 @@ package final class PortalConnection: ConnectionMachine {
             }
             allowance.countCalls(session.muxrpc.peerCallCount, at: now)
             calls.tunnels.flush()
+            peer.keystream.used(by: session, at: now)
             if isServing || isBlocked {
                 try allowance.pay(for: session, at: peer.account, isPaused: calls.tunnels.isPaused)
             }
@@ -278,6 +279,7 @@ package final class PortalConnection: ConnectionMachine {
             }
             if calls.subscriptions.isWaiting { calls.subscriptions.update(at: now) }
         } while session.outboundByteCount > 0 || takeTunnelTurn(at: now)
+        peer.keystream.used(by: session, at: now)
         // What has been written is paid for no longer; where there is no room for the rest, the next input says so.
         if isServing { try? allowance.pay(for: session, at: peer.account) }
         return nil
@@ -338,6 +340,7 @@ package final class PortalConnection: ConnectionMachine {
         case .finished(let until?) where now >= until: lifecycle.breakOff()
         case .open:
             calls.timeReached()
+            peer.keystream.timeReached(now, for: session)
             checkLiveness(at: now)
         case .handshake, .closing, .finished, .broken: break
         }
