@@ -280,8 +280,8 @@ let package = Package(
             dependencies: [
                 "PeerSupport",
                 // The built executable too: tests of the demo start it.
-                "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
-                "SecretHandshake", "TypedSodium",
+                "Blinding", "BoxStream", "Commands", "Connection", "Invitation", "Keyring", "Multiserver",
+                "Node", "SecretHandshake", "TypedSodium",
                 "TestSupport", "cway",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
