@@ -71,8 +71,8 @@ package final class PortalConnection: ConnectionMachine {
     /// Whether the socket should be read.
     package var wantsInput: Bool { phase != .broken && !isBlocked }
 
-    /// Whether a frame of the peer has begun to arrive, and not arrived whole.
-    package var isWithinFrame: Bool { session.isWithinFrame }
+    /// Whether a frame of the peer has begun to arrive, and not arrived whole; what has to wait is no sign of it.
+    package var isWithinFrame: Bool { session.isWithinFrame && !isHoldingInput }
 
     /// When ``timeReached(_:)`` is due next.
     package var deadline: NIODeadline? {
