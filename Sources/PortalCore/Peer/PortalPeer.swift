@@ -18,7 +18,7 @@ final class PortalPeer {
     private(set) var account: Account
     /// When keystream that was made ahead goes back.
     var keystream = KeystreamRest()
-    private var outputs = CircularBuffer<PortalOutput>()
+    private var outputs = CircularBuffer<PortalOutput>(initialCapacity: 1)
 
     init(of portal: Portal, mailbox: any RelayMailbox, source: String, at now: NIODeadline) {
         self.portal = portal
