@@ -39,9 +39,9 @@ final class WebDriver: Sendable {
                 "--window-size=1200,1400", "--user-data-dir=\(stage.path("browser"))",
             ],
         ]
-        let answer = try await request(
-            port, "POST", "/session",
-            ["capabilities": ["alwaysMatch": ["browserName": "chrome", "goog:chromeOptions": options]]])
+        let wanted: [String: any Sendable] = ["browserName": "chrome", "goog:chromeOptions": options]
+        let capabilities: [String: any Sendable] = ["alwaysMatch": wanted]
+        let answer = try await request(port, "POST", "/session", ["capabilities": capabilities])
         guard let session = (answer as? [String: Any])?["sessionId"] as? String else {
             throw Failure(description: "no session: \(answer)")
         }
