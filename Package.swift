@@ -288,7 +288,8 @@ let package = Package(
             dependencies: [
                 "PeerSupport",
                 // The built executable too: tests of the demo start it.
-                "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
+                "Blinding", "BoxStream", "Commands", "Connection", "Invitation", "Keyring", "Multiserver",
+                "Node",
                 "SecretHandshake", "TypedSodium",
                 "TestSupport", "cway", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

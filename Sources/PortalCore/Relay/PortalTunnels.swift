@@ -25,7 +25,7 @@ struct PortalTunnels: ~Copyable {
     var isPaused: Bool { legs.isPaused }
 
     /// When ``timeReached()`` is due next.
-    var deadline: NIODeadline? { [queues.stuckDeadline, legs.deadline].compactMap(\.self).min() }
+    var deadline: NIODeadline? { queues.stuckDeadline.earlier(legs.deadline) }
 
     /// Sees to what is due.
     mutating func timeReached() {
