@@ -31,11 +31,12 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        // Without its traits it reads no files, which we read ourselves, and needs no more of Foundation than its essentials.
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
-        // Without its traits it needs no more of Foundation than its essentials.
+        // Likewise.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     ],
     targets: [
@@ -134,10 +135,11 @@ let package = Package(
         .target(
             name: "Watching",
             dependencies: [
-                nioCore,
+                "LMDB", "Multiserver", "PortalCore", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // Level 7: the demo, the command line, and what measures.
@@ -151,7 +153,7 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "MuxRPC",
+                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "LMDB", "MuxRPC",
                 "Multiserver",
                 "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
@@ -256,6 +258,7 @@ let package = Package(
         .testTarget(
             name: "TransportTests",
             dependencies: [
+                "PeerSupport",
                 "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Transport",
                 "Tunnel", "TypedSodium", nioCore,
@@ -287,6 +290,7 @@ let package = Package(
         .testTarget(
             name: "NodeTests",
             dependencies: [
+                "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "Node", "SecretHandshake",
                 "TypedSodium", "TestSupport",
                 "MuxRPC", "PortalCore", "Transport", "Tunnel", nioCore,
@@ -294,7 +298,11 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "WatchingTests", dependencies: ["Watching", "TestSupport", nioCore],
+            name: "WatchingTests",
+            dependencies: [
+                "PortalCore", "TestSupport", "Tunnel", "Watching", nioCore,
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "DemoTests", dependencies: ["Demo", "Node", "TypedSodium"], swiftSettings: settings),
@@ -305,9 +313,11 @@ let package = Package(
                 // The built executable too: tests of the demo start it.
                 "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
                 "SecretHandshake", "TypedSodium",
-                "TestSupport", "cway",
+                "TestSupport", "cway", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // The program as it is built, started as processes.
@@ -317,10 +327,16 @@ let package = Package(
                 "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "MuxRPC", "Node",
                 "SecretHandshake", "SecureSession",
-                "TypedSodium", "TestSupport", "PortalCore", "Transport", "Tunnel", "cway", nioCore,
+                "TypedSodium", "TestSupport", "PortalCore", "Transport", "Tunnel", "Watching", "cway",
+                nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
+
+        // Tests with programs of other packages, which need not be there: see HeavyPeer.
+        .testTarget(
+            name: "PeerTests",
+            dependencies: ["PeerSupport", "Node", "cway"], path: "Tests/PeerTests", swiftSettings: settings),
 
         // What peers do to take the service from others, over real sockets, one file per attack.
         .testTarget(

@@ -11,7 +11,7 @@ struct CwayStage {
         case connections
 
         fileprivate var flags: [String] {
-            self == .addresses ? [] : ["--trusted-proxy", "127.0.0.0/8"]
+            self == .addresses ? [] : ["--count-apart"]
         }
     }
 

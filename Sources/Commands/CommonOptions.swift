@@ -12,7 +12,8 @@ package struct CommonOptions: ParsableArguments, Sendable {
         help: ArgumentHelp(
             "The folder with the identity and the settings.",
             discussion: "Default: the environment variable CWAY_HOME, else ~/.companionway.",
-            valueName: "folder"))
+            valueName: "folder"),
+        completion: .directory)
     package var home: String?
 
     /// How much to log.
@@ -21,6 +22,7 @@ package struct CommonOptions: ParsableArguments, Sendable {
         help: ArgumentHelp(
             "How much to log to standard error: \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")).",
             valueName: "level"),
+        completion: .list(Logger.Level.allCases.map(\.rawValue)),
         transform: { text in
             guard let level = Logger.Level(rawValue: text) else {
                 throw ValidationError(

@@ -1,9 +1,11 @@
 package import ArgumentParser
 internal import BoxStream
-internal import Foundation
+internal import Glibc
+internal import LMDB
 internal import Node
 internal import Stamp
 internal import Transport
+internal import TypedSodium
 
 /// `cway`: the root of the command line.
 package struct CwayCommand: AsyncParsableCommand {
@@ -29,19 +31,29 @@ package struct CwayCommand: AsyncParsableCommand {
               cway connect home web --listen 8080   a local port
               cway friend remove laptop             when it was stolen
               cway address                          what to publish, for friends alone
+              cway status --watch                   what runs here, and who is connected
               cway doctor                           each hop with its result and remedy
               cway help connect                     explain a command
 
             EXIT CODES
             \(ExitStatus.table)
             """,
-        version: "\(Version.text), cipher \(CipherChoice.name)",
+        version: version,
         subcommands: [
             IDCommand.self, PortalsCommand.self, InviteCommand.self, JoinCommand.self, FriendCommand.self,
             ServeCommand.self, ConnectCommand.self, CallCommand.self, SpeedTestCommand.self,
             AddressCommand.self, ResolveCommand.self, KeyringCommand.self, DoctorCommand.self,
-            PortalCommand.self, DemoCommand.self, ConformanceCommand.self,
+            PortalCommand.self, ServiceCommand.self, DemoCommand.self, SettingsCommand.self,
+            CompletionsCommand.self,
+            StatusCommand.self, ManualCommand.self, ConformanceCommand.self,
         ])
+
+    /// What a report of a fault has to have: two lines.
+    private static var version: String {
+        let swift = Version.swift.map { "Swift \($0), " } ?? ""
+        return "\(Version.text)\n\(swift)libsodium \(SodiumVersion.text), LMDB \(LMDBVersion.text), "
+            + "cipher \(CipherChoice.name)"
+    }
 
     /// Made by ArgumentParser.
     package init() {}
@@ -50,6 +62,7 @@ package struct CwayCommand: AsyncParsableCommand {
     package static func prepareProcess() {
         ProcessSetup.holdStandardStreams()
         ProcessSetup.ignoreWriteSignals()
+        ServiceManager.takeOver()
         ProcessDescriptors.raiseLimit()
         EventLoops.requireLeast()
     }
@@ -65,7 +78,7 @@ package struct CwayCommand: AsyncParsableCommand {
             status = ExitStatus.standardStreamFailed.rawValue
         }
         LogOutput.finish()
-        Foundation.exit(status)
+        Glibc.exit(status)
     }
 
     /// Uses the cipher that `CWAY_CIPHER` names, where it names one; the code to end with where it is refused.

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Node
 internal import Synchronization
 
 /// Tells in plain words what the demo does, and knows which step it is at.
@@ -52,8 +52,10 @@ package final class DemoNarrator: Sendable {
 
     /// Adds a detail to the step.
     func detail(_ name: String, _ value: String) throws {
-        try say("     " + name.padding(toLength: 10, withPad: " ", startingAt: 0) + value)
+        try say("     " + name.padded(to: 10) + value)
     }
 
-    static func seconds(_ duration: Duration) -> String { String(format: "%.2f s", duration / .seconds(1)) }
+    static func seconds(_ duration: Duration) -> String {
+        (duration / .seconds(1)).text(decimals: 2) + " s"
+    }
 }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 internal import Node
 internal import Synchronization
@@ -34,46 +34,58 @@ final class DemoProcess: Sendable {
     static let interval = Duration.milliseconds(10)
 
     let role: Role
-    private let process = Process()
-    private let input = Pipe()
+    private let program: OwnProgram
+    /// The end of its input that nobody writes to; closed with this value, or by the system.
+    private let input: Int32
     private let outputPath: String
     private let logPath: String
     private let end = Mutex(Ending?.none)
 
     /// Starts the command.
-    init(
-        _ role: Role, _ arguments: [String], number: Int, in folder: String, executable: URL
-    ) throws {
+    ///
+    /// - Throws: ``CommandFailure``.
+    init(_ role: Role, _ arguments: [String], number: Int, in folder: String) throws(CommandFailure) {
         self.role = role
         outputPath = "\(folder)/\(number)-\(role).out"
         logPath = "\(folder)/\(number)-\(role).log"
-        process.executableURL = executable
-        process.arguments = arguments
         // The demo is the same wherever it runs: settings of the user's own nodes are none of its business.
-        var environment = ProcessInfo.processInfo.environment.filter {
+        var environment = ProcessText.environment.filter {
             !$0.key.hasPrefix("CWAY_") || $0.key == ProcessSetup.cipherVariable
         }
         // All of it is on this machine, so the invite leads there: every role says for itself that it may.
         environment["CWAY_ALLOW_LOCAL"] = "true"
         // The system is asked for its sockets, which it tells of no process that is closed to others.
         environment[ProcessSetup.debuggingVariable] = "yes"
-        process.environment = environment
-        process.standardInput = input
-        process.standardOutput = try Self.file(at: outputPath)
-        process.standardError = try Self.file(at: logPath)
-        process.terminationHandler = { [weak self] process in
-            let ending: Ending =
-                process.terminationReason == .exit
-                ? .exited(process.terminationStatus) : .killed(signal: process.terminationStatus)
-            self?.end.withLock { $0 = ending }
+        let ends: (reading: Int32, writing: Int32)
+        do throws(OwnProgram.Failure) {
+            ends = try OwnProgram.inputPipe()
+            defer { close(ends.reading) }
+            program = try OwnProgram(
+                starting: arguments,
+                in: .init(
+                    environment: environment, input: ends.reading, outputPath: outputPath, errorPath: logPath)
+            )
+        } catch {
+            throw CommandFailure(.unexpected, "the \(role) could not be started: \(error)")
         }
-        try process.run()
+        input = ends.writing
     }
 
-    var identifier: Int32 { process.processIdentifier }
+    deinit { close(input) }
+
+    var identifier: Int32 { program.id }
 
     /// How it ended; `nil` while it runs.
-    var ending: Ending? { end.withLock { $0 } }
+    var ending: Ending? { end.withLock { settle(&$0) } }
+
+    /// Takes the end where it has come, so that its number is signalled no more.
+    private func settle(_ end: inout Ending?) -> Ending? {
+        if end == nil, let status = program.takeEnd() {
+            // See wait(2): the low seven bits are the signal, the next eight the code.
+            end = status & 0x7F == 0 ? .exited(status >> 8 & 0xFF) : .killed(signal: status & 0x7F)
+        }
+        return end
+    }
 
     /// The lines that are complete in what it has written to standard output.
     var output: [Substring] { Self.lines(of: outputPath) }
@@ -104,13 +116,7 @@ final class DemoProcess: Sendable {
 
     /// Sends a signal, unless it has ended.
     func signal(_ signal: Int32) {
-        if ending == nil { kill(identifier, signal) }
-    }
-
-    private static func file(at path: String) throws -> FileHandle {
-        try Data().write(to: URL(fileURLWithPath: path), options: .withoutOverwriting)
-        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-        return file
+        end.withLock { if settle(&$0) == nil { kill(identifier, signal) } }
     }
 
     private static func lines(of path: String) -> [Substring] {
@@ -141,9 +147,6 @@ enum ListeningSockets {
     }
 
     private static func lines(of path: String) throws -> [Substring] {
-        // Such files have no length, so they are read until they end.
-        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-        defer { try? file.close() }
-        return String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n")
+        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
     }
 }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Glibc
 internal import Multiserver
 internal import NIOCore
 internal import Node
@@ -151,7 +151,7 @@ struct DemoScript: Sendable {
             try checkIsWhole(seen, endpoint: findings.pseudonym, page: findings.page)
             for frame in seen.frames.suffix(4) {
                 let direction = frame.sender == findings.pseudonym ? "owner → friend" : "friend → owner"
-                let count = "\(frame.body.count) B".padding(toLength: 6, withPad: " ", startingAt: 0)
+                let count = "\(frame.body.count) B".padded(to: 6)
                 try narrator.say("     \(direction)  \(count)  \(frame.beginning(byteCount: 16))")
             }
             let words = DemoVisitor.wordsOfRequest(for: "/") + ["text/html", DemoSite.sentence]

@@ -1,5 +1,5 @@
 internal import Blinding
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 internal import Node
 internal import Synchronization
@@ -18,11 +18,10 @@ package final class DemoStage: Sendable {
     /// How long processes may take to end in order before they are killed.
     ///
     /// Less than an interrupted command may take in all, which is 4.5 s.
-    private static let endingTime = 2.0
+    private static let endingTime = Duration.seconds(2)
 
     /// For its owner alone.
     package let folder: String
-    private let executable: URL
     private let cast = Mutex(Cast())
     private let letters = Mutex([DemoProcess.Role: String]())
 
@@ -32,23 +31,11 @@ package final class DemoStage: Sendable {
     package init() throws {
         let name = "companionway-demo-\(UUID().uuidString.prefix(8))"
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(name).path
-        executable = try Self.ownExecutable()
         do {
             try Home(path: folder, environment: [:]).prepare()
         } catch {
             throw CommandFailure(.unexpected, "no temporary folder: \(ErrorWords.text(of: error))")
         }
-    }
-
-    private static func ownExecutable() throws -> URL {
-        // A name like "cway" in the arguments may have been found through PATH; the system knows the file.
-        let path =
-            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
-            ?? CommandLine.arguments.first ?? ""
-        guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw CommandFailure(.unexpected, "the program does not find itself: start it by its path")
-        }
-        return URL(fileURLWithPath: path)
     }
 
     func home(of role: DemoProcess.Role) -> String { "\(folder)/\(role)" }
@@ -132,7 +119,7 @@ package final class DemoStage: Sendable {
             guard !cast.isCleared else { throw CancellationError() }
             let process = try DemoProcess(
                 role, Self.adding(["--home", home(of: role)], to: arguments),
-                number: cast.processes.count + 1, in: folder, executable: executable)
+                number: cast.processes.count + 1, in: folder)
             cast.processes.append(process)
             if isNeeded { cast.needed.append(process) }
             return process
@@ -187,9 +174,9 @@ package final class DemoStage: Sendable {
     }
 
     private static func wait(for processes: [DemoProcess]) {
-        let start = Date()
-        while processes.contains(where: { $0.ending == nil }), Date().timeIntervalSince(start) < endingTime {
-            Thread.sleep(forTimeInterval: 0.005)
+        let limit = ContinuousClock.now + endingTime
+        while processes.contains(where: { $0.ending == nil }), ContinuousClock.now < limit {
+            DetachedThread.sleep(for: .milliseconds(5))
         }
     }
 }

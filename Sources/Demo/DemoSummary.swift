@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import Node
 
 /// What the demo has measured, when all has held.
 package struct DemoSummary: Encodable {
@@ -70,28 +71,28 @@ package struct DemoSummary: Encodable {
     package var table: String {
         let rows = [
             (
-                "throughput", String(format: "%.1f MB/s", megabytesPerSecond),
+                "throughput", "\(megabytesPerSecond.text(decimals: 1)) MB/s",
                 "\(bytes >> 20) MiB, SHA-256 equal"
             ),
-            ("round trip", String(format: "%.0f µs", roundTripMicroseconds.p50), "median of small requests"),
-            ("", String(format: "%.0f µs", roundTripMicroseconds.p99), "99th percentile"),
-            ("beside a flood", String(format: "%.0f µs", besideFloodMicroseconds.p50), "the same, median"),
-            ("", String(format: "%.0f µs", besideFloodMicroseconds.p99), "99th percentile"),
+            ("round trip", "\(roundTripMicroseconds.p50.text(decimals: 0)) µs", "median of small requests"),
+            ("", "\(roundTripMicroseconds.p99.text(decimals: 0)) µs", "99th percentile"),
+            ("beside a flood", "\(besideFloodMicroseconds.p50.text(decimals: 0)) µs", "the same, median"),
+            ("", "\(besideFloodMicroseconds.p99.text(decimals: 0)) µs", "99th percentile"),
             ("portal saw", "\(portalSaw.bytes) bytes", "of the page, not a word of it readable"),
             ("stranger", "refused", "the address told it nothing, and the portal neither"),
             (
-                "friend out", String(format: "%.2f s", removalSeconds),
+                "friend out", "\(removalSeconds.text(decimals: 2)) s",
                 "from the command to the end of its last connection"
             ),
             ("its fresh key", "refused", "with an invite that had uses left"),
             (
-                "all of it", String(format: "%.1f s", totalSeconds),
+                "all of it", "\(totalSeconds.text(decimals: 1)) s",
                 folder == nil ? "and nothing left behind" : "and the folder kept"
             ),
         ]
         return rows.map { name, value, remark in
             let gap = String(repeating: " ", count: max(0, 12 - value.count))
-            return "   " + name.padding(toLength: 14, withPad: " ", startingAt: 0) + gap + value + "   "
+            return "   " + name.padded(to: 14) + gap + value + "   "
                 + remark
         }.joined(separator: "\n")
     }

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Node
 
 /// What the portal has passed on, as it wrote it down itself; see ``FramePrinter``.
@@ -40,10 +39,10 @@ package struct SeenFrames {
     /// Which of the words can be read in what was passed on, in either direction, across frames too.
     package func readable(_ words: [String]) -> [String] {
         let streams = Set(frames.map(\.sender)).map { sender in bytes { $0 == sender } }
-        return words.filter { word in streams.contains { $0.range(of: Data(word.utf8)) != nil } }
+        return words.filter { word in streams.contains { $0.contains(Array(word.utf8)) } }
     }
 
-    private func bytes(from isWanted: (String) -> Bool) -> Data {
-        Data(frames.filter { isWanted($0.sender) }.map(\.body).joined())
+    private func bytes(from isWanted: (String) -> Bool) -> [UInt8] {
+        frames.filter { isWanted($0.sender) }.flatMap(\.body)
     }
 }

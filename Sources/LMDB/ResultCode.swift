@@ -1,6 +1,16 @@
 internal import CLMDB
 internal import Glibc
 
+/// The LMDB that this process uses.
+package enum LMDBVersion {
+    /// As the library tells it: `0.9.24`.
+    package static var text: String {
+        var (major, minor, patch): (Int32, Int32, Int32) = (0, 0, 0)
+        _ = unsafe mdb_version(&major, &minor, &patch)
+        return "\(major).\(minor).\(patch)"
+    }
+}
+
 /// What a call of LMDB or of the system answered: negative numbers are LMDB's, positive ones `errno`'s.
 ///
 /// The names are LMDB's own, so that its manual can be searched for them; codes that have no name here

@@ -64,7 +64,27 @@ package final class Portal: Sendable {
             metrics.announcedCount = tables.announcements.idCount
         }
         metrics.heldByteCount = accounts.pool.heldCount
+        metrics.holdableByteCount = settings.memoryByteCount
         return metrics
+    }
+
+    /// What has happened since the portal began: ``metrics`` without the numbers of the moment, and so without a look at
+    /// every tunnel.
+    package var totals: PortalMetrics { counters.metrics }
+
+    /// The ids that are announced, sorted, and how many connections have announced tokens.
+    package var attendance: (ids: [String], hiddenCount: Int) {
+        tables.withLock { ($0.announcements.ids, $0.announcements.hiddenCount) }
+    }
+
+    /// Counts a connection that came at a limit, which those decide who accept it.
+    package func count(_ limit: PortalMetrics.Limit) {
+        counters.count { $0.limitedConnections[limit, default: 0] += 1 }
+    }
+
+    /// What each of these keys has here at this moment; those without a connection are left out.
+    package func presences(of keys: Set<PublicKey>) -> [PublicKey: PortalPresence] {
+        tables.withLock { $0.connections.presences(of: keys) }
     }
 
     // MARK: Policy

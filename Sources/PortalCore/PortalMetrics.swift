@@ -37,6 +37,20 @@ package struct PortalMetrics: Equatable, Sendable {
         case hidden
     }
 
+    /// At which limit a connection was not simply taken on.
+    package enum Limit: String, CaseIterable, Sendable {
+        /// Its address has as many connections as it may: it is only tried.
+        case connections
+        /// Its address begins handshakes faster than it may: it is only tried.
+        case handshakes
+        /// So many handshakes wait that it was closed at once.
+        case handshakesWaiting
+        /// So many connections are tried that it was closed at once.
+        case trials
+        /// It came from a trusted proxy, and did not begin with its header.
+        case proxyHeaders
+    }
+
     // MARK: Of this moment
 
     /// How many connections there are, handshakes included.
@@ -47,6 +61,8 @@ package struct PortalMetrics: Equatable, Sendable {
     package var queuedByteCount = 0
     /// What all accounts hold, in bytes, that drawn ahead included.
     package var heldByteCount = 0
+    /// What all accounts may hold, in bytes.
+    package var holdableByteCount = 0
     /// How many tokens are announced.
     package var tokenCount = 0
     /// How many ids are announced.
@@ -56,6 +72,8 @@ package struct PortalMetrics: Equatable, Sendable {
 
     /// How many connections were accepted.
     package var acceptedCount = 0
+    /// Connections that came at a limit.
+    package var limitedConnections: [Limit: Int] = [:]
     /// How their handshakes ended.
     package var handshakes: [Handshake: Int] = [:]
     /// How often a peer was not admitted, or not any more.
@@ -72,23 +90,48 @@ package struct PortalMetrics: Equatable, Sendable {
     package var tunnelCuts: [TunnelCut: Int] = [:]
     /// What was handed from one connection to another in tunnels, in bytes of packets.
     package var relayedByteCount = 0
+
+    /// Of a portal that has just begun.
+    package init() {}
 }
 
 /// Where what happens at a portal is counted.
 ///
-/// The lock is for what happens once a call at most; what is relayed is added once for everything that a read brought.
+/// The lock is for what happens once a call at most; what is relayed is counted by each event loop for itself.
 final class PortalCounters: Sendable {
     private let counted = Mutex(PortalMetrics())
-    private let relayedByteCount = Atomic(0)
+    private let tallies = Mutex<[ObjectIdentifier?: RelayTally]>([:])
 
     /// What has been counted; the numbers of the moment are missing.
     var metrics: PortalMetrics {
         var metrics = counted.withLock(\.self)
-        metrics.relayedByteCount = relayedByteCount.load(ordering: .relaxed)
+        metrics.relayedByteCount = tallies.withLock { $0.values.reduce(0) { $0 + $1.byteCount } }
         return metrics
     }
 
     func count(_ change: (inout PortalMetrics) -> Void) { counted.withLock { change(&$0) } }
 
-    func relayed(_ byteCount: Int) { relayedByteCount.add(byteCount, ordering: .relaxed) }
+    /// The tally of an event loop, or of the one thread of a test.
+    func tally(of loop: ObjectIdentifier?) -> RelayTally {
+        tallies.withLock { tallies in
+            let tally = tallies[loop] ?? RelayTally()
+            tallies[loop] = tally
+            return tally
+        }
+    }
+}
+
+/// What the connections of one event loop have relayed.
+///
+/// They alone add to it, so that adding is a plain load and a plain store: no lock, and nothing that another processor
+/// waits for.
+final class RelayTally: Sendable {
+    private let count = Atomic(0)
+
+    /// So far, in bytes of packets; asked on any thread.
+    var byteCount: Int { count.load(ordering: .relaxed) }
+
+    func add(_ byteCount: Int) {
+        count.store(count.load(ordering: .relaxed) &+ byteCount, ordering: .relaxed)
+    }
 }

@@ -1,7 +1,8 @@
 import Foundation
 import PackagePlugin
 
-/// Writes the commit that is checked out into a source file, again whenever that changes.
+/// Writes the commit that is checked out, and the compiler's version, into a source file, again whenever the commit
+/// changes.
 ///
 /// Without git, and in an archive of the sources, it writes that the commit is not known. `Context.gitInformation` in
 /// the manifest would be less: SwiftPM keeps what it has read of a manifest until that changes. And a command of
@@ -40,9 +41,16 @@ struct StampPlugin: BuildToolPlugin {
         if prefix=$(git -C "$1" rev-parse --show-prefix 2>/dev/null) && [ -z "$prefix" ]; then
             commit=$(git -C "$1" rev-parse --short=12 HEAD 2>/dev/null)
         fi
+        swift=$(swiftc --version 2>/dev/null | sed -n 's/.*Swift version \\([0-9][0-9.]*\\).*/\\1/p' | head -n 1)
+        {
         case $commit in
             "" | *[!0-9a-f]*) echo 'let stampedCommit: String? = nil' ;;
             *) echo "let stampedCommit: String? = \\"$commit\\"" ;;
-        esac >"$2"
+        esac
+        case $swift in
+            "") echo 'let stampedSwift: String? = nil' ;;
+            *) echo "let stampedSwift: String? = \\"$swift\\"" ;;
+        esac
+        } >"$2"
         """
 }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 
@@ -12,6 +12,11 @@ enum ChannelSettings {
     /// Once: what was read is still in the processor's cache when it is passed on, and a sender that has to be paused
     /// makes us hold one read, not several. Four cost the ends of a tunnel a seventh more.
     static let readsPerEvent: UInt = 1
+
+    /// How many connections wait with the system to be accepted.
+    ///
+    /// What is beyond it is dropped, and asks again after a second, after three, after seven.
+    static let backlog: Int32 = 4096
 
     /// How many connections are accepted before the loop looks at other sockets.
     static let acceptsPerEvent: UInt = 4

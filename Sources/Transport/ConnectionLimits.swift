@@ -17,18 +17,24 @@ package final class ConnectionLimits: Sendable {
         case tooManyOnTrial
     }
 
+    /// How many connections of proxies may have no header yet; of a small portal an eighth of all.
+    private static let headerLimit = 1024
+
     private struct State {
         var admission: ConnectionAdmission
+        var headerCount = 0
         var seats: [Int: ConnectionSeat] = [:]
         var isDrawScheduled = false
     }
 
+    private let headerLimit: Int
     private let drawLoop: any EventLoop
     private let queues: [ObjectIdentifier: NIOLoopBoundBox<HandshakeQueue?>]
     private let state: Mutex<State>
 
     /// Limits for the connections on these event loops.
     package init(_ settings: Settings, group: any EventLoopGroup) {
+        headerLimit = max(1, min(Self.headerLimit, settings.connectionCount / 8))
         drawLoop = group.next()
         var queues: [ObjectIdentifier: NIOLoopBoundBox<HandshakeQueue?>] = [:]
         for loop in group.makeIterator() {
@@ -45,6 +51,24 @@ package final class ConnectionLimits: Sendable {
     }
 
     // MARK: Coming and going
+
+    /// Whether a connection from an address has to begin with a proxy's header.
+    func isProxy(_ address: SocketAddress?) -> Bool {
+        address.map { address in state.withLock { $0.admission.isProxy(address) } } ?? false
+    }
+
+    /// Takes one of the places for connections that wait for their header; ``leaveHeader()`` gives it back.
+    func enterHeader() throws(ProxyHeaderError) {
+        let hasPlace = state.withLock { state in
+            guard state.headerCount < headerLimit else { return false }
+            state.headerCount += 1
+            return true
+        }
+        if !hasPlace { throw .tooMany }
+    }
+
+    /// The header is here, or the connection is over.
+    func leaveHeader() { state.withLock { $0.headerCount -= 1 } }
 
     /// Takes a new connection on, with a place or on trial.
     ///

@@ -190,6 +190,11 @@ package final class NodeLink: Sendable {
         }
     }
 
+    /// The services that are open on this connection, of ours and of others, the oldest first.
+    package var traffic: [StreamTraffic] {
+        get async { (try? await eventLoop.submit { [core] in core.value.traffic.all }.get()) ?? [] }
+    }
+
     /// Says goodbye in order, and returns when the connection is gone.
     package func close() async {
         onLoop { $0.act { $0.close(at: .now()) } }

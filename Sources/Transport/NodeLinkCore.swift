@@ -26,6 +26,7 @@ final class NodeLinkCore {
     private var ends = LocalEnds<any StreamEnd, any Channel>()
     private var owed = OwedAnswers<Promises>()
     private var sinks: [StreamKey: ItemSink] = [:]
+    fileprivate(set) var traffic = TrafficTable()
     private var isOver = false
 
     /// The session with the portal or peer.
@@ -136,6 +137,7 @@ final class NodeLinkCore {
     ) throws {
         let key = try act { try $0.openService(service, on: session) }
         ends.insert(end, at: key)
+        if case .service(let name) = service { traffic.open(ServiceName(name, at: 0), of: nil, at: key) }
         end.attach(StreamHandle(link: self, key: key), ended: ended)
     }
 
@@ -199,11 +201,14 @@ final class NodeLinkCore {
 
     private func perform(_ event: ServiceEvent, on key: StreamKey) {
         switch event {
-        case .received(let bytes): ends[key]?.receive(bytes)
+        case .received(let bytes):
+            traffic.received(bytes.readableBytes, on: key)
+            ends[key]?.receive(bytes)
         case .receivedEnd: ends[key]?.receiveEnd()
         case .wantsMore: ends[key]?.resume()
         case .closed(let failure, let sent, let received):
             let (end, use) = ends.close(key)
+            traffic.close(key)
             if let end {
                 end.close(failure)
                 if end.isOpen { ends.linger(end, at: key) }
@@ -241,6 +246,7 @@ final class NodeLinkCore {
                 let (channel, end) = connected.value
                 // The stream ended in the middle meanwhile.
                 guard ends.connected(end, for: key) else { return ChannelEnd.reset(channel) }
+                traffic.open(name, of: friend, at: key)
                 report(.serviceOpened(name: name, friend: friend))
                 act { $0.serviceConnected(key) }
                 end.attach(StreamHandle(link: self, key: key))
@@ -301,7 +307,10 @@ package struct StreamHandle {
     package var takesInput: Bool { link.takesLocalInput(for: key) }
 
     /// Sends bytes; `false` when no more should be given until `StreamEnd.resume()`.
-    package func send(_ bytes: ByteBuffer) -> Bool { link.act { $0.send(bytes, on: key) } }
+    package func send(_ bytes: ByteBuffer) -> Bool {
+        link.traffic.sent(bytes.readableBytes, on: key)
+        return link.act { $0.send(bytes, on: key) }
+    }
 
     /// Says that no more bytes will be given.
     package func sendEnd() { link.act { $0.sendEnd(on: key) } }
@@ -315,6 +324,7 @@ package struct StreamHandle {
     /// Ends the stream in the middle; the far side is told why.
     package func fail(_ message: String) {
         link.forget(key)
+        link.traffic.close(key)
         link.act { $0.refuseService(key, message: message) }
     }
 }

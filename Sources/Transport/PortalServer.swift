@@ -10,6 +10,8 @@ package enum PortalServerEvent: Sendable {
     case waitsForPlace(SourceAddress, ConnectionPlaces.Refusal)
     /// A connection was closed when it came.
     case turnedAway(SourceAddress, ConnectionLimits.Refusal)
+    /// A connection of a proxy was closed, because it did not begin with its header.
+    case noProxyHeader(SourceAddress, ProxyHeaderError)
     /// Where connections are accepted.
     case listener(ListenerEvent)
 }
@@ -39,38 +41,82 @@ package final class PortalServer: Sendable {
             over: acceptor, group: group, report: { report(.listener($0)) }
         ) { channel in
             channel.eventLoop.makeCompletedFuture {
-                let seat = try limits.map { try enter(channel, $0, report: report) }
-                try serve(channel, seat, portal, limits, connections, report: report)
+                @Sendable func begin(from address: SocketAddress?) throws {
+                    let seat = try limits.map {
+                        try enter(channel, from: address, $0, of: portal, report: report)
+                    }
+                    let source = seat?.source ?? SourceAddress(address)
+                    try serve(channel, from: source, seat, portal, limits, connections, report: report)
+                }
+                let address = peerAddress(of: channel)
+                guard let limits, limits.isProxy(address) else { return try begin(from: address) }
+                try awaitHeader(on: channel, from: address, limits, of: portal, report: report) { named in
+                    try begin(from: named ?? address)
+                }
             }
         }
         return PortalServer(portal: portal, listener: listener, connections: connections)
     }
 
+    /// Where a connection comes from; of a Unix domain socket the other end has no name, and our own stands for it.
+    private static func peerAddress(of channel: any Channel) -> SocketAddress? {
+        if let address = channel.remoteAddress { return address }
+        guard case .unixDomainSocket? = channel.localAddress else { return nil }
+        return channel.localAddress
+    }
+
+    /// Reads the header of a proxy's connection first; `begin` is told whose it is, where the header says so.
+    private static func awaitHeader(
+        on channel: any Channel, from address: SocketAddress?, _ limits: ConnectionLimits, of portal: Portal,
+        report: @escaping @Sendable (PortalServerEvent) -> Void,
+        _ begin: @escaping (SocketAddress?) throws -> Void
+    ) throws {
+        let proxy = SourceAddress(address)
+        @Sendable func refuse(_ error: ProxyHeaderError) {
+            portal.count(PortalMetrics.Limit.proxyHeaders)
+            report(.noProxyHeader(proxy, error))
+        }
+        do throws(ProxyHeaderError) {
+            try limits.enterHeader()
+        } catch {
+            refuse(error)
+            throw error
+        }
+        let handler = ProxyHeaderHandler(
+            opened: begin, refused: refuse, ended: { limits.leaveHeader() })
+        try channel.pipeline.syncOperations.addHandler(handler)
+    }
+
     /// Takes a place for an accepted channel, until it is closed.
     private static func enter(
-        _ channel: any Channel, _ limits: ConnectionLimits,
+        _ channel: any Channel, from address: SocketAddress?, _ limits: ConnectionLimits, of portal: Portal,
         report: @Sendable (PortalServerEvent) -> Void
     ) throws -> ConnectionSeat {
         do throws(ConnectionLimits.Refusal) {
-            let seat = try limits.enter(from: channel.remoteAddress, on: channel.eventLoop)
+            let seat = try limits.enter(from: address, on: channel.eventLoop)
             channel.closeFuture.whenComplete { _ in seat.leave() }
-            if let refusal = seat.refusal { report(.waitsForPlace(seat.source, refusal)) }
+            if let refusal = seat.refusal {
+                portal.count(PortalMetrics.Limit(refusal))
+                report(.waitsForPlace(seat.source, refusal))
+            }
             return seat
         } catch {
-            report(.turnedAway(SourceAddress(channel.remoteAddress), error))
+            portal.count(PortalMetrics.Limit(error))
+            report(.turnedAway(SourceAddress(address), error))
             throw error
         }
     }
 
     /// Gives an accepted channel its machine.
     private static func serve(
-        _ channel: any Channel, _ seat: ConnectionSeat?, _ portal: Portal, _ limits: ConnectionLimits?,
-        _ connections: ConnectionRegister, report: @escaping @Sendable (PortalServerEvent) -> Void
+        _ channel: any Channel, from source: SourceAddress, _ seat: ConnectionSeat?, _ portal: Portal,
+        _ limits: ConnectionLimits?, _ connections: ConnectionRegister,
+        report: @escaping @Sendable (PortalServerEvent) -> Void
     ) throws {
         let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
-        let source = seat?.source ?? SourceAddress(channel.remoteAddress)
         let machine = PortalConnection(
-            portal: portal, mailbox: mailbox, source: "\(source)", seat: seat, at: .now())
+            portal: portal, mailbox: mailbox, source: "\(source)", seat: seat,
+            on: ObjectIdentifier(channel.eventLoop), at: .now())
         let number = connections.add(mailbox, channel)
         let handler = MachineHandler(
             machine,
@@ -125,6 +171,22 @@ package final class PortalServer: Sendable {
             Task { while portal.work() { await Task.yield() } }
         case .event(let event):
             report(.portal(event))
+        }
+    }
+}
+
+extension PortalMetrics.Limit {
+    fileprivate init(_ refusal: ConnectionPlaces.Refusal) {
+        switch refusal {
+        case .tooManyConnections: self = .connections
+        case .tooManyHandshakes: self = .handshakes
+        }
+    }
+
+    fileprivate init(_ refusal: ConnectionLimits.Refusal) {
+        switch refusal {
+        case .tooManyHandshakes: self = .handshakesWaiting
+        case .tooManyOnTrial: self = .trials
         }
     }
 }

@@ -289,7 +289,7 @@ package final class NodeConnection: ConnectionMachine {
     /// Sends bytes of the local end; `false` when it should wait for ``ServiceEvent/wantsMore``.
     package func send(_ bytes: ByteBuffer, on key: StreamKey) -> Bool {
         var takesMore = true
-        sessions.noteUnwritten(isEnded: isEnded)
+        sessions.noteUnwritten(isEnded: isEnded, localByteCount: bytes.readableBytes)
         with(key) { takesMore = $0.offer(bytes, on: key) }
         return takesMore
     }

@@ -14,6 +14,7 @@ final class NodeSessions {
     let number: ConnectionNumber
     private let outputs = NodeOutputs()
     private let waits = StreamWaits()
+    private let meter: NodeMeter
     private var held: ConnectionHolding
 
     /// The sessions of a connection that dials the portal or peer with that key.
@@ -30,6 +31,7 @@ final class NodeSessions {
             throw .wrongPeer
         }
         number = configuration.accounts.makeConnectionNumber()
+        meter = NodeMeter(configuration.accounts.counters)
         let context = SessionContext(
             connection: number, holdings: configuration.accounts.holdings, waits: waits, outputs: outputs,
             wallClock: configuration.wallClock)
@@ -55,7 +57,11 @@ final class NodeSessions {
 
     func report(_ output: NodeOutput) { outputs.append(output) }
 
-    func nextOutput() -> NodeOutput? { outputs.next() }
+    func nextOutput() -> NodeOutput? {
+        let output = outputs.next()
+        if let output { meter.note(output) }
+        return output
+    }
 
     // MARK: What the connection holds itself
 
@@ -69,7 +75,10 @@ final class NodeSessions {
     }
 
     /// Takes note of what the socket has not taken of what was written before; the rest it takes at once.
-    func noteUnwritten(isEnded: Bool) {
+    ///
+    /// A local end has just given so many bytes, where it is called for that.
+    func noteUnwritten(isEnded: Bool, localByteCount: Int = 0) {
+        meter.sent(localByteCount)
         let byteCount = outer.secure.heldByteCount - outer.secure.arrivedByteCount
         if held.noteUnwritten(byteCount) { pay(isEnded: isEnded) }
     }

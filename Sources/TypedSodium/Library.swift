@@ -12,6 +12,12 @@ enum Library {
     }()
 }
 
+/// The libsodium that this process uses.
+package enum SodiumVersion {
+    /// As the library tells it: `1.0.18`.
+    package static var text: String { unsafe String(cString: sodium_version_string()) }
+}
+
 /// What the primitives refuse.
 public enum SodiumError: Error, Equatable, Sendable {
     /// A key, tag, nonce or signature was given in the wrong length, in bytes.

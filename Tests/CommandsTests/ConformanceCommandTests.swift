@@ -53,18 +53,19 @@ struct ConformanceCommandTests {
         private let results: AsyncStream<Bool>
 
         init(_ run: @escaping @Sendable (HandshakeSeat) throws -> Void) {
-            let seat = HandshakeSeat(
-                input: input.fileHandleForReading, output: output.fileHandleForWriting)
-            let writing = output.fileHandleForWriting
+            let (reading, writing) = (input.fileHandleForReading, output.fileHandleForWriting)
+            let seat = HandshakeSeat(input: reading.fileDescriptor, output: writing.fileDescriptor)
             let (results, continuation) = AsyncStream.makeStream(of: Bool.self)
             self.results = results
             Thread.detachNewThread {
-                let isGood: Bool
-                do {
-                    try run(seat)
-                    isGood = true
-                } catch {
-                    isGood = false
+                // The seat knows their numbers alone.
+                let isGood = withExtendedLifetime(reading) {
+                    do {
+                        try run(seat)
+                        return true
+                    } catch {
+                        return false
+                    }
                 }
                 try? writing.close()
                 continuation.yield(isGood)

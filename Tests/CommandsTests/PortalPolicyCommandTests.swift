@@ -75,6 +75,17 @@ struct PortalPolicyCommandTests {
         #expect(await home.run("portal", "invites").output.contains("revoked"))
     }
 
+    @Test("an invite names the public host of the settings, and the port that they listen at")
+    func publicHost() async throws {
+        _ = await home.id()
+        let config = #"{"listen": ["*:9009"], "publicHost": "portal.example.net"}"#
+        try Data(config.utf8).write(to: URL(fileURLWithPath: home.path + "/config.json"))
+        let run = await home.run("portal", "invite")
+        #expect(run.code == 0)
+        let place = try PortalInvite(try #require(run.lines.first)).portal.net
+        #expect(place.host == "portal.example.net" && place.port == 9009)
+    }
+
     @Test("an invite is printed as JSON, with the id that the list shows")
     func json() async throws {
         let run = await home.run(

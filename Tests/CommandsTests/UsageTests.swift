@@ -93,12 +93,15 @@ struct UsageTests {
         #expect(parts == parts.sorted() && join.contains("--home <folder>"))
     }
 
-    @Test("the version is a semantic one, with the commit where that is known, and the cipher")
+    @Test(
+        "the version is a semantic one, with the commit where that is known, the compiler, the libraries and the cipher"
+    )
     func version() async throws {
         for line in [["--version"], ["serve", "--version"]] {
             let run = await CommandRun(line)
             #expect(run.code == 0 && run.complaints.isEmpty)
-            let version = #/cway \d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?( \([0-9a-f]{12}\))?, cipher [a-z0-9]+\n/#
+            let version =
+                #/cway \d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?( \([0-9a-f]{12}\))?\nSwift \d+\.\d+(\.\d+)?, libsodium \d+\.\d+\.\d+, LMDB \d+\.\d+\.\d+, cipher [a-z0-9]+\n/#
             #expect(run.output.wholeMatch(of: version) != nil, "\(run.output)")
         }
     }

@@ -17,6 +17,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case codes
     /// A keyring's file with bytes changed, meta pages and records alike.
     case keyring
+    /// What a proxy says in front of a connection.
+    case proxy
     /// A portal's connections, after real handshakes, with packets and times.
     case portal
     /// A node's connection to a portal, and sessions inside its tunnels.
@@ -35,6 +37,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         case .addresses: AddressFuzz.run(input.restAsText())
         case .codes: CodeFuzz.run(&input)
         case .keyring: KeyringFuzz.run(&input)
+        case .proxy: ProxyFuzz.run(&input)
         case .portal: PortalFuzz.run(&input)
         case .endpoint: EndpointFuzz.run(&input)
         case .cluster: ClusterFuzz.run(&input)

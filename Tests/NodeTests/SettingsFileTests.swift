@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import MuxRPC
 import Node
 import Testing
 
@@ -106,6 +107,50 @@ struct SettingsFileTests {
         #expect(try await error(for: "\u{feff}{\"name\": \"x\"}") == nil)
     }
 
+    @Test("has an example of each key that it takes", arguments: SettingKey.allCases)
+    func example(key: SettingKey) async throws {
+        var config = key.example
+        for name in key.rawValue.split(separator: ".").reversed() { config = "{\"\(name)\": \(config)}" }
+        #expect(try await error(for: config) == nil, "\(config)")
+        let report = try await SettingsReport(ofFile: path)
+        let said = report.entries.filter { $0.origin == .file(path) }
+        #expect(said.map(\.key) == [key])
+        #expect(said.first?.value.description == key.example.replacing(": ", with: ":"))
+    }
+
+    @Test("may be another file, which the environment names and which has to be there")
+    func otherFile() async throws {
+        let other = folder.path + "/other.json"
+        let environment = ["CWAY_CONFIG": other]
+        try folder.write(#"{"name": "wrong"}"#, to: "config.json")
+        await #expect(throws: SettingsError.unreadable(path: other, reason: "No such file or directory")) {
+            _ = try await Settings.load(from: folder.home, environment: environment)
+        }
+        try folder.write(#"{"name": "right"}"#, to: "other.json")
+        let settings = try await Settings.load(from: folder.home, environment: environment)
+        #expect(settings.name == "right" && settings.unknownVariables.isEmpty)
+    }
+
+    @Test("is said to be the origin of what no flag and no variable says")
+    func origins() async throws {
+        try folder.write(
+            #"{"name": "file", "logLevel": "error", "listen": ["*:1"], "instances": {"1": {"services": ["a=1"]}}}"#,
+            to: "config.json")
+        var flags = Settings.Flags()
+        flags.logLevel = .debug
+        let report = try await SettingsReport(
+            of: folder.home, flags: flags,
+            environment: ["CWAY_NAME": "variable", "CWAY_LOG_LEVEL": "notice", "CWAY_NAEM": "x"])
+        func entry(_ key: SettingKey) throws -> SettingsReport.Entry {
+            try #require(report.entries.first { $0.key == key })
+        }
+        #expect(try entry(.name).origin == .variable("CWAY_NAME") && entry(.name).value == "variable")
+        #expect(try entry(.logLevel).origin == .flag && entry(.logLevel).value == "debug")
+        #expect(try entry(.listen).origin == .file(path) && entry(.instances).origin == .file(path))
+        #expect(try entry(.publicHost).origin == .standard && entry(.publicHost).value == .null)
+        #expect(report.unknownVariables == ["CWAY_NAEM"] && report.entries.count == SettingKey.allCases.count)
+    }
+
     @Test("is described in docs/settings.md, row by row")
     func document() throws {
         let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -115,7 +160,7 @@ struct SettingsFileTests {
         let expected = SettingKey.allCases.map { key in
             let meaning = key.meaning
             return "| `\(key.rawValue)` | \(meaning.takes) | \(meaning.standard) | \(meaning.readers) "
-                + "| \(meaning.change.rawValue) |"
+                + "| `\(key.example)` | \(meaning.change.rawValue) |"
         }
         for row in expected { #expect(rows.contains(row), "missing: \(row)") }
         for row in rows { #expect(expected.contains(row), "no such setting: \(row)") }

@@ -1,5 +1,4 @@
 package import ArgumentParser
-internal import Foundation
 internal import Node
 internal import SecretHandshake
 internal import TypedSodium

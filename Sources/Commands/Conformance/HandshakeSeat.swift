@@ -1,4 +1,4 @@
-package import Foundation
+internal import Glibc
 internal import Node
 package import SecretHandshake
 package import TypedSodium
@@ -18,16 +18,16 @@ package struct HandshakeSeat: Sendable {
     /// How long a whole handshake may take.
     package static let time = Duration.seconds(10)
 
-    private let input: FileHandle
-    private let output: FileHandle
+    private let input: Int32
+    private let output: Int32
 
-    /// Reads messages from one pipe and writes them to the other.
-    package init(input: FileHandle, output: FileHandle) {
+    /// Reads messages from one descriptor and writes them to the other; both stay open.
+    package init(input: Int32, output: Int32) {
         self.input = input
         self.output = output
     }
 
-    static var ofProcess: HandshakeSeat { HandshakeSeat(input: .standardInput, output: .standardOutput) }
+    static var ofProcess: HandshakeSeat { HandshakeSeat(input: STDIN_FILENO, output: STDOUT_FILENO) }
 
     // MARK: The two sides
 
@@ -83,7 +83,7 @@ package struct HandshakeSeat: Sendable {
         var bytes: [UInt8] = []
         while bytes.count < byteCount {
             var piece = [UInt8](repeating: 0, count: byteCount - bytes.count)
-            guard let count = try? StandardStream.read(input.fileDescriptor, into: &piece), count > 0 else {
+            guard let count = try? StandardStream.read(input, into: &piece), count > 0 else {
                 throw .closed
             }
             bytes += piece[..<count]
@@ -93,7 +93,7 @@ package struct HandshakeSeat: Sendable {
 
     private func write(_ bytes: [UInt8]) throws(BadPeer) {
         do throws(StandardStreamFailure) {
-            try StandardStream.write(bytes[...], to: output.fileDescriptor)
+            try StandardStream.write(bytes[...], to: output)
         } catch {
             throw .closed
         }
@@ -118,7 +118,7 @@ package struct HandshakeSeat: Sendable {
     func run(_ side: @escaping @Sendable (HandshakeSeat) throws(BadPeer) -> Void) async throws(CommandFailure)
     {
         let (results, continuation) = AsyncStream.makeStream(of: Result<Void, BadPeer>.self)
-        Thread.detachNewThread {
+        DetachedThread.start {
             do throws(BadPeer) {
                 try side(self)
                 continuation.yield(.success(()))

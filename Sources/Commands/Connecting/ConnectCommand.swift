@@ -6,6 +6,7 @@ internal import Multiserver
 internal import NIOCore
 internal import Node
 internal import TypedSodium
+internal import Watching
 
 /// `cway connect`: uses a friend's service.
 package struct ConnectCommand: AsyncParsableCommand {
@@ -102,13 +103,28 @@ package struct ConnectCommand: AsyncParsableCommand {
     private func forward(from listen: ListenAddress, _ dialler: Dialler) async throws {
         var wish = ForwardService.Wish(service: service.name)
         (wish.waitsForOffer, wish.triesOnce) = (wait, once)
+        wish.isListening = {
+            ServiceManager.ofProcess.ready("forwards its port; `cway status` says whether a session stands")
+        }
+        let (home, destination) = (try options.common.preparedHome(), dialler.destination)
+        let name: String? =
+            if case .friend(let key, _, _) = destination { try dialler.keyring?.friends.find(key)?.name } else
+            { nil }
+        let named = ServiceName(service.name, at: destination.instance).description
         try await Serving.run(threads: 1, logger: dialler.logger, serving) { [wish] group in
             // Those of a command that serves, whose results wait for no reader.
             let environment = CommandEnvironment.current
             return [
+                StatusService("connect", in: home, group: group, logger: dialler.logger) {
+                    [watch = wish.watch, id = dialler.caller.identity.publicKey] report in
+                    var node = NodeReport(id: id.id)
+                    node.forward = ForwardReport(
+                        to: destination.target, called: name, named, await watch.snapshot())
+                    report.node = node
+                },
                 ForwardService(
                     from: listen, to: wish, dialler: dialler, on: group.next(), logger: dialler.logger
-                ) { try environment.print($0.hostAndPort) }
+                ) { try environment.print($0.hostAndPort) },
             ]
         }
     }

@@ -1,5 +1,5 @@
 package import ArgumentParser
-internal import Foundation
+internal import FoundationEssentials
 internal import Node
 internal import Tunnel
 internal import TypedSodium
@@ -68,10 +68,10 @@ package struct SpeedTestCommand: AsyncParsableCommand {
 
     private static func words(_ report: SpeedTest.Report) -> String {
         let seconds = report.duration / .seconds(1)
-        let trips = [0.5, 0.99].map { String(format: "%.0f", report.roundTripMicroseconds(at: $0)) }
+        let trips = [0.5, 0.99].map { report.roundTripMicroseconds(at: $0).text(decimals: 0) }
         return """
-            \(report.byteCount >> 20) MiB there and back in \(String(format: "%.2f", seconds)) s: \
-            \(String(format: "%.1f", report.megabytesPerSecond)) MB/s
+            \(report.byteCount >> 20) MiB there and back in \(seconds.text(decimals: 2)) s: \
+            \(report.megabytesPerSecond.text(decimals: 1)) MB/s
             round trip: \(trips[0]) µs (p50), \(trips[1]) µs (p99) of \(report.roundTrips.count)
             verified: SHA-256 \(Hexadecimal.text(of: report.hash.array))
             """

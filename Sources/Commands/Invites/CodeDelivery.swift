@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Node
 
 /// The printing of a code that stands nowhere else and cannot be shown again.

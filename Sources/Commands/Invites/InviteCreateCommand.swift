@@ -122,7 +122,8 @@ struct InviteCreateCommand: AsyncParsableCommand {
         CommandEnvironment.current.note(
             """
             An invite\(whom): may be redeemed \(uses), \(end); services: \(draft.services.words); at \(places).
-            Hand it over where nobody else reads. Its reader runs `cway join` and pastes it when asked.
+            Hand it over where nobody else reads. Its reader runs `cway join` and pastes it when asked; who has no cway gets \
+            the package or the tarball from you too, which runs without Swift.
             This node has to be online for that: cway serve --service NAME=PORT
             """)
         for portal in portals where Self.isLocal(portal.host) {

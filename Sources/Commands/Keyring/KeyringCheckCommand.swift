@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Foundation
 internal import Keyring
 internal import Multiserver
 internal import MuxRPC

@@ -1,6 +1,6 @@
 internal import Dispatch
-internal import Foundation
 internal import Glibc
+internal import Node
 internal import Synchronization
 
 /// Where all text for standard error goes: a bounded queue, and one thread that writes it.
@@ -10,8 +10,8 @@ final class LogSink: Sendable {
     /// How long the process waits at its end for what is queued.
     static let finishTime = Duration.milliseconds(250)
 
-    /// How long the thread waits after a write that failed, in seconds.
-    private static let failurePause = 1.0
+    /// How long the thread waits after a write that failed.
+    private static let failurePause = Duration.seconds(1)
 
     /// The process's standard error.
     static let standardError = LogSink(descriptor: STDERR_FILENO)
@@ -72,7 +72,7 @@ final class LogSink: Sendable {
             state.isIdle = false
             return (starts, wakes)
         }
-        if startsThread { Thread.detachNewThread { self.run() } }
+        if startsThread { DetachedThread.start { self.run() } }
         if wakesThread { work.signal() }
     }
 
@@ -106,7 +106,7 @@ final class LogSink: Sendable {
                 state.isBroken = true
                 state.backlog = LogBacklog()
             }
-            if outcome == .failed { Thread.sleep(forTimeInterval: Self.failurePause) }
+            if outcome == .failed { DetachedThread.sleep(for: Self.failurePause) }
         }
     }
 

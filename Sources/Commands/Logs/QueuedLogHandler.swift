@@ -56,6 +56,9 @@ struct QueuedLogHandler: LogHandler {
         values.merge(metadataProvider?.get() ?? [:]) { $1 }
         values.merge(event.metadata ?? [:]) { $1 }
         if let error = event.error { values["error"] = "\(error)" }
+        if event.level >= .warning {
+            RecentErrors.ofProcess.note(kind, values, level: event.level, at: WallClock.seconds())
+        }
         let subject = Self.subjectKeys.lazy.compactMap { values[$0] }.first.map {
             String("\($0)".prefix(Self.subjectLimit))
         }

@@ -8,6 +8,7 @@ internal import PortalCore
 internal import Synchronization
 internal import Transport
 internal import TypedSodium
+internal import Watching
 
 /// `cway portal`: runs a portal, and says who may use it.
 package struct PortalCommand: AsyncParsableCommand {
@@ -46,7 +47,8 @@ struct PortalRunCommand: AsyncParsableCommand {
             Prints one line when it is ready: its address, which nodes give to --portal. The portal sees who connects \
             to whom and how much, never what. It stops in order at SIGINT or SIGTERM. Changes of its policy \
             ('cway portal policy', 'members', 'deny') count within a second. Limits in config.json are read again at \
-            SIGHUP, where there is no terminal.
+            SIGHUP, where there is no terminal. A socket that a service manager hands over stands in the place of \
+            --listen.
 
             EXAMPLES
               cway portal --listen '*:8008' --public-host portal.example.org
@@ -88,13 +90,23 @@ struct PortalRunCommand: AsyncParsableCommand {
     @Option(
         name: .long,
         help: ArgumentHelp(
-            "Addresses of proxies whose connections are not limited as those of one source; may be given several times.",
-            discussion: "Without it this machine's own addresses are a source like others.", valueName: "cidr"
-        ),
+            "Addresses of proxies, each of whose connections has to begin with a PROXY header; may be given several times.",
+            discussion:
+                "The address in the header counts, of nobody else. 'unix' is for Unix domain sockets.",
+            valueName: "cidr"),
         transform: Parsing.addressRange)
     private var trustedProxy: [AddressRange] = []
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var watching: WatchOptions
+    @OptionGroup private var page: PageOptions
+
+    @Flag(
+        name: .long,
+        help: ArgumentHelp(
+            "Take each connection for a source of its own: for measuring many from one machine.",
+            visibility: .hidden))
+    private var countApart = false
 
     @Option(
         name: .long,
@@ -111,18 +123,28 @@ struct PortalRunCommand: AsyncParsableCommand {
         let lock = try opened.servingLock()
         var flags = common.flags
         flags.listen = listen
+        flags.publicHost = publicHost
         flags.limits = memory.limits
         flags.limits.connectionsPerAddress = connectionsPerAddress
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
         flags.limits.trustedProxies = trustedProxy
+        flags.watching = watching.settings
+        page.add(to: &flags.watching)
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
-        guard !settings.listen.isEmpty else {
+        let sockets = try handedOver()
+        guard !settings.listen.isEmpty || !sockets.isEmpty else {
             throw CommandFailure(.usage, "nowhere to listen: give --listen HOST:PORT, for example '*:8008'")
         }
-        warn(of: settings.listen)
+        if sockets.isEmpty {
+            warn(of: settings)
+        } else if !settings.listen.isEmpty {
+            logger.info("the sockets of the service manager count, and not what the settings say of listen")
+        }
+        let watchers = try WatchPlan(settings.watching)
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
+        configuration.sockets = sockets
+        configuration.countsSourcesApart = countApart
         configuration.keyring = opened.keyring
-        configuration.publicHost = publicHost
         if showFrames > 0 {
             let printer = FramePrinter(limit: showFrames)
             configuration.inspector = { printer.show($1, from: $0) }
@@ -131,27 +153,55 @@ struct PortalRunCommand: AsyncParsableCommand {
             try await common.readSettings(in: opened.home, flags: flags)
         }
         configuration.changes = reload.changes
+        let source = PageSource(
+            configuration.running,
+            PortalOperator(opened.keyring, of: configuration.running, logger: logger),
+            ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount))
         try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
             [configuration] group in
             [
+                StatusService("portal", in: opened.home, group: group, logger: logger) {
+                    [watch = configuration.watch] report in
+                    report.portal = await watch.snapshot().map(PortalReport.init)
+                },
                 PortalService(configuration, group: group, logger: logger) {
                     addresses in
                     for address in addresses { try CommandEnvironment.current.print("\(address)") }
-                }
-            ]
+                    ServiceManager.ofProcess.ready("accepts connections")
+                },
+            ] + watchers.services(for: Watched(configuration.running), group: group, logger: logger)
+                + watchers.services(for: source, group: group, logger: logger)
         }
         _ = consume lock
     }
 
+    /// The sockets that the service manager keeps for this portal.
+    private func handedOver() throws(CommandFailure) -> [InheritedSocket] {
+        do throws(InheritedSocketError) {
+            return try ServiceManager.ofProcess.sockets.get()
+        } catch {
+            throw CommandFailure(.unexpected, error)
+        }
+    }
+
     /// Says so where the printed address is for others, and nobody else gets here; a proxy in front may be meant.
-    private func warn(of listen: [ListenAddress]) {
+    private func warn(of settings: Settings) {
         let own: Set = ["localhost", "127.0.0.1", "::1"]
-        guard let publicHost, !own.contains(publicHost),
-            listen.allSatisfy({ $0.host.map(own.contains) ?? false })
+        guard let publicHost = settings.publicHost, !own.contains(publicHost),
+            settings.listen.allSatisfy({ $0.host.map(own.contains) ?? false })
         else { return }
         CommandEnvironment.current.note(
-            "cway: this portal listens for this machine alone: for others give --listen '*:\(listen.first?.port ?? 8008)'"
+            "cway: this portal listens for this machine alone: for others give --listen '*:\(settings.listen.first?.port ?? 8008)'"
         )
+    }
+}
+
+extension Watched {
+    /// A portal, as those see it who watch it.
+    init(_ place: RunningPortal) {
+        self.init(build: .ofProcess, isReady: { place.isListening }) { blur in
+            place.portal.map { PortalFamilies.families(of: $0.metrics, blur) } ?? []
+        }
     }
 }
 

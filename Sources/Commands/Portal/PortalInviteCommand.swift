@@ -78,7 +78,11 @@ struct PortalInviteCommand: AsyncParsableCommand {
         let common = options.common
         let settings = try await common.settings(in: opened.home, flags: common.flags).settings
         for listen in settings.listen {
-            if let host = listen.host, let net = try? NetAddress(host: host, port: listen.port) { return net }
+            if let host = settings.publicHost ?? listen.host,
+                let net = try? NetAddress(host: host, port: listen.port)
+            {
+                return net
+            }
         }
         throw CommandFailure(
             .usage, "an invite says where others reach this portal: give --public-host HOST:PORT")

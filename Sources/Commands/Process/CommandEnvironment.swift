@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Glibc
 package import Node
 
 /// What a command meets outside of its arguments: the environment, and where its words go.

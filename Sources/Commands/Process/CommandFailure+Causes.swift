@@ -5,6 +5,7 @@ internal import NIOCore
 package import Node
 internal import Transport
 internal import Tunnel
+internal import Watching
 
 /// Which code an error ends a command with, and in which words: the only place that decides it.
 extension CommandFailure {
@@ -112,6 +113,8 @@ extension CommandFailure {
                 .unexpected,
                 "cannot listen: \(ErrorWords.text(of: error)): name an address of this machine, or * for all of them"
             )
+        case let failure as WatchServer.Failure:
+            self.init(.unexpected, "\(failure): \(ErrorWords.text(of: failure.cause))")
         case is CommandFailure, is HopFailure, is DestinationError: self.init(cause: error)
         default: self.init(.unexpected, error)
         }

@@ -6,6 +6,7 @@ internal import Node
 internal import Transport
 internal import Tunnel
 internal import TypedSodium
+internal import Watching
 
 /// `cway serve`: runs an endpoint.
 package struct ServeCommand: AsyncParsableCommand {
@@ -36,6 +37,7 @@ package struct ServeCommand: AsyncParsableCommand {
     private var visible = false
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var watching: WatchOptions
     @OptionGroup private var others: InstanceOptions
 
     /// Made by ArgumentParser.
@@ -47,10 +49,12 @@ package struct ServeCommand: AsyncParsableCommand {
         let common = options.common
         var flags = common.flags
         flags.limits = memory.limits
+        flags.watching = watching.settings
         flags.portals = offer.portal
         flags.services = offer.service
         flags.allow = offer.allow
         flags.allowAnyone = offer.allowAnyone ? true : nil
+        flags.visible = visible ? true : nil
         flags.instances = try others.instances()
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
@@ -60,7 +64,8 @@ package struct ServeCommand: AsyncParsableCommand {
         if settings.services.isEmpty, settings.instances.values.allSatisfy(\.services.isEmpty) {
             Self.sayThatNothingIsServed()
         }
-        let plan = try ServePlan(opened, settings, isVisible: visible)
+        let plan = try ServePlan(opened, settings, isVisible: settings.visible)
+        let watchers = try WatchPlan(settings.watching)
         let lock = try plan.lock()
         if plan.keyring == nil {
             logger.info(
@@ -68,7 +73,7 @@ package struct ServeCommand: AsyncParsableCommand {
         }
         var configuration = EndpointService.Configuration(
             identity: identity, settings: plan.settings, keyring: plan.keyring)
-        configuration.isVisible = visible
+        configuration.isVisible = settings.visible
         var limits = EndpointAccounts.Limits()
         limits.bytes = sizes.poolByteCount
         limits.descriptors = sizes.connectionCount
@@ -78,13 +83,19 @@ package struct ServeCommand: AsyncParsableCommand {
             try plan.following(try await common.readSettings(in: home, flags: flags)).settings
         }
         configuration.changes = reload.changes
-        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
-            [configuration] group in
+        try await Serving.run(
+            threads: nil, logger: logger, serving, reload: reload,
+            readyAtStart: "serves; `cway status` says at which portals"
+        ) { [configuration] group in
             [
+                StatusService("serve", in: home, group: group, logger: logger) {
+                    [watch = configuration.watch, id = identity.publicKey] report in
+                    report.node = NodeReport(id, await watch.snapshot())
+                },
                 EndpointService(configuration, group: group, logger: logger) { address in
                     try CommandEnvironment.current.print("\(address)")
-                }
-            ]
+                },
+            ] + watchers.services(for: Watched(configuration.accounts), group: group, logger: logger)
         }
         // One node serves from a home at a time, until here.
         _ = consume lock
@@ -94,5 +105,14 @@ package struct ServeCommand: AsyncParsableCommand {
     private static func sayThatNothingIsServed() {
         CommandEnvironment.current.note(
             "cway: this node offers no service yet: give --service NAME=PORT, for example --service ssh=22")
+    }
+}
+
+extension Watched {
+    /// A node, as those see it who watch it: ready while it is announced anywhere.
+    fileprivate init(_ accounts: EndpointAccounts) {
+        self.init(build: .ofProcess, isReady: { accounts.counters.isAttached }) { blur in
+            NodeFamilies.families(of: accounts.metrics, blur)
+        }
     }
 }

@@ -15,11 +15,13 @@ enum Serving {
     /// Runs the services that `services` makes on that many event loops, one per core where `threads` is `nil`.
     ///
     /// What they print is written by a thread of its own. With a `reload`, SIGHUP has it run where there is no terminal;
-    /// otherwise SIGHUP ends the services too.
+    /// otherwise SIGHUP ends the services too. The service manager hears that they are ready from themselves, or with the
+    /// words of `readyAtStart`.
     ///
     /// - Throws: ``CommandFailure``.
     static func run(
         threads: Int?, logger: Logger, _ options: ServingOptions, reload: SettingsReload? = nil,
+        readyAtStart words: String? = nil,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let output = ServingOutput()
@@ -28,7 +30,7 @@ enum Serving {
             do {
                 return .success(
                     try await run(
-                        threads: threads, logger: logger, options, reload, beside: output, services))
+                        threads: threads, logger: logger, options, reload, words, beside: output, services))
             } catch {
                 return .failure(error)
             }
@@ -45,7 +47,7 @@ enum Serving {
 
     private static func run(
         threads: Int?, logger: Logger, _ options: ServingOptions, _ reload: SettingsReload?,
-        beside output: ServingOutput,
+        _ words: String?, beside output: ServingOutput,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let group = try EventLoops.make(threads ?? System.coreCount)
@@ -58,6 +60,12 @@ enum Serving {
                     service: $0, successTerminationBehavior: .ignore)
             }
             watched.append(.init(service: MemoryReturn(), successTerminationBehavior: .ignore))
+            let manager = ServiceManager.ofProcess
+            if let complaint = manager.complaint { logger.warning("\(complaint)") }
+            watched.append(
+                .init(
+                    service: ServiceNotices(to: manager, of: group, readyAtStart: words),
+                    successTerminationBehavior: .ignore))
             watched.append(.init(service: output, successTerminationBehavior: .ignore))
             if options.untilInputEnds {
                 watched.append(

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
+internal import Glibc
 internal import Node
 internal import ServiceLifecycle
 
@@ -18,7 +18,7 @@ struct InputWatch: Service {
     func run() async throws {
         let (ends, continuation) = AsyncThrowingStream.makeStream(of: Void.self)
         // A thread of its own, because reading blocks; it ends with the process.
-        Thread.detachNewThread {
+        DetachedThread.start {
             var unused = [UInt8](repeating: 0, count: 4096)
             do throws(StandardStreamFailure) {
                 while try StandardStream.read(STDIN_FILENO, into: &unused) > 0 {}

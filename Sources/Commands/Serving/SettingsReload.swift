@@ -52,7 +52,7 @@ actor SettingsReload {
     }
 }
 
-/// Runs a reload at each SIGHUP, one after the other.
+/// Runs a reload at each SIGHUP, one after the other, and tells the service manager of both its ends.
 struct HangUpWatch: Service {
     let signals: UnixSignalsSequence
     let reload: SettingsReload
@@ -64,7 +64,11 @@ struct HangUpWatch: Service {
     }
 
     func run() async throws {
-        for await _ in signals.cancelOnGracefulShutdown() { await reload.run() }
+        for await _ in signals.cancelOnGracefulShutdown() {
+            ServiceManager.ofProcess.reloading()
+            await reload.run()
+            ServiceManager.ofProcess.ready()
+        }
     }
 }
 

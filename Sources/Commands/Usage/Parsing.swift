@@ -32,6 +32,11 @@ enum Parsing {
         return size
     }
 
+    @Sendable static func watchAddress(_ text: String) throws -> WatchAddress {
+        guard let address = WatchAddress(text) else { throw ValidationError("Write \(WatchAddress.words).") }
+        return address
+    }
+
     @Sendable static func host(_ text: String) throws -> String {
         try explained { try NetAddress(host: text, port: NetAddress.defaultPort).host }
     }

@@ -19,6 +19,10 @@ package struct ForwardService: Service {
         package var waitsForOffer = false
         /// Whether to end with the first failure instead of dialling on.
         package var triesOnce = false
+        /// Told when local programs can connect, whether a session stands or not.
+        package var isListening: @Sendable () -> Void = {}
+        /// Told how the port is.
+        package var watch = ForwardWatch()
 
         /// A service of that name.
         package init(service: String) { self.service = service }
@@ -29,6 +33,8 @@ package struct ForwardService: Service {
     private let keeper: SessionKeeper
     private let eventLoop: any EventLoop
     private let logger: Logger
+    private let isListening: @Sendable () -> Void
+    private let watch: ForwardWatch
     private let isReady: @Sendable (NetAddress) throws -> Void
 
     /// A port for a friend's service.
@@ -43,10 +49,12 @@ package struct ForwardService: Service {
         service = wish.service
         self.eventLoop = eventLoop
         self.logger = logger
+        isListening = wish.isListening
+        watch = wish.watch
         self.isReady = isReady
         keeper = SessionKeeper(
             dialler: dialler, offering: ServiceOffer(service: wish.service, isAwaited: wish.waitsForOffer),
-            triesOnce: wish.triesOnce, eventLoop: eventLoop, logger: logger)
+            triesOnce: wish.triesOnce, eventLoop: eventLoop, watch: wish.watch, logger: logger)
     }
 
     /// Forwards until the group shuts down.
@@ -63,10 +71,12 @@ package struct ForwardService: Service {
                 channel.closeFuture.whenComplete { _ in forwarding.cancel() }
             }
         }
+        isListening()
         let result: Result<Void, any Error>
         do {
             let address = try NetAddress(
                 host: listen.host ?? "localhost", port: UInt16(clamping: listener.port))
+            watch.listens(at: address.hostAndPort)
             result = .success(try await keepSessions { try isReady(address) })
         } catch {
             result = .failure(error)

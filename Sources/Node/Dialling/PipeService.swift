@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
@@ -82,7 +81,7 @@ private final class DescriptorPipes: Sendable {
 
     /// Starts the threads, each of which may stay in its last read until the process ends.
     func copy(for channel: any Channel) {
-        Thread.detachNewThread { [self] in
+        DetachedThread.start { [self] in
             if !forward(from: input.edge, to: input.far, channel) {
                 // An end now would be taken for the end of what there was to read.
                 try? channel.closeFuture.wait()
@@ -90,7 +89,7 @@ private final class DescriptorPipes: Sendable {
             close(input.far)
             close(input.edge)
         }
-        Thread.detachNewThread { [self] in
+        DetachedThread.start { [self] in
             _ = forward(from: output.far, to: output.edge, channel)
             close(output.far)
             close(output.edge)

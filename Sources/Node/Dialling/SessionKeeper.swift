@@ -32,6 +32,7 @@ actor SessionKeeper {
     private let triesOnce: Bool
     private let eventLoop: any EventLoop
     private let logger: Logger
+    private let watch: ForwardWatch
     private var current: PeerConnection?
     private var waiters: [UInt64: CheckedContinuation<PeerConnection, any Error>] = [:]
     private var lastWaiter: UInt64 = 0
@@ -41,13 +42,14 @@ actor SessionKeeper {
     /// A keeper of sessions in which a service is offered; where it `triesOnce`, any failure ends it.
     init(
         dialler: Dialler, offering offer: ServiceOffer, triesOnce: Bool, eventLoop: any EventLoop,
-        logger: Logger
+        watch: ForwardWatch = ForwardWatch(), logger: Logger
     ) {
         self.dialler = dialler
         self.offer = offer
         self.triesOnce = triesOnce
         self.eventLoop = eventLoop
         self.logger = logger
+        self.watch = watch
         troubles = TroubleLog(logger)
     }
 
@@ -95,11 +97,13 @@ actor SessionKeeper {
             do {
                 let connection = try await connect(asking: isFirst)
                 publish(connection)
+                watch.connected(connection)
                 if troubles.end() || !isFirst { logger.info("connected again") }
                 if isFirst { try isReady() }
                 isFirst = false
                 let start = ContinuousClock.now
                 let failure = await end(of: connection)
+                watch.lost(failure?.description)
                 if ContinuousClock.now - start >= Self.steadyTime { backoff.succeeded() }
                 if let failure, failure.isFinal { throw failure }
                 guard !triesOnce else {
@@ -110,6 +114,7 @@ actor SessionKeeper {
                     metadata: ["reason": "\(failure.map(\.description) ?? "goodbye")"])
             } catch let failure as HopFailure where !failure.isFinal && !triesOnce {
                 guard !Task.isCancelled else { return }
+                watch.lost("\(failure)")
                 troubles.say(
                     .warning, "no session yet: dialling on until there is one", reason: "\(failure)",
                     as: "\(failure.progress)")

@@ -23,6 +23,8 @@ package struct EndpointService: Service {
         package var isVisible = false
         /// Who pays for what is held, at all portals together.
         package var accounts = EndpointAccounts()
+        /// Told how the endpoint is.
+        package var watch = NodeWatch()
         /// Settings that count from then on in the place of those before; the network and the memory stay.
         package var changes: AsyncStream<Settings>?
 
@@ -61,6 +63,7 @@ package struct EndpointService: Service {
                 identity: configuration.identity, settings: configuration.settings,
                 isVisible: configuration.isVisible))
         let state = EndpointState(try await Blocking.run { try keyring.view() })
+        configuration.watch.began(configuration.accounts)
         let watching = Task { await watch(keyring, state) }
         let following = Task { await follow(configuration.changes, keyring, state) }
         await withGracefulShutdownHandler {
@@ -107,6 +110,8 @@ package struct EndpointService: Service {
     private func keepAnnouncers(_ state: EndpointState, _ keyring: EndpointKeyring) async {
         var announcers: [EndpointView.Place: Task<Void, Never>] = [:]
         for await view in await state.views() {
+            configuration.accounts.counters.note(wantedPortalCount: view.places.count)
+            configuration.watch.follow(view)
             for place in announcers.keys where !view.places.contains(place) {
                 announcers.removeValue(forKey: place)?.cancel()
             }
@@ -126,8 +131,8 @@ package struct EndpointService: Service {
         logger[metadataKey: "portal"] = "\(place.portal.net.hostAndPort)"
         return PortalAnnouncer(
             place: place, identity: configuration.identity, settings: configuration.settings, state: state,
-            keyring: keyring, accounts: configuration.accounts, group: group, logger: logger,
-            troubles: TroubleLog(logger)
+            keyring: keyring, accounts: configuration.accounts, watch: configuration.watch, group: group,
+            logger: logger, troubles: TroubleLog(logger)
         ) { [logger, isAnnounced] place in
             let view = await state.view
             let addresses = try await Blocking.run { try keyring.addresses(at: place, in: view) }

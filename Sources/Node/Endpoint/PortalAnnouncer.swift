@@ -29,6 +29,7 @@ struct PortalAnnouncer: Sendable {
     let state: EndpointState
     let keyring: EndpointKeyring
     let accounts: EndpointAccounts
+    let watch: NodeWatch
     let group: any EventLoopGroup
     let logger: Logger
     /// What keeps it from being announced.
@@ -51,11 +52,14 @@ struct PortalAnnouncer: Sendable {
         let conflicts = TroubleLog(logger)
         while !Task.isCancelled {
             let start = ContinuousClock.now
+            watch.reached(.dialling, at: place)
             let outcome = await stayOnce(&dialling)
+            watch.reached(.away, at: place)
             if Task.isCancelled { break }
             let pause: Duration
             switch outcome {
             case .replaced:
+                watch.failed("this identity has announced itself elsewhere", at: place)
                 if ContinuousClock.now - start > Self.peaceTime { conflicts.end() }
                 conflicts.say(
                     .warning, "this identity has announced itself elsewhere: staying away for a minute")
@@ -94,14 +98,19 @@ struct PortalAnnouncer: Sendable {
             // Nothing comes of waiting, unlike with a portal that is away.
             let level: Logger.Level =
                 if case .outerHandshakeRefused(_, answered: true) = failure { .error } else { .warning }
+            accounts.counters.note(.notDialled)
             troubles.say(level, "no connection to the portal", reason: "\(failure)")
+            watch.failed("\(failure)", at: place)
             return .ended(wasAnnounced: false)
         }
         let (link, events) = (connection.link, connection.events)
         link.ended.whenComplete { _ in events.finish() }
+        accounts.counters.note(.dialled)
+        watch.reached(.connected, at: place, link: link)
         return await withTaskCancellationHandler {
             let outcome = await stay(on: connection)
             await state.left(portal.key)
+            accounts.counters.note(portal.key, isAttached: false)
             await link.close()
             return outcome
         } onCancel: {
@@ -156,9 +165,10 @@ struct PortalAnnouncer: Sendable {
             await link.close()
             return true
         }
-        troubles.say(
-            .error,
-            "the portal cannot keep this node hidden: announce elsewhere, or openly with `cway portals open`")
+        let words: Logger.Message =
+            "the portal cannot keep this node hidden: announce elsewhere, or openly with `cway portals open`"
+        troubles.say(.error, words)
+        watch.failed("\(words)", at: place)
         return false
     }
 
@@ -191,24 +201,28 @@ struct PortalAnnouncer: Sendable {
                 await state.announced(state.view.sequence, at: portal.key)
                 await announced()
             case .announcementEnded(let error):
+                accounts.counters.note(.announcementEnded)
                 // Only another node with this identity is made way for. A portal that ends an announcement for
                 // another reason, such as a changed policy, is dialled again: it may take the next.
                 let isAnnounced = await state.isAnnounced(at: portal.key)
                 wasReplaced = isAnnounced && error.message == ErrorText.announcedElsewhere
                 if !wasReplaced {
                     troubles.say(.error, "the portal ended the announcement", reason: error.message)
+                    watch.failed("the portal ended the announcement: \(error.message)", at: place)
                 }
                 await link.close()
             case .asked(let question):
                 Task { await questions.answer(question) }
             default:
                 EndpointLog(logger: logger, view: await state.view).note(event)
+                watch.note(event)
                 questions.noteVisit(event)
             }
         }
         let failure = (try? await link.ended.get()) ?? nil
         if let failure, !Task.isCancelled {
             troubles.say(.warning, "the connection is over", reason: "\(failure)")
+            watch.failed("the connection is over: \(failure)", at: place)
         }
         if wasReplaced { return .replaced }
         return .ended(wasAnnounced: await state.isAnnounced(at: portal.key))
@@ -217,6 +231,9 @@ struct PortalAnnouncer: Sendable {
     /// Tells the owner that friends can come.
     func announced() async {
         troubles.end()
+        accounts.counters.note(.announced)
+        accounts.counters.note(portal.key, isAttached: true)
+        watch.reached(.announced, at: place)
         do {
             try await isAnnounced(place)
         } catch {

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Glibc
 internal import LMDB
 internal import TypedSodium
 
@@ -45,7 +45,7 @@ enum PrivateFile {
             var filled = 0
             while filled < limit {
                 let count = unsafe bytes.withUnsafeMutableBytes { buffer in
-                    unsafe Foundation.read(number, buffer.baseAddress?.advanced(by: filled), limit - filled)
+                    unsafe Glibc.read(number, buffer.baseAddress?.advanced(by: filled), limit - filled)
                 }
                 if count < 0, errno == EINTR { continue }
                 guard count >= 0 else {
@@ -64,7 +64,7 @@ enum PrivateFile {
             var written = 0
             while written < bytes.count {
                 let count = unsafe bytes.withUnsafeBytes { buffer in
-                    unsafe Foundation.write(
+                    unsafe Glibc.write(
                         number, buffer.baseAddress?.advanced(by: written), bytes.count - written)
                 }
                 if count < 0, errno == EINTR { continue }
@@ -115,7 +115,7 @@ enum PrivateFile {
         defer { _ = unsafe unlink(draft.systemName) }
         try file.write(contents)
         try file.synchronize()
-        guard unsafe Foundation.link(draft.systemName, path.systemName) == 0 else {
+        guard unsafe Glibc.link(draft.systemName, path.systemName) == 0 else {
             guard errno == EEXIST else { throw Failure(call: "link", code: errno) }
             return false
         }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Glibc
 package import TypedSodium
 
 /// The file `secret` in the home folder: who this node is, in the format of ssb-keys.

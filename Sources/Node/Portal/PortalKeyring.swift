@@ -55,6 +55,11 @@ struct PortalKeyring: Sendable {
             invites: Set(try membership.invites.all().map(\.key.publicKey)))
     }
 
+    /// The members, by label; none where they cannot be read.
+    func members() async -> [Member] {
+        (try? await Blocking.run { [membership] in try membership.all() }) ?? []
+    }
+
     /// Counts a use of an invite and makes its user a member, together with all who ask at the same time.
     func redeem(_ invite: PublicKey, for feed: PublicKey, in portal: Portal?) async -> RedeemOutcome {
         do {

@@ -19,7 +19,15 @@ struct PortalLog: Sendable {
                 "a limit: a connection waits for a place",
                 metadata: [
                     "source": "\(source)", "reason": "\(refusal)",
-                    "remedy": "name a proxy with --trusted-proxy; raise LimitNOFILE for more in all",
+                    "remedy":
+                        "name a proxy that sends PROXY headers with --trusted-proxy; raise LimitNOFILE for more in all",
+                ])
+        case .noProxyHeader(let source, let error):
+            logger.notice(
+                "a proxy's connection was closed",
+                metadata: [
+                    "source": "\(source)", "reason": "\(error)",
+                    "remedy": "nginx: proxy_protocol on; haproxy: send-proxy-v2; or trust it no more",
                 ])
         case .turnedAway(let source, let refusal):
             logger.notice(

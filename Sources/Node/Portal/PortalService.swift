@@ -6,8 +6,7 @@ package import NIOCore
 internal import PortalCore
 internal import SecretHandshake
 internal import ServiceLifecycle
-internal import Synchronization
-internal import Transport
+package import Transport
 internal import Tunnel
 package import TypedSodium
 
@@ -19,14 +18,20 @@ package struct PortalService: Service {
         package var identity: Identity
         /// Where it listens, and for which network, and how much a source may take.
         package var settings: Settings
+        /// Sockets that listen already, in the place of all that the settings name.
+        package var sockets: [InheritedSocket] = []
+        /// Whether each connection is a source of its own, for measuring.
+        package var countsSourcesApart = false
         /// How it is called in lists.
         package var name: String
-        /// The host in the printed addresses, where others reach it by another name than it listens at.
-        package var publicHost: String?
         /// Who may do what, and who comes by which invite; without one everybody may do everything.
         package var keyring: Keyring?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
+        /// Where those who watch the portal find it.
+        package var running = RunningPortal()
+        /// Told how the portal is.
+        package var watch = PortalWatch()
         /// Settings of which the limits for addresses count from then on.
         package var changes: AsyncStream<Settings>?
 
@@ -65,12 +70,11 @@ package struct PortalService: Service {
         let portal = try await makePortal(keyring, sizes)
         let watch = Task { await keyring?.watch(for: portal) }
         defer { watch.cancel() }
-        let limits = ConnectionLimits(
-            ConnectionLimits.Settings(
-                connectionCount: sizes.connectionCount,
-                ceilings: ConnectionLimits.Ceilings(settings.limits),
-                trustedProxies: settings.limits.trustedProxies),
-            group: group)
+        var admission = ConnectionLimits.Settings(
+            connectionCount: sizes.connectionCount, ceilings: ConnectionLimits.Ceilings(settings.limits),
+            trustedProxies: settings.limits.trustedProxies)
+        admission.countsApart = configuration.countsSourcesApart
+        let limits = ConnectionLimits(admission, group: group)
         let following = Task { [changes = configuration.changes] in
             guard let changes else { return }
             for await settings in changes {
@@ -83,19 +87,32 @@ package struct PortalService: Service {
         var servers: [PortalServer] = []
         do {
             var addresses: [PeerAddress] = []
-            for listen in settings.listen {
+            for (acceptor, host) in doors(settings) {
                 let server = try await PortalServer.start(
-                    portal, over: TCPAcceptor(listen), group: group, limits: limits,
-                    report: PortalLog(portal: portal, logger: logger).note)
+                    portal, over: acceptor, group: group, limits: limits,
+                    report: {
+                        [log = PortalLog(portal: portal, logger: logger), watch = configuration.watch] in
+                        watch.note($0)
+                        log.note($0)
+                    })
                 servers.append(server)
-                addresses.append(try address(of: server, for: listen))
+                if let address = try address(of: server, at: host) { addresses.append(address) }
             }
+            configuration.running.addresses = addresses
+            configuration.watch.began(
+                portal, at: addresses.map(\.description), sizes: sizes,
+                members: { await keyring?.members() ?? [] })
+            let watching = Task { [watch = configuration.watch] in await watch.run() }
+            defer { watching.cancel() }
             try isReady(addresses)
+            configuration.running.isListening = true
             try? await gracefulShutdown()
+            configuration.running.isListening = false
         } catch {
             for server in servers { await server.close() }
             throw error
         }
+        configuration.watch.ended()
         await withTaskGroup { tasks in
             for server in servers { tasks.addTask { await server.close() } }
         }
@@ -108,7 +125,7 @@ package struct PortalService: Service {
         if let inspector = configuration.inspector {
             settings.inspector = { inspector($0.sender, $0.body) }
         }
-        let place = PortalPlace()
+        let place = configuration.running
         if let keyring {
             settings.policy = try await Blocking.run { try keyring.policy() }
             settings.redeem = { invite, feed in await keyring.redeem(invite, for: feed, in: place.portal) }
@@ -119,12 +136,22 @@ package struct PortalService: Service {
         return portal
     }
 
-    /// What others dial: the host as it was written or named, the port as it came out.
-    private func address(of server: PortalServer, for listen: ListenAddress) throws(AddressError)
-        -> PeerAddress
-    {
+    /// Where connections come in, with the host as it was written, where it was.
+    private func doors(_ settings: Settings) -> [(any Acceptor, host: String?)] {
+        guard configuration.sockets.isEmpty else {
+            return configuration.sockets.map { (InheritedAcceptor($0), nil) }
+        }
+        return settings.listen.map { (TCPAcceptor($0), $0.host) }
+    }
+
+    /// What others dial: the host as it was written or named, the port as it came out; `nil` for a Unix domain socket,
+    /// which nobody dials.
+    private func address(of server: PortalServer, at host: String?) throws(AddressError) -> PeerAddress? {
+        guard let bound = server.addresses.first, let port = bound.port else { return nil }
+        let isForAll = ["0.0.0.0", "::"].contains(bound.ipAddress)
+        let ownHost = host ?? (isForAll ? nil : bound.ipAddress) ?? "localhost"
         let net = try NetAddress(
-            host: configuration.publicHost ?? listen.host ?? "localhost", port: UInt16(clamping: server.port))
+            host: configuration.settings.publicHost ?? ownHost, port: UInt16(clamping: port))
         return PeerAddress(net: net, key: configuration.identity.publicKey)
     }
 }
@@ -134,15 +161,5 @@ extension ConnectionLimits.Ceilings {
         self.init(
             connectionsPerSource: limits.connectionsPerAddress,
             handshakesPerSecond: limits.handshakesPerSecondPerAddress)
-    }
-}
-
-/// Where a portal's settings find the portal that is made of them.
-private final class PortalPlace: Sendable {
-    private let place = Mutex<Portal?>(nil)
-
-    var portal: Portal? {
-        get { place.withLock(\.self) }
-        set { place.withLock { $0 = newValue } }
     }
 }

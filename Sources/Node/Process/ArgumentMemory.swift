@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 
 /// The place where the system shows a process's arguments to every user of the machine.
@@ -30,9 +30,7 @@ package enum ArgumentMemory {
     }
 
     private static func find() -> UnsafeMutableBufferPointer<UInt8>? {
-        guard let file = FileHandle(forReadingAtPath: "/proc/self/stat"),
-            let bytes = try? file.readToEnd()
-        else { return nil }
+        guard let bytes = FileManager.default.contents(atPath: "/proc/self/stat") else { return nil }
         // The name, in parentheses, may have anything in it.
         let text = String(decoding: bytes, as: UTF8.self)
         guard let nameEnd = text.lastIndex(of: ")") else { return nil }

@@ -45,6 +45,8 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     case unhealthy = 24
     /// Standard input could not be read to its end, or standard output did not take everything.
     case standardStreamFailed = 25
+    /// A unit does not run, or systemd is away or refused something.
+    case serviceFailed = 26
     /// The command line was wrong; the number is `EX_USAGE`.
     case usage = 64
 
@@ -72,6 +74,7 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
         case .keyringUnusable: "keyring unusable, or in use"
         case .unhealthy: "the doctor found something that does not work"
         case .standardStreamFailed: "standard input failed, or standard output did not take everything"
+        case .serviceFailed: "unit not running, or systemd away or refusing ('cway service')"
         case .usage: "wrong usage"
         }
     }

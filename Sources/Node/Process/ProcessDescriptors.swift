@@ -24,6 +24,15 @@ package enum ProcessDescriptors {
         _ = unsafe setrlimit(resource, &limits)
     }
 
+    /// How many are open now, the one for counting left out; 0 where the system does not tell.
+    package static var openCount: Int {
+        guard let folder = unsafe opendir("/proc/self/fd") else { return 0 }
+        defer { unsafe closedir(folder) }
+        var count = 0
+        while unsafe readdir(folder) != nil { count += 1 }
+        return max(0, count - 3)
+    }
+
     /// How many of `count` more could be opened at this moment.
     package static func freeCount(upTo count: Int) -> Int {
         var opened: [CInt] = []

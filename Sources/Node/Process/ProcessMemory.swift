@@ -1,5 +1,6 @@
 internal import CMalloc
-internal import Foundation
+internal import FoundationEssentials
+internal import Glibc
 
 /// How the process deals with memory that it has freed: kept while it will be wanted again, given back when not.
 ///
@@ -22,12 +23,19 @@ package enum ProcessMemory {
     /// Gives every whole page back that holds nothing.
     package static func giveBack() { _ = shim_malloc_trim() }
 
+    /// How much memory the process has, in bytes, what it shares with files included; 0 where the system does not tell.
+    package static var residentByteCount: Int { (pages.first ?? 0) * Int(getpagesize()) }
+
+    /// Pages that are resident, and those of them that are a file's: programs, and the keyring.
+    private static var pages: [Int] {
+        let sizes = (try? String(contentsOfFile: "/proc/self/statm", encoding: .ascii)) ?? ""
+        return sizes.split(separator: " ").prefix(3).dropFirst().compactMap { Int($0) }
+    }
+
     /// How much of the memory that the process has is not used, in bytes; 0 where the system does not tell.
     package static var unusedByteCount: Int {
-        let sizes = (try? String(contentsOfFile: "/proc/self/statm", encoding: .ascii)) ?? ""
-        let pages = sizes.split(separator: " ").compactMap { Int($0) }
-        // All pages, those that are resident, those of them that are a file's: programs, and the keyring.
-        guard pages.count > 2 else { return 0 }
-        return max(0, (pages[1] - pages[2]) * Int(getpagesize()) - Int(clamping: shim_malloc_used()))
+        let pages = pages
+        guard pages.count == 2 else { return 0 }
+        return max(0, (pages[0] - pages[1]) * Int(getpagesize()) - Int(clamping: shim_malloc_used()))
     }
 }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import Glibc
 
 /// How much this process may hold for others: what follows from the machine, once, at the start.
@@ -90,7 +90,7 @@ enum ControlGroup {
         var limits: [Int] = []
         while true {
             let path = ([root] + names.map(String.init) + [file]).joined(separator: "/")
-            let text = contents(path)?.trimmingCharacters(in: .whitespacesAndNewlines)
+            let text = contents(path)?.trimmed
             // `max`, or more than a number can say, is none.
             if let limit = text.flatMap({ Int($0) }), limit > 0 { limits.append(limit) }
             guard names.popLast() != nil else { return limits }

@@ -1,4 +1,5 @@
-internal import Foundation
+internal import FoundationEssentials
+internal import NIOCore
 
 /// The time of day, for peers that ask and for what holds for a day.
 package enum WallClock {
@@ -7,4 +8,10 @@ package enum WallClock {
 
     /// Seconds since 1970.
     @Sendable package static func seconds() -> UInt64 { UInt64(max(0, milliseconds()) / 1000) }
+
+    /// When something was that has happened in this process, in seconds since 1970.
+    static func seconds(at time: NIODeadline) -> UInt64 {
+        let age = (NIODeadline.now() - time).nanoseconds / 1_000_000
+        return UInt64(max(0, milliseconds() - age) / 1000)
+    }
 }

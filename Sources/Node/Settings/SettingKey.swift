@@ -8,10 +8,12 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case name
     case logLevel
     case listen
+    case publicHost
     case portals
     case services
     case allow
     case allowAnyone
+    case visible
     case instances
     case allowLocal
     case network
@@ -19,6 +21,11 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case trustedProxies = "limits.trustedProxies"
     case connectionsPerAddress = "limits.connectionsPerAddress"
     case handshakesPerSecond = "limits.handshakesPerSecondPerAddress"
+    case metrics
+    case metricsTokenFile
+    case exactMetrics
+    case page
+    case pageTokenFile
 
     /// What JSON has to have in this place.
     package enum Kind: Sendable {
@@ -72,6 +79,10 @@ package enum SettingKey: String, CaseIterable, Sendable {
             Meaning(
                 .texts, "a list of HOST:PORT, or *:PORT for all addresses", standard: "nowhere",
                 for: "portal", .restart)
+        case .publicHost:
+            Meaning(
+                .text, "a host's name or IP address, without a port",
+                standard: "the host of listen, or localhost for all addresses", for: "portal", .restart)
         case .portals:
             Meaning(
                 .texts, "a list of addresses, net:HOST:PORT~shs:KEY", standard: "those of cway portals",
@@ -82,6 +93,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 .reload)
         case .allow: Meaning(.texts, "a list of ids, @KEY.ed25519", standard: "none", for: "serve", .reload)
         case .allowAnyone: Meaning(.flag, "true or false", standard: "false", for: "serve", .reload)
+        case .visible: Meaning(.flag, "true or false", standard: "false", for: "serve", .restart)
         case .instances:
             Meaning(
                 .instances,
@@ -98,12 +110,48 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 standard: "a quarter of the machine's, from 64MiB to 256MiB", for: "serve, portal", .restart)
         case .trustedProxies:
             Meaning(
-                .texts, "a list of addresses or ranges, like 10.0.0.0/8", standard: "none", for: "portal",
+                .texts, "a list of addresses or ranges, like 10.0.0.0/8, or unix", standard: "none",
+                for: "portal",
                 .reload)
         case .connectionsPerAddress:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
         case .handshakesPerSecond:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
+        case .metrics:
+            Meaning(.text, WatchAddress.words, standard: "nowhere", for: "serve, portal", .restart)
+        case .metricsTokenFile:
+            Meaning(.text, "the path of a file", standard: "none", for: "serve, portal", .restart)
+        case .exactMetrics:
+            Meaning(.flag, "true or false", standard: "false", for: "serve, portal", .restart)
+        case .page: Meaning(.text, WatchAddress.words, standard: "nowhere", for: "portal", .restart)
+        case .pageTokenFile:
+            Meaning(.text, "the path of a file", standard: "none", for: "portal", .restart)
+        }
+    }
+
+    /// A value that it may have, as the file has it.
+    package var example: String {
+        let key = "51w4nYL0k7mRzVRxdsc0eFZCIYRa2xgzKDKNcmVXTJ8="
+        return switch self {
+        case .name: "\"home\""
+        case .logLevel: "\"debug\""
+        case .listen: "[\"*:8008\"]"
+        case .publicHost: "\"portal.example.org\""
+        case .portals: "[\"net:portal.example.org:8008~shs:\(key)\"]"
+        case .services: "[\"ssh=localhost:22\"]"
+        case .allow: "[\"@\(key).ed25519\"]"
+        case .allowAnyone, .visible, .allowLocal: "true"
+        case .instances: "{\"1\": {\"services\": [\"web=localhost:80\"]}}"
+        case .network: "\"1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=\""
+        case .memory: "\"128MiB\""
+        case .trustedProxies: "[\"10.0.0.0/8\"]"
+        case .connectionsPerAddress: "64"
+        case .handshakesPerSecond: "20"
+        case .metrics: "\"localhost:9464\""
+        case .metricsTokenFile: "\"/etc/companionway/metrics.token\""
+        case .exactMetrics: "true"
+        case .page: "\"localhost:8080\""
+        case .pageTokenFile: "\"/etc/companionway/page.token\""
         }
     }
 

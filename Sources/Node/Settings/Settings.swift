@@ -20,11 +20,36 @@ package struct Settings: Equatable, Sendable {
         package var connectionsPerAddress: Int?
         /// Handshakes that one address may begin in a second; its share where nothing is said.
         package var handshakesPerSecondPerAddress: Int?
-        /// Whose addresses stand for many others, so that they are not limited as one.
+        /// Who passes connections on and says whose they are: from there each has to begin with a PROXY header.
         package var trustedProxies: [AddressRange] = []
 
         /// The defaults.
         package init() {}
+    }
+
+    /// Where those who watch a daemon see what it does; nowhere by default.
+    package struct Watching: Equatable, Sendable {
+        /// Where metrics are read.
+        package var metrics: WatchAddress?
+        /// The file with the token that who reads them shows.
+        package var metricsTokenFile: String?
+        /// Whether metrics tell exactly how many people are there.
+        package var exactMetrics: Bool?
+        /// Where a portal's operator finds its page.
+        package var page: WatchAddress?
+        /// The file with the token that the operator shows there.
+        package var pageTokenFile: String?
+
+        /// Nowhere.
+        package init() {}
+
+        fileprivate mutating func read(from reader: SettingsReader) async throws(SettingsError) {
+            try await reader.read(.metrics, into: &metrics, WatchAddress.setting)
+            try await reader.read(.metricsTokenFile, into: &metricsTokenFile) { $0.isEmpty ? nil : .some($0) }
+            try await reader.read(.exactMetrics, into: &exactMetrics)
+            try await reader.read(.page, into: &page, WatchAddress.setting)
+            try await reader.read(.pageTokenFile, into: &pageTokenFile) { $0.isEmpty ? nil : .some($0) }
+        }
     }
 
     /// The settings that a command was given as flags; what is `nil` or empty was not.
@@ -33,6 +58,8 @@ package struct Settings: Equatable, Sendable {
         package var logLevel: Logger.Level?
         /// Where to listen.
         package var listen: [ListenAddress] = []
+        /// How others call this machine.
+        package var publicHost: String?
         /// Portals to announce at or to dial through.
         package var portals: [PeerAddress] = []
         /// Services to offer.
@@ -41,6 +68,8 @@ package struct Settings: Equatable, Sendable {
         package var allow: [PublicKey] = []
         /// Whether everybody may.
         package var allowAnyone: Bool?
+        /// Whether this node's id is announced also where it has friends.
+        package var visible: Bool?
         /// What the instances beside 0 offer, by number; each in the place of all that is said elsewhere of that one.
         package var instances: [Int: InstanceSettings] = [:]
         /// Whether invites and friends may name addresses of this machine and its links.
@@ -49,6 +78,8 @@ package struct Settings: Equatable, Sendable {
         package var network: NetworkIdentifier?
         /// What is held for others, and what one address may take.
         package var limits = Limits()
+        /// Where those see what it does who watch it.
+        package var watching = Watching()
 
         /// No flags.
         package init() {}
@@ -60,6 +91,8 @@ package struct Settings: Equatable, Sendable {
     package var logLevel = Logger.Level.info
     /// Where to listen; nowhere by default.
     package var listen: [ListenAddress] = []
+    /// The host in the addresses that a portal prints, where others reach it by another name than it listens at.
+    package var publicHost: String?
     /// Portals to announce at or to dial through.
     package var portals: [PeerAddress] = []
     /// Services to offer.
@@ -68,6 +101,8 @@ package struct Settings: Equatable, Sendable {
     package var allow: [PublicKey] = []
     /// Whether everybody may.
     package var allowAnyone = false
+    /// Whether this node's id is announced at all portals, also where it has friends or invites.
+    package var visible = false
     /// What the instances beside 0 offer, by number; what is above is instance 0's.
     package var instances: [Int: InstanceSettings] = [:]
     /// Whether a portal is dialled that an invite or a friend names at an address of this machine or its links.
@@ -76,6 +111,8 @@ package struct Settings: Equatable, Sendable {
     package var network = NetworkIdentifier.scuttlebutt
     /// What is held for others, and what one source address may take of a portal.
     package var limits = Limits()
+    /// Where those see what it does who watch it.
+    package var watching = Watching()
 
     /// `CWAY_` variables that mean nothing: typing errors, most likely.
     package var unknownVariables: [String] = []
@@ -89,17 +126,29 @@ package struct Settings: Equatable, Sendable {
     package static func load(
         from home: Home, flags: Flags = Flags(), environment: [String: String]
     ) async throws(SettingsError) -> Settings {
-        let reader = try SettingsReader(home: home, flags: flags, environment: environment)
+        try await load(
+            through: try SettingsReader(home: home, flags: flags, environment: environment),
+            instances: flags.instances)
+    }
+
+    /// The same through a reader, which knows all but what the command line says of instances.
+    static func load(
+        through reader: SettingsReader, instances: [Int: InstanceSettings]
+    ) async throws(SettingsError) -> Settings {
         var settings = Settings()
         try await reader.read(.logLevel, into: &settings.logLevel) { Logger.Level(rawValue: $0) }
         // Of another name no friend is ever granted anything: a grant refuses it.
         try await reader.read(.name, into: &settings.name) { CircleGrant.isName($0) ? $0 : nil }
         try await reader.read(.listen, into: &settings.listen, ListenAddress.init(_:))
+        try await reader.read(.publicHost, into: &settings.publicHost) { text in
+            (try? NetAddress(host: text, port: NetAddress.defaultPort)).map { Optional($0.host) }
+        }
         try await reader.read(.portals, into: &settings.portals, PeerAddress.init(setting:))
         try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
         try await reader.read(.allow, into: &settings.allow, PublicKey.init(id:))
         try await reader.read(.allowAnyone, into: &settings.allowAnyone)
-        try reader.read(flags.instances, into: &settings.instances)
+        try await reader.read(.visible, into: &settings.visible)
+        try reader.read(instances, into: &settings.instances)
         try await reader.read(.allowLocal, into: &settings.allowLocal)
         try await reader.read(.network, into: &settings.network) { NetworkIdentifier(text: $0) }
         try await reader.read(.memory, into: &settings.limits.memory) { text in
@@ -108,6 +157,7 @@ package struct Settings: Equatable, Sendable {
         try await reader.read(.trustedProxies, into: &settings.limits.trustedProxies, AddressRange.init(_:))
         try await reader.read(.connectionsPerAddress, into: &settings.limits.connectionsPerAddress)
         try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
+        try await settings.watching.read(from: reader)
         settings.unknownVariables = reader.unknownVariables
         return settings
     }
@@ -192,10 +242,12 @@ package struct Settings: Equatable, Sendable {
         case .name: name = other.name
         case .logLevel: logLevel = other.logLevel
         case .listen: listen = other.listen
+        case .publicHost: publicHost = other.publicHost
         case .portals: portals = other.portals
         case .services: services = other.services
         case .allow: allow = other.allow
         case .allowAnyone: allowAnyone = other.allowAnyone
+        case .visible: visible = other.visible
         case .instances: instances = other.instances
         case .allowLocal: allowLocal = other.allowLocal
         case .network: network = other.network
@@ -204,6 +256,11 @@ package struct Settings: Equatable, Sendable {
         case .connectionsPerAddress: limits.connectionsPerAddress = other.limits.connectionsPerAddress
         case .handshakesPerSecond:
             limits.handshakesPerSecondPerAddress = other.limits.handshakesPerSecondPerAddress
+        case .metrics: watching.metrics = other.watching.metrics
+        case .metricsTokenFile: watching.metricsTokenFile = other.watching.metricsTokenFile
+        case .exactMetrics: watching.exactMetrics = other.watching.exactMetrics
+        case .page: watching.page = other.watching.page
+        case .pageTokenFile: watching.pageTokenFile = other.watching.pageTokenFile
         }
     }
 }

@@ -1,5 +1,5 @@
 internal import Configuration
-internal import Foundation
+internal import Glibc
 internal import Multiserver
 internal import MuxRPC
 
@@ -18,13 +18,25 @@ struct SettingsFile {
     /// What it says of each instance beside 0.
     private(set) var instances: [Int: [SettingKey: ConfigContent]] = [:]
 
-    init(in home: Home) throws(SettingsError) {
-        path = home.path(of: Self.name)
-        guard var bytes = try Self.contents(path) else { return }
+    /// The file of a home folder, which need not be there, or the one that the environment names, which has to.
+    init(in home: Home, environment: [String: String]) throws(SettingsError) {
+        let named = environment[SettingsSource.variable].flatMap { $0.isEmpty ? nil : $0 }
+        try self.init(at: named ?? home.path(of: Self.name), mayBeMissing: named == nil)
+    }
+
+    init(at path: String, mayBeMissing: Bool) throws(SettingsError) {
+        self.path = path
+        guard var bytes = try Self.contents(path) else {
+            guard mayBeMissing else { throw .unreadable(path: path, reason: systemReason(ENOENT)) }
+            return
+        }
         // Some editors put it in front of every text.
         if bytes.starts(with: [0xef, 0xbb, 0xbf]) { bytes.removeFirst(3) }
         try take(try Self.object(bytes, path: path), at: [])
     }
+
+    /// Whether it says anything of a setting.
+    func has(_ key: SettingKey) -> Bool { key == .instances ? !instances.isEmpty : values[key] != nil }
 
     // MARK: Shapes
 

@@ -17,7 +17,13 @@ struct SettingsReader {
     private let file: SettingsFile
 
     init(home: Home, flags: Settings.Flags, environment: [String: String]) throws(SettingsError) {
-        file = try SettingsFile(in: home)
+        try self.init(
+            file: SettingsFile(in: home, environment: environment), flags: flags, environment: environment)
+    }
+
+    /// The same with a file that was read.
+    init(file: SettingsFile, flags: Settings.Flags = .init(), environment: [String: String] = [:]) {
+        self.file = file
         self.flags = flags.values
         self.environment = environment.filter { $0.key.hasPrefix("CWAY_") }
         let known = Set(Self.variables)
@@ -34,7 +40,8 @@ struct SettingsReader {
     static var variables: [String] {
         // What is said of instances has no order and no place in a variable.
         SettingKey.allCases.filter { $0 != .instances }.map(\.variable) + [
-            Home.variable, ProcessSetup.debuggingVariable, ProcessSetup.cipherVariable,
+            Home.variable, SettingsSource.variable, ProcessSetup.debuggingVariable,
+            ProcessSetup.cipherVariable,
         ]
     }
 
@@ -83,6 +90,11 @@ struct SettingsReader {
         value = try await fetch(key) { try await reader.fetchBool(forKey: $0) } ?? value
     }
 
+    /// Reads a yes or no that may not be said.
+    func read(_ key: SettingKey, into value: inout Bool?) async throws(SettingsError) {
+        value = try await fetch(key) { try await reader.fetchBool(forKey: $0) } ?? value
+    }
+
     /// Reads a limit.
     func read(_ key: SettingKey, into value: inout Int?) async throws(SettingsError) {
         let number = try await fetch(key) { try await reader.fetchInt(forKey: $0) }
@@ -105,14 +117,24 @@ struct SettingsReader {
 
     private func badValue(_ key: SettingKey, _ reason: String) -> SettingsError {
         let origin =
-            if flags[AbsoluteConfigKey(key)] != nil {
-                "the command line"
-            } else if environment[key.variable] != nil {
-                "the environment variable \(key.variable)"
-            } else {
-                file.path
+            switch origin(of: key) {
+            case .flag: "the command line"
+            case .variable(let name): "the environment variable \(name)"
+            case .file, .standard: file.path
             }
         return .badValue(key: key.rawValue, origin: origin, reason: reason)
+    }
+
+    // MARK: Origins
+
+    /// Where the settings file is.
+    var path: String { file.path }
+
+    /// The place that a setting comes from.
+    func origin(of key: SettingKey) -> SettingOrigin {
+        if flags[AbsoluteConfigKey(key)] != nil { return .flag }
+        if key != .instances, environment[key.variable] != nil { return .variable(key.variable) }
+        return file.has(key) ? .file(file.path) : .standard
     }
 }
 
@@ -133,16 +155,23 @@ extension Settings.Flags {
         }
         set(.logLevel, logLevel.map { .string($0.rawValue) })
         set(.listen, texts: listen.map(\.description))
+        set(.publicHost, publicHost.map { .string($0) })
         set(.portals, texts: portals.map(\.description))
         set(.services, texts: services.map(\.description))
         set(.allow, texts: allow.map(\.id))
         set(.allowAnyone, allowAnyone.map { .bool($0) })
+        set(.visible, visible.map { .bool($0) })
         set(.allowLocal, allowLocal.map { .bool($0) })
         set(.network, network.map { .string($0.text) })
         set(.memory, limits.memory.map { .string($0.description) })
         set(.trustedProxies, texts: limits.trustedProxies.map(\.description))
         set(.connectionsPerAddress, limits.connectionsPerAddress.map { .int($0) })
         set(.handshakesPerSecond, limits.handshakesPerSecondPerAddress.map { .int($0) })
+        set(.metrics, watching.metrics.map { .string($0.description) })
+        set(.metricsTokenFile, watching.metricsTokenFile.map { .string($0) })
+        set(.exactMetrics, watching.exactMetrics.map { .bool($0) })
+        set(.page, watching.page.map { .string($0.description) })
+        set(.pageTokenFile, watching.pageTokenFile.map { .string($0) })
         return values
     }
 }

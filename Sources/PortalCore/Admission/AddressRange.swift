@@ -1,7 +1,11 @@
 package import NIOCore
 
-/// A range of addresses in the notation of RFC 4632: `10.0.0.0/8`, `2001:db8::/32`, or one address alone.
+/// A range of addresses in the notation of RFC 4632: `10.0.0.0/8`, `2001:db8::/32`, or one address alone; or `unix` for
+/// all Unix domain sockets.
 package struct AddressRange: Hashable, Sendable {
+    private static let unixText = "unix"
+
+    /// None for Unix domain sockets.
     private let bytes: [UInt8]
     private let bitCount: Int
 
@@ -9,6 +13,10 @@ package struct AddressRange: Hashable, Sendable {
     ///
     /// - Throws: ``AddressRangeError``.
     package init(_ text: String) throws(AddressRangeError) {
+        guard text != Self.unixText else {
+            (bytes, bitCount) = ([], 0)
+            return
+        }
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let host = parts.first, let address = try? SocketAddress(ipAddress: String(host), port: 0)
         else {
@@ -41,6 +49,7 @@ package struct AddressRange: Hashable, Sendable {
 extension AddressRange: CustomStringConvertible {
     /// A form that `init(_:)` reads.
     package var description: String {
+        guard !bytes.isEmpty else { return Self.unixText }
         let host =
             bytes.count == 4
             ? bytes.map { "\($0)" }.joined(separator: ".")
@@ -63,7 +72,7 @@ extension AddressRangeError: CustomStringConvertible {
     /// The cause, and what to do about it, in a sentence for people.
     package var description: String {
         switch self {
-        case .notAnAddress: "the range has no IP address: write one like 10.0.0.0/8 or ::1"
+        case .notAnAddress: "the range has no IP address: write one like 10.0.0.0/8 or ::1, or unix"
         case .badLength(let limit):
             "the length behind the / is not from 0 to \(limit): write one that is"
         }

@@ -36,8 +36,10 @@ package struct ConnectionAdmission {
         package var connectionCount: Int
         /// What one source may have at most.
         package var ceilings: Ceilings
-        /// Whose addresses stand for many others: each connection from there is a source of its own.
+        /// Who passes connections of others on, and says in front of each whose it is.
         package var trustedProxies: [AddressRange]
+        /// Whether each connection is a source of its own, wherever it comes from: for measuring many from one machine.
+        package var countsApart = false
 
         /// These.
         package init(
@@ -66,7 +68,8 @@ package struct ConnectionAdmission {
     private var trials: TrialLot
     private var proxies: [AddressRange]
     private var lastNumber = 0
-    private var proxiedCount = 0
+    private let countsApart: Bool
+    private var apartCount = 0
 
     /// Nobody is connected; lots are drawn from `random`.
     package init(
@@ -77,6 +80,7 @@ package struct ConnectionAdmission {
         places = ConnectionPlaces(count: count, ceilings: settings.ceilings, at: now)
         trials = TrialLot(limit: trialCount, random: random, at: now)
         proxies = settings.trustedProxies
+        countsApart = settings.countsApart
     }
 
     /// Has other limits count for all that happens from now on; connections that stand stay.
@@ -87,13 +91,16 @@ package struct ConnectionAdmission {
         places.update(ceilings, at: now)
     }
 
-    /// What a new connection from an address counts as.
+    /// Whether a connection from an address has to begin with a proxy's header.
+    package func isProxy(_ address: SocketAddress) -> Bool {
+        proxies.contains { $0.contains(address) }
+    }
+
+    /// What a new connection from an address counts as: its own, or the one that a proxy has named.
     package mutating func source(of address: SocketAddress?) -> SourceAddress {
-        guard let address, proxies.contains(where: { $0.contains(address) }) else {
-            return SourceAddress(address)
-        }
-        proxiedCount += 1
-        return .proxied(proxiedCount)
+        guard countsApart else { return SourceAddress(address) }
+        apartCount += 1
+        return .apart(apartCount)
     }
 
     // MARK: Coming and going

@@ -9,7 +9,7 @@ package struct SourceAddress: Hashable, Sendable {
         case v4(UInt32)
         case v6(high: UInt64, bitCount: Int)
         case unix
-        case proxied(Int)
+        case apart(Int)
         case unknown
     }
 
@@ -29,8 +29,8 @@ package struct SourceAddress: Hashable, Sendable {
         }
     }
 
-    /// The connection of that number behind a proxy: a source of its own.
-    static func proxied(_ number: Int) -> SourceAddress { SourceAddress(.proxied(number)) }
+    /// The connection of that number: a source of its own.
+    static func apart(_ number: Int) -> SourceAddress { SourceAddress(.apart(number)) }
 
     /// The source whose share this one has a part of: the /48 of an IPv6 address.
     package var network: SourceAddress? {
@@ -52,7 +52,7 @@ extension SourceAddress: CustomStringConvertible {
             }
             .joined(separator: ":") + "::/\(bitCount)"
         case .unix: "unix"
-        case .proxied(let number): "proxied \(number)"
+        case .apart(let number): "connection \(number)"
         case .unknown: "unknown"
         }
     }

@@ -83,7 +83,13 @@ struct AnnouncementDesk {
     var tokenCount: Int { directory.hidden.tokenCount }
 
     /// How many ids are announced.
-    var idCount: Int { directory.attendance.ids.count }
+    var idCount: Int { ids.count }
+
+    /// The ids, sorted.
+    var ids: [String] { directory.attendance.ids }
+
+    /// How many connections have announced tokens.
+    var hiddenCount: Int { directory.hidden.connectionCount }
 
     /// The connections on which the target of a request can be reached, the one to be asked first in front.
     func connections(for request: ConnectRequest) -> [ConnectionID] {

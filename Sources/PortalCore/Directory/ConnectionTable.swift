@@ -59,6 +59,17 @@ struct ConnectionTable {
 
     subscript(connection: ConnectionID) -> Member? { members[connection] }
 
+    /// How many connections, and ends of tunnels, each of these keys has; those without a connection are left out.
+    func presences(of keys: Set<PublicKey>) -> [PublicKey: PortalPresence] {
+        var presences: [PublicKey: PortalPresence] = [:]
+        for member in members.values {
+            guard let peer = member.peer, keys.contains(peer) else { continue }
+            presences[peer, default: PortalPresence()].connectionCount += 1
+            presences[peer, default: PortalPresence()].tunnelCount += member.tunnels.count
+        }
+        return presences
+    }
+
     func mailbox(of connection: ConnectionID) -> (any RelayMailbox)? { members[connection]?.mailbox }
 
     mutating func add(_ mailbox: any RelayMailbox, from source: String) -> ConnectionID {
@@ -173,6 +184,17 @@ struct ConnectionTable {
     func largest(in contention: Account) -> PortalTunnel? {
         contention.largestLeafID { byAccount[$0] != nil }.flatMap { byAccount[$0] }
     }
+}
+
+/// How much somebody has at a portal at a moment.
+package struct PortalPresence: Equatable, Sendable {
+    /// How many connections.
+    package var connectionCount = 0
+    /// How many ends of tunnels.
+    package var tunnelCount = 0
+
+    /// Nothing.
+    package init() {}
 }
 
 /// Which connection of a portal is meant; numbers are never used twice.

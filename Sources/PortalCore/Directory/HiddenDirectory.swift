@@ -92,6 +92,9 @@ package struct HiddenDirectory: Sendable {
     /// How many tokens all sets hold together; one that two have announced counts twice, as it takes room twice.
     package var tokenCount: Int { places.count }
 
+    /// How many connections have announced themselves hidden.
+    package var connectionCount: Int { sets.count }
+
     /// Whether something is to be forgotten with ``forget(_:)``.
     package var hasLeaving: Bool { !leaving.isEmpty }
 

@@ -34,15 +34,16 @@ package final class PortalConnection: ConnectionMachine {
     /// A connection that was accepted just now from a `source` address; `mailbox` is what will reach it.
     ///
     /// Connections whose source is not known share one source's limits. With a `seat` the handshake goes on when its turn
-    /// has come: the owner looks at ``takeWish()`` after each call.
+    /// has come: the owner looks at ``takeWish()`` after each call. The `loop` is where the connection lives, where there
+    /// are several.
     package init(
         portal: Portal, mailbox: any RelayMailbox, source: String = "unknown",
-        seat: (any ConnectionPlace)? = nil,
+        seat: (any ConnectionPlace)? = nil, on loop: ObjectIdentifier? = nil,
         at now: NIODeadline
     ) {
         self.portal = portal
         self.seat = seat
-        peer = PortalPeer(of: portal, mailbox: mailbox, source: source, at: now)
+        peer = PortalPeer(of: portal, mailbox: mailbox, source: source, on: loop, at: now)
         session = peer.session
         calls = PortalCalls(of: peer)
         allowance = PortalAllowance(portal.settings, at: now)

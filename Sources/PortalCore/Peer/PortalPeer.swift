@@ -18,8 +18,15 @@ final class PortalPeer {
     private(set) var account: Account
     private var outputs = CircularBuffer<PortalOutput>()
 
-    init(of portal: Portal, mailbox: any RelayMailbox, source: String, at now: NIODeadline) {
+    /// What is relayed from here is counted there.
+    let relayed: RelayTally
+
+    init(
+        of portal: Portal, mailbox: any RelayMailbox, source: String, on loop: ObjectIdentifier?,
+        at now: NIODeadline
+    ) {
         self.portal = portal
+        relayed = portal.counters.tally(of: loop)
         self.source = source
         self.now = now
         id = portal.register(mailbox, from: source)

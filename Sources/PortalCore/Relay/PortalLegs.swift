@@ -115,7 +115,7 @@ struct PortalLegs: ~Copyable {
         }
         filling.removeAll(keepingCapacity: true)
         if uncountedByteCount > 0 {
-            peer.portal.counters.relayed(uncountedByteCount)
+            peer.relayed.add(uncountedByteCount)
             uncountedByteCount = 0
         }
     }

@@ -1,7 +1,7 @@
 internal import Connection
 
 /// What an endpoint has too little of, so that somebody gives way.
-package enum ScarceResource: String, Error, Hashable, Sendable {
+package enum ScarceResource: String, Error, CaseIterable, Hashable, Sendable {
     /// Memory.
     case memory
     /// Places for streams.

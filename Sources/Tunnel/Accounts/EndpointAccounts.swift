@@ -1,4 +1,5 @@
 internal import Account
+package import NIOCore
 internal import Synchronization
 package import TypedSodium
 
@@ -40,9 +41,28 @@ package final class EndpointAccounts: Sendable {
         /// Whom this node has called.
         case called(PublicKey)
 
+        /// The key of whoever it is.
+        package var key: PublicKey {
+            switch self {
+            case .friend(let key, _), .invite(let key), .stranger(let key), .portal(let key),
+                .called(let key):
+                key
+            }
+        }
+
         var isInvite: Bool {
             if case .invite = self { true } else { false }
         }
+    }
+
+    /// Somebody who has sessions at this endpoint, over all its connections.
+    package struct Visit: Sendable {
+        /// Who it is.
+        package let party: Party
+        /// How many sessions it has.
+        package let sessionCount: Int
+        /// Since when the first of them stands.
+        package let since: NIODeadline
     }
 
     private enum Group: Hashable {
@@ -78,6 +98,8 @@ package final class EndpointAccounts: Sendable {
 
     /// How large the pools are.
     package let limits: Limits
+    /// What happens at all connections together.
+    package let counters = NodeCounters()
     let handshakes: HandshakePlaces
     let sessions = SessionPlaces()
     let holdings = Holdings()
@@ -103,6 +125,19 @@ package final class EndpointAccounts: Sendable {
 
     /// How many sessions of others stand.
     package var sessionCount: Int { sessions.count }
+
+    /// The numbers of this moment, and those since the node began.
+    package var metrics: NodeMetrics {
+        var metrics = counters.metrics
+        metrics.sessionCount = sessionCount
+        metrics.handshakeCount = handshakeCount
+        metrics.heldByteCount = heldByteCount
+        metrics.holdableByteCount = limits.bytes
+        return metrics
+    }
+
+    /// Who has sessions, in no order.
+    package var visits: [Visit] { sessions.visits }
 
     /// Who pays for somebody; the same payer for as long as anybody holds it.
     package func payer(for party: Party) -> Payer {

@@ -27,6 +27,7 @@ final class SessionPlaces: Sendable {
     }
 
     private struct Entry {
+        let since: NIODeadline
         let party: EndpointAccounts.Party
         let session: SessionPlace
         let activity: SessionActivity
@@ -53,6 +54,17 @@ final class SessionPlaces: Sendable {
     /// How many sessions stand.
     var count: Int { books.withLock { $0.entries.count } }
 
+    /// Who has sessions, how many, and since when the first of them stands.
+    var visits: [EndpointAccounts.Visit] {
+        books.withLock { books in
+            books.ofParty.map { party, sessions in
+                EndpointAccounts.Visit(
+                    party: party, sessionCount: sessions.count,
+                    since: sessions.compactMap { books.entries[$0]?.since }.min() ?? .distantPast)
+            }
+        }
+    }
+
     /// Takes a place for somebody who pays for it.
     func take(
         _ session: SessionPlace, for party: EndpointAccounts.Party, paidBy payer: Payer, at now: NIODeadline
@@ -72,7 +84,8 @@ final class SessionPlaces: Sendable {
             books.lastNumber += 1
             let activity = SessionActivity(at: now)
             books.entries[books.lastNumber] = Entry(
-                party: party, session: session, activity: activity, account: payer.sessions, charge: charge)
+                since: now, party: party, session: session, activity: activity, account: payer.sessions,
+                charge: charge)
             books.ofParty[party, default: []].insert(books.lastNumber)
             let seat = SessionSeat(number: books.lastNumber, activity: activity, places: self)
             return .seat(seat, insteadOf: giving)

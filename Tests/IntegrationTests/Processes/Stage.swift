@@ -39,7 +39,8 @@ final class Stage: Sendable {
 
     /// Starts `cway` in the home folder of that name.
     func cway(
-        home: String, _ arguments: [String], input: FileHandle? = nil, outputFile: FileHandle? = nil,
+        home: String, _ arguments: [String], environment: [String: String] = [:], input: FileHandle? = nil,
+        outputFile: FileHandle? = nil,
         errorFile: FileHandle? = nil
     ) throws -> CwayProcess {
         try start(
@@ -48,7 +49,7 @@ final class Stage: Sendable {
                 "CWAY_HOME": path(home), "CWAY_ALLOW_LOCAL": "true",
                 // So that the tests may look into its memory, whoever runs them.
                 "CWAY_DEBUGGABLE": "yes",
-            ], input: input, outputFile: outputFile, errorFile: errorFile)
+            ].merging(environment) { $1 }, input: input, outputFile: outputFile, errorFile: errorFile)
     }
 
     /// Starts any program.

@@ -73,6 +73,11 @@ final class LocalConnection: Sendable {
         }
     }
 
+    /// Awaits that so many bytes have come.
+    func awaitBytes(_ byteCount: Int, within limit: Duration = .seconds(20)) async throws {
+        try await received.first(within: limit) { $0.byteCount >= byteCount ? () : nil }
+    }
+
     /// Everything, once the other side has ended.
     func end(within limit: Duration = .seconds(60)) async throws -> Received {
         try await received.first(within: limit) { $0.ending != nil ? $0 : nil }

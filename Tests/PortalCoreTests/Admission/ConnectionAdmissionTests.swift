@@ -9,12 +9,12 @@ struct ConnectionAdmissionTests {
     private let now = NIODeadline.uptimeNanoseconds(1_000_000_000)
     private let member = PublicKey(FixedBytes<32>())
 
-    private func admission(proxies: [String] = []) throws -> ConnectionAdmission {
-        ConnectionAdmission(
-            .init(
-                connectionCount: 16, ceilings: .init(connectionsPerSource: 1),
-                trustedProxies: try proxies.map { try AddressRange($0) }),
-            random: SeededRandom(seed: 3), at: now)
+    private func admission(proxies: [String] = [], countsApart: Bool = false) throws -> ConnectionAdmission {
+        var settings = ConnectionAdmission.Settings(
+            connectionCount: 16, ceilings: .init(connectionsPerSource: 1),
+            trustedProxies: try proxies.map { try AddressRange($0) })
+        settings.countsApart = countsApart
+        return ConnectionAdmission(settings, random: SeededRandom(seed: 3), at: now)
     }
 
     @Test("has a place within its share, beyond it is on trial, and is drawn once it has spoken")
@@ -46,15 +46,25 @@ struct ConnectionAdmissionTests {
         #expect(entries.map(\.leaving) == [[], [], [], [entries[1].number]])
     }
 
-    @Test("is a source of its own behind a proxy that is trusted")
+    @Test("knows a proxy by its address, until the settings say otherwise")
     func proxies() throws {
-        var admission = try admission(proxies: ["192.0.2.0/24"])
-        let proxy = try SocketAddress(ipAddress: "192.0.2.1", port: 1)
-        let other = try SocketAddress(ipAddress: "198.51.100.1", port: 1)
-        let sources = [proxy, proxy, other, other].map { admission.source(of: $0) }
-        #expect(sources[0] != sources[1] && sources[2] == sources[3])
+        var admission = try admission(proxies: ["192.0.2.0/24", "unix"])
+        let unix = try SocketAddress(unixDomainSocketPath: "/run/portal")
+        let others = try ["192.0.3.1", "2001:db8::1", "::ffff:192.0.3.1"].map {
+            try SocketAddress(ipAddress: $0, port: 1)
+        }
+        let proxies = try ["192.0.2.1", "::ffff:192.0.2.7"].map { try SocketAddress(ipAddress: $0, port: 1) }
+        #expect((proxies + [unix]).allSatisfy { admission.isProxy($0) })
+        #expect(!others.contains { admission.isProxy($0) })
         admission.update(.init(), trustedProxies: [], at: now)
-        let later = [proxy, proxy].map { admission.source(of: $0) }
-        #expect(later[0] == later[1])
+        #expect(!(proxies + [unix]).contains { admission.isProxy($0) })
+    }
+
+    @Test("is a source of its own where connections are counted apart")
+    func apart() throws {
+        var admission = try admission(countsApart: true)
+        let address = try SocketAddress(ipAddress: "192.0.2.1", port: 1)
+        let sources = [address, address].map { admission.source(of: $0) }
+        #expect(sources[0] != sources[1])
     }
 }

@@ -1,6 +1,0 @@
-import Testing
-import Watching
-
-@Suite struct WatchServerTests {
-    @Test func isMade() { _ = WatchServer() }
-}
