@@ -20,8 +20,8 @@ struct ClusterSuite: Suite {
             )
             return findings
         }
-        let before = ProcessTable.ownByteCount
         let simulation = try ClusterSimulation(simulationPlan(plan.cluster))
+        let before = ProcessTable.ownByteCount
         simulation.start(endpointsPerSecond: max(20_000, plan.cluster.endpointCount / 20))
         let size = "\(plan.cluster.machineCount) machines, \(plan.cluster.endpointCount) endpoints"
         findings.rows.append(
