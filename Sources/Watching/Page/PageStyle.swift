@@ -22,6 +22,7 @@ package enum PageStyle {
         .state{font-weight:600}.good{color:var(--good)}.bad{color:var(--bad)}
         section{background:var(--card);border:1px solid var(--faint);border-radius:.6rem;padding:1rem 1.1rem;margin:1rem 0}
         h2{font-size:1.15rem;margin:0 0 .6rem}
+        section>p:last-child{margin-bottom:0}
         .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.8rem;margin:0}
         .facts dt{color:var(--soft);font-size:.875rem}
         .facts dd{margin:0;font-size:1.2rem;font-weight:600;font-variant-numeric:tabular-nums}
@@ -36,7 +37,7 @@ package enum PageStyle {
         table{border-collapse:collapse;width:100%}
         caption{text-align:left;color:var(--soft);padding:0 0 .4rem}
         th{text-align:left;font-size:.875rem;color:var(--soft);font-weight:600}
-        th,td{padding:.45rem .8rem .45rem 0;border-top:1px solid var(--faint);vertical-align:top}
+        th,td{padding:.45rem .8rem .45rem 0;border-top:1px solid var(--faint);vertical-align:middle}
         thead th{border-top:0}
         td.do{text-align:right;padding-right:0;white-space:nowrap}
         td.do>*+*{margin-left:.4rem}
