@@ -50,6 +50,9 @@ let package = Package(
         .systemLibrary(
             name: "CQREncode", pkgConfig: "libqrencode",
             providers: [.apt(["libqrencode-dev"]), .brew(["qrencode"])]),
+        .systemLibrary(
+            name: "CNATS", pkgConfig: "libnats",
+            providers: [.apt(["libnats-dev"]), .brew(["cnats"])]),
         .target(name: "CBoxCipher"),
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CProcess"),
@@ -63,6 +66,7 @@ let package = Package(
         .target(name: "TypedSodium", dependencies: ["CSodium"], swiftSettings: settings),
         .target(name: "LMDB", dependencies: ["CLMDB"], swiftSettings: settings),
         .target(name: "QRCode", dependencies: ["CQREncode"], swiftSettings: settings),
+        .target(name: "NATS", dependencies: ["CNATS"], swiftSettings: settings),
 
         // Level 2: one protocol each, no input or output.
         .target(name: "SecretHandshake", dependencies: ["TypedSodium"], swiftSettings: settings),
@@ -100,11 +104,16 @@ let package = Package(
                 "SecretHandshake", "SecureSession", "TypedSodium", nioCore,
             ], swiftSettings: settings),
 
+        // Beside them, and as pure: the machines that serve one portal together.
+        .target(
+            name: "Cluster", dependencies: ["Account", "TypedSodium", nioCore], swiftSettings: settings),
+
         // Level 5: channels around the machines.
         .target(
             name: "Transport",
             dependencies: [
-                "Account", "Blinding", "Connection", "Invitation", "MuxRPC", "Multiserver", "PortalCore",
+                "Account", "Blinding", "Connection", "Invitation", "MuxRPC", "Multiserver", "NATS",
+                "PortalCore",
                 "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
@@ -162,7 +171,8 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 // The built executable too: the suites start it.
-                "Blinding", "BoxStream", "CSodium", "Connection", "CountingAllocator", "Invitation",
+                "Blinding", "BoxStream", "CSodium", "ClusterSimulation", "Connection", "CountingAllocator",
+                "Invitation",
                 "Keyring", "Multiserver", "MuxRPC", "Node", "PeerSupport", "PortalCore", "SecretHandshake",
                 "SecureSession", "Transport", "Tunnel", "TypedSodium", "cway",
                 nioCore,
@@ -199,6 +209,10 @@ let package = Package(
             name: "LMDBTests", dependencies: ["LMDB", "LMDBChild", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "QRCodeTests", dependencies: ["QRCode"], swiftSettings: settings),
         .testTarget(
+            name: "NATSTests",
+            dependencies: ["NATS", "PeerSupport", "TestSupport", "Transport", nioCore],
+            resources: [.copy("Certificates")], swiftSettings: settings),
+        .testTarget(
             name: "SecretHandshakeTests", dependencies: ["SecretHandshake", "TypedSodium", "TestSupport"],
             resources: [.copy("Vectors")], swiftSettings: settings),
         .testTarget(
@@ -216,6 +230,15 @@ let package = Package(
         .testTarget(
             name: "ConnectionTests", dependencies: ["Connection", "TestSupport", nioCore],
             swiftSettings: settings),
+        .target(
+            name: "ClusterSimulation",
+            dependencies: ["Blinding", "Cluster", "PortalCore", "TypedSodium", nioCore],
+            path: "Tests/ClusterSimulation", swiftSettings: settings),
+        .testTarget(
+            name: "ClusterTests",
+            dependencies: [
+                "Cluster", "ClusterSimulation", "PortalCore", "TestSupport", "TypedSodium", nioCore,
+            ], resources: [.copy("Vectors")], swiftSettings: settings),
         .testTarget(
             name: "PortalCoreTests",
             dependencies: [
@@ -288,7 +311,8 @@ let package = Package(
             dependencies: [
                 "PeerSupport",
                 // The built executable too: tests of the demo start it.
-                "Blinding", "Commands", "Connection", "Invitation", "Keyring", "Multiserver", "Node",
+                "Blinding", "BoxStream", "Commands", "Connection", "Invitation", "Keyring", "Multiserver",
+                "Node",
                 "SecretHandshake", "TypedSodium",
                 "TestSupport", "cway", nioCore,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -333,7 +357,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Blinding", "BoxStream", "Connection", "Invitation", "Keyring", "Multiserver", "MuxRPC",
+                "Blinding", "BoxStream", "Cluster", "Connection", "Invitation", "Keyring", "Multiserver",
+                "MuxRPC",
                 "SecretHandshake", "TypedSodium",
                 "PortalCore", "Transport", "Tunnel", nioCore,
             ], path: "Tests/FuzzTargets", swiftSettings: settings),

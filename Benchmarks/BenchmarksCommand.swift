@@ -50,6 +50,15 @@ struct BenchmarksCommand: AsyncParsableCommand {
             "In the suite hostile, also 5,000 handshakes that are left, and 10,000 endpoints that come back.")
     var long = false
 
+    @Flag(help: "In the suite cluster, simulate the machines in this process.")
+    var simulate = false
+
+    @Option(help: "How many machines are simulated.")
+    var machines = 64
+
+    @Option(help: "How many endpoints are simulated, most of them hidden with 48 tokens each.")
+    var endpoints = 10_000
+
     @Option(
         help: ArgumentHelp("In the suite hostile, only rows whose name has this in it.", valueName: "text"))
     var attack: String?
@@ -64,6 +73,10 @@ struct BenchmarksCommand: AsyncParsableCommand {
             guard tries > 0, tries <= 1_000_000 else {
                 throw ValidationError("--tries is 1 to 1000000.")
             }
+        }
+        guard (2...256).contains(machines) else { throw ValidationError("--machines is 2 to 256.") }
+        guard (machines...10_000_000).contains(endpoints) else {
+            throw ValidationError("--endpoints is as many as machines at least, 10000000 at most.")
         }
         if let rounds {
             guard rounds > 0, rounds <= 1000 else { throw ValidationError("--rounds is 1 to 1000.") }
@@ -84,7 +97,10 @@ struct BenchmarksCommand: AsyncParsableCommand {
         defer { interruption.finish() }
         let plan = Plan(
             chosenRounds: rounds, chosenSeconds: seconds, chosenTries: tries, withPeers: peers,
-            isLong: long, attack: attack, stage: stage)
+            isLong: long, attack: attack,
+            cluster: ClusterPlan(
+                isSimulated: simulate, machineCount: machines, endpointCount: endpoints),
+            stage: stage)
         var report = RunReport(machine: .current, suites: [])
         print(report.machine.line + "\n")
         for name in suite?.names ?? SuiteName.usual {

@@ -30,7 +30,27 @@ struct BoxSuite: Suite {
                 }
             }
         }
+        do {
+            for bodyByteCount in Self.bodyByteCounts.map(opaque) {
+                findings.rows.append(try hardware(bodyByteCount, rounds: rounds, turn: turn))
+            }
+        } catch {
+            findings.notes.append("AES-256-GCM is not measured: there is no libcrypto.so.3")
+        }
         return findings
+    }
+
+    /// What others get from the processor's instructions for AES, without a header of its own for each body.
+    private func hardware(_ byteCount: Int, rounds: Int, turn: Duration) throws -> Row {
+        let frames = try HardwareFrames(bodyByteCount: byteCount, key: Random.bytes(32))
+        let score = try Contest(operationsPerBatch: FrameBatch.frameCount, contenders: [frames])
+            .run(rounds: rounds, turn: turn)[0]
+        return Row(
+            name: "AES-256-GCM \(byteCount)",
+            figures: [
+                Figure("libcrypto", "GB/s", Double(byteCount) / score.median),
+                Figure("libcrypto", "ns", score.median), Figure("p99", "ns", score.p99),
+            ], group: "AES-256-GCM")
     }
 
     private func contest(_ work: FrameWork, bodyByteCount: Int) throws -> Contest {

@@ -11,10 +11,10 @@ protocol Suite: Sendable {
 
 /// The suites there are; a further one needs a case here and a folder of its own.
 enum SuiteName: String, CaseIterable, Sendable {
-    case box, relay, tunnel, latency, handshake, idle, wan, scale, keyring, oracle, hostile
+    case box, relay, tunnel, latency, handshake, idle, wan, scale, keyring, oracle, hostile, cluster
 
     /// Those that are run without being asked for; the others take long.
-    static var usual: [SuiteName] { allCases.filter { $0 != .oracle && $0 != .hostile } }
+    static var usual: [SuiteName] { allCases.filter { ![.oracle, .hostile, .cluster].contains($0) } }
 
     /// The suite of that name.
     var suite: any Suite {
@@ -30,6 +30,7 @@ enum SuiteName: String, CaseIterable, Sendable {
         case .keyring: KeyringSuite()
         case .oracle: OracleSuite()
         case .hostile: HostileSuite()
+        case .cluster: ClusterSuite()
         }
     }
 }
@@ -66,6 +67,8 @@ struct Plan: Sendable {
     var isLong: Bool
     /// What has to be in the name of an attack that is wanted.
     var attack: String?
+    /// How large a cluster is simulated, if one is.
+    var cluster: ClusterPlan
     /// The temporary folder, and the processes that are ended with this one.
     var stage: Stage
 

@@ -4,7 +4,8 @@ struct TunnelSuite: Suite {
 
     let summary = """
         tunnel: client, portal and endpoint as processes, TCP at both ends; CPU seconds per GB of payload, \
-        by role; × is cway's rate divided by the row's, CPU / is cway's CPU of all roles divided by the row's
+        by role; × is cway's rate divided by the row's, CPU / is cway's CPU of all roles divided by the row's; \
+        a profile of the portal where perf is installed
         """
 
     func run(_ plan: Plan) async throws -> Findings {
@@ -26,6 +27,11 @@ struct TunnelSuite: Suite {
             for direction in Direction.allCases {
                 try measure(ways.all, flowCount, direction, plan, &findings)
             }
+        }
+        do {
+            findings.rows += try await PortalProfile(stage: plan.stage).rows(of: ways.all[0])
+        } catch {
+            findings.notes.append("the portal's profile is left out: \(error)")
         }
         return findings
     }

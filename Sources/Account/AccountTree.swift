@@ -60,17 +60,18 @@ struct AccountTree: ~Copyable {
 
     /// How much an account may hold at this moment, what it holds included.
     func capacity(of place: Place) -> Int {
-        let node = nodes[place]
-        guard let parent = node.parent else { return node.limit }
+        // Fields and not the node: a copy would retain its children.
+        let (held, limit) = (nodes[place].held, nodes[place].limit)
+        guard let parent = nodes[place].parent else { return limit }
         let whole = capacity(of: parent)
         let heldByAll = nodes[parent].held
         let unreserved = nodes[parent].keepsReserve ? whole - whole / Self.reserveDivisor : whole
         // What is left of the part that is lent to whoever wants it.
-        let lent = node.held + max(0, unreserved - heldByAll)
-        let claimants = nodes[parent].activeCount + (node.held > 0 ? 0 : 1)
+        let lent = held + max(0, unreserved - heldByAll)
+        let claimants = nodes[parent].activeCount + (held > 0 ? 0 : 1)
         let equalShare = whole / (claimants + 1)
-        let fair = min(equalShare, node.held + max(0, whole - heldByAll))
-        return min(node.limit, max(lent, fair))
+        let fair = min(equalShare, held + max(0, whole - heldByAll))
+        return min(limit, max(lent, fair))
     }
 
     /// Lets an account hold more; whether it may.

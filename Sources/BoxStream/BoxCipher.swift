@@ -34,6 +34,12 @@ struct BoxCipher: ~Copyable {
         memory.wipe()
     }
 
+    /// Whether blocks of frames to come are held.
+    var holdsKeystream: Bool { keystream.isAhead }
+
+    /// Takes note that no further frame is at hand, and keeps what was made for frames to come.
+    mutating func pause() { keystream.pause() }
+
     /// Gives back what was made for frames to come.
     mutating func rest() { keystream.rest() }
 

@@ -4,8 +4,8 @@ internal import TypedSodium
 /// The XSalsa20 keystreams of one direction's frames: two nonces each, the header's and the body's, counting up.
 ///
 /// Of both nonces the first block is wanted alone and before all else, and a kernel makes sixteen single blocks in
-/// the time of one or two. So once a second frame follows a first without ``rest()`` between them, the blocks of the
-/// next frames are made with its own.
+/// the time of one or two. So once a second frame follows a first without ``rest()`` or ``pause()`` between them, the
+/// blocks of the next frames are made with its own.
 @safe
 struct Keystream: ~Copyable, @unchecked Sendable {
     // Safety: `frame` leads into `memory` or `ahead`, which have this one owner.
@@ -168,6 +168,14 @@ struct Keystream: ~Copyable, @unchecked Sendable {
         frameBlockCount = 0
         nonce &+= 2
         if nonce == 0 { carry() }
+    }
+
+    /// Whether blocks of frames to come are held.
+    var isAhead: Bool { ahead != nil }
+
+    /// Keeps what was made ahead though no further frame is at hand; where there is none, a single frame makes none.
+    mutating func pause() {
+        if ahead == nil { isResting = true }
     }
 
     /// Gives back what was made ahead; for when no further frame is at hand, between frames or within one.

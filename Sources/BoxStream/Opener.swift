@@ -160,6 +160,12 @@ public struct Opener: ~Copyable, Sendable {
         state = .awaitingHeader
     }
 
+    /// Whether blocks of frames to come are held, up to 2 KiB.
+    package var holdsKeystream: Bool { cipher.holdsKeystream }
+
+    /// Takes note that no more input is at hand at the moment, and keeps what was made for frames to come.
+    package mutating func pause() { cipher.pause() }
+
     /// Gives back what was made for frames to come, up to 1 KiB; for when no more input is at hand, also within a frame.
     public mutating func rest() { cipher.rest() }
 

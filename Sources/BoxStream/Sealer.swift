@@ -47,6 +47,12 @@ public struct Sealer: ~Copyable, Sendable {
         unsafe cipher.seal(frame: frame.assumingMemoryBound(to: UInt8.self), bodyByteCount: bodyByteCount)
     }
 
+    /// Whether blocks of frames to come are held, up to 2 KiB.
+    package var holdsKeystream: Bool { cipher.holdsKeystream }
+
+    /// Takes note that no further frame is to be sealed at the moment, and keeps what was made for frames to come.
+    package mutating func pause() { cipher.pause() }
+
     /// Gives back what was made for frames to come, up to 1 KiB; for when there is nothing more to seal at the moment.
     public mutating func rest() { cipher.rest() }
 

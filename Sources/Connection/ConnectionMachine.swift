@@ -43,6 +43,14 @@ package protocol ConnectionMachine: AnyObject {
     func acknowledged(_ byteCount: UInt64, at now: NIODeadline)
 }
 
+extension NIODeadline? {
+    /// The earlier of two times, where a missing one never comes.
+    package func earlier(_ other: NIODeadline?) -> NIODeadline? {
+        guard let self else { return other }
+        return other.map { Swift.min(self, $0) } ?? self
+    }
+}
+
 /// What is to become of a connection.
 package enum ConnectionPhase: Equatable, Sendable {
     /// It goes on.

@@ -56,6 +56,11 @@ struct InboundBuffer {
         return try body(arrived.readableBytesSpan.extracting(first: count))
     }
 
+    /// Lends all that came whole with the last read, which is none while a piece is put together.
+    func withWhole(_ body: (RawSpan) -> Void) {
+        if partial.readableBytes == 0 { body(arrived.readableBytesSpan) }
+    }
+
     /// Lets go of the next `count` bytes.
     mutating func consume(_ count: Int) {
         if partial.readableBytes > 0 {

@@ -83,8 +83,13 @@ struct OutboundFrames: ~Copyable {
         return buffer
     }
 
-    /// Takes note that there is nothing to seal for now: while it is idle it keeps no keystream ahead.
-    mutating func rest() { sealer.rest() }
+    /// Whether blocks of frames to come are held.
+    var holdsKeystream: Bool { sealer.holdsKeystream }
+
+    /// Takes note that there is nothing to seal for now; what was made ahead stays where it is to be kept.
+    mutating func rest(keepingKeystream isKept: Bool) {
+        if isKept { sealer.pause() } else { sealer.rest() }
+    }
 
     /// The goodbye, behind which nothing is sealed.
     mutating func goodbye() -> ByteBuffer { framing.layOut(sealer.goodbye()) }

@@ -5,7 +5,7 @@ internal import NIOCore
 /// ### Invariants
 /// - ``byteCount`` and ``capacity`` are the sums over the buffers that wait.
 struct OutboundQueue {
-    private var ready = CircularBuffer<ByteBuffer>()
+    private var ready = CircularBuffer<ByteBuffer>(initialCapacity: 1)
 
     /// What waits, in bytes.
     private(set) var byteCount = 0

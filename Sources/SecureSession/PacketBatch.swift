@@ -8,6 +8,26 @@ public import NIOCore
 /// headroom wherever the next box begins; so where boxes begin follows from the packets' own headers. The
 /// request number in those headers is a hole too, filled in when the batch is sealed.
 public struct PacketBatch: Sendable {
+    /// How much packets may take in a batch, laid out, where each counts as some bytes at least.
+    package struct Limit: Sendable {
+        let byteCount: Int
+        /// How many packets there are.
+        var packetCount: Int
+        let leastPacketByteCount: Int
+
+        /// A limit in bytes, for a batch that has so many packets.
+        package init(byteCount: Int, packetCount: Int, leastPacketByteCount: Int) {
+            self.byteCount = byteCount
+            self.packetCount = packetCount
+            self.leastPacketByteCount = leastPacketByteCount
+        }
+
+        /// Whether one packet more fits behind what the batch has.
+        func allows(_ addedByteCount: Int, behind batchByteCount: Int) -> Bool {
+            max(batchByteCount, packetCount * leastPacketByteCount) + addedByteCount <= byteCount
+        }
+    }
+
     var buffer: ByteBuffer
 
     /// An empty batch with room for that many bytes.

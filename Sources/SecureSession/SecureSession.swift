@@ -63,6 +63,14 @@ public final class SecureSession {
     /// To be set before ``next()``, by an owner that knows how much the peer may make it hold.
     public var inboundAllowance = Int.max
 
+    /// Whether keystream that was made ahead stays when no frame is at hand, until the owner calls ``rest()``.
+    package var keepsKeystream = false
+
+    /// Whether keystream is held that was made ahead.
+    package var holdsKeystream: Bool {
+        phase.receiver?.frames.holdsKeystream == true || phase.sender?.frames.holdsKeystream == true
+    }
+
     private init(_ handshake: consuming SessionHandshake, manifest: Manifest, framing: Framing) {
         phase = .handshake(handshake)
         self.framing = framing
@@ -131,10 +139,8 @@ public final class SecureSession {
     /// What waits to be sent, in bytes.
     public var outboundByteCount: Int { outbound.byteCount + muxrpc.outboxByteCount }
 
-    /// What the session holds at this moment, in bytes of memory: frames and packets that have not come whole, what was
-    /// not taken by ``next()`` yet, and what waits to be sent.
-    ///
-    /// What it is charged with: buffers count with their capacity, however little there is in them.
+    /// What the session is charged with, in bytes of memory, buffers with their capacity: frames and packets that have not
+    /// come whole, what was not taken by ``next()`` yet, and what waits to be sent.
     public var heldByteCount: Int { arrivedByteCount + outbound.capacity + muxrpc.outboxCapacity }
 
     /// The part of ``heldByteCount`` that has arrived: what was not taken by ``next()``, and what has not come whole.
@@ -173,9 +179,16 @@ public final class SecureSession {
             if let event = try advanceHandshake(with: message) { return event }
         }
         guard let receiver = phase.receiver else { return nil }
-        while let input = try nextInput(from: receiver) {
-            if let event = interpret(input) { return event }
+        do {
+            while !muxrpc.isAtPeerCallLimit,
+                let input = try receiver.frames.next(from: &arrived, for: muxrpc, allowance: inboundAllowance)
+            {
+                if let event = interpret(input) { return event }
+            }
+        } catch {
+            throw fail(error)
         }
+        receiver.frames.rest(keepingKeystream: keepsKeystream)
         return nil
     }
 
@@ -183,7 +196,13 @@ public final class SecureSession {
     ///
     /// Adds nothing where none was announced.
     public func openPacket(into batch: inout PacketBatch) {
-        phase.receiver?.frames.openPacket(from: &arrived, into: &batch)
+        _ = phase.receiver?.frames.openPackets(from: &arrived, into: &batch, within: nil)
+    }
+
+    /// Opens the packet just announced in the same way, and behind it those of its stream that have come whole, one to a
+    /// box, as far as the batch has memory and the limit allows; how many it were, which no event announces any more.
+    package func openPackets(into batch: inout PacketBatch, within limit: PacketBatch.Limit) -> Int {
+        phase.receiver?.frames.openPackets(from: &arrived, into: &batch, within: limit) ?? 0
     }
 
     /// Opens the packet just announced and appends its body, without the header.
@@ -191,19 +210,6 @@ public final class SecureSession {
     /// Adds nothing where none was announced.
     public func openPacket(into buffer: inout ByteBuffer) {
         phase.receiver?.frames.openPacket(from: &arrived, into: &buffer)
-    }
-
-    private func nextInput(from receiver: Receiver) throws(SecureSessionError) -> InboundFrames.Input? {
-        guard !muxrpc.isAtPeerCallLimit else { return nil }
-        do {
-            return try receiver.frames.next(from: &arrived, allowance: inboundAllowance) { stream in
-                muxrpc.mayBring(packetsOn: stream)
-            } limit: { header, beginning in
-                muxrpc.bodyLimit(for: header, beginning: beginning)
-            }
-        } catch {
-            throw fail(error)
-        }
     }
 
     private func interpret(_ input: InboundFrames.Input) -> Event? {
@@ -292,10 +298,16 @@ public final class SecureSession {
     public func nextOutbound() -> ByteBuffer? {
         sealOutbox()
         guard let buffer = outbound.next() else {
-            phase.sender?.frames.rest()
+            phase.sender?.frames.rest(keepingKeystream: keepsKeystream)
             return nil
         }
         return buffer
+    }
+
+    /// Gives back keystream that was made ahead: the connection is idle.
+    package func rest() {
+        phase.receiver?.frames.rest(keepingKeystream: false)
+        phase.sender?.frames.rest(keepingKeystream: false)
     }
 
     /// What a tunnelled session sends next, laid out for the outer one; `nil` when there is nothing.

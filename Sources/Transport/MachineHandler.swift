@@ -212,7 +212,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     /// The timer is left alone while it fires early enough: the machine finds that nothing is due then.
     private func armTimer() {
         guard let context, context.channel.isActive else { return }
-        guard let due = [machine.deadline, writeDeadline].compactMap(\.self).min() else { return }
+        guard let due = machine.deadline.earlier(writeDeadline) else { return }
         if let timer, timer.at <= due { return }
         timer?.task.cancel()
         // What is due at once would run before the loop has looked at its other sockets.

@@ -11,12 +11,16 @@ final class BuiltCway: Sendable {
     private let process: CwayProcess
 
     /// Starts it; what it prints is the test's, or goes to what is given.
-    init(_ arguments: String..., flags: [String] = [], standardOutput: FileHandle? = nil) throws {
+    init(
+        _ arguments: String..., flags: [String] = [], variables: [String: String] = [:],
+        standardOutput: FileHandle? = nil
+    ) throws {
         let scratch = folder.path + "/scratch"
         try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
         var environment = ["TMPDIR": scratch, "PATH": "/usr/bin"]
         // The demo is the same whatever the user has set; every other command refuses this.
         if arguments.first == "demo" { environment["CWAY_LOG_LEVEL"] = "nonsense" }
+        environment.merge(variables) { $1 }
         process = try CwayProcess(
             ChildProcess.built("cway"), arguments + flags, environment: environment, inherits: false,
             outputFile: standardOutput)

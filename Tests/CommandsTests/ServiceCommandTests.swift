@@ -35,7 +35,7 @@ struct ServiceCommandTests {
         #expect(run.ended(.success), "\(run.complaints)")
         for line in [
             "    Type=notify", "    ListenStream=443", "    ARGUMENTS=--public-host portal.example.org",
-            "run systemctl enable --now cway-portal.socket cway-portal.service",
+            "run systemctl restart cway-portal.socket cway-portal.service",
         ] {
             #expect(run.lines.contains(line), "\(line): \(run.output)")
         }

@@ -23,6 +23,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case portal
     /// A node's connection to a portal, and sessions inside its tunnels.
     case endpoint
+    /// A machine of a cluster, and messages of others that hold its keys.
+    case cluster
 
     /// Runs the target once.
     package func run(_ bytes: [UInt8]) {
@@ -38,6 +40,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         case .proxy: ProxyFuzz.run(&input)
         case .portal: PortalFuzz.run(&input)
         case .endpoint: EndpointFuzz.run(&input)
+        case .cluster: ClusterFuzz.run(&input)
         }
     }
 }

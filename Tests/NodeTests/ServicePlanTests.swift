@@ -50,7 +50,9 @@ struct ServicePlanTests {
         #expect(listen.contains("[Socket]\nListenStream=\nListenStream=443\nListenStream=[::1]:8008\n"))
         #expect(settings == "/settings/companionway/portal.env")
         #expect(arguments.hasSuffix("\nARGUMENTS=--public-host portal.example.org\n"))
-        #expect(plan.steps[4] == .run(["systemctl", "try-restart", "cway-portal.service"]))
+        let names = ["cway-portal.socket", "cway-portal.service"]
+        #expect(plan.steps[3] == .run(["systemctl", "enable"] + names))
+        #expect(plan.steps[4] == .run(["systemctl", "restart"] + names))
     }
 
     @Test("make the user who runs the machine's units")

@@ -70,7 +70,9 @@ extension Heavy {
                     ["features": [["name": "prefers-color-scheme", "value": "dark"]]])
                 try await Self.keep(browser, "dark")
                 try await Self.resize(browser, to: 360, 2400)
-                #expect(try await browser.evaluate("document.documentElement.scrollWidth") == "360")
+                #expect(
+                    try await browser.evaluate("document.documentElement.scrollWidth <= innerWidth") == "true"
+                )
                 try await Self.keep(browser, "narrow")
                 try await Self.resize(browser, to: 1200, 1400)
 
@@ -86,7 +88,7 @@ extension Heavy {
                 try await browser.press(Self.enter)
                 try await browser.wait(
                     until: "(document.getElementById('outcome') || {}).textContent?.includes('is denied')")
-                try await anna.logLine(with: "the connection is over")
+                try await anna.logLine(with: "dialling again")
                 try await portal.logLine(with: "the operator's page denied a key")
                 try await browser.wait(
                     until: "document.querySelector('[aria-labelledby=h-denials] td.do') !== null")

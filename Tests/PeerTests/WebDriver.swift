@@ -27,7 +27,7 @@ final class WebDriver: Sendable {
     static func start(on stage: PeerStage) async throws -> WebDriver {
         let chromium = try HeavyPeer.chromium.required()
         let driver = try stage.start(try HeavyPeer.chromedriver.required(), ["--port=0"])
-        let line = try await driver.line { $0.contains("on port ") }
+        let line = try await driver.line { $0.contains("successfully on port ") }
         guard let digits = line.split(separator: " ").last?.prefix(while: \.isNumber),
             let port = UInt16(digits)
         else { throw Failure(description: line) }
@@ -39,9 +39,9 @@ final class WebDriver: Sendable {
                 "--window-size=1200,1400", "--user-data-dir=\(stage.path("browser"))",
             ],
         ]
-        let answer = try await request(
-            port, "POST", "/session",
-            ["capabilities": ["alwaysMatch": ["browserName": "chrome", "goog:chromeOptions": options]]])
+        let wanted: [String: any Sendable] = ["browserName": "chrome", "goog:chromeOptions": options]
+        let capabilities: [String: any Sendable] = ["alwaysMatch": wanted]
+        let answer = try await request(port, "POST", "/session", ["capabilities": capabilities])
         guard let session = (answer as? [String: Any])?["sessionId"] as? String else {
             throw Failure(description: "no session: \(answer)")
         }

@@ -145,6 +145,7 @@ extension PortalMetrics {
             case .handshakes: "Connection: its address dials too fast"
             case .handshakesWaiting: "Connection: too many handshakes waited"
             case .trials: "Connection: too many were tried without a place"
+            case .proxyHeaders: "Connection: a trusted proxy sent no header"
             }
         }
         add(handshakes.filter { $0.key != .succeeded && $0.key != .denied }) { outcome in

@@ -42,7 +42,7 @@ struct ServiceRemoveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let machine = try options.machine()
-        let wish = ServicePlan.Wish(try options.unit(), instance: options.name)
+        let wish = ServicePlan.Wish(options.unit, instance: options.name)
         let plan = ServicePlan.remove(wish, in: machine.surroundings)
         try options.carryOut(plan, on: machine, dryRun: dryRun)
     }
@@ -66,7 +66,7 @@ struct ServiceStatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let machine = try options.machine()
-        let unit = try options.unit()
+        let unit = options.unit
         guard machine.isBooted else {
             throw CommandFailure(.serviceFailed, "systemd does not run here, so no unit does")
         }

@@ -48,7 +48,8 @@ struct ServiceInstallCommand: AsyncParsableCommand {
     func run() async throws {
         try checkWords()
         let machine = try options.machine()
-        var wish = ServicePlan.Wish(try options.unit(), instance: options.name)
+        if machine.isBooted, !dryRun { try options.requireSight() }
+        var wish = ServicePlan.Wish(options.unit, instance: options.name)
         wish.listen = try listen.isEmpty ? nil : listen.map { try Self.streamPlace($0) }
         wish.arguments = words.isEmpty ? nil : words
         let plan: ServicePlan

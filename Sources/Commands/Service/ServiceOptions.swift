@@ -63,20 +63,28 @@ struct ServiceOptions: ParsableArguments {
     var scope: ServiceUnit.Scope { system || (!user && geteuid() == 0) ? .system : .user }
 
     /// The unit, with the program that runs now.
+    var unit: ServiceUnit {
+        ServiceUnit(role, scope, program: OwnProgram.path ?? ServiceUnit.packagedProgram, home: home)
+    }
+
+    /// Refuses what the unit would not see from its sandbox.
     ///
-    /// - Throws: ``CommandFailure`` with ``ExitStatus/usage`` for a program that the unit would not see.
-    func unit() throws(CommandFailure) -> ServiceUnit {
-        let program = OwnProgram.path ?? ServiceUnit.packagedProgram
-        let hidden = ["/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"].filter {
-            scope == .system || $0.hasSuffix("tmp/")
-        }
-        guard !hidden.contains(where: { program.hasPrefix($0) }) else {
+    /// - Throws: ``CommandFailure`` with ``ExitStatus/usage``.
+    func requireSight() throws(CommandFailure) {
+        let hidden =
+            scope == .system
+            ? ["/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"] : ["/tmp/", "/var/tmp/"]
+        func isHidden(_ path: String) -> Bool { hidden.contains { path.hasPrefix($0) } }
+        guard !isHidden(unit.program) else {
             throw CommandFailure(
                 .usage,
-                "the unit would not see \(program), where it is: copy it to /usr/local/bin, and run this from there"
+                "the unit would not see \(unit.program), where it is: copy it to /usr/local/bin, and run this from there"
             )
         }
-        return ServiceUnit(role, scope, program: program, home: home)
+        guard !(home.map(isHidden) ?? false) else {
+            throw CommandFailure(
+                .usage, "the unit would not see \(home ?? ""): choose another folder, or leave --home out")
+        }
     }
 
     /// The manager.

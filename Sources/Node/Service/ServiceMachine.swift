@@ -16,6 +16,12 @@ package struct ServiceMachine: Sendable {
         /// A program ended with a code of its own.
         case failed(words: [String], code: Int32, output: String)
 
+        /// The end of what a program said, which says what was wrong.
+        private static func ending(of output: String) -> String {
+            let lines = output.split(separator: "\n").suffix(2)
+            return lines.isEmpty ? "nothing was said" : lines.joined(separator: " ")
+        }
+
         /// The cause, and what to do about it, in a sentence for people.
         package var description: String {
             switch self {
@@ -26,7 +32,7 @@ package struct ServiceMachine: Sendable {
                 "\(path) cannot be changed (\(call): \(systemReason(code))): see that it can be"
             case .notStarted(let failure): "\(failure): is systemd installed?"
             case .failed(let words, let code, let output):
-                "`\(words.joined(separator: " "))` ended with \(code): \(output.printableLine)"
+                "`\(words.joined(separator: " "))` ended with \(code): \(Self.ending(of: output).printableLine)"
                     + (output.contains("bus") && words.contains("--user")
                         ? ": log in as this user (ssh, or `machinectl shell`), which su and sudo do not" : "")
             }

@@ -115,10 +115,12 @@ package struct ServicePlan: Equatable, Sendable {
                     text: "# \(ServiceUnit.File.mark)\nARGUMENTS=\(arguments.joined(separator: " "))\n"))
         }
         let names = [unit.socketName, unit.name(of: wish.instance)].compactMap(\.self)
-        steps += [.run(unit.control(["daemon-reload"])), .run(unit.control(["enable", "--now"] + names))]
-        // What ran already has the former words on its command line.
-        if wish.arguments != nil {
-            steps.append(.run(unit.control(["try-restart", unit.name(of: wish.instance)])))
+        steps.append(.run(unit.control(["daemon-reload"])))
+        if wish.listen == nil, wish.arguments == nil {
+            steps.append(.run(unit.control(["enable", "--now"] + names)))
+        } else {
+            // What runs already has its former port and words; both at once, for a socket in use cannot be changed.
+            steps += [.run(unit.control(["enable"] + names)), .run(unit.control(["restart"] + names))]
         }
         return ServicePlan(steps: steps)
     }

@@ -25,7 +25,7 @@ struct PortalPings {
 
     private let peer: PortalPeer
     private var streams: Set<StreamID> = []
-    private var due = CircularBuffer<(stream: StreamID, at: NIODeadline)>()
+    private var due = CircularBuffer<(stream: StreamID, at: NIODeadline)>(initialCapacity: 1)
 
     init(of peer: PortalPeer) { self.peer = peer }
 

@@ -25,15 +25,27 @@ package struct HiddenAnnouncement: Equatable, Sendable {
     /// - Throws: ``AnnounceRefusal``.
     package init(_ values: [JSONValue], limit: Int) throws(AnnounceRefusal) {
         guard values.count <= limit else { throw .tooManyTokens }
-        var tokens = Set<PairToken>(minimumCapacity: values.count)
-        var hashed: [HashedToken] = []
-        hashed.reserveCapacity(values.count)
-        var fingerprint = UInt64(values.count)
+        var tokens: [PairToken] = []
+        tokens.reserveCapacity(values.count)
         for value in values {
             guard let text = value.string, let token = try? PairToken(base64: text) else {
                 throw .malformedToken
             }
-            guard tokens.insert(token).inserted else { throw .repeatedToken }
+            tokens.append(token)
+        }
+        try self.init(tokens: tokens)
+    }
+
+    /// Takes tokens that were read.
+    ///
+    /// - Throws: ``AnnounceRefusal/repeatedToken``.
+    package init(tokens: [PairToken]) throws(AnnounceRefusal) {
+        var known = Set<PairToken>(minimumCapacity: tokens.count)
+        var hashed: [HashedToken] = []
+        hashed.reserveCapacity(tokens.count)
+        var fingerprint = UInt64(tokens.count)
+        for token in tokens {
+            guard known.insert(token).inserted else { throw .repeatedToken }
             hashed.append(HashedToken(token))
             fingerprint &+= UInt64(truncatingIfNeeded: token.hashValue)
         }

@@ -1,5 +1,6 @@
 internal import Connection
 package import MuxRPC
+internal import Synchronization
 internal import TypedSodium
 
 /// What a portal has to know of a method that it offers; each has a file of its own, which only ``PortalMethods`` names.
@@ -79,10 +80,22 @@ package enum PortalMethods {
     ).limitingBodies(to: bodyByteCount, bodyByteCounts(tokenLimit: TokenLimits().memberCount))
 
     /// ``manifest``, for a peer that may announce so many tokens: no call may be longer than its method needs.
+    ///
+    /// All peers of a kind share one.
     package static func manifest(tokenLimit: Int) -> Manifest {
-        manifest.limitingBodies(to: bodyByteCount, bodyByteCounts(tokenLimit: tokenLimit))
-            .leavingUnread(Set(all.filter { $0.value.isLeftUnread }.map(\.key.rawValue)))
+        shared.withLock { shared in
+            if let manifest = shared[tokenLimit] { return manifest }
+            // There are as many limits as standings; others come with other settings.
+            if shared.count >= sharedCount { shared.removeAll() }
+            let made = manifest.limitingBodies(to: bodyByteCount, bodyByteCounts(tokenLimit: tokenLimit))
+                .leavingUnread(Set(all.filter { $0.value.isLeftUnread }.map(\.key.rawValue)))
+            shared[tokenLimit] = made
+            return made
+        }
     }
+
+    private static let sharedCount = 16
+    private static let shared = Mutex<[Int: Manifest]>([:])
 
     private static func bodyByteCounts(tokenLimit: Int) -> [String: Int] {
         var byteCounts: [String: Int] = [:]

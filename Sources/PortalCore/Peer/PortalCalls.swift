@@ -36,8 +36,8 @@ struct PortalCalls: ~Copyable {
 
     /// When ``timeReached()`` is due next.
     var deadline: NIODeadline? {
-        [announcement.deadline, subscriptions.deadline, pings.deadline, tunnels.deadline]
-            .compactMap(\.self).min()
+        announcement.deadline.earlier(subscriptions.deadline).earlier(pings.deadline).earlier(
+            tunnels.deadline)
     }
 
     /// Sees to what is due.

@@ -72,14 +72,14 @@ package final class PortalConnection: ConnectionMachine {
     /// Whether the socket should be read.
     package var wantsInput: Bool { phase != .broken && !isBlocked }
 
-    /// Whether a frame of the peer has begun to arrive, and not arrived whole.
-    package var isWithinFrame: Bool { session.isWithinFrame }
+    /// Whether a frame of the peer has begun to arrive, and not arrived whole; what has to wait is no sign of it.
+    package var isWithinFrame: Bool { session.isWithinFrame && !isHoldingInput }
 
     /// When ``timeReached(_:)`` is due next.
     package var deadline: NIODeadline? {
         guard lifecycle.isOpen else { return lifecycle.deadline }
-        return [lifecycle.deadline, calls.deadline, isCalling ? allowance.callsReadyAt : nil]
-            .compactMap(\.self).min()
+        return lifecycle.deadline.earlier(calls.deadline).earlier(peer.keystream.deadline)
+            .earlier(isCalling ? allowance.callsReadyAt : nil)
     }
 
     /// The next thing to do.
@@ -164,6 +164,7 @@ package final class PortalConnection: ConnectionMachine {
             }
             allowance.countCalls(session.muxrpc.peerCallCount, at: now)
             calls.tunnels.flush()
+            peer.keystream.used(by: session, at: now)
             if isServing || isBlocked {
                 try allowance.pay(for: session, at: peer.account, isPaused: calls.tunnels.isPaused)
             }
@@ -279,6 +280,7 @@ package final class PortalConnection: ConnectionMachine {
             }
             if calls.subscriptions.isWaiting { calls.subscriptions.update(at: now) }
         } while session.outboundByteCount > 0 || takeTunnelTurn(at: now)
+        peer.keystream.used(by: session, at: now)
         // What has been written is paid for no longer; where there is no room for the rest, the next input says so.
         if isServing { try? allowance.pay(for: session, at: peer.account) }
         return nil
@@ -339,6 +341,7 @@ package final class PortalConnection: ConnectionMachine {
         case .finished(let until?) where now >= until: lifecycle.breakOff()
         case .open:
             calls.timeReached()
+            peer.keystream.timeReached(now, for: session)
             checkLiveness(at: now)
         case .handshake, .closing, .finished, .broken: break
         }

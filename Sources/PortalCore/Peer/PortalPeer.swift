@@ -16,7 +16,9 @@ final class PortalPeer {
     var now: NIODeadline
     /// What the peer makes us hold is charged here; another one once it has proved to be a member.
     private(set) var account: Account
-    private var outputs = CircularBuffer<PortalOutput>()
+    /// When keystream that was made ahead goes back.
+    var keystream = KeystreamRest()
+    private var outputs = CircularBuffer<PortalOutput>(initialCapacity: 1)
 
     /// What is relayed from here is counted there.
     let relayed: RelayTally
@@ -33,6 +35,7 @@ final class PortalPeer {
         account = portal.accounts.account(of: .source(source), on: id)
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalMethods.manifest)
+        session.keepsKeystream = true
     }
 
     /// Who the peer has proved to be.
@@ -127,4 +130,30 @@ final class PortalPeer {
     func count(_ change: (inout PortalMetrics) -> Void) { portal.counters.count(change) }
 
     func emit(_ event: PortalEvent) { outputs.append(.event(event)) }
+}
+
+/// When a connection that was busy gives its keystream ahead back: making it anew for each read would cost a busy one
+/// more than it saves, and of thousands that are idle none may hold any.
+struct KeystreamRest {
+    /// How long nothing has to pass.
+    static let patience = TimeAmount.seconds(1)
+
+    private var usedAt = NIODeadline.uptimeNanoseconds(0)
+    /// When to look; `nil` where nothing is held.
+    private(set) var deadline: NIODeadline?
+
+    /// Frames were sealed or opened, if any came.
+    mutating func used(by session: SecureSession, at now: NIODeadline) {
+        usedAt = now
+        if deadline == nil, session.holdsKeystream { deadline = now + Self.patience }
+    }
+
+    /// Gives back where nothing has passed, and looks again later where something has.
+    mutating func timeReached(_ now: NIODeadline, for session: SecureSession) {
+        guard let due = deadline, due <= now else { return }
+        deadline = usedAt + Self.patience
+        guard usedAt + Self.patience <= now else { return }
+        deadline = nil
+        session.rest()
+    }
 }

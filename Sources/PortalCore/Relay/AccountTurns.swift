@@ -6,7 +6,7 @@ final class AccountTurns<Batch: QueuedBatch> {
     /// How many tunnels there are.
     var tunnelCount = 0
     /// Those that have something to send.
-    var round = CircularBuffer<TunnelQueue<Batch>>()
+    var round = CircularBuffer<TunnelQueue<Batch>>(initialCapacity: 1)
     /// Whether the first of `round` was given what it may send in this turn.
     var isTunnelTurnBegun = false
     /// How much may still be sent in this turn, in bytes.

@@ -27,7 +27,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     private var queues: [TunnelID: TunnelQueue<Batch>] = [:]
     private var accounts: [Int: AccountTurns<Batch>] = [:]
     /// The accounts that have something to send.
-    private var round = CircularBuffer<AccountTurns<Batch>>()
+    private var round = CircularBuffer<AccountTurns<Batch>>(initialCapacity: 1)
     /// Whether the first of `round` was given what it may send in this turn.
     private var isTurnBegun = false
     /// Since when the tunnels whose senders are paused have made no progress.

@@ -47,7 +47,7 @@ package struct PauseLedger<Causer: Hashable & Sendable>: Sendable {
     }
 
     private var full: [TunnelID: Causer] = [:]
-    private var steps = CircularBuffer<Step>()
+    private var steps = CircularBuffer<Step>(initialCapacity: 1)
     /// Whose the tunnels are that are counted in `steps`.
     private var causers: [TunnelID: Causer] = [:]
     private var countedNanoseconds: Int64 = 0

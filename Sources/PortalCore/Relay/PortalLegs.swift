@@ -1,4 +1,5 @@
 internal import Account
+internal import Connection
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
@@ -38,7 +39,7 @@ struct PortalLegs: ~Copyable {
 
     /// When something has to be seen to though nothing comes.
     var deadline: NIODeadline? {
-        [pauses.deadline, unanswered.deadline, attempts.deadline].compactMap(\.self).min()
+        pauses.deadline.earlier(unanswered.deadline).earlier(attempts.deadline)
     }
 
     /// The streams, in the order in which the tunnels were opened.
@@ -93,11 +94,12 @@ struct PortalLegs: ~Copyable {
     /// A read has brought so many bytes.
     mutating func beginRead(of byteCount: Int) { unpromisedByteCount = byteCount }
 
-    /// Opens the packet that the session has just announced into the batch of its tunnel, if that still takes any.
+    /// Opens the packet that the session has just announced into the batch of its tunnel, if that still takes any, and
+    /// with it the tunnel's next ones.
     mutating func open(_ byteCount: Int, on stream: StreamID, of session: SecureSession) {
         guard let leg = byStream[stream], !leg.isReceiveClosed else { return }
         makeRoom(for: byteCount, of: leg)
-        leg.batch.open(from: session)
+        leg.batch.open(from: session, upTo: leg.batchByteCount)
     }
 
     /// Copies what came otherwise than as one packet of bytes into the batch of its tunnel, if that still takes any.

@@ -26,7 +26,7 @@ struct PortalTunnels: ~Copyable {
 
     /// When ``timeReached()`` is due next.
     var deadline: NIODeadline? {
-        [queues.stuckDeadline, queues.pacedDeadline, legs.deadline].compactMap(\.self).min()
+        queues.stuckDeadline.earlier(queues.pacedDeadline).earlier(legs.deadline)
     }
 
     /// Sees to what is due.

@@ -25,10 +25,14 @@ package struct RelayedBatch: QueuedBatch, Sendable {
     /// An empty batch with room for that many bytes.
     init(capacity: Int) { packets = PacketBatch(capacity: capacity) }
 
-    /// Opens the packet that a session has just announced.
-    mutating func open(from session: SecureSession) {
-        session.openPacket(into: &packets)
-        packetCount += 1
+    /// Opens the packet that a session has just announced, and with it those of its tunnel that follow at once and fit,
+    /// until the batch counts as so many bytes in turns.
+    mutating func open(from session: SecureSession, upTo turnByteCount: Int) {
+        packetCount += session.openPackets(
+            into: &packets,
+            within: PacketBatch.Limit(
+                byteCount: turnByteCount, packetCount: packetCount,
+                leastPacketByteCount: Self.leastTurnByteCount))
     }
 
     /// Copies a packet.

@@ -33,7 +33,7 @@ final class TunnelQueue<Batch: QueuedBatch> {
     /// How much may still be sent in this turn, in bytes.
     var deficit = 0
 
-    var batches = CircularBuffer<Batch>()
+    var batches = CircularBuffer<Batch>(initialCapacity: 1)
     var end: End?
     var hasTurn = false
 

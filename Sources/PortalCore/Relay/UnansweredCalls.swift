@@ -26,7 +26,7 @@ struct UnansweredCalls {
     private var counts: [String: Int] = [:]
     private var waiting: [TunnelID: Call] = [:]
     /// Numbers grow, and so does how long they wait.
-    private var order = CircularBuffer<TunnelID>()
+    private var order = CircularBuffer<TunnelID>(initialCapacity: 1)
 
     /// Whether a call has to wait.
     func mustWait(_ tunnel: PortalTunnel) -> Bool {

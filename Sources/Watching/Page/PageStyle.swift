@@ -22,7 +22,8 @@ package enum PageStyle {
         .state{font-weight:600}.good{color:var(--good)}.bad{color:var(--bad)}
         section{background:var(--card);border:1px solid var(--faint);border-radius:.6rem;padding:1rem 1.1rem;margin:1rem 0}
         h2{font-size:1.15rem;margin:0 0 .6rem}
-        .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr));gap:.8rem;margin:0}
+        section>p:last-child{margin-bottom:0}
+        .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.8rem;margin:0}
         .facts dt{color:var(--soft);font-size:.875rem}
         .facts dd{margin:0;font-size:1.2rem;font-weight:600;font-variant-numeric:tabular-nums}
         .facts small{font-weight:400;font-size:.875rem}
@@ -36,12 +37,12 @@ package enum PageStyle {
         table{border-collapse:collapse;width:100%}
         caption{text-align:left;color:var(--soft);padding:0 0 .4rem}
         th{text-align:left;font-size:.875rem;color:var(--soft);font-weight:600}
-        th,td{padding:.45rem .8rem .45rem 0;border-top:1px solid var(--faint);vertical-align:top}
+        th,td{padding:.45rem .8rem .45rem 0;border-top:1px solid var(--faint);vertical-align:middle}
         thead th{border-top:0}
         td.do{text-align:right;padding-right:0;white-space:nowrap}
         td.do>*+*{margin-left:.4rem}
         details{display:inline-block;text-align:left;vertical-align:top}
-        details[open]{white-space:normal;max-width:16rem}
+        details[open]{display:block;white-space:normal;max-width:16rem;margin-left:auto}
         details p{margin:.3rem 0 .5rem}
         button,summary,input{font:inherit;border-radius:.4rem;min-height:2.4rem}
         summary{cursor:pointer;list-style:none;display:inline-flex;align-items:center}
@@ -55,7 +56,7 @@ package enum PageStyle {
         .row{display:grid;grid-template-columns:2fr 1fr 1fr auto;gap:.8rem;align-items:end}
         .row label span{display:block;font-size:.875rem;color:var(--soft)}
         .note{border-width:2px}.note.is-bad{border-color:var(--bad)}.note.is-good{border-color:var(--good)}
-        .note code{display:block;padding:.7rem;margin:.6rem 0;border:1px dashed var(--edge);border-radius:.4rem;font-size:1rem}
+        #code{display:block;padding:.7rem;margin:.6rem 0;border:1px dashed var(--edge);border-radius:.4rem;font-size:1rem}
         .hidden{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
         @media (max-width:40rem){
         .row{grid-template-columns:1fr}
@@ -64,7 +65,8 @@ package enum PageStyle {
         tr{border-top:1px solid var(--faint);padding:.5rem 0}
         tr>*{border:0;padding:.1rem 0}
         td[data-name]::before{content:attr(data-name) ": ";color:var(--soft)}
-        td.do{text-align:left;padding-top:.5rem;white-space:normal}}
+        td.do{text-align:left;padding-top:.5rem;white-space:normal}
+        details[open]{margin-left:0}}
         @media (forced-colors:active){.plot polyline{stroke:CanvasText}}
         """
 
