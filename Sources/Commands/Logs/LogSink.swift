@@ -1,5 +1,6 @@
 internal import Dispatch
 internal import Glibc
+internal import Logging
 internal import Node
 internal import Synchronization
 

@@ -1,5 +1,5 @@
 package import Logging
-internal import Node
+package import Node
 internal import Synchronization
 internal import Transport
 

@@ -168,6 +168,7 @@ extension PortalMetrics {
             case .tooManyTunnels: "Call: the caller has too many tunnels"
             case .busy: "Call: the endpoint has no place"
             case .membersOnly: "Call: members alone may call"
+            case .volumeUsedUp: "Call: this month's volume is used up"
             }
         }
         add(tunnelCuts) { "Tunnel cut: \($0.message)" }
