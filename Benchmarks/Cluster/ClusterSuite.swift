@@ -1,5 +1,6 @@
 internal import ClusterSimulation
 internal import NIOCore
+internal import PortalCore
 
 /// Many machines of one portal, simulated: the real state machines and directories under a clock and a network that are
 /// made up, in this one process.
