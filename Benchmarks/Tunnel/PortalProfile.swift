@@ -14,7 +14,7 @@ struct PortalProfile {
         case others
 
         /// Who has a symbol of a file; Swift's names are mangled, and begin with the module's length and name.
-        init(of symbol: String, in file: String) {
+        init(of symbol: String, in file: String, ofProgram program: String) {
             switch file {
             case _ where file.hasPrefix("[kernel") || file.hasPrefix("[vdso") || file.hasPrefix("[guest"):
                 self = .system
@@ -22,7 +22,7 @@ struct PortalProfile {
             case _ where file.hasPrefix("libswift") || file.hasPrefix("libdispatch"): self = .swiftRuntime
             case _ where file.hasPrefix("libc.") || file.hasPrefix("libc-") || file.hasPrefix("ld-linux"):
                 self = .libc
-            case _ where !file.hasPrefix("cway"): self = .others
+            case _ where file != program: self = .others
             case _ where Self.cipherNames.contains(where: symbol.hasPrefix): self = .cipher
             case _ where symbol.hasPrefix("$s7NIOCore") || symbol.hasPrefix("$s8NIOPosix"): self = .nio
             case _ where symbol.hasPrefix("swift_") || symbol.contains("5swift"): self = .swiftRuntime
@@ -109,12 +109,14 @@ struct PortalProfile {
                 #""$0" report -i "$1" --stdio --no-demangle -F sample,dso,sym -t ';' >"$2" 2>/dev/null"#,
                 perf, samples, report,
             ])
+        let program = URL(fileURLWithPath: try stage.cway()).lastPathComponent
         var counts: [Owner: Double] = [:]
         for line in try String(contentsOfFile: report, encoding: .utf8).split(separator: "\n") {
             let fields = line.split(separator: ";").map { $0.trimmingCharacters(in: .whitespaces) }
             guard fields.count == 3, let count = Double(fields[0]) else { continue }
             let symbol = fields[2].drop { $0 != "]" }.dropFirst(2)
-            counts[Owner(of: String(symbol), in: fields[1]), default: 0] += count
+            let owner = Owner(of: String(symbol), in: fields[1], ofProgram: program)
+            counts[owner, default: 0] += count
         }
         let all = counts.values.reduce(0, +)
         guard all > 0 else { throw Stage.Failure(description: "perf may not look at processes here") }

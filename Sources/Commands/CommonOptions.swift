@@ -32,6 +32,19 @@ package struct CommonOptions: ParsableArguments, Sendable {
         })
     package var logLevel: Logger.Level?
 
+    /// How to write the log.
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How to log: plain, for people, or json, an object for each line.", valueName: "format"),
+        transform: { text in
+            guard let format = LogFormat(rawValue: text) else {
+                throw ValidationError("Write plain or json.")
+            }
+            return format
+        })
+    package var logFormat: LogFormat?
+
     @OptionGroup(title: RareOptions.title) private var rare: NetworkOptions
 
     /// The network to speak on.
@@ -44,6 +57,7 @@ package struct CommonOptions: ParsableArguments, Sendable {
     package var flags: Settings.Flags {
         var flags = Settings.Flags()
         flags.logLevel = logLevel
+        flags.logFormat = logFormat
         flags.network = network
         return flags
     }
@@ -91,7 +105,7 @@ package struct CommonOptions: ParsableArguments, Sendable {
         in home: Home, flags: Settings.Flags
     ) async throws(CommandFailure) -> (settings: Settings, logger: Logger) {
         let settings = try await readSettings(in: home, flags: flags)
-        let logger = LogOutput.logger(level: settings.logLevel)
+        let logger = LogOutput.logger(level: settings.logLevel, format: settings.logFormat)
         for name in settings.unknownVariables {
             logger.warning(
                 "an environment variable means nothing",

@@ -62,6 +62,8 @@ package enum ErrorText {
     /// The target has no place for the tunnel, or the portal no memory.
     package static let noPlaceForTunnel = "busy"
 
+    /// How the words of a portal begin that cuts a tunnel.
+    package static let cutPrefix = "tunnel cut: "
     /// One end does not read while the other keeps sending.
     package static let cutStuck = "tunnel cut: one side does not read"
     /// One end read so slowly that other tunnels of the other end had to wait.
@@ -70,6 +72,15 @@ package enum ErrorText {
     package static let cutForPlace = "tunnel cut: busy"
     /// The tunnel held most of the portal's memory in the name of whoever holds most.
     package static let cutForMemory = "tunnel cut: the portal's memory is full"
+
+    /// The volume of whoever pays for the tunnel is used up for this month.
+    package static let cutForVolume = "tunnel cut: this month's volume is used up"
+    /// How what a caller hears begins where the volume is used up of whoever would pay for the tunnel.
+    package static let volumeUsedUp = "volume used up: "
+    /// The same with the day on which there are tunnels again.
+    package static func volumeUsedUp(until day: String) -> String {
+        volumeUsedUp + "the portal passes nothing more of this member, or address, before \(day) (UTC)"
+    }
 
     // MARK: Of a node
 

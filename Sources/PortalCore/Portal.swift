@@ -35,6 +35,8 @@ package final class Portal: Sendable {
 
     /// Who pays for the memory that peers make the portal hold.
     let accounts: PortalAccounts
+    /// What passes through tunnels in this month, and for whom.
+    package let traffic: TrafficLedger
     /// What is counted.
     let counters = PortalCounters()
     private let tables: Mutex<Tables>
@@ -46,10 +48,13 @@ package final class Portal: Sendable {
         self.settings = settings
         let accounts = PortalAccounts(byteCount: settings.memoryByteCount)
         self.accounts = accounts
+        let seconds = UInt64(max(0, settings.wallClock()) / 1000)
+        let traffic = TrafficLedger(settings.traffic, month: CalendarMonth(unixSeconds: seconds))
+        self.traffic = traffic
         tables = Mutex(
             Tables(
                 policy: settings.policy,
-                connections: ConnectionTable(accounts: accounts, settings: settings),
+                connections: ConnectionTable(accounts: accounts, traffic: traffic, settings: settings),
                 announcements: AnnouncementDesk(limits: settings.tokenLimits)))
     }
 

@@ -93,6 +93,22 @@ package struct PortalMetrics: Equatable, Sendable {
 
     /// Of a portal that has just begun.
     package init() {}
+
+    /// How often each limit was met, by its kind in words; those that were not are left out.
+    package var limits: [String: Int] {
+        var limits: [String: Int] = [:]
+        func add(_ kind: String, _ counts: [(some RawRepresentable<String>, Int)]) {
+            for (name, count) in counts where count > 0 { limits["\(kind): \(name.rawValue)"] = count }
+        }
+        let lateHandshakes: [Handshake] = [.turnedAway, .timedOut, .displaced]
+        let fullPlaces: [ConnectRefusal.Kind] = [.tooManyTunnels, .busy, .volumeUsedUp]
+        let tokens: [AnnounceRefusal] = [.tooManyTokens, .tooOften]
+        add("handshake", lateHandshakes.map { ($0, handshakes[$0] ?? 0) })
+        add("tunnel refused", fullPlaces.map { ($0, tunnelRefusals[$0] ?? 0) })
+        add("tunnel cut", tunnelCuts.map { ($0.key, $0.value) })
+        add("announcement refused", tokens.map { ($0, announcementRefusals[$0] ?? 0) })
+        return limits
+    }
 }
 
 /// Where what happens at a portal is counted.

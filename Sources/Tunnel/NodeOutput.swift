@@ -108,6 +108,8 @@ package enum SessionFailure: Error, Equatable, Sendable {
     case timedOut
     /// The connection, or the tunnel, ended without a goodbye.
     case lost
+    /// The portal has cut the tunnel; its words.
+    case cut(String)
     /// The other side's bytes could not be opened.
     case forged
     /// The other side does not let this identity in any more, and has said so before its goodbye.

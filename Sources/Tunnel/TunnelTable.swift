@@ -1,4 +1,5 @@
 internal import Blinding
+internal import Connection
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
@@ -231,6 +232,8 @@ final class TunnelTable {
         } catch {
             if case .refused(answered: false) = error {
                 drop(stream, .targetNotThere(remoteError?.message ?? "the tunnel was ended"))
+            } else if let words = remoteError?.message, words.hasPrefix(ErrorText.cutPrefix) {
+                drop(stream, .cut(ErrorText.cut(words)))
             } else {
                 drop(stream, SessionFailure(error))
             }

@@ -19,6 +19,16 @@ struct LogTests {
         #expect(throttle.admit("tunnel refused", about: "anna", at: Self.start + .seconds(1)) == 0)
     }
 
+    @Test("what was left out is told once, also where no line of the kind comes any more")
+    func omitted() {
+        var throttle = LogThrottle()
+        for _ in 0..<4 { _ = throttle.admit("tunnel refused", about: "anna", at: Self.start) }
+        #expect(throttle.hasOmitted)
+        #expect(throttle.takeOmitted().map(\.kind) == ["tunnel refused"])
+        #expect(!throttle.hasOmitted && throttle.takeOmitted().isEmpty)
+        #expect(throttle.admit("tunnel refused", about: "anna", at: Self.start + .seconds(2)) == 0)
+    }
+
     @Test("a kind of line comes ten times in any second, whoever it is about", arguments: [true, false])
     func kinds(_ hasSubject: Bool) {
         var (throttle, times) = (LogThrottle(), [Duration]())

@@ -88,7 +88,7 @@ extension Integration {
                 try await stage.run(home: "portal", ["portal", "policy", "--announce", "members"])
                 try await network.endpoint.logLine(with: "the portal ended the announcement")
                 try await stage.run(home: "portal", ["portal", "policy", "--announce", "everyone"])
-                try await network.endpoint.logLines(2, with: "[Node] announced")
+                try await network.endpoint.logLines(2, with: "info announced")
             }
         }
 

@@ -80,13 +80,14 @@ struct PacketRunTests {
     @Test("what is no packet of the stream is told behind a run", arguments: 0..<3)
     func whatStops(way: Int) throws {
         let (server, client) = try Self.connected()
+        let run = Self.frames(client, 1, [[5], [6]])
         let stop =
             switch way {
             case 0: client.seal(HandmadeClient.packet(0x0e, 1, Array("true".utf8)))
             case 1: client.seal(HandmadeClient.bytes(1, [1, 2, 3, 4]), cutAt: 10)
             default: client.goodbye()
             }
-        server.session.receive(ByteBuffer(bytes: Self.frames(client, 1, [[5], [6]]) + stop))
+        server.session.receive(ByteBuffer(bytes: run + stop))
         #expect(try Self.packet(of: server, 1))
         var batch = PacketBatch(capacity: 4096)
         #expect(Self.open(&batch, from: server) == 2)

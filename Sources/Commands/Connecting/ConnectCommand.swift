@@ -131,7 +131,8 @@ package struct ConnectCommand: AsyncParsableCommand {
 
     private func transfer(_ dialler: Dialler) async throws {
         let service = service.name
-        try await Interruption.run { eventLoop in
+        // At a terminal there is no end of the input to wait for.
+        try await Interruption.run(endsWithInput: isatty(STDIN_FILENO) == 0) { eventLoop in
             try await dialler.withConnection(on: eventLoop) { connection in
                 try await PipeService(to: service, over: connection).run(
                     input: STDIN_FILENO, output: STDOUT_FILENO)

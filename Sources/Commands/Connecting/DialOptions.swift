@@ -96,6 +96,10 @@ struct DialOptions: ParsableArguments, Sendable {
             var destination = try resolver.destination(
                 named: CodeText.address(in: text) ?? CodeText.name(in: text))
             if let instance { destination = try destination.choosing(instance: instance) }
+            var logger = logger
+            if case .friend(let key, _, _) = destination, let friend = try keyring?.friends.find(key) {
+                logger[metadataKey: "friend"] = "\(friend.name)"
+            }
             return Dialler(
                 caller: caller, resolver: resolver, destination: destination, keyring: keyring,
                 logger: logger)

@@ -10,6 +10,9 @@ final class LogSink: Sendable {
     /// How long the process waits at its end for what is queued.
     static let finishTime = Duration.milliseconds(250)
 
+    /// After how long it is said of which kinds lines were left out, where no line of the kind has said it.
+    static let omissionTime = Duration.seconds(60)
+
     /// How long the thread waits after a write that failed.
     private static let failurePause = Duration.seconds(1)
 
@@ -22,6 +25,8 @@ final class LogSink: Sendable {
         var hasThread = false
         /// The thread waits for work.
         var isIdle = false
+        /// When it is to be said what was left out.
+        var omissionDue: ContinuousClock.Instant?
         /// The reader is gone for good.
         var isBroken = false
         var waiters: [DispatchSemaphore] = []
@@ -65,7 +70,13 @@ final class LogSink: Sendable {
 
     private func enqueue(_ text: (inout State) -> String?) {
         let (startsThread, wakesThread) = state.withLock { state in
-            guard !state.isBroken, let text = text(&state) else { return (false, false) }
+            guard !state.isBroken else { return (false, false) }
+            guard let text = text(&state) else {
+                // The thread has to see that there is something to be told in a while.
+                let wakes = state.isIdle && state.omissionDue == nil
+                if wakes { state.isIdle = false }
+                return (false, wakes)
+            }
             state.backlog.append(text)
             let (starts, wakes) = (!state.hasThread, state.isIdle)
             state.hasThread = true
@@ -95,7 +106,7 @@ final class LogSink: Sendable {
                 return state.backlog.take()
             }
             guard let batch else {
-                work.wait()
+                awaitWork()
                 continue
             }
             let outcome = write(batch)
@@ -107,6 +118,36 @@ final class LogSink: Sendable {
                 state.backlog = LogBacklog()
             }
             if outcome == .failed { DetachedThread.sleep(for: Self.failurePause) }
+        }
+    }
+
+    /// Waits for work; says after ``omissionTime`` what was left out, where no line has come that says it.
+    private func awaitWork() {
+        let now = ContinuousClock.now
+        let due = state.withLock { state -> ContinuousClock.Instant? in
+            guard state.throttle.hasOmitted else {
+                state.omissionDue = nil
+                return nil
+            }
+            state.omissionDue = state.omissionDue ?? now + Self.omissionTime
+            return state.omissionDue
+        }
+        guard let due else { return work.wait() }
+        let milliseconds = Int((due - now) / .milliseconds(1))
+        guard milliseconds <= 0 || work.wait(timeout: .now() + .milliseconds(milliseconds)) == .timedOut
+        else {
+            return
+        }
+        let time = WallClock.seconds()
+        state.withLock { state in
+            for (kind, count) in state.throttle.takeOmitted() {
+                let line = LogLine(
+                    time: time, level: .notice, kind: "lines were left out", module: "Commands",
+                    values: ["count": "\(count)", "kind": "\(kind)"], omittedCount: 0)
+                state.backlog.append(line.text(LogOutput.format) + "\n")
+            }
+            state.omissionDue = nil
+            state.isIdle = false
         }
     }
 

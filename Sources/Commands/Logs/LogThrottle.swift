@@ -65,6 +65,19 @@ package struct LogThrottle: Sendable {
         return omittedCount
     }
 
+    /// Whether lines were left out of which no line has told yet.
+    package var hasOmitted: Bool { kinds.values.contains { $0.omittedCount > 0 } }
+
+    /// The kinds of which lines were left out that no later line has told of, with their number, which counts as told.
+    package mutating func takeOmitted() -> [(kind: String, count: Int)] {
+        var omitted: [(kind: String, count: Int)] = []
+        for (name, kind) in kinds where kind.omittedCount > 0 {
+            omitted.append((name, kind.omittedCount))
+            kinds[name]?.omittedCount = 0
+        }
+        return omitted.sorted { $0.kind < $1.kind }
+    }
+
     private mutating func put(_ kind: Kind, _ name: String) {
         if kinds[name] == nil, kinds.count >= Self.kindCountLimit,
             let stalest = kinds.min(by: { $0.value.seen < $1.value.seen })

@@ -63,27 +63,22 @@ struct QueuedLogHandler: LogHandler {
             String("\($0)".prefix(Self.subjectLimit))
         }
         sink.log(kind, about: subject) { omittedCount in
-            let time = TimeText.text(WallClock.seconds())
-            let omitted = omittedCount == 0 ? "" : " (and \(omittedCount) more)"
-            return "\(time) \(event.level) \(label):\(Self.text(of: values)) [\(event.source)] "
-                + kind.printableLine + omitted + "\n"
+            let line = LogLine(
+                time: WallClock.seconds(), level: event.level, kind: kind, module: event.source,
+                values: values,
+                omittedCount: omittedCount)
+            return line.text(LogOutput.format) + "\n"
         }
-    }
-
-    private static func text(of values: Logger.Metadata) -> String {
-        values.sorted { $0.key < $1.key }
-            .map { " \($0.key.printableLine)=\(quoted("\($0.value)".printableLine))" }.joined()
-    }
-
-    /// In quotation marks where it has a space, so that no value looks like several.
-    private static func quoted(_ value: String) -> String {
-        value.contains(" ") ? "\"\(value.replacing("\"", with: "'"))\"" : value
     }
 }
 
 /// Logging of the command line: to standard error, because standard output belongs to results.
 package enum LogOutput {
     private static let level = Mutex(LogLevel(.info))
+    private static let style = Mutex(LogFormat.plain)
+
+    /// How lines are written.
+    package static var format: LogFormat { style.withLock(\.self) }
 
     /// Once per process, which swift-log insists on; also for the loggers that libraries make themselves.
     private static let isReady: Void = LoggingSystem.bootstrap { label in
@@ -91,14 +86,20 @@ package enum LogOutput {
     }
 
     /// The logger of a command; loggers made from now on have this level too, and follow its changes.
-    package static func logger(_ label: String = "cway", level chosen: Logger.Level) -> Logger {
+    package static func logger(
+        _ label: String = "cway", level chosen: Logger.Level, format: LogFormat = .plain
+    ) -> Logger {
         _ = isReady
+        style.withLock { $0 = format }
         level.withLock { $0 = LogLevel(chosen) }
         return Logger(label: label)
     }
 
-    /// Changes the level of the command's logger, and of those that follow it.
-    static func change(to chosen: Logger.Level) { level.withLock { $0.value = chosen } }
+    /// Changes the level of the command's logger, and of those that follow it, and how lines are written.
+    static func change(to chosen: Logger.Level, _ format: LogFormat) {
+        level.withLock { $0.value = chosen }
+        style.withLock { $0 = format }
+    }
 
     /// Waits a moment at the end of the process for what is queued, and no longer than that.
     static func finish() { LogSink.standardError.finish() }

@@ -98,6 +98,7 @@ struct PortalRunCommand: AsyncParsableCommand {
     private var trustedProxy: [AddressRange] = []
 
     @OptionGroup private var memory: MemoryOptions
+    @OptionGroup private var traffic: TrafficOptions
     @OptionGroup private var watching: WatchOptions
     @OptionGroup private var page: PageOptions
 
@@ -128,6 +129,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         flags.limits.connectionsPerAddress = connectionsPerAddress
         flags.limits.handshakesPerSecondPerAddress = handshakesPerSecond
         flags.limits.trustedProxies = trustedProxy
+        traffic.add(to: &flags.limits)
         flags.watching = watching.settings
         page.add(to: &flags.watching)
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
@@ -145,6 +147,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         configuration.sockets = sockets
         configuration.countsSourcesApart = countApart
         configuration.keyring = opened.keyring
+        configuration.traffic = trafficStore(in: opened.home, logger)
         if showFrames > 0 {
             let printer = FramePrinter(limit: showFrames)
             configuration.inspector = { printer.show($1, from: $0) }
@@ -173,6 +176,21 @@ struct PortalRunCommand: AsyncParsableCommand {
                 + watchers.services(for: source, group: group, logger: logger)
         }
         _ = consume lock
+    }
+
+    /// Where volumes are kept; without it they count from nothing at each start.
+    private func trafficStore(in home: Home, _ logger: Logger) -> TrafficStore? {
+        do throws(KeyringError) {
+            return try TrafficStore(folder: home.path)
+        } catch {
+            logger.error(
+                "what members have in this month is not kept over a restart",
+                metadata: [
+                    "reason": "\(error)",
+                    "remedy": "stop the portal and remove \(TrafficStore.fileName) in its home",
+                ])
+            return nil
+        }
     }
 
     /// The sockets that the service manager keeps for this portal.

@@ -26,7 +26,7 @@ extension PageContent {
         let process = ProcessNumbers.current()
         (residentByteCount, descriptorCount) = (process.residentByteCount, process.descriptorCount)
         do {
-            show(try await owner.books())
+            show(try await owner.books(), running.portal?.traffic)
         } catch {
             trouble = "The keyring cannot be read: \(ErrorWords.text(of: error))."
         }
@@ -45,10 +45,16 @@ extension PageContent {
         refusals = metrics.refusals
     }
 
-    private mutating func show(_ books: PortalOperator.Books) {
+    private mutating func show(_ books: PortalOperator.Books, _ traffic: TrafficLedger?) {
         let denied = Set(books.denials.map(\.key))
-        members = books.members.map {
-            Member(id: $0.key.id, label: $0.label, since: $0.since, isDenied: denied.contains($0.key))
+        members = books.members.map { member in
+            var shown = Member(
+                id: member.key.id, label: member.label, since: member.since,
+                isDenied: denied.contains(member.key))
+            if let usage = traffic?.usage(of: .member(member.key)) {
+                (shown.monthByteCount, shown.isUsedUp) = (usage.byteCount, usage.isUsedUp)
+            }
+            return shown
         }
         let now = WallClock.seconds()
         invites = books.invites.map { invite in

@@ -7,7 +7,8 @@ internal import UnixSignals
 /// Lets SIGINT and SIGTERM end a command in order: its task is cancelled and given time to say goodbye.
 ///
 /// SIGHUP leaves it a moment to end by itself before that: ssh ends its ProxyCommand with one right behind the end of
-/// the input, and what is under way then is a normal end on both sides.
+/// the input, and what is under way then is a normal end on both sides. A command that `endsWithInput` has that moment
+/// after any signal: Ctrl-C reaches ssh and its ProxyCommand alike, and the input ends when ssh does.
 enum Interruption {
     /// How long the work may take to end; 5 s are promised, and a goodbye takes 4 s at most.
     static let grace = Duration.milliseconds(4500)
@@ -27,7 +28,7 @@ enum Interruption {
     /// - Throws: what `work` throws; after a signal `ExitCode` with the shell's number for it: 129, 130 or 143. A second
     ///   signal does not wait.
     static func run<Value: Sendable>(
-        _ work: @escaping @Sendable () async throws -> Value
+        endsWithInput: Bool = false, _ work: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         let trapped: [UnixSignal] = HangUp.isIgnored() ? [.sigint, .sigterm] : [.sighup, .sigint, .sigterm]
         let signals = await UnixSignalsSequence(trapping: trapped)
@@ -44,7 +45,7 @@ enum Interruption {
         }
         defer { listener.cancel() }
         return try await withTaskCancellationHandler {
-            try await first(of: outcomes, continuation, worker)
+            try await first(of: outcomes, continuation, worker, endsWithInput)
         } onCancel: {
             worker.cancel()
         }
@@ -54,9 +55,9 @@ enum Interruption {
     ///
     /// - Throws: ``CommandFailure`` for an error that has a code of its own, any other as it is.
     static func run<Value: Sendable>(
-        _ work: @escaping @Sendable (any EventLoop) async throws -> Value
+        endsWithInput: Bool = false, _ work: @escaping @Sendable (any EventLoop) async throws -> Value
     ) async throws -> Value {
-        try await run {
+        try await run(endsWithInput: endsWithInput) {
             let group = try EventLoops.make(1)
             let result: Result<Value, any Error>
             do {
@@ -74,9 +75,11 @@ enum Interruption {
 
     private static func first<Value: Sendable>(
         of outcomes: AsyncStream<Outcome<Value>>, _ continuation: AsyncStream<Outcome<Value>>.Continuation,
-        _ worker: Task<Void, Never>
+        _ worker: Task<Void, Never>, _ endsWithInput: Bool
     ) async throws -> Value {
         var signalled: UnixSignal?
+        // The first signal after which there is a moment to end.
+        var awaited: UnixSignal?
         var timers: [Task<Void, Never>] = []
         defer { for timer in timers { timer.cancel() } }
         func time(_ duration: Duration, _ outcome: Outcome<Value>) {
@@ -95,12 +98,18 @@ enum Interruption {
             switch outcome {
             case .done(let result):
                 if let signalled { throw code(of: signalled) }
+                if let awaited, awaited != .sighup { throw code(of: awaited) }
                 return try result.get()
             case .signal(let signal):
                 if let signalled { throw code(of: signalled) }
-                if signal == .sighup { time(hangUpTime, .hangUpOver) } else { end(after: signal) }
+                if awaited == nil, endsWithInput || signal == .sighup {
+                    awaited = signal
+                    time(hangUpTime, .hangUpOver)
+                } else {
+                    end(after: signal)
+                }
             case .hangUpOver:
-                if signalled == nil { end(after: .sighup) }
+                if signalled == nil { end(after: awaited ?? .sighup) }
             case .outOfTime:
                 if let signalled { throw code(of: signalled) }
             }

@@ -39,7 +39,7 @@ actor SettingsReload {
                 return logger.info("the settings were read again, and are as before")
             }
             self.settings = settings
-            LogOutput.change(to: settings.logLevel)
+            LogOutput.change(to: settings.logLevel, settings.logFormat)
             continuation.yield(settings)
             logger.info("the settings were read again", metadata: ["changed": Self.names(changed)])
         } catch {

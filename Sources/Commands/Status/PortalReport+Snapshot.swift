@@ -32,12 +32,23 @@ extension PortalReport {
         queuedByteCount = metrics.queuedByteCount
         announcers = snapshot.policy.announcers.word
         callers = snapshot.policy.callers.word
+        allowances = AllowanceReport(snapshot.traffic)
+        let usages = Dictionary(snapshot.usages.map { ($0.payer, $0) }) { $1 }
+        let ofSources = snapshot.usages.filter { if case .source = $0.payer { true } else { false } }
+        sources = ofSources.sorted { $0.byteCount > $1.byteCount }.prefix(Self.sourceLimit).compactMap {
+            usage in
+            guard case .source(let source) = usage.payer else { return nil }
+            return SourceReport(source: source, monthByteCount: usage.byteCount, isUsedUp: usage.isUsedUp)
+        }
         memberCount = snapshot.members.count
         deniedCount = snapshot.policy.denied.count
         members = snapshot.members.prefix(Self.listLimit).map { entry in
             var report = MemberReport(id: entry.member.key.id, label: entry.member.label)
             report.connectionCount = entry.presence.connectionCount
             report.tunnelCount = entry.presence.tunnelCount
+            if let usage = usages[.member(entry.member.key)] {
+                (report.monthByteCount, report.isUsedUp) = (usage.byteCount, usage.isUsedUp)
+            }
             return report
         }
     }
@@ -52,29 +63,21 @@ extension RateReport {
     }
 }
 
+extension AllowanceReport {
+    fileprivate init(_ settings: TrafficSettings) {
+        self.init()
+        memberBytesPerSecond = settings.member.bytesPerSecond
+        memberMonthByteLimit = settings.member.bytesPerMonth
+        sourceBytesPerSecond = settings.source.bytesPerSecond
+        sourceMonthByteLimit = settings.source.bytesPerMonth
+    }
+}
+
 extension PortalPolicy.Who {
     fileprivate var word: String {
         switch self {
         case .everyone: "everyone"
         case .members: "members"
         }
-    }
-}
-
-extension PortalMetrics {
-    /// How often each limit was met, by its kind.
-    fileprivate var limits: [String: Int] {
-        var limits: [String: Int] = [:]
-        func add(_ kind: String, _ counts: [(some RawRepresentable<String>, Int)]) {
-            for (name, count) in counts where count > 0 { limits["\(kind): \(name.rawValue)"] = count }
-        }
-        let lateHandshakes: [Handshake] = [.turnedAway, .timedOut, .displaced]
-        let fullPlaces: [ConnectRefusal.Kind] = [.tooManyTunnels, .busy]
-        let tokens: [AnnounceRefusal] = [.tooManyTokens, .tooOften]
-        add("handshake", lateHandshakes.map { ($0, handshakes[$0] ?? 0) })
-        add("tunnel refused", fullPlaces.map { ($0, tunnelRefusals[$0] ?? 0) })
-        add("tunnel cut", tunnelCuts.map { ($0.key, $0.value) })
-        add("announcement refused", tokens.map { ($0, announcementRefusals[$0] ?? 0) })
-        return limits
     }
 }

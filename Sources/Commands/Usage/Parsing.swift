@@ -32,6 +32,18 @@ enum Parsing {
         return size
     }
 
+    @Sendable static func volume(_ text: String) throws -> DataAmount {
+        guard let amount = DataAmount(text) else { throw ValidationError("\(DataAmount.remedy).") }
+        return amount
+    }
+
+    @Sendable static func rate(_ text: String) throws -> DataAmount {
+        guard let amount = DataAmount(perSecond: text) else {
+            throw ValidationError("\(DataAmount.rateRemedy).")
+        }
+        return amount
+    }
+
     @Sendable static func watchAddress(_ text: String) throws -> WatchAddress {
         guard let address = WatchAddress(text) else { throw ValidationError("Write \(WatchAddress.words).") }
         return address

@@ -129,7 +129,10 @@ package struct Caller: Sendable {
                         to: target, token: token, by: way.shownKey, instance: way.instance)
                 }
             } catch let failure as SessionFailure {
-                guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words) else {
+                // Another token would only say that it leads nowhere.
+                guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words),
+                    !words.hasPrefix(ErrorText.volumeUsedUp)
+                else {
                     throw failure
                 }
                 missing = failure

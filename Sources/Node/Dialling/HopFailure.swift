@@ -22,6 +22,8 @@ package enum HopFailure: Error, Equatable, Sendable {
     case friendAbsent
     /// The portal or the target is at a limit, and stayed so while it was asked again; its words.
     case busy(String)
+    /// Whoever would pay for the tunnel has had its volume of this month at the portal; the portal's words.
+    case volumeUsedUp(String)
     /// The target turned us away, or is not who it should be.
     case innerHandshakeRefused
     /// The target has let us in before, and has said that it does so no more.
@@ -51,11 +53,14 @@ package enum HopFailure: Error, Equatable, Sendable {
     /// Why a session inside a tunnel ended, or never stood.
     package init(_ failure: SessionFailure) {
         switch failure {
+        case .targetNotThere(let words) where words.hasPrefix(ErrorText.volumeUsedUp):
+            self = .volumeUsedUp(words)
         case .targetNotThere(let words): self = BusyTime.isBusy(words) ? .busy(words) : .targetAbsent(words)
         case .refused, .wrongPeer: self = .innerHandshakeRefused
         case .timedOut: self = .innerHandshakeTimedOut
         case .dismissed: self = .dismissed
         case .lost: self = .connectionLost("the tunnel broke")
+        case .cut(let words): self = .connectionLost("the portal has ended the tunnel (\(words))")
         case .overdrawn: self = .connectionLost("the other side made this node hold more than it may")
         case .forged: self = .connectionLost("the other side's bytes could not be opened")
         }
@@ -108,7 +113,7 @@ package enum HopFailure: Error, Equatable, Sendable {
         case .unreachable, .localAddress: 0
         case .outerHandshakeRefused, .callersAreMembers, .endedEarly: 1
         case .targetAbsent, .friendAbsent: 2
-        case .busy: 3
+        case .busy, .volumeUsedUp: 3
         case .innerHandshakeTimedOut: 4
         case .innerHandshakeRefused, .dismissed: 5
         case .serviceUnknown, .serviceNotListening, .connectionLost: 6
@@ -154,6 +159,8 @@ extension HopFailure: CustomStringConvertible {
         case .busy(let words):
             "the portal or the target stayed busy (\(words)), which may be a limit on what one address, friend or "
                 + "invite has there at a time: try again in a moment"
+        case .volumeUsedUp(let words):
+            "the portal says: \(words): ask its operator for more, or go through another portal (--portal)"
         case .targetAbsent(let words):
             "the target is not at the portal (\(words)): check the id, and that its node runs and is announced"
         case .friendAbsent:

@@ -36,15 +36,41 @@ package struct PipeService: Sendable {
     }
 
     private func joined(_ channel: any Channel) async -> Result<Void, any Error> {
+        let ending = SessionEnding(of: connection)
         do {
             return .success(
                 try await connection.link.join(channel, to: .service(service), on: connection.session).get())
+        } catch StreamFailure.truncated {
+            // The session may have ended with it, for a reason that says more.
+            let failure = await ending.failure
+            return .failure(
+                failure.map { HopFailure($0) } ?? HopFailure(StreamFailure.truncated, of: service))
         } catch let failure as StreamFailure {
             return .failure(HopFailure(failure, of: service))
         } catch is ChannelError {
             return .failure(HopFailure.connectionLost("the local side closed its end"))
         } catch {
             return .failure(error)
+        }
+    }
+}
+
+/// Why a session has ended, for whoever asks later.
+private final class SessionEnding: Sendable {
+    private let known = Mutex<SessionFailure?>(nil)
+    private let eventLoop: any EventLoop
+
+    /// From now on: who asks when the session is over does not hear why.
+    init(of connection: PeerConnection) {
+        eventLoop = connection.link.eventLoop
+        connection.ended.whenSuccess { [self] failure in known.withLock { $0 = failure } }
+    }
+
+    /// Why it has ended, at the end of what the event loop is at now; `nil` where it stands.
+    var failure: SessionFailure? {
+        get async {
+            try? await eventLoop.submit {}.get()
+            return known.withLock(\.self)
         }
     }
 }

@@ -44,6 +44,16 @@ package struct Finding: Equatable, Sendable {
             hop, .bad, String(sentence[..<colon.lowerBound]), remedy: String(sentence[colon.upperBound...]))
     }
 
+    /// What a member may have and has had at a portal.
+    init(_ hop: String, _ traffic: MemberTraffic) {
+        let isBad = traffic.isUsedUp
+        self.init(
+            hop, isBad ? .bad : traffic.isNearlyUsedUp ? .odd : .good,
+            "volume of this node there: \(traffic.words)",
+            remedy: traffic.isNearlyUsedUp || isBad
+                ? "ask the portal's operator for more, or use another portal" : nil)
+    }
+
     /// A hop at which dialling came to nothing.
     package init(_ hop: String, _ failure: HopFailure) {
         switch failure {

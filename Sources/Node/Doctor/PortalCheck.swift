@@ -45,6 +45,7 @@ struct PortalCheck: Sendable {
             on: eventLoop
         ) { link in
             if !portal.isOpen { try await examineFeatures(of: link, hop: hop) }
+            if let traffic = await MemberTraffic.ask(over: link) { try hops.report(Finding(hop, traffic)) }
             if isServing { try await examineAnnouncement(at: portal, over: link, hop: hop) }
         }
     }

@@ -47,7 +47,7 @@ struct EndpointLog: Sendable {
                     friend,
                     [
                         "service": "\(name)", "sent": "\(sent)", "received": "\(received)",
-                        "end": "\(failure.map { "\($0)" } ?? "complete")",
+                        "end": "\(failure.map(ErrorWords.text) ?? "complete")",
                     ]))
         }
     }

@@ -124,6 +124,7 @@ struct PortalAnnouncer: Sendable {
             // First of all: what the portal is asked below it may leave unanswered, and bring calls meanwhile.
             tasks.addTask { await followPolicy(on: link) }
             tasks.addTask { await followClock(over: link) }
+            tasks.addTask { await TrafficWarning(place: place, watch: watch, logger: logger).run(over: link) }
             guard await suits(link) else {
                 tasks.cancelAll()
                 await link.close()  // else a question that it never answers would keep the others
@@ -165,10 +166,11 @@ struct PortalAnnouncer: Sendable {
             await link.close()
             return true
         }
-        let words: Logger.Message =
-            "the portal cannot keep this node hidden: announce elsewhere, or openly with `cway portals open`"
-        troubles.say(.error, words)
-        watch.failed("\(words)", at: place)
+        troubles.say(
+            .error,
+            "the portal cannot keep this node hidden: announce elsewhere, or openly with `cway portals open`")
+        watch.failed(
+            "the portal cannot keep this node hidden: announce elsewhere, or openly there", at: place)
         return false
     }
 

@@ -26,6 +26,8 @@ package struct PortalService: Service {
         package var name: String
         /// Who may do what, and who comes by which invite; without one everybody may do everything.
         package var keyring: Keyring?
+        /// Where it is kept who has had how much in this month; without one it is forgotten with the process.
+        package var traffic: TrafficStore?
         /// Shown what tunnels pass on, on event loops: the sender's id and the body of each packet.
         package var inspector: (@Sendable (PublicKey, ByteBuffer) -> Void)?
         /// Where those who watch the portal find it.
@@ -70,6 +72,12 @@ package struct PortalService: Service {
         let portal = try await makePortal(keyring, sizes)
         let watch = Task { await keyring?.watch(for: portal) }
         defer { watch.cancel() }
+        let keeper = configuration.traffic.map {
+            TrafficKeeper(store: $0, ledger: portal.traffic, logger: logger)
+        }
+        await keeper?.restore()
+        let keeping = Task { await keeper?.run() }
+        defer { keeping.cancel() }
         var admission = ConnectionLimits.Settings(
             connectionCount: sizes.connectionCount, ceilings: ConnectionLimits.Ceilings(settings.limits),
             trustedProxies: settings.limits.trustedProxies)
@@ -78,6 +86,7 @@ package struct PortalService: Service {
         let following = Task { [changes = configuration.changes] in
             guard let changes else { return }
             for await settings in changes {
+                portal.traffic.update(TrafficSettings(settings.limits), at: .now())
                 limits.update(
                     ConnectionLimits.Ceilings(settings.limits), trustedProxies: settings.limits.trustedProxies
                 )
@@ -102,7 +111,7 @@ package struct PortalService: Service {
             configuration.watch.began(
                 portal, at: addresses.map(\.description), sizes: sizes,
                 members: { await keyring?.members() ?? [] })
-            let watching = Task { [watch = configuration.watch] in await watch.run() }
+            let watching = Task { [watch = configuration.watch] in await watch.run(logger) }
             defer { watching.cancel() }
             try isReady(addresses)
             configuration.running.isListening = true
@@ -116,12 +125,15 @@ package struct PortalService: Service {
         await withTaskGroup { tasks in
             for server in servers { tasks.addTask { await server.close() } }
         }
+        keeping.cancel()
+        await keeping.value
         logger.debug("the portal is closed")
     }
 
     private func makePortal(_ keyring: PortalKeyring?, _ sizes: ProcessSizes) async throws -> Portal {
         var settings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
         settings.memoryByteCount = sizes.poolByteCount
+        settings.traffic = TrafficSettings(configuration.settings.limits)
         if let inspector = configuration.inspector {
             settings.inspector = { inspector($0.sender, $0.body) }
         }

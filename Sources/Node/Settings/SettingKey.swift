@@ -7,6 +7,7 @@ internal import Logging
 package enum SettingKey: String, CaseIterable, Sendable {
     case name
     case logLevel
+    case logFormat
     case listen
     case publicHost
     case portals
@@ -21,6 +22,10 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case trustedProxies = "limits.trustedProxies"
     case connectionsPerAddress = "limits.connectionsPerAddress"
     case handshakesPerSecond = "limits.handshakesPerSecondPerAddress"
+    case memberRate = "limits.memberRate"
+    case memberVolume = "limits.memberVolume"
+    case sourceRate = "limits.sourceRate"
+    case sourceVolume = "limits.sourceVolume"
     case metrics
     case metricsTokenFile
     case exactMetrics
@@ -64,6 +69,8 @@ package enum SettingKey: String, CaseIterable, Sendable {
     /// The largest number that a limit may be set to.
     static let limitRange = 1...1_000_000
 
+    private static let rate = "a whole number with its unit, from 64kB/s on, like 20MB/s"
+    private static let volume = "a whole number with its unit, from 64kB to 1000TB, like 500GB"
     private static let limit = "a whole number from 1 to \(limitRange.upperBound)"
     private static let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
 
@@ -75,6 +82,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 .text, "a text of 1 to \(CircleGrant.nameByteCountLimit) bytes that can be printed",
                 standard: "node", for: "serve", .reload)
         case .logLevel: Meaning(.text, "one of \(Self.levels)", standard: "info", for: "all", .reload)
+        case .logFormat: Meaning(.text, "plain or json", standard: "plain", for: "all", .reload)
         case .listen:
             Meaning(
                 .texts, "a list of HOST:PORT, or *:PORT for all addresses", standard: "nowhere",
@@ -117,6 +125,10 @@ package enum SettingKey: String, CaseIterable, Sendable {
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
         case .handshakesPerSecond:
             Meaning(.count, Self.limit, standard: "its share", for: "portal", .reload)
+        case .memberRate, .sourceRate:
+            Meaning(.text, Self.rate, standard: "its share", for: "portal", .reload)
+        case .memberVolume, .sourceVolume:
+            Meaning(.text, Self.volume, standard: "any", for: "portal", .reload)
         case .metrics:
             Meaning(.text, WatchAddress.words, standard: "nowhere", for: "serve, portal", .restart)
         case .metricsTokenFile:
@@ -135,6 +147,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
         return switch self {
         case .name: "\"home\""
         case .logLevel: "\"debug\""
+        case .logFormat: "\"json\""
         case .listen: "[\"*:8008\"]"
         case .publicHost: "\"portal.example.org\""
         case .portals: "[\"net:portal.example.org:8008~shs:\(key)\"]"
@@ -147,6 +160,8 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .trustedProxies: "[\"10.0.0.0/8\"]"
         case .connectionsPerAddress: "64"
         case .handshakesPerSecond: "20"
+        case .memberRate, .sourceRate: "\"20MB/s\""
+        case .memberVolume, .sourceVolume: "\"500GB\""
         case .metrics: "\"localhost:9464\""
         case .metricsTokenFile: "\"/etc/companionway/metrics.token\""
         case .exactMetrics: "true"

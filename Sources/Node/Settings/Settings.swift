@@ -22,6 +22,14 @@ package struct Settings: Equatable, Sendable {
         package var handshakesPerSecondPerAddress: Int?
         /// Who passes connections on and says whose they are: from there each has to begin with a PROXY header.
         package var trustedProxies: [AddressRange] = []
+        /// What each member may have in a second.
+        package var memberRate: DataAmount?
+        /// What each member may have in a month.
+        package var memberVolume: DataAmount?
+        /// What each source address of others may have in a second.
+        package var sourceRate: DataAmount?
+        /// What each source address of others may have in a month.
+        package var sourceVolume: DataAmount?
 
         /// The defaults.
         package init() {}
@@ -56,6 +64,8 @@ package struct Settings: Equatable, Sendable {
     package struct Flags: Equatable, Sendable {
         /// How much to log.
         package var logLevel: Logger.Level?
+        /// How to write it.
+        package var logFormat: LogFormat?
         /// Where to listen.
         package var listen: [ListenAddress] = []
         /// How others call this machine.
@@ -89,6 +99,8 @@ package struct Settings: Equatable, Sendable {
     package var name = "node"
     /// How much to log.
     package var logLevel = Logger.Level.info
+    /// How to write it.
+    package var logFormat = LogFormat.plain
     /// Where to listen; nowhere by default.
     package var listen: [ListenAddress] = []
     /// The host in the addresses that a portal prints, where others reach it by another name than it listens at.
@@ -137,6 +149,7 @@ package struct Settings: Equatable, Sendable {
     ) async throws(SettingsError) -> Settings {
         var settings = Settings()
         try await reader.read(.logLevel, into: &settings.logLevel) { Logger.Level(rawValue: $0) }
+        try await reader.read(.logFormat, into: &settings.logFormat) { LogFormat(rawValue: $0) }
         // Of another name no friend is ever granted anything: a grant refuses it.
         try await reader.read(.name, into: &settings.name) { CircleGrant.isName($0) ? $0 : nil }
         try await reader.read(.listen, into: &settings.listen, ListenAddress.init(_:))
@@ -157,6 +170,12 @@ package struct Settings: Equatable, Sendable {
         try await reader.read(.trustedProxies, into: &settings.limits.trustedProxies, AddressRange.init(_:))
         try await reader.read(.connectionsPerAddress, into: &settings.limits.connectionsPerAddress)
         try await reader.read(.handshakesPerSecond, into: &settings.limits.handshakesPerSecondPerAddress)
+        func amount(_ text: String) -> DataAmount?? { DataAmount(text).map(Optional.some) }
+        func rate(_ text: String) -> DataAmount?? { DataAmount(perSecond: text).map(Optional.some) }
+        try await reader.read(.memberRate, into: &settings.limits.memberRate, rate)
+        try await reader.read(.memberVolume, into: &settings.limits.memberVolume, amount)
+        try await reader.read(.sourceRate, into: &settings.limits.sourceRate, rate)
+        try await reader.read(.sourceVolume, into: &settings.limits.sourceVolume, amount)
         try await settings.watching.read(from: reader)
         settings.unknownVariables = reader.unknownVariables
         return settings
@@ -241,6 +260,7 @@ package struct Settings: Equatable, Sendable {
         switch key {
         case .name: name = other.name
         case .logLevel: logLevel = other.logLevel
+        case .logFormat: logFormat = other.logFormat
         case .listen: listen = other.listen
         case .publicHost: publicHost = other.publicHost
         case .portals: portals = other.portals
@@ -256,6 +276,10 @@ package struct Settings: Equatable, Sendable {
         case .connectionsPerAddress: limits.connectionsPerAddress = other.limits.connectionsPerAddress
         case .handshakesPerSecond:
             limits.handshakesPerSecondPerAddress = other.limits.handshakesPerSecondPerAddress
+        case .memberRate: limits.memberRate = other.limits.memberRate
+        case .memberVolume: limits.memberVolume = other.limits.memberVolume
+        case .sourceRate: limits.sourceRate = other.limits.sourceRate
+        case .sourceVolume: limits.sourceVolume = other.limits.sourceVolume
         case .metrics: watching.metrics = other.watching.metrics
         case .metricsTokenFile: watching.metricsTokenFile = other.watching.metricsTokenFile
         case .exactMetrics: watching.exactMetrics = other.watching.exactMetrics

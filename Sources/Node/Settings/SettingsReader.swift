@@ -154,6 +154,7 @@ extension Settings.Flags {
             set(key, texts.isEmpty ? nil : .stringArray(texts))
         }
         set(.logLevel, logLevel.map { .string($0.rawValue) })
+        set(.logFormat, logFormat.map { .string($0.rawValue) })
         set(.listen, texts: listen.map(\.description))
         set(.publicHost, publicHost.map { .string($0) })
         set(.portals, texts: portals.map(\.description))
@@ -167,6 +168,10 @@ extension Settings.Flags {
         set(.trustedProxies, texts: limits.trustedProxies.map(\.description))
         set(.connectionsPerAddress, limits.connectionsPerAddress.map { .int($0) })
         set(.handshakesPerSecond, limits.handshakesPerSecondPerAddress.map { .int($0) })
+        set(.memberRate, limits.memberRate.map { .string("\($0)/s") })
+        set(.memberVolume, limits.memberVolume.map { .string("\($0)") })
+        set(.sourceRate, limits.sourceRate.map { .string("\($0)/s") })
+        set(.sourceVolume, limits.sourceVolume.map { .string("\($0)") })
         set(.metrics, watching.metrics.map { .string($0.description) })
         set(.metricsTokenFile, watching.metricsTokenFile.map { .string($0) })
         set(.exactMetrics, watching.exactMetrics.map { .bool($0) })

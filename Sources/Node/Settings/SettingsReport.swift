@@ -73,6 +73,7 @@ extension Settings {
         switch key {
         case .name: .string(name)
         case .logLevel: .string(logLevel.rawValue)
+        case .logFormat: .string(logFormat.rawValue)
         case .listen: Self.list(listen)
         case .publicHost: Self.text(publicHost)
         case .portals: Self.list(portals)
@@ -87,6 +88,10 @@ extension Settings {
         case .trustedProxies: Self.list(limits.trustedProxies)
         case .connectionsPerAddress: Self.number(limits.connectionsPerAddress)
         case .handshakesPerSecond: Self.number(limits.handshakesPerSecondPerAddress)
+        case .memberRate: Self.text(limits.memberRate.map { "\($0)/s" })
+        case .memberVolume: Self.text(limits.memberVolume)
+        case .sourceRate: Self.text(limits.sourceRate.map { "\($0)/s" })
+        case .sourceVolume: Self.text(limits.sourceVolume)
         case .metrics: Self.text(watching.metrics)
         case .metricsTokenFile: Self.text(watching.metricsTokenFile)
         case .exactMetrics: .bool(watching.exactMetrics ?? false)

@@ -112,6 +112,7 @@ package enum ErrorWords {
         case .wrongPeer: "it has another key, or is on another network"
         case .timedOut: "it fell silent"
         case .lost: "the connection broke"
+        case .cut(let words): "the portal has ended the tunnel (\(words))"
         case .forged: "its bytes could not be opened"
         case .dismissed: "it does not let this key in any more"
         case .overdrawn: "it made this node hold more than it may"

@@ -1,4 +1,5 @@
 package import Keyring
+internal import Logging
 internal import NIOCore
 package import PortalCore
 internal import Synchronization
@@ -27,6 +28,10 @@ package final class PortalWatch: Sendable {
         package var connectionLimits: [String: Int]
         /// Who may do what.
         package var policy: PortalPolicy
+        /// What each payer may have.
+        package var traffic: TrafficSettings
+        /// What each has had in this month.
+        package var usages: [TrafficUsage]
         /// Its members, with what each has there now.
         package var members: [(member: Member, presence: PortalPresence)]
     }
@@ -43,6 +48,9 @@ package final class PortalWatch: Sendable {
         var window = RateWindow()
         var connectionLimits: [String: Int] = [:]
     }
+
+    /// How often it is said which limits were met, in seconds.
+    private static let limitInterval = 60
 
     private let state = Mutex(State())
 
@@ -61,7 +69,8 @@ package final class PortalWatch: Sendable {
             addresses: running.addresses, sizes: running.sizes, metrics: running.portal.metrics,
             attendance: running.portal.attendance, lastTenSeconds: window.rates(over: .seconds(10)),
             lastMinute: window.rates(over: .seconds(60)), connectionLimits: limits,
-            policy: running.portal.policy,
+            policy: running.portal.policy, traffic: running.portal.traffic.settings,
+            usages: running.portal.traffic.usages,
             members: members.map { ($0, presences[$0.key] ?? PortalPresence()) })
     }
 
@@ -94,12 +103,32 @@ package final class PortalWatch: Sendable {
         state.withLock { $0.connectionLimits[kind, default: 0] += 1 }
     }
 
-    /// Looks at the portal once a second, until the task is cancelled.
-    func run() async {
+    /// Looks at the portal once a second, until the task is cancelled; says once a minute which limits were met.
+    func run(_ logger: Logger) async {
+        var (second, said) = (0, limits)
         while !Task.isCancelled {
             takeSample(at: .now())
+            second += 1
+            if second.isMultiple(of: Self.limitInterval) {
+                let limits = limits
+                let met = limits.compactMap { kind, count in
+                    count > said[kind] ?? 0 ? "\(kind) \(count - (said[kind] ?? 0))" : nil
+                }
+                if !met.isEmpty {
+                    logger.notice(
+                        "limits were met in the last minute",
+                        metadata: ["limits": "\(met.sorted().joined(separator: ", "))"])
+                }
+                said = limits
+            }
             try? await Task.sleep(for: .seconds(1))
         }
+    }
+
+    /// How often each limit was met since the portal began, by its kind.
+    private var limits: [String: Int] {
+        let (portal, connectionLimits) = state.withLock { ($0.running?.portal, $0.connectionLimits) }
+        return (portal?.totals.limits ?? [:]).merging(connectionLimits) { $0 + $1 }
     }
 
     private func takeSample(at now: NIODeadline) {

@@ -1,4 +1,5 @@
 internal import Account
+internal import NIOCore
 internal import TypedSodium
 
 /// A tunnel that a client's connection asks for.
@@ -9,6 +10,8 @@ struct TunnelWish {
     let caller: PublicKey
     /// How long the argument is that goes to the endpoint, which may wait for that; in bytes.
     let argumentByteCount: Int
+    /// When it asks.
+    let time: NIODeadline
 }
 
 /// The connections of a portal, and which tunnels each is an end of.
@@ -32,6 +35,7 @@ struct ConnectionTable {
     }
 
     private let accounts: PortalAccounts
+    private let traffic: TrafficLedger
     private let tunnelLimit: Int
     private let queueByteCount: Int
     private let endpointByteCount: Int
@@ -42,8 +46,9 @@ struct ConnectionTable {
     private var lastTunnel: UInt64 = 0
 
     /// Nobody is there.
-    init(accounts: PortalAccounts, settings: PortalSettings) {
+    init(accounts: PortalAccounts, traffic: TrafficLedger, settings: PortalSettings) {
         self.accounts = accounts
+        self.traffic = traffic
         tunnelLimit = settings.tunnelLimit
         queueByteCount = settings.tunnelQueueByteCount
         endpointByteCount = settings.memoryByteCount / 4
@@ -105,6 +110,8 @@ struct ConnectionTable {
             policy.letsAnnounce(target)
         else { throw .unreachable(wish.request.targetText) }
         guard near.tunnels.count < tunnelLimit else { throw .tooManyTunnels }
+        let meters = try traffic.meters(
+            caller: wish.caller, endpoint: target, from: near.source, under: policy, at: wish.time)
         let causer = PortalAccounts.Causer(
             of: wish.caller, standing: policy.standing(of: wish.caller), calling: wish.request.target,
             from: near.source)
@@ -114,7 +121,8 @@ struct ConnectionTable {
         }
         let displaced = try takePlace(at: endpoint, for: causer)
         let cause = PortalTunnel.Cause(
-            causer: causer, source: near.source, account: account, charge: charge, load: far.load)
+            causer: causer, source: near.source, account: account, charge: charge, load: far.load,
+            meters: meters)
         lastTunnel += 1
         let id = TunnelID(lastTunnel)
         let tunnel = PortalTunnel(
@@ -134,7 +142,7 @@ struct ConnectionTable {
     private func makeFlow(_ tunnel: TunnelID, _ cause: PortalTunnel.Cause) -> TunnelFlow {
         TunnelFlow(
             tunnel: tunnel, account: cause.account, causer: accounts.account(of: cause.causer),
-            load: cause.load, limitByteCount: queueByteCount)
+            load: cause.load, meters: cause.meters, limitByteCount: queueByteCount)
     }
 
     /// Takes a place at an endpoint; the tunnel that has to go for it, which is forgotten at once.

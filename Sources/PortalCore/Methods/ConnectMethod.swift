@@ -109,10 +109,13 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
     case busy
     /// The portal connects members, and the client is none.
     case membersOnly
+    /// Whoever would pay for the tunnel has had this month's volume; on that day there is more.
+    case volumeUsedUp(until: String)
 
     /// What is counted of it.
     package enum Kind: String, CaseIterable, Sendable {
         case invalidArguments, wrongPortal, toSelf, unreachable, tooManyTunnels, busy, membersOnly
+        case volumeUsedUp
     }
 
     /// Which of these it is.
@@ -125,6 +128,7 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
         case .tooManyTunnels: .tooManyTunnels
         case .busy: .busy
         case .membersOnly: .membersOnly
+        case .volumeUsedUp: .volumeUsedUp
         }
     }
 
@@ -138,6 +142,7 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
         case .tooManyTunnels: ErrorText.tooManyTunnels
         case .busy: ErrorText.noPlaceForTunnel
         case .membersOnly: ErrorText.membersCall
+        case .volumeUsedUp(let day): ErrorText.volumeUsedUp(until: day)
         }
     }
 

@@ -11,7 +11,25 @@ package enum MetadataMethod: PortalMethod {
     static func answer(_ request: Request, from key: PublicKey, in calls: inout PortalCalls) {
         let portal = calls.peer.portal
         let isMember = portal.policy.standing(of: key) == .member
-        calls.peer.reply(metadata(name: portal.settings.name, isMember: isMember), to: request)
+        var metadata = metadata(name: portal.settings.name, isMember: isMember)
+        if isMember, let traffic = traffic(of: key, at: portal) { metadata["traffic"] = traffic }
+        calls.peer.reply(metadata, to: request)
+    }
+
+    /// What a member may have and has had, where there is a limit.
+    ///
+    /// Source: docs/protocol.md, "What a member may have".
+    private static func traffic(of key: PublicKey, at portal: Portal) -> JSONValue? {
+        let limits = portal.traffic.settings.member
+        guard limits != TrafficLimits() else { return nil }
+        let usage = portal.traffic.usage(of: .member(key))
+        var fields: JSONValue = [
+            "monthBytes": .integer(Int64(usage.byteCount)),
+            "until": .string(portal.traffic.month.next.firstDay),
+        ]
+        if let limit = limits.bytesPerMonth { fields["monthLimit"] = .integer(Int64(limit)) }
+        if let rate = limits.bytesPerSecond { fields["bytesPerSecond"] = .integer(Int64(rate)) }
+        return fields
     }
 
     /// The answer.

@@ -275,12 +275,12 @@ package final class PortalConnection: ConnectionMachine {
     package func nextWrite(at now: NIODeadline) -> ByteBuffer? {
         repeat {
             if let buffer = session.nextOutbound() {
+                peer.keystream.used(by: session, at: now)
                 resumeProcessing(at: now)
                 return buffer
             }
             if calls.subscriptions.isWaiting { calls.subscriptions.update(at: now) }
         } while session.outboundByteCount > 0 || takeTunnelTurn(at: now)
-        peer.keystream.used(by: session, at: now)
         // What has been written is paid for no longer; where there is no room for the rest, the next input says so.
         if isServing { try? allowance.pay(for: session, at: peer.account) }
         return nil

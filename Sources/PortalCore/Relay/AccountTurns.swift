@@ -16,13 +16,15 @@ final class AccountTurns<Batch: QueuedBatch> {
     init(id: Int) { self.id = id }
 
     /// What its tunnels send next.
-    func take(quantumByteCount: Int) -> (queue: TunnelQueue<Batch>, taken: TunnelQueue<Batch>.Taken)? {
+    func take(quantumByteCount: Int, at now: NIODeadline) -> (
+        queue: TunnelQueue<Batch>, taken: TunnelQueue<Batch>.Taken
+    )? {
         while let queue = round.first {
             if !isTunnelTurnBegun {
                 queue.deficit += quantumByteCount
                 isTunnelTurnBegun = true
             }
-            switch queue.take(within: deficit) {
+            switch queue.take(within: deficit, at: now) {
             case .overdrawn:
                 finishTunnelTurn()
                 round.append(queue)
@@ -31,6 +33,11 @@ final class AccountTurns<Batch: QueuedBatch> {
                 finishTunnelTurn()
                 queue.deficit = 0
                 queue.hasTurn = false
+            case .paced(let ready):
+                finishTunnelTurn()
+                queue.deficit = 0
+                queue.hasTurn = false
+                return (queue, .paced(until: ready))
             case .batch(let batch):
                 deficit -= batch.turnByteCount
                 return (queue, .batch(batch))

@@ -9,6 +9,7 @@ package import NIOCore
 /// ### Invariants
 /// - A tunnel stands in its account's round exactly while it has a turn, and the account in `round` likewise.
 /// - An account is known exactly while it has a tunnel here.
+/// - A tunnel that is paced has no turn until its time has come.
 /// - Only tunnels that are here are stalled, and a turn is begun only where somebody has one.
 package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// How much an account, and a tunnel of it, may send per turn, in bytes: 64 KiB, one batch.
@@ -32,6 +33,9 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// Since when the tunnels whose senders are paused have made no progress.
     private var stalledSince: [TunnelID: NIODeadline] = [:]
 
+    /// The tunnels that may send nothing before their time: their payers have had what their rate gives.
+    private var paced: [TunnelID: NIODeadline] = [:]
+
     /// No tunnels; one whose sender is paused is stuck when it makes no progress for as long as `patience`.
     package init(patience: TimeAmount = .seconds(30)) { self.patience = patience }
 
@@ -49,6 +53,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     package mutating func remove(_ tunnel: TunnelID) {
         defer { assert(invariantsHold) }
         stalledSince[tunnel] = nil
+        paced[tunnel] = nil
         guard let queue = queues.removeValue(forKey: tunnel) else { return }
         queue.flow.close()
         let account = queue.account
@@ -72,6 +77,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         accounts.removeAll()
         round.removeAll()
         stalledSince.removeAll()
+        paced.removeAll()
         isTurnBegun = false
         assert(invariantsHold)
     }
@@ -102,7 +108,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// What can be said of all that without looking at each tunnel.
     private var invariantsHold: Bool {
         round.count <= accounts.count && accounts.count <= queues.count
-            && stalledSince.count <= queues.count
+            && stalledSince.count <= queues.count && paced.count <= queues.count
             && (!isTurnBegun || !round.isEmpty)
             && (round.first.map { $0.hasTurn && $0.tunnelCount > 0 } ?? true)
     }
@@ -113,12 +119,14 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// What to send next, or `nil` when nothing waits.
     package mutating func next(at now: NIODeadline) -> Turn? {
         defer { assert(invariantsHold) }
+        if !paced.isEmpty { resumePaced(at: now) }
         while let account = round.first {
             if !isTurnBegun {
                 account.deficit += Self.quantumByteCount
                 isTurnBegun = true
             }
-            guard let (queue, taken) = account.take(quantumByteCount: Self.quantumByteCount) else {
+            guard let (queue, taken) = account.take(quantumByteCount: Self.quantumByteCount, at: now)
+            else {
                 finishTurn()
                 account.deficit = 0
                 account.hasTurn = false
@@ -132,6 +140,10 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
             case .end(let message):
                 remove(queue.flow.tunnel)
                 return .end(queue.flow.tunnel, message: message)
+            case .paced(let ready):
+                paced[queue.flow.tunnel] = ready
+                // It waits for nobody who reads: that is no standstill.
+                if stalledSince[queue.flow.tunnel] != nil { stalledSince[queue.flow.tunnel] = now }
             case .accountOverdrawn, .overdrawn, .empty:
                 finishTurn()
                 round.append(account)
@@ -162,8 +174,20 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// When the first tunnel is going to be stuck.
     package var stuckDeadline: NIODeadline? { stalledSince.values.min().map { $0 + patience } }
 
+    /// When the first tunnel that its payer's rate holds back may send again.
+    package var pacedDeadline: NIODeadline? { paced.values.min() }
+
+    /// Gives those a turn whose time has come, the one that has waited longest first.
+    package mutating func resumePaced(at now: NIODeadline) {
+        let due = paced.filter { $0.value <= now }.sorted { ($0.value, $0.key) < ($1.value, $1.key) }
+        for (tunnel, _) in due {
+            paced[tunnel] = nil
+            if let queue = queues[tunnel], !queue.isEmpty { activate(queue) }
+        }
+    }
+
     private mutating func activate(_ queue: TunnelQueue<Batch>) {
-        guard !queue.hasTurn else { return }
+        guard !queue.hasTurn, paced.isEmpty || paced[queue.flow.tunnel] == nil else { return }
         queue.hasTurn = true
         let account = queue.account
         account.round.append(queue)

@@ -28,6 +28,8 @@ package final class PortalTunnel: Sendable {
         let charge: Charge
         /// What all tunnels of the endpoint hold.
         let load: EndpointLoad
+        /// For whom what passes is counted.
+        let meters: TrafficMeters
     }
 
     /// What a tunnel costs without anything queued, in bytes: two legs, two streams, and what finds them; and the

@@ -25,10 +25,13 @@ struct PortalTunnels: ~Copyable {
     var isPaused: Bool { legs.isPaused }
 
     /// When ``timeReached()`` is due next.
-    var deadline: NIODeadline? { queues.stuckDeadline.earlier(legs.deadline) }
+    var deadline: NIODeadline? {
+        queues.stuckDeadline.earlier(queues.pacedDeadline).earlier(legs.deadline)
+    }
 
     /// Sees to what is due.
     mutating func timeReached() {
+        queues.resumePaced(at: peer.now)
         cutStuck()
         judgePauses()
         refuseExpired()
@@ -73,7 +76,9 @@ struct PortalTunnels: ~Copyable {
             guard let leg = legs[tunnel] else { return true }
             if resumesSender { peer.post(.resume(tunnel), to: leg.far.mailbox) }
             legs.noteCarried(leg, at: now)
+            let isUsedUp = leg.tunnel.cause.meters.count(batch.packets.byteCount, at: now)
             session.send(batch.takePackets(), on: leg.stream)
+            if isUsedUp { cut(leg, .volume) }
         case .end(let tunnel, let message):
             if let leg = legs[tunnel] { peer.end(leg.stream, message: message) }
             forget(tunnel)
@@ -97,7 +102,8 @@ struct PortalTunnels: ~Copyable {
             guard argumentByteCount <= Self.argumentByteLimit else { throw .invalidArguments }
             let opened = try peer.portal.openTunnel(
                 TunnelWish(
-                    request: connect, client: peer.id, caller: caller, argumentByteCount: argumentByteCount))
+                    request: connect, client: peer.id, caller: caller, argumentByteCount: argumentByteCount,
+                    time: peer.now))
             let tunnel = begin(opened, for: connect, on: request.stream)
             legs.attempts.begin(
                 connect, over: tunnel.id, others: opened.others, account: peer.account, at: peer.now)
@@ -184,7 +190,7 @@ struct PortalTunnels: ~Copyable {
             let opened = try? peer.portal.openTunnel(
                 TunnelWish(
                     request: attempt.request, client: peer.id, caller: caller,
-                    argumentByteCount: attempt.request.forwarded.serialized.readableBytes),
+                    argumentByteCount: attempt.request.forwarded.serialized.readableBytes, time: peer.now),
                 among: attempt.others)
         else { return false }
         forget(tunnel)

@@ -60,6 +60,8 @@ package enum TunnelCut: String, CaseIterable, Sendable {
     case memory
     /// The endpoint's places were all taken, most of them by the caller.
     case places
+    /// The volume of whoever pays for the tunnel is used up for this month.
+    case volume
 
     /// What both ends are told.
     package var message: String {
@@ -68,6 +70,7 @@ package enum TunnelCut: String, CaseIterable, Sendable {
         case .slow: ErrorText.cutSlow
         case .places: ErrorText.cutForPlace
         case .memory: ErrorText.cutForMemory
+        case .volume: ErrorText.cutForVolume
         }
     }
 }

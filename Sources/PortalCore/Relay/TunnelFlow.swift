@@ -57,6 +57,9 @@ package final class TunnelFlow: Sendable {
     /// Who has caused the tunnel; turns go by this.
     package let causer: Account
 
+    /// For whom what passes is counted.
+    package let meters: TrafficMeters
+
     private let account: Account
     private let load: EndpointLoad
     private let limit: Int
@@ -68,12 +71,14 @@ package final class TunnelFlow: Sendable {
     /// connections; `load` counts what all tunnels of the endpoint hold.
     package init(
         tunnel: TunnelID, account: Account, causer: Account, load: EndpointLoad,
+        meters: TrafficMeters = TrafficMeters(),
         limitByteCount: Int = TunnelFlow.limitByteCount
     ) {
         self.tunnel = tunnel
         self.account = account
         self.causer = causer
         self.load = load
+        self.meters = meters
         limit = limitByteCount
     }
 

@@ -14,6 +14,8 @@ final class TunnelQueue<Batch: QueuedBatch> {
         case overdrawn
         /// More waits than its account's turn allows.
         case accountOverdrawn
+        /// More waits than its payer's rate allows before that time; the tunnel has no turn until then.
+        case paced(until: NIODeadline)
         /// Nothing; the tunnel has no turn until something comes.
         case empty
     }
@@ -63,11 +65,12 @@ final class TunnelQueue<Batch: QueuedBatch> {
         if end == nil { end = End(message: message) }
     }
 
-    func take(within accountDeficit: Int) -> Taken {
+    func take(within accountDeficit: Int, at now: NIODeadline) -> Taken {
         guard let byteCount = batches.first?.turnByteCount else {
             if let end { return .end(message: end.message) }
             return .empty
         }
+        if let ready = flow.meters.pause(at: now) { return .paced(until: ready) }
         guard byteCount <= deficit else { return .overdrawn }
         guard byteCount <= accountDeficit, let batch = batches.popFirst() else {
             return .accountOverdrawn

@@ -10,6 +10,10 @@ package struct PageContent: Equatable, Sendable {
         package let since: UInt64
         /// Whether it is served in nothing.
         package let isDenied: Bool
+        /// What went through tunnels that it pays for in this month, in bytes.
+        package var monthByteCount = 0
+        /// Whether that is all it may have.
+        package var isUsedUp = false
 
         /// Puts the parts together.
         package init(id: String, label: String, since: UInt64, isDenied: Bool) {

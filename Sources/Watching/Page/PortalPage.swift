@@ -148,7 +148,7 @@ struct PortalPage {
             if content.members.isEmpty {
                 HTML.element(.p, ["class": "quiet"]) { "Nobody yet: make an invite below." }
             } else {
-                Self.table(["Label", "Id", "Since", "Actions"], nil) {
+                Self.table(["Label", "Id", "Since", "This month", "Actions"], nil) {
                     HTML.all(content.members.prefix(PageContent.rowLimit).map(row))
                 }
                 Self.rest(of: content.members.count)
@@ -167,6 +167,12 @@ struct PortalPage {
             }
             Self.cell("Id") { .element(.code) { member.id } }
             Self.cell("Since") { .text(PageText.time(member.since)) }
+            Self.cell("This month") {
+                .all([
+                    .text(PageText.bytes(Double(member.monthByteCount))),
+                    member.isUsedUp ? .element(.strong, ["class": "bad"]) { " used up" } : .empty,
+                ])
+            }
             HTML.element(.td, ["class": "do"]) {
                 if !member.isDenied {
                     confirmed(
