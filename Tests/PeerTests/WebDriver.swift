@@ -53,9 +53,17 @@ final class WebDriver: Sendable {
     /// Goes to an address, and waits until the page is there.
     func open(_ address: String) async throws { try await order("POST", "/url", ["url": address]) }
 
-    /// Clicks on the first element that a selector finds.
+    /// Clicks on the first element that a selector finds; on its successor, where the page has just taken another one.
     func click(_ selector: String) async throws {
-        try await order("POST", "/element/\(try await find(selector))/click", [:])
+        for _ in 0..<5 {
+            do {
+                try await order("POST", "/element/\(try await find(selector))/click", [:])
+                return
+            } catch let failure as Failure where failure.description.contains("stale element") {
+                continue
+            }
+        }
+        throw Failure(description: "\(selector) does not stay")
     }
 
     /// Types into the first element that a selector finds.
