@@ -149,11 +149,9 @@ package enum ErrorWords {
     // MARK: Others
 
     private static let ownModules: Set<Substring> = [
-        "Account", "Blinding", "BoxStream", "Commands", "Connection", "Invitation", "Keyring", "LMDB",
-        "MuxRPC",
-        "Multiserver", "Node", "PortalCore", "QRCode", "SecretHandshake", "SecureSession", "Transport",
-        "Tunnel",
-        "TypedSodium",
+        "Account", "Blinding", "BoxStream", "Cluster", "Commands", "Connection", "Demo", "Invitation", "Keyring",
+        "LMDB", "MuxRPC", "Multiserver", "NATS", "Node", "PortalCore", "QRCode", "SecretHandshake",
+        "SecureSession", "Transport", "Tunnel", "TypedSodium", "Watching",
     ]
 
     /// Whether an error's words were chosen here.
