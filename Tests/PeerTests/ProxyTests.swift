@@ -46,7 +46,7 @@ extension Heavy {
 
                 let source: UInt16 = 200 + port % 50
                 let held = try (0..<4).map { _ in try LoopbackSocket.dialling(port, from: source) }
-                let line = try await portal.logLine(with: "source=127.0.0.\(source) ")
+                let line = try await portal.logLine(with: "source=127.0.0.\(source)")
                 #expect(line.contains("a limit: a connection waits for a place"), "\(line)")
                 // Another address has its own.
                 let other = try stage.cway(home: "caller", ["call", address, "whoami"])
@@ -180,7 +180,7 @@ extension Heavy {
                     home: "caller", ["call", "net:127.0.0.1:\(front)~shs:\(id)", "whoami"])
                 #expect(try await call.end() == .exit(0), "\(call.log)")
                 let held = try (0..<4).map { _ in try LoopbackSocket.dialling(front, from: 77) }
-                try await portal.logLine(with: "source=127.0.0.77 ")
+                try await portal.logLine(with: "source=127.0.0.77")
                 for connection in held { connection.cut() }
             }
         }
@@ -195,7 +195,7 @@ extension Heavy {
 
         /// Waits until a server listens: it says so in no other way.
         private static func awaitListener(_ port: UInt16, of server: CwayProcess) async throws {
-            let deadline = ContinuousClock.now + .seconds(20)
+            let deadline = ContinuousClock.now + .seconds(60)
             while true {
                 do {
                     return try LoopbackSocket.dialling(port).cut()
