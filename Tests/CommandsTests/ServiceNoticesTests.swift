@@ -21,17 +21,21 @@ struct ServiceNoticesTests {
     }
 
     /// Runs the notices of some loops beside a body, and shuts them down in order behind it.
+    ///
+    /// Before the other tests of the run: a pool without a free thread stops the notices, as it is meant to.
     private func run(
         _ group: MultiThreadedEventLoopGroup, _ body: @escaping @Sendable () async throws -> Void
     ) async throws {
         let notices = ServiceNotices(to: manager, of: group, readyAtStart: "serves")
         let services = ServiceGroup(services: [notices], logger: Logger(label: "test"))
-        try await withThrowingTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { try await services.run() }
-            try await body()
-            await services.triggerGracefulShutdown()
-            try await tasks.waitForAll()
-        }
+        try await Task(priority: .high) {
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { try await services.run() }
+                try await body()
+                await services.triggerGracefulShutdown()
+                try await tasks.waitForAll()
+            }
+        }.value
     }
 
     @Test("say that it is ready, lives, and ends")

@@ -24,7 +24,8 @@ package final class Watched<Value: Sendable>: Sendable {
 
     /// What `pick` finds in the value as soon as it finds something.
     ///
-    /// The limit is a deadline, not a wait: nothing is slower for a longer one.
+    /// The limit is a deadline, not a wait: nothing is slower for a longer one. Where the pool of threads is so busy that
+    /// the deadline comes to pass before a change is looked at, there is a last look.
     ///
     /// - Throws: ``Late`` when nothing was found in time, and what `pick` throws.
     package func first<Found: Sendable>(
@@ -39,11 +40,16 @@ package final class Watched<Value: Sendable>: Sendable {
         }
         defer { state.withLock { _ = $0.watchers.removeValue(forKey: number) } }
         continuation.yield()
-        return try await before(limit) { [self] in
-            for await _ in changes {
-                if let found = try pick(value) { return found }
+        do {
+            return try await before(limit) { [self] in
+                for await _ in changes {
+                    if let found = try pick(value) { return found }
+                }
+                throw CancellationError()
             }
-            throw CancellationError()
+        } catch let late as Late {
+            guard let found = try pick(value) else { throw late }
+            return found
         }
     }
 }
