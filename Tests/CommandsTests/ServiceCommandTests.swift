@@ -23,6 +23,34 @@ struct ServiceCommandTests {
         }
     }
 
+    /// Another value would take a key's place in silence; only lists grow.
+    @Test("gives each key once, and starts its units by themselves", arguments: ServiceUnit.Role.allCases)
+    func keys(_ role: ServiceUnit.Role) throws {
+        for file in ServiceUnit.Scope.allCases.flatMap({ ServiceUnit(role, $0).files() }) {
+            var (sections, section) = ([String: [String: Int]](), "")
+            for line in file.text.split(separator: "\n") where !line.hasPrefix("#") {
+                if line.hasPrefix("[") {
+                    section = String(line)
+                } else {
+                    sections[section, default: [:]][String(line.prefix { $0 != "=" }), default: 0] += 1
+                }
+            }
+            let kind = file.name.hasSuffix(".socket") ? "[Socket]" : "[Service]"
+            #expect(Set(sections.keys) == ["[Unit]", kind, "[Install]"], "\(file.name)")
+            #expect(sections["[Install]"]?["WantedBy"] == 1, "\(file.name)")
+            let lists: Set = ["After", "Environment", "ListenStream", "SystemCallFilter"]
+            for (name, keys) in sections {
+                let repeated = keys.filter { $0.value > 1 && !lists.contains($0.key) }
+                #expect(repeated.isEmpty, "\(file.name) \(name)")
+            }
+            if kind == "[Service]" {
+                for key in ["ExecStart", "Restart", "Type", "WatchdogSec"] {
+                    #expect(sections[kind]?[key] == 1, "\(file.name): \(key)")
+                }
+            }
+        }
+    }
+
     private static func run(_ words: String...) async -> CommandRun {
         await CommandRun(["service"] + words, environment: ["HOME": "/nowhere/anna"])
     }
