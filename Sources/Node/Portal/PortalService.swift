@@ -127,6 +127,7 @@ package struct PortalService: Service {
         }
         keeping.cancel()
         await keeping.value
+        await keeper?.finish()
         logger.debug("the portal is closed")
     }
 

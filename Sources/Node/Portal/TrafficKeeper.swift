@@ -28,7 +28,7 @@ struct TrafficKeeper: Sendable {
         }
     }
 
-    /// Looks at the calendar each second, and keeps what has passed, until the task is cancelled; then a last time.
+    /// Looks at the calendar each second, and keeps what has passed, until the task is cancelled.
     func run() async {
         let troubles = TroubleLog(logger)
         var second = 0
@@ -38,10 +38,12 @@ struct TrafficKeeper: Sendable {
             if ledger.turn(to: CalendarMonth(unixSeconds: WallClock.seconds())) {
                 logger.notice("another month begins: everybody may have their volume again")
             }
-            if second.isMultiple(of: Self.interval) { await save(troubles) }
+            if second.isMultiple(of: Self.interval), !Task.isCancelled { await save(troubles) }
         }
-        await save(troubles)
     }
+
+    /// Keeps what has passed a last time; not from the task of ``run()``, for what is cancelled waits for no disk.
+    func finish() async { await save(TroubleLog(logger)) }
 
     private func save(_ troubles: TroubleLog) async {
         let (month, usages) = ledger.takeChanges()

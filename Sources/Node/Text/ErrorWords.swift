@@ -149,7 +149,8 @@ package enum ErrorWords {
     // MARK: Others
 
     private static let ownModules: Set<Substring> = [
-        "Account", "Blinding", "BoxStream", "Cluster", "Commands", "Connection", "Demo", "Invitation", "Keyring",
+        "Account", "Blinding", "BoxStream", "Cluster", "Commands", "Connection", "Demo", "Invitation",
+        "Keyring",
         "LMDB", "MuxRPC", "Multiserver", "NATS", "Node", "PortalCore", "QRCode", "SecretHandshake",
         "SecureSession", "Transport", "Tunnel", "TypedSodium", "Watching",
     ]

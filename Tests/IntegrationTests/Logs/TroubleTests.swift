@@ -33,7 +33,7 @@ extension Integration {
                 try await endpoint.logLines(3, with: "nothing listens there")
                 try Self.expectOnce(" warning ", "nothing listens there", in: endpoint)
                 let again = try await TestNetwork.Portal.start(on: stage, port: portal.port)
-                try await endpoint.logLines(2, with: "] announced")
+                try await endpoint.logLines(2, with: "info announced")
                 let count = Self.lines(with: "nothing listens there", in: endpoint).count
                 again.process.signal(SIGTERM)
                 try await again.process.end()
