@@ -60,7 +60,7 @@ package final class CwayProcess: Sendable {
 
     /// The first line of standard output, or one that is as wanted.
     package func line(
-        within limit: Duration = .seconds(20),
+        within limit: Duration = .eventDeadline,
         where isWanted: @escaping @Sendable (String) -> Bool = { _ in true }
     ) async throws -> String {
         try await explained { try await output.line(within: limit, where: isWanted) }
@@ -68,18 +68,18 @@ package final class CwayProcess: Sendable {
 
     /// The first line of the log that has these words in it.
     @discardableResult
-    package func logLine(with words: String, within limit: Duration = .seconds(20)) async throws -> String {
+    package func logLine(with words: String, within limit: Duration = .eventDeadline) async throws -> String {
         try await explained { try await complaints.line(within: limit) { $0.contains(words) } }
     }
 
     /// As many lines of standard output as wanted.
-    package func lines(_ count: Int, within limit: Duration = .seconds(20)) async throws -> [String] {
+    package func lines(_ count: Int, within limit: Duration = .eventDeadline) async throws -> [String] {
         try await explained { try await output.lines(count, within: limit) { _ in true } }
         return outputText.split(separator: "\n").map(String.init)
     }
 
     /// As many log lines with these words as wanted.
-    package func logLines(_ count: Int, with words: String, within limit: Duration = .seconds(20))
+    package func logLines(_ count: Int, with words: String, within limit: Duration = .eventDeadline)
         async throws
     {
         try await explained { try await complaints.lines(count, within: limit) { $0.contains(words) } }
@@ -87,7 +87,7 @@ package final class CwayProcess: Sendable {
 
     /// The end, once both streams are read to theirs.
     @discardableResult
-    package func end(within limit: Duration = .seconds(20)) async throws -> Ending {
+    package func end(within limit: Duration = .eventDeadline) async throws -> Ending {
         try await explained {
             let how = try await awaitedEnding.first(within: limit) { $0 }
             try await output.end(within: limit)

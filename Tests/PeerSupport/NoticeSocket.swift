@@ -43,7 +43,7 @@ package final class NoticeSocket: Sendable {
 
     /// As many messages with a line as wanted.
     package func messages(
-        _ count: Int = 1, with line: String, within limit: Duration = .seconds(60)
+        _ count: Int = 1, with line: String, within limit: Duration = .eventDeadline
     ) async throws -> [String] {
         try await messages.first(within: limit) { messages in
             let found = messages.filter { $0.split(separator: "\n").contains { $0.hasPrefix(line) } }

@@ -29,7 +29,7 @@ package final class Watched<Value: Sendable>: Sendable {
     ///
     /// - Throws: ``Late`` when nothing was found in time, and what `pick` throws.
     package func first<Found: Sendable>(
-        within limit: Duration = .seconds(20), _ pick: @escaping @Sendable (Value) throws -> Found?
+        within limit: Duration = .eventDeadline, _ pick: @escaping @Sendable (Value) throws -> Found?
     ) async throws -> Found {
         let (changes, continuation) = AsyncStream.makeStream(
             of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -52,6 +52,11 @@ package final class Watched<Value: Sendable>: Sendable {
             return found
         }
     }
+}
+
+extension Duration {
+    /// How long an event is waited for: long enough for a slow machine in the midst of all tests.
+    package static let eventDeadline = Duration.seconds(60)
 }
 
 /// Something did not happen before its deadline.
