@@ -6,7 +6,7 @@ internal import Synchronization
 /// Where a process says how it is, to its own user alone: a Unix socket in the home.
 ///
 /// One question for each connection, and one answer. Whoever says nothing, or does not read, is cut after
-/// ``StatusConnection/time``; ``connectionLimit`` may ask at a time.
+/// its patience; ``connectionLimit`` may ask at a time.
 package final class StatusServer: Sendable {
     /// Makes the report of this moment.
     package typealias Answer = @Sendable () async -> StatusReport
@@ -24,11 +24,12 @@ package final class StatusServer: Sendable {
         self.channel = channel
     }
 
-    /// Listens, for this process in this role.
+    /// Listens, for this process in this role; `patience` is how long a question and its answer may take.
     ///
     /// - Throws: ``StatusFailure``, or NIO's error where the socket cannot be had.
     package static func start(
-        as role: String, inHome home: String, group: any EventLoopGroup, answer: @escaping Answer
+        as role: String, inHome home: String, group: any EventLoopGroup, patience: TimeAmount = .seconds(10),
+        answer: @escaping Answer
     ) async throws -> StatusServer {
         let folder = try StatusFolder(ofHome: home, isMade: true)
         let socket = StatusSocket(role: role, process: getpid())
@@ -36,7 +37,7 @@ package final class StatusServer: Sendable {
         folder.remove(socket.draftName)
         let places = Places()
         let channel = try await ServerBootstrap(group: group)
-            .childChannelInitializer { accept($0, at: places, answer) }
+            .childChannelInitializer { accept($0, at: places, patience, answer) }
             .bind(unixDomainSocketPath: folder.path(of: socket.draftName)).get()
         do throws(StatusFailure) {
             try folder.publish(socket.draftName, as: socket.fileName)
@@ -56,7 +57,7 @@ package final class StatusServer: Sendable {
 
     /// Lets those in that belong to this user, or to root, while there is a place.
     private static func accept(
-        _ channel: any Channel, at places: Places, _ answer: @escaping Answer
+        _ channel: any Channel, at places: Places, _ patience: TimeAmount, _ answer: @escaping Answer
     ) -> EventLoopFuture<Void> {
         guard places.enter(), let provider = channel as? any SocketOptionProvider else {
             return channel.eventLoop.makeFailedFuture(StatusFailure.silent)
@@ -66,7 +67,7 @@ package final class StatusServer: Sendable {
             level: .socket, name: NIOBSDSocket.Option(rawValue: SO_PEERCRED))
         return peer.flatMapThrowing { peer in
             guard peer.user == geteuid() || peer.user == 0 else { throw StatusFailure.silent }
-            try channel.pipeline.syncOperations.addHandler(StatusConnection(answer))
+            try channel.pipeline.syncOperations.addHandler(StatusConnection(patience, answer))
         }
     }
 
@@ -101,18 +102,20 @@ final class StatusConnection: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     /// How long all of it may take.
-    static let time = TimeAmount.seconds(10)
-
+    private let patience: TimeAmount
     private let answer: StatusServer.Answer
     private var question = ByteBuffer()
     private var isAsked = false
     private var timer: Scheduled<Void>?
 
-    init(_ answer: @escaping StatusServer.Answer) { self.answer = answer }
+    init(_ patience: TimeAmount, _ answer: @escaping StatusServer.Answer) {
+        self.patience = patience
+        self.answer = answer
+    }
 
     func channelActive(context: ChannelHandlerContext) {
         let channel = context.channel
-        timer = context.eventLoop.scheduleTask(in: Self.time) { channel.close(promise: nil) }
+        timer = context.eventLoop.scheduleTask(in: patience) { channel.close(promise: nil) }
     }
 
     func channelInactive(context: ChannelHandlerContext) { timer?.cancel() }
