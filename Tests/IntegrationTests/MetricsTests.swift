@@ -110,7 +110,12 @@ extension Integration {
                 #expect(try Self.ask(port, "/metrics").hasPrefix("HTTP/1.1 401 "))
                 let shown = ["Host: metrics.example", "Authorization: Bearer \(token)"]
                 #expect(try Self.ask(port, "/metrics", "GET", shown).hasPrefix("HTTP/1.1 200 "))
-                #expect(try Self.ask(port, "/readyz").hasPrefix("HTTP/1.1 200 "))
+                // It listens for those who watch first.
+                try await before(.eventDeadline) {
+                    while !(try Self.ask(port, "/readyz").hasPrefix("HTTP/1.1 200 ")) {
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                }
             }
         }
     }

@@ -68,7 +68,13 @@ extension Integration {
             try await Stage.run { stage in
                 let echo = try await stage.service(.echo).port
                 let older = try await TestNetwork.start(on: stage, services: ["older": echo])
-                try FileManager.default.copyItem(atPath: stage.path("endpoint"), toPath: stage.path("copy"))
+                let (home, copy) = (stage.path("endpoint"), stage.path("copy"))
+                try FileManager.default.createDirectory(
+                    atPath: copy, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+                // But for the sockets at which the older one says how it is.
+                for name in try FileManager.default.contentsOfDirectory(atPath: home) where name != "run" {
+                    try FileManager.default.copyItem(atPath: "\(home)/\(name)", toPath: "\(copy)/\(name)")
+                }
                 let newest = try TestNetwork.serve(
                     on: stage, home: "copy", at: [older.portal],
                     flags: ["--allow-anyone", "--service", "newest=127.0.0.1:\(echo)"])
