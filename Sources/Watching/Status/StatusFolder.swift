@@ -25,9 +25,9 @@ package final class StatusFolder: Sendable {
         }
         descriptor = unsafe open(path.systemName, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw errno == ENOENT ? .nothing : StatusFailure(call: "open") }
-        var status = stat()
-        guard unsafe fstat(descriptor, &status) == 0 else { throw StatusFailure(call: "fstat") }
-        let permissions = Int(status.st_mode & 0o7777)
+        guard let permissions = OpenFile.permissions(of: descriptor) else {
+            throw StatusFailure(call: "fstat")
+        }
         guard permissions & 0o022 == 0 else { throw .notPrivate(permissions: permissions) }
     }
 
