@@ -56,13 +56,3 @@ extension String {
         return name + [0]
     }
 }
-
-/// What the system knows of files that are open.
-package enum OpenFile {
-    /// The twelve bits of its mode that say who may do what; `nil` with the reason in `errno` where it is closed.
-    package static func permissions(of descriptor: Int32) -> Int? {
-        var raw = stat()
-        guard unsafe fstat(descriptor, &raw) == 0 else { return nil }
-        return Int(raw.st_mode & 0o7777)
-    }
-}
