@@ -21,13 +21,28 @@ final class WebDriver: Sendable {
     private let port: UInt16
     private let session: String
 
+    /// Starts a driver; what it says once it listens.
+    ///
+    /// It takes a free port of IPv4, and ends where somebody has the same of IPv6.
+    private static func drive(on stage: PeerStage) async throws -> String {
+        var attempts = 5
+        while true {
+            attempts -= 1
+            let driver = try stage.start(try HeavyPeer.chromedriver.required(), ["--port=0"])
+            do {
+                return try await driver.line { $0.contains("successfully on port ") }
+            } catch {
+                guard attempts > 0, driver.log.contains("Address already in use") else { throw error }
+            }
+        }
+    }
+
     private init(port: UInt16, session: String) { (self.port, self.session) = (port, session) }
 
     /// Starts a browser on a stage.
     static func start(on stage: PeerStage) async throws -> WebDriver {
         let chromium = try HeavyPeer.chromium.required()
-        let driver = try stage.start(try HeavyPeer.chromedriver.required(), ["--port=0"])
-        let line = try await driver.line { $0.contains("successfully on port ") }
+        let line = try await Self.drive(on: stage)
         guard let digits = line.split(separator: " ").last?.prefix(while: \.isNumber),
             let port = UInt16(digits)
         else { throw Failure(description: line) }
