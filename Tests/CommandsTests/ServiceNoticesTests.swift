@@ -62,7 +62,8 @@ struct ServiceNoticesTests {
             try await entered.first { $0 ? () : nil }
             // One may have been behind that loop already.
             let count = socket.received.count + 1
-            try await Task.sleep(for: .milliseconds(200))
+            // Ten times a ping would have been due, by the clock of a loop that runs.
+            for _ in 0..<10 { try await loops[0].scheduleTask(in: .milliseconds(20)) {}.futureResult.get() }
             #expect(socket.received.count <= count, "a loop hangs: \(socket.received.count) of \(count)")
             gate.signal()
             _ = try await socket.messages(count + 3, with: "WATCHDOG=1")

@@ -8,7 +8,8 @@ internal import TypedSodium
 ///
 /// ### Invariants
 /// - A payer has one meter, so its tunnels share what it may have, on whichever connections they are.
-/// - There are ``sourceLimit`` sources at most: at the bound those go that have had least and no tunnel.
+/// - There are ``sourceLimit`` sources at most: at the bound the half goes that has had least. A tunnel that stands goes on
+///   with the meter that it has; its source's next tunnel begins with a new one.
 package final class TrafficLedger: Sendable {
     /// How many sources are counted for.
     package static let sourceLimit = 16_384
@@ -152,8 +153,6 @@ package final class TrafficLedger: Sendable {
     }
 
     /// Forgets the half of the sources that has had least.
-    ///
-    /// A source whose tunnel stands is counted on by that tunnel, and anew for its next one.
     private static func forgetSmallSources(in books: inout Books) {
         let sources = books.meters.values.filter { if case .source = $0.payer { true } else { false } }
         for meter in sources.sorted(by: { $0.byteCount < $1.byteCount }).prefix(sourceLimit / 2) {

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// Numbers and times as people read them.
 enum PageText {
-    /// Bytes with a decimal prefix, as the command line has them.
+    /// Bytes with a decimal prefix, in three digits at most.
     static func bytes(_ count: Double) -> String {
         let units = ["B", "kB", "MB", "GB", "TB", "PB"]
         var (value, unit) = (count, 0)
