@@ -35,6 +35,8 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
 
     /// The tunnels that may send nothing before their time: their payers have had what their rate gives.
     private var paced: [TunnelID: NIODeadline] = [:]
+    /// When to look at those: no later than the first of them has its time, so that no batch has to look at all.
+    package private(set) var pacedDeadline: NIODeadline?
 
     /// No tunnels; one whose sender is paused is stuck when it makes no progress for as long as `patience`.
     package init(patience: TimeAmount = .seconds(30)) { self.patience = patience }
@@ -78,6 +80,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         round.removeAll()
         stalledSince.removeAll()
         paced.removeAll()
+        pacedDeadline = nil
         isTurnBegun = false
         assert(invariantsHold)
     }
@@ -119,7 +122,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// What to send next, or `nil` when nothing waits.
     package mutating func next(at now: NIODeadline) -> Turn? {
         defer { assert(invariantsHold) }
-        if !paced.isEmpty { resumePaced(at: now) }
+        resumePaced(at: now)
         while let account = round.first {
             if !isTurnBegun {
                 account.deficit += Self.quantumByteCount
@@ -142,6 +145,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
                 return .end(queue.flow.tunnel, message: message)
             case .paced(let ready):
                 paced[queue.flow.tunnel] = ready
+                pacedDeadline = min(pacedDeadline ?? ready, ready)
                 // It waits for nobody who reads: that is no standstill.
                 if stalledSince[queue.flow.tunnel] != nil { stalledSince[queue.flow.tunnel] = now }
             case .accountOverdrawn, .overdrawn, .empty:
@@ -174,16 +178,15 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// When the first tunnel is going to be stuck.
     package var stuckDeadline: NIODeadline? { stalledSince.values.min().map { $0 + patience } }
 
-    /// When the first tunnel that its payer's rate holds back may send again.
-    package var pacedDeadline: NIODeadline? { paced.values.min() }
-
     /// Gives those a turn whose time has come, the one that has waited longest first.
     package mutating func resumePaced(at now: NIODeadline) {
+        guard let look = pacedDeadline, look <= now else { return }
         let due = paced.filter { $0.value <= now }.sorted { ($0.value, $0.key) < ($1.value, $1.key) }
         for (tunnel, _) in due {
             paced[tunnel] = nil
             if let queue = queues[tunnel], !queue.isEmpty { activate(queue) }
         }
+        pacedDeadline = paced.values.min()
     }
 
     private mutating func activate(_ queue: TunnelQueue<Batch>) {
