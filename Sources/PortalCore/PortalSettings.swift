@@ -19,6 +19,9 @@ package struct PortalSettings: Sendable {
     /// only when the owner has put it there.
     package var redeem: (@Sendable (_ invite: PublicKey, _ feed: PublicKey) async -> RedeemOutcome)?
 
+    /// The other machines that serve the same portal; none where it is on one machine.
+    package var neighbours: (any PortalNeighbours)?
+
     /// How much may pass for whom, at first; ``TrafficLedger/update(_:at:)`` changes it.
     package var traffic = TrafficSettings()
 
