@@ -123,7 +123,8 @@ let package = Package(
             name: "Node",
             dependencies: [
                 "Account", "Blinding", "CMalloc", "CProcess", "Cluster", "Connection", "Invitation",
-                "Keyring", "LMDB", "MuxRPC", "Multiserver", "NATS", "PortalCore", "SecretHandshake", "SecureSession",
+                "Keyring", "LMDB", "MuxRPC", "Multiserver", "NATS", "PortalCore", "SecretHandshake",
+                "SecureSession",
                 "Transport", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
