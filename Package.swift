@@ -112,7 +112,7 @@ let package = Package(
         .target(
             name: "Transport",
             dependencies: [
-                "Account", "Blinding", "Connection", "Invitation", "MuxRPC", "Multiserver", "NATS",
+                "Account", "Blinding", "Cluster", "Connection", "Invitation", "MuxRPC", "Multiserver", "NATS",
                 "PortalCore",
                 "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -122,8 +122,10 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "CMalloc", "CProcess", "Connection", "Invitation", "Keyring", "LMDB",
-                "MuxRPC", "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "Transport",
+                "Account", "Blinding", "CMalloc", "CProcess", "Cluster", "Connection", "Invitation",
+                "Keyring",
+                "LMDB", "MuxRPC", "Multiserver", "NATS", "PortalCore", "SecretHandshake", "SecureSession",
+                "Transport",
                 "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
