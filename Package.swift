@@ -112,7 +112,7 @@ let package = Package(
         .target(
             name: "Transport",
             dependencies: [
-                "Account", "Blinding", "Connection", "Invitation", "MuxRPC", "Multiserver", "NATS",
+                "Account", "Blinding", "Cluster", "Connection", "Invitation", "MuxRPC", "Multiserver", "NATS",
                 "PortalCore",
                 "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
