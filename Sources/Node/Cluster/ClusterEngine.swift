@@ -79,14 +79,14 @@ package final class ClusterEngine: Sendable {
         state.withLock(\.session)?.publisher.publish(payload, to: subject)
     }
 
-    /// Does something with the connection that blocks, such as a call of a stream, on the thread that publishes.
+    /// Does something with the connection that may block for seconds, such as a call of a stream, one after another.
     ///
     /// - Throws: ``NATS/NATSError/notConnected`` where there is none, and what `work` throws.
-    package func perform<Result: Sendable>(
+    package func call<Result: Sendable>(
         _ work: @escaping @Sendable (NATSConnection) throws -> Result
     ) async throws -> Result {
         guard let publisher = state.withLock(\.session)?.publisher else { throw NATSError.notConnected }
-        return try await publisher.perform(work).get()
+        return try await publisher.call(work).get()
     }
 
     // MARK: Running
@@ -138,7 +138,7 @@ package final class ClusterEngine: Sendable {
     private func follow(_ event: NATSEvent, _ troubles: TroubleLog) async {
         switch event {
         case .connected:
-            let server = try? await perform { $0.server }
+            let server = try? await call { $0.server }
             state.withLock { state in
                 state.condition.isConnected = true
                 state.condition.server = server ?? nil

@@ -15,7 +15,7 @@ enum ClusterInput: Sendable {
     case lookUp(NeighbourLookUp, NeighbourTarget, NeighbourCaller, ClusterDriver.Asker)
     case failed(NeighbourLookUp, NeighbourFailure)
     case end(NeighbourLookUp)
-    case policy(PolicyMark)
+    case policy(ClusterPolicyEvent)
     case drain(TimeAmount)
 }
 

@@ -15,6 +15,7 @@ struct ClusterOrders: Sendable {
     let neighbourhood: Neighbourhood
     let links: any MachineLinks
     let engine: ClusterEngine?
+    let policy: (any ClusterPolicy)?
     let post: ClusterPost
     /// Tells the machine something.
     let add: @Sendable (ClusterInput) -> Void
@@ -50,6 +51,7 @@ struct ClusterOrders: Sendable {
         case .listChanged(let joined, let left):
             neighbourhood.listChanged(joined: joined, left: left)
             if driver.noteLength() { neighbourhood.listBecame(tooLong: driver.isTooLong) }
+        case .denied(let denials, by: _): policy?.heard(denials)
         case .event(let event):
             driver.follow(event)
             report(event)

@@ -27,7 +27,6 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
         var driver: ClusterDriver
         var load = Load()
         var wakeAt: NIODeadline?
-        var isEnded = false
     }
 
     /// Which machine this is.
@@ -37,6 +36,7 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let portalGroup: any EventLoopGroup
     private let inbox = ClusterInbox()
+    private let isEnded = Atomic(false)
     /// What orders are done with, once the machine is started.
     private let orders = Mutex<ClusterOrders?>(nil)
     private let state: Mutex<State>
@@ -55,9 +55,12 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
     }
 
     /// Begins with a portal, links to other machines, and NATS.
-    package func start(_ portal: Portal, links: any MachineLinks, engine: ClusterEngine?) {
+    package func start(
+        _ portal: Portal, links: any MachineLinks, engine: ClusterEngine?, policy: (any ClusterPolicy)? = nil
+    ) {
         let orders = ClusterOrders(
-            neighbourhood: Neighbourhood(of: portal), links: links, engine: engine, post: post,
+            neighbourhood: Neighbourhood(of: portal), links: links, engine: engine, policy: policy,
+            post: post,
             add: { [weak self] in self?.add($0) }, report: report)
         self.orders.withLock { $0 = orders }
         schedule()
@@ -65,7 +68,7 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
 
     /// Ends the loop; nothing is done any more.
     package func close() async {
-        state.withLock { $0.isEnded = true }
+        isEnded.store(true, ordering: .relaxed)
         orders.withLock { $0 = nil }
         try? await group.shutdownGracefully()
     }
@@ -84,8 +87,8 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
     /// The machine ends after a time: peers are asked to go elsewhere meanwhile.
     package func drain(during time: TimeAmount) { add(.drain(time)) }
 
-    /// How far this machine's log of policy has come.
-    package func policyReached(_ mark: PolicyMark) { add(.policy(mark)) }
+    /// Something happened with the log of policy.
+    package func take(_ event: ClusterPolicyEvent) { add(.policy(event)) }
 
     // MARK: The portal
 
@@ -144,7 +147,10 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
 
     private func add(_ input: ClusterInput) { if inbox.add(input) { schedule() } }
 
-    private func schedule() { group.next().execute { self.round() } }
+    private func schedule() {
+        guard !isEnded.load(ordering: .relaxed) else { return }
+        group.next().execute { self.round() }
+    }
 
     // MARK: On the loop
 
@@ -154,11 +160,10 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
         guard let orders = orders.withLock({ $0 }) else { return }
         let (inputs, isMore) = inbox.take(Self.roundCount)
         let wakeAt = state.withLock { state -> NIODeadline? in
-            guard !state.isEnded else { return nil }
             let now = NIODeadline.now()
             let wall = WallClock.milliseconds()
             sample(&state, orders.neighbourhood, wall: wall, at: now)
-            for input in inputs { take(input, &state.driver, orders.neighbourhood, wall: wall, at: now) }
+            for input in inputs { take(input, &state.driver, orders, wall: wall, at: now) }
             if state.driver.machine.deadline <= now { state.driver.machine.timePassed(at: now) }
             state.driver.probeIfDue(at: now)
             orders.perform(&state.driver, at: now)
@@ -190,26 +195,35 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
     }
 
     private func take(
-        _ input: ClusterInput, _ driver: inout ClusterDriver, _ neighbourhood: Neighbourhood, wall: Int64,
+        _ input: ClusterInput, _ driver: inout ClusterDriver, _ orders: ClusterOrders, wall: Int64,
         at now: NIODeadline
     ) {
         switch input {
-        case .engine(let isUp): driver.machine.engineChanged(isUp: isUp, at: now)
+        case .engine(let isUp):
+            driver.machine.engineChanged(isUp: isUp, at: now)
+            orders.policy?.engineChanged(isUp: isUp)
         case .message(let bytes, let subject):
             let path: ClusterPath = subject == .link(to: machine) ? .link : .engine
-            driver.receive(post.open(bytes, from: subject), over: path, wall: wall, at: now)
+            let opened = post.open(bytes, from: subject)
+            driver.receive(opened, over: path, wall: wall, at: now)
+            if case .success(let envelope) = opened, case .heartbeat(let heartbeat) = envelope.message,
+                driver.neighbours[envelope.sender] != nil
+            {
+                orders.policy?.heard(heartbeat.policy)
+            }
         case .linkUp(let other, let isUp): driver.machine.linkChanged(to: other, isUp: isUp, at: now)
         case .linkHeard(let other): driver.machine.linkHeard(from: other, at: now)
         case .announced(let peer, let manner):
             if !driver.announced(peer, manner, at: now) {
-                neighbourhood.yield(peer, .unannounced, since: driver.toldCount)
+                orders.neighbourhood.yield(peer, .unannounced, since: driver.toldCount)
             }
         case .left(let peer): driver.left(peer, at: now)
         case .lookUp(let number, let target, let caller, let asker):
             driver.lookUp(number, target, for: caller, asker, at: now)
         case .failed(let number, let failure): driver.failed(number, failure, at: now)
         case .end(let number): driver.end(number)
-        case .policy(let mark): driver.machine.report(mark)
+        case .policy(.mark(let mark)): driver.machine.report(mark)
+        case .policy(.denials(let denials)): driver.machine.report(denials, at: now)
         case .drain(let time): driver.machine.startDrain(during: time, at: now)
         }
     }
