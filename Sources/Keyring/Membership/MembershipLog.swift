@@ -211,8 +211,9 @@ package struct MembershipLog: Sendable {
 
     // MARK: Beginning
 
-    /// Begins a log with this keyring, whose parts are to be its first records; whatever log it has followed is
-    /// forgotten. To be called again where that broke off.
+    /// Begins a log with this keyring, and forgets the log that it has followed; again where that broke off.
+    ///
+    /// - Returns: what the first records have to say.
     package func beginImport() throws(KeyringError) -> [PolicyChange] {
         try store.change { (transaction, _) throws(KeyringError) in
             if try transaction.number(.importer) == nil {

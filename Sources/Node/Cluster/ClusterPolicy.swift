@@ -88,3 +88,5 @@ package struct PublisherCaller: EngineCaller {
         _ work: @escaping @Sendable (NATSConnection) throws -> Result
     ) async throws -> Result { try await publisher.call(work).get() }
 }
+
+extension ClusterEngine: EngineCaller {}

@@ -21,9 +21,6 @@ package final class SharedPolicy: ClusterPolicy {
     private static let denialPatience = Duration.seconds(4)
     /// A machine that has followed the log before waits so long for NATS when it starts.
     private static let startPatience = Duration.seconds(3)
-    private static let pause = Duration.milliseconds(250)
-    /// So long the stream is to have three copies, where there may be three servers.
-    private static let replicaPatience = Duration.seconds(10)
 
     /// How far a denial has come.
     package enum DenialStanding: Equatable, Sendable {
@@ -40,13 +37,11 @@ package final class SharedPolicy: ClusterPolicy {
         var isEngineUp = true
         var urgent: [PublicKey: UrgentDenial] = [:]
         var told: [UrgentDenial] = []
-        var requestCount: UInt64 = 0
     }
 
     private let keyring: Keyring
     private let membership: MembershipLog
-    private let keeper: LogKeeper
-    private let caller: any EngineCaller
+    private let client: LogClient
     private let logger: Logger
     private let state: Mutex<State>
     private let tell: Mutex<@Sendable (ClusterPolicyEvent) -> Void>
@@ -59,13 +54,13 @@ package final class SharedPolicy: ClusterPolicy {
         _ keyring: Keyring, of portal: Identity, through caller: any EngineCaller, logger: Logger
     ) throws {
         self.keyring = keyring
-        self.caller = caller
         self.logger = logger
         let membership = Membership(keyring).log
         self.membership = membership
         let mark = PolicyMark(try membership.state().place)
         let marks = MarkRelay()
-        keeper = try LogKeeper(membership, ClusterSeal(ClusterKeys(portal: portal))) { marks.tell($0) }
+        let keeper = try LogKeeper(membership, ClusterSeal(ClusterKeys(portal: portal))) { marks.tell($0) }
+        client = LogClient(keeper, caller, logger)
         state = Mutex(State(mark: mark))
         tell = Mutex({ _ in })
         marks.take { [weak self] in self?.reached($0) }
@@ -97,7 +92,9 @@ package final class SharedPolicy: ClusterPolicy {
 
     package func heard(_ denials: [UrgentDenial]) {
         let fresh = state.withLock { state in
-            denials.filter { state.urgent[$0.key] == nil && (keeper.allowance(of: $0.key) ?? 0) <= $0.index }
+            denials.filter {
+                state.urgent[$0.key] == nil && (client.keeper.allowance(of: $0.key) ?? 0) <= $0.index
+            }
         }
         guard !fresh.isEmpty else { return }
         Task {
@@ -133,7 +130,8 @@ package final class SharedPolicy: ClusterPolicy {
         guard isFollower.followed else { throw ClusterPolicyFailure.changedAlone }
         let knowsLog = isFollower.state.place.index > 0
         do {
-            try await begin(for: knowsLog ? Self.startPatience : Self.patience)
+            try await client.begin(for: knowsLog ? Self.startPatience : Self.patience)
+            stand(.current)
         } catch ClusterPolicyFailure.unavailable(let reason) {
             stand(.behind(reason))
             guard knowsLog else { throw ClusterPolicyFailure.noEngine(reason) }
@@ -143,28 +141,6 @@ package final class SharedPolicy: ClusterPolicy {
         } catch let failure as ClusterPolicyFailure where failure.freezes {
             stand(.frozen("\(failure)"))
         }
-    }
-
-    private func begin(for patience: Duration) async throws {
-        let started = ContinuousClock.now
-        try await trying(for: patience) { [self] in
-            do {
-                try await call { keeper, connection in try keeper.begin(connection, replicas: 3) }
-            } catch NATSError.tooFewServers(let isAlone) {
-                guard isAlone || ContinuousClock.now - started > Self.replicaPatience else {
-                    throw NATSError.tooFewServers(isAlone: false)
-                }
-                try await call { keeper, connection in try keeper.begin(connection, replicas: 1) }
-                logger.warning(
-                    "the log of policy has one copy: NATS has fewer than three servers",
-                    metadata: [
-                        "remedy":
-                            "run three servers, and then: nats stream edit --replicas 3 \(keeper.logName)"
-                    ])
-            }
-            return true
-        }
-        stand(.current)
     }
 
     package func run() async {
@@ -199,7 +175,7 @@ package final class SharedPolicy: ClusterPolicy {
         }
         guard isUp else { return }
         do {
-            try await call { keeper, connection in
+            try await client.call { keeper, connection in
                 // Somebody may have brought the right store back.
                 if isFrozen { try keeper.restart() }
                 try keeper.follow(connection)
@@ -275,7 +251,7 @@ package final class SharedPolicy: ClusterPolicy {
     /// - Returns: what came of each, in their order.
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
     package func make(_ changes: [PolicyChange]) async throws -> [PolicyOutcome] {
-        let outcomes = try await submit(for: Self.patience) { _ in changes }
+        let outcomes = try await client.submit(for: Self.patience) { _ in changes }
         if outcomes.contains(.importUnderWay) { throw ClusterPolicyFailure.importUnderWay }
         return outcomes
     }
@@ -286,7 +262,7 @@ package final class SharedPolicy: ClusterPolicy {
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
     package func redeem(_ requests: [MemberRequest]) async throws -> [Redemption] {
         let foreseen = Mutex<[Redemption?]>([])
-        let outcomes = try await submit(for: Self.patience) { membership throws(KeyringError) in
+        let outcomes = try await client.submit(for: Self.patience) { membership throws(KeyringError) in
             // Others may have been faster: who is refused by now needs no record.
             let redemptions = try membership.foresee(requests, now: WallClock.seconds())
             foreseen.withLock { $0 = redemptions }
@@ -323,36 +299,9 @@ package final class SharedPolicy: ClusterPolicy {
 
     /// Gets the urgent denials into the log.
     private func log(urgent patience: Duration) async throws {
-        _ = try await submit(for: patience) { membership throws(KeyringError) in
+        _ = try await client.submit(for: patience) { membership throws(KeyringError) in
             try membership.urgentDenials().prefix(PolicyChanges.limit).map { .denial($0.key) }
         }
-    }
-
-    private func submit(
-        for patience: Duration, _ plan: @escaping LogKeeper.Plan
-    ) async throws -> [PolicyOutcome] {
-        let request = state.withLock { state in
-            state.requestCount += 1
-            return state.requestCount
-        }
-        let made = Mutex<[PolicyOutcome]>([])
-        do {
-            try await trying(for: patience) { [self] in
-                let attempt = try await call { try $0.attempt(request, plan, $1) }
-                switch attempt {
-                case .made(let outcomes):
-                    made.withLock { $0 = outcomes }
-                    return true
-                case .outrun: return false
-                case .waits: throw NATSError.outdated
-                case .unanswered(let error): throw error
-                }
-            }
-        } catch {
-            _ = try? await call { keeper, _ in keeper.abandon(request) }
-            throw error
-        }
-        return made.withLock { $0 }
     }
 
     // MARK: Beginning a log
@@ -362,22 +311,8 @@ package final class SharedPolicy: ClusterPolicy {
     /// - Returns: how many records it has now.
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
     package func beginFromKeyring() async throws -> Int {
-        let parts = Mutex<[PolicyChange]>([])
-        let started = ContinuousClock.now
-        try await trying(for: Self.patience) { [self] in
-            let made: [PolicyChange]
-            do {
-                made = try await call { try $0.beginImport($1, replicas: 3) }
-            } catch NATSError.tooFewServers(let isAlone) {
-                guard isAlone || ContinuousClock.now - started > Self.replicaPatience else {
-                    throw NATSError.tooFewServers(isAlone: false)
-                }
-                made = try await call { try $0.beginImport($1, replicas: 1) }
-            }
-            parts.withLock { $0 = made }
-            return true
-        }
-        for part in parts.withLock({ $0 }) { _ = try await submit(for: Self.patience) { _ in [part] } }
+        let parts = try await client.beginImport(for: Self.patience)
+        for part in parts { _ = try await client.submit(for: Self.patience) { _ in [part] } }
         return Int(mark.index)
     }
 
@@ -386,45 +321,14 @@ package final class SharedPolicy: ClusterPolicy {
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
     package func adopt() async throws {
         // Not before the log is seen to be there: an empty keyring would begin another.
-        try await trying(for: Self.patience) { [self] in
-            try await call { try $0.find($1) }
-            return true
-        }
-        try await Blocking.run { [membership, keeper] in
+        try await client.find(for: Self.patience)
+        try await Blocking.run { [membership, client] in
             try membership.forget()
-            try keeper.restart()
+            try client.keeper.restart()
         }
         state.withLock { $0.mark = PolicyMark() }
-        try await begin(for: Self.patience)
-    }
-
-    // MARK: Calls
-
-    private func call<Result: Sendable>(
-        _ body: @escaping @Sendable (LogKeeper, NATSConnection) throws -> Result
-    ) async throws -> Result {
-        try await caller.call { [keeper] connection in try body(keeper, connection) }
-    }
-
-    /// Tries until it is done, or NATS has not made it possible for a time.
-    ///
-    /// - Throws: ``ClusterPolicyFailure/unavailable(_:)`` then; what is not NATS' fault at once.
-    private func trying(
-        for patience: Duration, _ body: @escaping @Sendable () async throws -> Bool
-    ) async throws {
-        let end = ContinuousClock.now + patience
-        var reason = "others were faster"
-        repeat {
-            do {
-                if try await body() { return }
-                // Machines that have been refused together do not come back together.
-                try await Task.sleep(for: .milliseconds(.random(in: 1...20)))
-            } catch let error as NATSError {
-                reason = error.description
-                try await Task.sleep(for: Self.pause)
-            }
-        } while ContinuousClock.now < end
-        throw ClusterPolicyFailure.unavailable(reason)
+        try await client.begin(for: Self.patience)
+        stand(.current)
     }
 }
 

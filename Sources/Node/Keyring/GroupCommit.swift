@@ -39,10 +39,11 @@ package final class GroupCommit<Request: Sendable, Answer: Sendable>: Sendable {
     package func answer(
         to request: Request, from perform: @escaping @Sendable ([Request]) throws -> [Answer]
     ) async throws -> Answer {
-        try await answer(to: request, awaiting: { requests in try await Blocking.run { try perform(requests) } })
+        try await answer(
+            to: request, awaiting: { requests in try await Blocking.run { try perform(requests) } })
     }
 
-    /// Answers a request by `perform`, the same for all who ask, which waits for something else than a disk.
+    /// Answers a request by `perform`, the same for all who ask, which waits by itself for whatever it needs.
     ///
     /// - Throws: what `perform` throws, or ``TooMany``.
     package func answer(

@@ -12,8 +12,9 @@ package struct PolicyAuthor: Sendable {
         self.shared = shared
     }
 
-    /// Makes a change; what it came to. When this returns, it counts in this keyring.
+    /// Makes a change, which counts in this keyring when this returns.
     ///
+    /// - Returns: what it came to.
     /// - Throws: `KeyringError` for a change that is not possible among others; ``ClusterPolicyFailure``.
     @discardableResult
     package func make(_ change: PolicyChange) async throws -> PolicyOutcome {
