@@ -248,10 +248,13 @@ package final class SharedPolicy: ClusterPolicy {
 
     /// Has changes made by a record of the log, all at once; returns when they count here.
     ///
+    /// - Parameter patience: how long it is tried.
     /// - Returns: what came of each, in their order.
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
-    package func make(_ changes: [PolicyChange]) async throws -> [PolicyOutcome] {
-        let outcomes = try await client.submit(for: Self.patience) { _ in changes }
+    package func make(
+        _ changes: [PolicyChange], for patience: Duration = SharedPolicy.patience
+    ) async throws -> [PolicyOutcome] {
+        let outcomes = try await client.submit(for: patience) { _ in changes }
         if outcomes.contains(.importUnderWay) { throw ClusterPolicyFailure.importUnderWay }
         return outcomes
     }
