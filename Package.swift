@@ -112,7 +112,7 @@ let package = Package(
         .target(
             name: "Transport",
             dependencies: [
-                "Account", "Blinding", "Connection", "Invitation", "MuxRPC", "Multiserver", "NATS",
+                "Account", "Blinding", "Cluster", "Connection", "Invitation", "MuxRPC", "Multiserver", "NATS",
                 "PortalCore",
                 "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -171,7 +171,8 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 // The built executable too: the suites start it.
-                "Blinding", "BoxStream", "CSodium", "ClusterSimulation", "Connection", "CountingAllocator",
+                "Blinding", "BoxStream", "CMalloc", "CSodium", "ClusterSimulation", "Connection",
+                "CountingAllocator",
                 "Invitation",
                 "Keyring", "Multiserver", "MuxRPC", "Node", "PeerSupport", "PortalCore", "SecretHandshake",
                 "SecureSession", "Transport", "Tunnel", "TypedSodium", "cway",
