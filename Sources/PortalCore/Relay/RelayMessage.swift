@@ -18,6 +18,10 @@ package enum RelayMessage: Sendable {
     case overtaken
     /// Other connections of the same identity have announced themselves: say so and end.
     case replaced
+    /// Another machine has a better claim for what your peer announces by tokens: end where your peer is silent.
+    case silenced
+    /// This machine ends: have your peer announce itself at another one.
+    case move
     /// Attendance has changed since you asked.
     case attendanceChanged
     /// The portal has another policy.
@@ -26,6 +30,8 @@ package enum RelayMessage: Sendable {
     case announced(RequestNumber, AnnouncementOutcome)
     /// The tokens of your peer had to give way to somebody who had fewer.
     case tokensDropped
+    /// Other machines have said something about what your peer has called, by the number of that look-up.
+    case lookedUp(ticket: UInt64, NeighbourStep)
     /// The portal's owner has decided about the invite that your peer uses.
     case redeemed(RequestNumber, RedeemOutcome)
 }
