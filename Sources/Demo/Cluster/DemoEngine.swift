@@ -11,8 +11,10 @@ package struct DemoEngine: Sendable {
     /// So long the servers may take to choose a leader.
     private static let readyTime = Duration.seconds(15)
 
-    /// A server that is a child of the shell has no input to watch, so the shell watches its own: when the demo is gone
-    /// in whatever way, that ends, and the server is killed. SIGTERM of the shell kills it too.
+    /// What a shell does with a server.
+    ///
+    /// The server has no input to watch, so the shell watches its own: when the demo is gone in whatever way, that ends, and
+    /// the server is killed. SIGTERM of the shell kills it too.
     private static let keeper = """
         exec 3<&0; "$@" </dev/null 3<&- & server=$!; { cat <&3 >/dev/null; kill -KILL $server; } & watch=$!
         trap 'kill -KILL $server' TERM; wait $server; kill $watch; exit 0
