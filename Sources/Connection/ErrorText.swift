@@ -62,6 +62,9 @@ package enum ErrorText {
     /// The target has no place for the tunnel, or the portal no memory.
     package static let noPlaceForTunnel = "busy"
 
+    /// The target is at another machine of the portal, to which this one has no link: another address may do.
+    package static let notReachableFromHere = "not reachable from here"
+
     /// How the words of a portal begin that cuts a tunnel.
     package static let cutPrefix = "tunnel cut: "
     /// One end does not read while the other keeps sending.

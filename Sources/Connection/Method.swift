@@ -19,6 +19,11 @@ package enum Method: String, CaseIterable, Sendable {
     /// For peers that end a connection without a measured round trip.
     case gossipPing = "gossip.ping"
 
+    // MARK: Of a node, for its portal
+
+    /// By which a machine that is about to stop has its nodes go to another one of the same portal.
+    case move = "portal.move"
+
     // MARK: Of both
 
     case connect = "tunnel.connect"
@@ -52,4 +57,6 @@ package enum Feature: String, CaseIterable, Sendable {
     case room1
     /// It takes hidden announcements and calls by token.
     case hiding = "companionway1"
+    /// It is served by many machines: both sides ask sooner whether the other is there.
+    case machines = "companionway-cluster1"
 }

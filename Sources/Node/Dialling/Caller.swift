@@ -26,6 +26,10 @@ package struct Caller: Sendable {
     package var outerKey: OuterKey
     /// The network that both handshakes speak.
     package var network: NetworkIdentifier
+    /// Which addresses of portals did not answer lately.
+    package var addresses = AddressBook()
+    /// Whether to be woken rarely, and so to notice late that a portal's machine has died.
+    package var isOnBattery = false
     /// How whoever may be at a limit is asked again.
     package var busyTime = BusyTime()
     /// Whose pseudonym, or key, portals see where it is not a fresh one: an invite's reader is the member, not the invite.
@@ -52,9 +56,11 @@ package struct Caller: Sendable {
             let link = try await busyTime.run { _ in try await connect(toPortal: peer, on: eventLoop) }
             return PeerConnection(link: link, to: peer)
         case .tunnel(let target, let ways):
-            let race = PortalRace(ways: ways) { way in
+            let attempts = await attempts(along: ways)
+            let race = PortalRace(ways: attempts) { attempt in
                 try await busyTime.run { asking in
-                    try await connect(to: target, along: way, asking: &asking, on: eventLoop)
+                    try await connect(
+                        to: target, attempt, isOnlyOne: attempts.count == 1, asking: &asking, on: eventLoop)
                 }
             } close: {
                 await $0.close()
@@ -63,36 +69,82 @@ package struct Caller: Sendable {
         }
     }
 
+    /// A way to a target, at one of the addresses of its portal.
+    private struct Attempt: Sendable {
+        let way: Route.Way
+        let address: DialAddress
+    }
+
+    /// Every address of every portal: the portals in their order, the addresses of each in the order of this dial.
+    private func attempts(along ways: [Route.Way]) async -> [Attempt] {
+        var attempts: [Attempt] = []
+        var seen: Set<PublicKey> = []
+        for portal in ways.map(\.portal.key) where seen.insert(portal).inserted {
+            let ways = ways.filter { $0.portal.key == portal }
+            for address in await addresses.addresses(of: ways.map(\.portal)) {
+                guard let way = ways.first(where: { $0.portal == address.portal }) else { continue }
+                attempts.append(Attempt(way: way, address: address))
+            }
+        }
+        return attempts
+    }
+
     /// Connects to a portal alone, or to a peer that listens itself; once, whatever comes of it.
     ///
     /// - Throws: ``HopFailure``.
     package func connect(
         toPortal portal: PeerAddress, namedBy author: AddressAuthor = .owner, on eventLoop: any EventLoop
     ) async throws -> NodeLink {
+        try await dial(DialAddress(portal: portal), namedBy: author, on: eventLoop)
+    }
+
+    private func dial(
+        _ address: DialAddress, namedBy author: AddressAuthor, on eventLoop: any EventLoop,
+        report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
+    ) async throws -> NodeLink {
+        let portal = address.portal
         let configuration = NodeConnection.Configuration(
             identity: identity, network: network, wallClock: WallClock.milliseconds)
         do {
             return try await NodeLink.dial(
-                portal.key, over: TCPConnector(portal.net, namedBy: author),
-                showing: try shownKey(at: portal.key), configuration: configuration, on: eventLoop)
+                portal.key, over: TCPConnector(portal.net, at: address.addresses, namedBy: author),
+                showing: try shownKey(at: portal.key), configuration: configuration, on: eventLoop,
+                report: report)
         } catch let failure as DialFailure {
             throw HopFailure(failure, at: portal)
         }
     }
 
+    /// Connects through a portal at one address; where there is no other, it is dialled once more when that leads to a
+    /// machine that cannot reach the target's.
     private func connect(
-        to target: PublicKey, along way: Route.Way, asking: inout BusyTime.Asking, on eventLoop: any EventLoop
+        to target: PublicKey, _ attempt: Attempt, isOnlyOne: Bool, asking: inout BusyTime.Asking,
+        on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
-        let link = try await connect(toPortal: way.portal, namedBy: way.author, on: eventLoop)
+        do {
+            return try await connect(to: target, attempt, asking: &asking, on: eventLoop)
+        } catch HopFailure.cutOff where isOnlyOne {
+            return try await connect(to: target, attempt, asking: &asking, on: eventLoop)
+        }
+    }
+
+    private func connect(
+        to target: PublicKey, _ attempt: Attempt, asking: inout BusyTime.Asking, on eventLoop: any EventLoop
+    ) async throws -> PeerConnection {
+        let (way, wishes) = (attempt.way, SuccessorWishes())
+        addresses.tried(attempt.address)
+        let link = try await dial(attempt.address, namedBy: way.author, on: eventLoop) { wishes.note($0) }
+        addresses.stood(attempt.address)
         do {
             let session = try await openTunnel(to: target, along: way, over: link, asking: &asking)
-            return PeerConnection(link: link, session: session, through: way.portal)
+            return PeerConnection(link: link, session: session, through: attempt.address, wishes: wishes)
         } catch {
             await link.close()
             if case SessionFailure.targetNotThere(ErrorText.membersCall) = error {
                 throw HopFailure.callersAreMembers(way.portal.net)
             }
             let failure = HopFailure(settingUp: error, through: way.portal)
+            if case .cutOff = failure { addresses.tried(attempt.address) }
             if way.pair != nil, case .targetAbsent = failure { throw HopFailure.friendAbsent }
             throw failure
         }
@@ -131,7 +183,7 @@ package struct Caller: Sendable {
             } catch let failure as SessionFailure {
                 // Another token would only say that it leads nowhere.
                 guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words),
-                    !words.hasPrefix(ErrorText.volumeUsedUp)
+                    !words.hasPrefix(ErrorText.volumeUsedUp), words != ErrorText.notReachableFromHere
                 else {
                     throw failure
                 }
