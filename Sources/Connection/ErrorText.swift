@@ -35,6 +35,8 @@ package enum ErrorText {
     package static let tooManyPings = "too many pings"
     /// To a subscriber whose list no packet can carry.
     package static let listIsTooLong = "the list is too long"
+    /// To a subscriber where the machines of a portal have more ids than lists show.
+    package static let tooManyToList = "too many to list"
 
     // MARK: About announcements
 

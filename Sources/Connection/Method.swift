@@ -19,11 +19,6 @@ package enum Method: String, CaseIterable, Sendable {
     /// For peers that end a connection without a measured round trip.
     case gossipPing = "gossip.ping"
 
-    // MARK: Of a node, for its portal
-
-    /// By which a machine that is about to stop has its nodes go to another one of the same portal.
-    case move = "portal.move"
-
     // MARK: Of both
 
     case connect = "tunnel.connect"
@@ -42,6 +37,11 @@ package enum Method: String, CaseIterable, Sendable {
     /// By which an endpoint tells whom it has let in before that it does so no more.
     case removedFromCircle = "circle.removed"
 
+    // MARK: Of a node, towards its portal
+
+    /// By which a machine that ends asks a node to announce itself at another one of the same portal.
+    case move = "portal.move"
+
     /// The method of a request; `nil` for a name that is none of ours.
     package init?(name: [String]) { self.init(rawValue: name.joined(separator: ".")) }
 
@@ -57,6 +57,6 @@ package enum Feature: String, CaseIterable, Sendable {
     case room1
     /// It takes hidden announcements and calls by token.
     case hiding = "companionway1"
-    /// It is served by many machines: both sides ask sooner whether the other is there.
-    case machines = "companionway-cluster1"
+    /// It is one of several machines of one portal.
+    case cluster = "companionway-cluster1"
 }

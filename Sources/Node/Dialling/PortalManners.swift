@@ -24,7 +24,7 @@ struct PortalManners: Sendable {
         case .failure(let error): (features, refusal) = (nil, error)
         case .string, .binary, nil: (features, refusal) = (nil, nil)
         }
-        if has(.machines), !isOnBattery { link.expect(.amongMachines(fraction: .random(in: 0..<1))) }
+        if has(.cluster), !isOnBattery { link.expect(.amongMachines(fraction: .random(in: 0..<1))) }
     }
 
     /// Whether it has said so.

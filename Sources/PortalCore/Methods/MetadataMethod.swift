@@ -15,7 +15,7 @@ package enum MetadataMethod: PortalMethod {
         if request.arguments.first?["battery"] == true { calls.peer.patience = .usual }
         var metadata = metadata(
             name: portal.settings.name, isMember: isMember,
-            hasMachines: portal.settings.neighbours != nil)
+            isCluster: portal.settings.neighbours != nil)
         if isMember, let traffic = traffic(of: key, at: portal) { metadata["traffic"] = traffic }
         calls.peer.reply(metadata, to: request)
     }
@@ -39,8 +39,8 @@ package enum MetadataMethod: PortalMethod {
     /// The answer.
     ///
     /// Source of the form: rooms2, "Metadata".
-    package static func metadata(name: String, isMember: Bool, hasMachines: Bool = false) -> JSONValue {
-        let features = Feature.allCases.filter { hasMachines || $0 != .machines }
+    package static func metadata(name: String, isMember: Bool, isCluster: Bool = false) -> JSONValue {
+        let features = Feature.allCases.filter { $0 != .cluster || isCluster }
         return [
             "name": .string(name), "membership": .bool(isMember),
             "features": .array(features.map { .string($0.rawValue) }),

@@ -18,6 +18,10 @@ package enum RelayMessage: Sendable {
     case overtaken
     /// Other connections of the same identity have announced themselves: say so and end.
     case replaced
+    /// Another machine has a better claim for what your peer announces by tokens: end where your peer is silent.
+    case silenced
+    /// This machine ends: have your peer announce itself at another one.
+    case move
     /// Attendance has changed since you asked.
     case attendanceChanged
     /// The portal has another policy.
