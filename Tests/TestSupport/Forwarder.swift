@@ -1,4 +1,4 @@
-import Multiserver
+package import Multiserver
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -6,9 +6,9 @@ import TypedSodium
 
 /// Forwards one port to another inside the process, until it is told to fall silent: whoever is connected then sees an open
 /// connection on which nothing comes back, as behind an address that has changed.
-final class Forwarder: Sendable {
+package final class Forwarder: Sendable {
     /// What becomes of bytes.
-    enum Manner: Sendable {
+    package enum Manner: Sendable {
         /// They are passed on.
         case forwarding
         /// They are read slowly, and dropped: a line on which much is still on the way.
@@ -23,13 +23,13 @@ final class Forwarder: Sendable {
     private let ends = Mutex([ForwarderEnd.Reference]())
 
     /// A forwarder that ends at once each connection of which `refuses` says so.
-    init(to target: NetAddress, refuses: @escaping @Sendable () -> Bool = { false }) {
+    package init(to target: NetAddress, refuses: @escaping @Sendable () -> Bool = { false }) {
         self.target = target
         self.refuses = refuses
     }
 
     /// Listens for as long as `body` takes, which is told where.
-    func run(_ body: (NetAddress) async throws -> Void) async throws {
+    package func run(_ body: (NetAddress) async throws -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let listener = try await ServerBootstrap(group: group)
             // Little fits in front of it, so that a slow line is slow from the beginning.
@@ -51,7 +51,7 @@ final class Forwarder: Sendable {
     }
 
     /// From now on bytes are treated so.
-    func set(_ manner: Manner) {
+    package func set(_ manner: Manner) {
         self.manner.withLock { $0 = manner }
         for end in ends.withLock(\.self) { end.wake() }
     }
