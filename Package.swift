@@ -292,8 +292,8 @@ let package = Package(
             name: "NodeTests",
             dependencies: [
                 "PeerSupport",
-                "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "Node", "SecretHandshake",
-                "TypedSodium", "TestSupport",
+                "Blinding", "Cluster", "Connection", "Invitation", "Keyring", "Multiserver", "NATS", "Node",
+                "SecretHandshake", "TypedSodium", "TestSupport",
                 "MuxRPC", "PortalCore", "Transport", "Tunnel", nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),

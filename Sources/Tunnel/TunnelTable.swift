@@ -40,7 +40,6 @@ final class TunnelTable {
     private(set) var unfedByteCount = 0
     private(set) var unfedCapacity = 0
     private var lastSession: UInt64 = 0
-    /// How the tunnels end with their connection.
     private var ending = TunnelEnding.none
 
     init(
@@ -326,8 +325,7 @@ final class TunnelTable {
 
     /// Whether calls are taken by another connection in the place of this one.
     var isRetired: Bool { ending.isRetired }
-
-    /// Whether another connection has taken the place of this one, and nothing is left on it.
+    /// Whether that is so, and nothing is left on it.
     var isUnused: Bool { isRetired && tunnels.isEmpty }
 
     /// Whether the connection is about to end, so that no tunnel is begun and the ends of all are awaited.

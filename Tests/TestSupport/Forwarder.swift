@@ -13,8 +13,10 @@ package final class Forwarder: Sendable {
         case forwarding
         /// They are read slowly, and dropped: a line on which much is still on the way.
         case draining
-        /// They are not read.
+        /// They are not read, and what was read is dropped.
         case silent
+        /// They are not read, and go on as soon as others do.
+        case paused
     }
 
     private let target: NetAddress
@@ -85,13 +87,16 @@ private final class ForwarderEnd: ChannelInboundHandler {
             self.channel = channel
         }
 
-        func wake() { channel.eventLoop.execute { channel.read() } }
+        func wake() {
+            channel.eventLoop.execute { [end, channel] in end.value.wake(channel) }
+        }
     }
 
     /// How long it takes to read 1 KiB of a slow line.
     private static let drainTime = TimeAmount.milliseconds(100)
 
     private let other: any Channel
+    private var held: ByteBuffer?
     private let manner: () -> Forwarder.Manner
 
     init(other: any Channel, manner: @escaping () -> Forwarder.Manner) {
@@ -110,7 +115,16 @@ private final class ForwarderEnd: ChannelInboundHandler {
             context.eventLoop.scheduleTask(in: Self.drainTime) { () -> Void in channel.read() }
         case .silent:
             break
+        case .paused:
+            held = unwrapInboundIn(data)
         }
+    }
+
+    /// Goes on with what was held, or reads.
+    func wake(_ channel: any Channel) {
+        guard let bytes = held else { return channel.read() }
+        held = nil
+        other.writeAndFlush(bytes).whenComplete { _ in channel.read() }
     }
 
     func channelInactive(context: ChannelHandlerContext) { other.close(promise: nil) }

@@ -40,15 +40,18 @@ package final class AddressBook: Sendable {
     /// A book in which nothing was tried; it asks the system for names unless told otherwise.
     package init(lookUp: @escaping LookUp = AddressBook.askSystem) { self.lookUp = lookUp }
 
-    /// The addresses of one portal in the order in which to try them; different for each call.
-    func addresses(of hosts: [PeerAddress]) async -> [DialAddress] {
+    /// The addresses of one portal in the order in which to try them; different for each call, and without one that is to
+    /// be avoided where there is another.
+    func addresses(of hosts: [PeerAddress], avoiding avoided: DialAddress? = nil) async -> [DialAddress] {
         let found = await withTaskGroup(of: (Int, [DialAddress]).self) { tasks in
             for (index, host) in hosts.enumerated() {
                 tasks.addTask { (index, await self.addresses(of: host)) }
             }
             var found: [Int: [DialAddress]] = [:]
             for await (index, addresses) in tasks { found[index] = addresses }
-            return hosts.indices.flatMap { found[$0] ?? [] }
+            let all = hosts.indices.flatMap { found[$0] ?? [] }
+            let others = all.filter { $0 != avoided }
+            return others.isEmpty ? all : others
         }
         return order.withLock {
             var generator = SystemRandomNumberGenerator()

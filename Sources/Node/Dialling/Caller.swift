@@ -46,27 +46,50 @@ package struct Caller: Sendable {
         self.network = network
     }
 
+    /// How long a portal's other addresses are waited for once one has said that the target is not there.
+    private static let wordTime = Duration.seconds(3)
+
     /// Connects along a route and stands in a session with the target.
     ///
     /// - Throws: ``HopFailure``, of the portal where it got furthest.
     package func connect(_ route: Route, on eventLoop: any EventLoop) async throws -> PeerConnection {
+        try await connect(route, avoiding: nil, on: eventLoop)
+    }
+
+    /// The same, not at that address where its portal has another one.
+    func connect(
+        _ route: Route, avoiding address: DialAddress?, on eventLoop: any EventLoop
+    ) async throws -> PeerConnection {
         switch route {
         case .direct(let peer):
             // It may be a portal, which has no business with the key that targets know.
             let link = try await busyTime.run { _ in try await connect(toPortal: peer, on: eventLoop) }
             return PeerConnection(link: link, to: peer)
         case .tunnel(let target, let ways):
-            let attempts = await attempts(along: ways)
-            let race = PortalRace(ways: attempts) { attempt in
-                try await busyTime.run { asking in
-                    try await connect(
-                        to: target, attempt, isOnlyOne: attempts.count == 1, asking: &asking, on: eventLoop)
-                }
+            let portals = await attempts(along: ways, avoiding: address)
+            // A portal's addresses are raced among themselves, so that each portal has one head start.
+            let race = PortalRace(ways: portals) { attempts in
+                try await connect(to: target, attempts, on: eventLoop)
             } close: {
                 await $0.close()
             }
             return try await race.run()
         }
+    }
+
+    private func connect(
+        to target: PublicKey, _ attempts: [Attempt], on eventLoop: any EventLoop
+    ) async throws -> PeerConnection {
+        var race = PortalRace(ways: attempts) { attempt in
+            try await busyTime.run { asking in
+                try await connect(
+                    to: target, attempt, isOnlyOne: attempts.count == 1, asking: &asking, on: eventLoop)
+            }
+        } close: {
+            await $0.close()
+        }
+        race.wordTime = Self.wordTime
+        return try await race.run()
     }
 
     /// A way to a target, at one of the addresses of its portal.
@@ -76,17 +99,18 @@ package struct Caller: Sendable {
     }
 
     /// Every address of every portal: the portals in their order, the addresses of each in the order of this dial.
-    private func attempts(along ways: [Route.Way]) async -> [Attempt] {
-        var attempts: [Attempt] = []
+    private func attempts(along ways: [Route.Way], avoiding avoided: DialAddress?) async -> [[Attempt]] {
+        var portals: [[Attempt]] = []
         var seen: Set<PublicKey> = []
         for portal in ways.map(\.portal.key) where seen.insert(portal).inserted {
             let ways = ways.filter { $0.portal.key == portal }
-            for address in await addresses.addresses(of: ways.map(\.portal)) {
-                guard let way = ways.first(where: { $0.portal == address.portal }) else { continue }
-                attempts.append(Attempt(way: way, address: address))
-            }
+            let addresses = await addresses.addresses(of: ways.map(\.portal), avoiding: avoided)
+            portals.append(
+                addresses.compactMap { address in
+                    ways.first { $0.portal == address.portal }.map { Attempt(way: $0, address: address) }
+                })
         }
-        return attempts
+        return portals
     }
 
     /// Connects to a portal alone, or to a peer that listens itself; once, whatever comes of it.
@@ -183,7 +207,7 @@ package struct Caller: Sendable {
             } catch let failure as SessionFailure {
                 // Another token would only say that it leads nowhere.
                 guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words),
-                    !words.hasPrefix(ErrorText.volumeUsedUp), words != ErrorText.notReachableFromHere
+                    !words.hasPrefix(ErrorText.volumeUsedUp), words != ErrorText.notReachable
                 else {
                     throw failure
                 }

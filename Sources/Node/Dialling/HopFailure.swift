@@ -57,7 +57,7 @@ package enum HopFailure: Error, Equatable, Sendable {
         switch failure {
         case .targetNotThere(let words) where words.hasPrefix(ErrorText.volumeUsedUp):
             self = .volumeUsedUp(words)
-        case .targetNotThere(ErrorText.notReachableFromHere): self = .cutOff
+        case .targetNotThere(ErrorText.notReachable): self = .cutOff
         case .targetNotThere(let words): self = BusyTime.isBusy(words) ? .busy(words) : .targetAbsent(words)
         case .refused, .wrongPeer: self = .innerHandshakeRefused
         case .timedOut: self = .innerHandshakeTimedOut
@@ -106,6 +106,14 @@ package enum HopFailure: Error, Equatable, Sendable {
         case .localAddress, .outerHandshakeRefused(_, answered: true), .callersAreMembers,
             .innerHandshakeRefused, .dismissed, .serviceUnknown:
             true
+        default: false
+        }
+    }
+
+    /// Whether it is what the portal says of the target, which another of its machines would say too.
+    var isPortalsWord: Bool {
+        switch self {
+        case .targetAbsent, .friendAbsent, .callersAreMembers: true
         default: false
         }
     }

@@ -193,7 +193,7 @@ actor SessionKeeper {
             if wish == .move { try? await Task.sleep(for: .seconds(.random(in: 0..<1.0))) }
             var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
             while !Task.isCancelled {
-                if let other = try? await connect(asking: false) {
+                if let other = try? await connect(asking: false, avoiding: connection.address) {
                     if wish == .move { return other }
                     if await connection.link.isSilent { return other }
                     await other.close()
@@ -224,8 +224,10 @@ actor SessionKeeper {
     /// Stands in a session; in the first one the service has to be offered.
     ///
     /// Later the target may be without it for a while.
-    private func connect(asking: Bool) async throws -> PeerConnection {
-        let connection = try await dialler.connect(on: eventLoop)
+    private func connect(
+        asking: Bool, avoiding address: DialAddress? = nil
+    ) async throws -> PeerConnection {
+        let connection = try await dialler.connect(avoiding: address, on: eventLoop)
         connection.learnManners(isOnBattery: dialler.caller.isOnBattery)
         guard asking else { return connection }
         do {

@@ -93,8 +93,8 @@ struct PortalAnnouncer: Sendable {
         switch order {
         case .dial(let pause):
             let time = time(of: pause, &connections)
-            let isAlone = connections.succession.current == nil
-            tasks.addTask { await dial(after: time, isAlone: isAlone, tell) }
+            let current = connections.succession.current.flatMap { connections.stays[$0]?.connection.address }
+            tasks.addTask { await dial(after: time, beside: current, tell) }
         case .retire(let number): connections.stays[number]?.retire()
         case .close(let number):
             guard let link = connections.stays[number]?.connection.link else { return }
@@ -171,8 +171,9 @@ struct PortalAnnouncer: Sendable {
     // MARK: Dialling
 
     private func dial(
-        after pause: Duration, isAlone: Bool, _ tell: @Sendable (Happening) -> Void
+        after pause: Duration, beside current: DialAddress?, _ tell: @Sendable (Happening) -> Void
     ) async {
+        let isAlone = current == nil
         if pause > .zero {
             logger.debug("dialling again", metadata: ["after": "\(pause)"])
             try? await Task.sleep(for: pause)
@@ -185,8 +186,9 @@ struct PortalAnnouncer: Sendable {
                 place.isOpen ? identity : try Pseudonym.identity(of: identity, at: PortalKey(portal.key))
             let configuration = configuration(view.policy)
             let loop = group.next()
-            let connection = try await PortalDialling(addresses: addresses).dial(view.hosts(of: place)) {
-                address, events in
+            let connection = try await PortalDialling(addresses: addresses).dial(
+                view.hosts(of: place), avoiding: current
+            ) { address, events in
                 try await NodeLink.dial(
                     address.portal.key, over: TCPConnector(address.portal.net, at: address.addresses),
                     showing: shown, configuration: configuration,

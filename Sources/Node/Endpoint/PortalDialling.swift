@@ -21,15 +21,15 @@ struct PortalDialling: Sendable {
     /// Which addresses did not answer lately.
     let addresses: AddressBook
 
-    /// Dials; `attempt` dials one address.
+    /// Dials, not at an address that is to be avoided where there is another; `attempt` dials one.
     ///
     /// - Throws: ``HopFailure``, or `CancellationError`.
     func dial(
-        _ hosts: [PeerAddress],
+        _ hosts: [PeerAddress], avoiding avoided: DialAddress?,
         _ attempt: @escaping @Sendable (DialAddress, LinkEvents) async throws -> NodeLink
     ) async throws -> Connection {
         let addresses = addresses
-        var race = PortalRace(ways: await addresses.addresses(of: hosts)) { address in
+        var race = PortalRace(ways: await addresses.addresses(of: hosts, avoiding: avoided)) { address in
             let events = LinkEvents()
             addresses.tried(address)
             do {

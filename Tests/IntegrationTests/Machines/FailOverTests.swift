@@ -75,7 +75,7 @@ extension Integration {
                     let open = try await LocalConnection.dial(served.port)
                     try await open.expectEcho("before")
                     let (holder, _) = try await network.holder(of: "endpoint", on: stage)
-                    holder.forwarder.set(.silent)
+                    holder.forwarder.set(.paused)
                     try await Task.sleep(for: .seconds(4))  // longer than until it is asked
                     holder.forwarder.set(.forwarding)
                     try await open.expectEcho("after", after: "before")
