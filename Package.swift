@@ -112,8 +112,8 @@ let package = Package(
         .target(
             name: "Transport",
             dependencies: [
-                "Account", "Blinding", "Cluster", "Connection", "Invitation", "MuxRPC", "Multiserver", "NATS",
-                "PortalCore",
+                "Account", "Blinding", "Cluster", "Connection", "Invitation", "MuxRPC", "Multiserver",
+                "NATS", "PortalCore",
                 "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
@@ -122,9 +122,10 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "CMalloc", "CProcess", "Connection", "Invitation", "Keyring", "LMDB",
-                "MuxRPC", "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "Transport",
-                "Tunnel", "TypedSodium", nioCore,
+                "Account", "Blinding", "CMalloc", "CProcess", "Cluster", "Connection", "Invitation",
+                "Keyring", "LMDB", "MuxRPC", "Multiserver", "NATS", "PortalCore", "SecretHandshake",
+                "SecureSession",
+                "Transport", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -259,7 +260,7 @@ let package = Package(
             name: "TransportTests",
             dependencies: [
                 "PeerSupport",
-                "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
+                "Account", "Blinding", "BoxStream", "CMalloc", "Cluster", "Connection", "Invitation", "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Transport",
                 "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),

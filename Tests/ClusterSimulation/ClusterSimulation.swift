@@ -191,7 +191,7 @@ package final class ClusterSimulation {
         case .yield(let key, let yielding): yield(key, yielding, at: portal)
         case .move(let keys):
             for key in keys { if let number = numbers[key] { move(number) } }
-        case .listChanged, .event: break
+        case .listChanged, .denied, .event: break
         }
     }
 

@@ -3,8 +3,8 @@ package import TypedSodium
 
 /// The other machines that serve the same portal, as the connections of this one see them.
 ///
-/// Every call returns at once, on any event loop and under no lock of the portal's. Without neighbours a portal is one
-/// machine, and nothing here is asked.
+/// Every call returns at once, on any event loop, and calls nothing of the portal's. What is announced and left is told
+/// in order. Without neighbours a portal is one machine, and nothing here is asked.
 package protocol PortalNeighbours: Sendable {
     /// A peer has begun to announce here; once for each announcement, not for tokens that replace others on the same
     /// connection.
