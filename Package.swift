@@ -172,7 +172,8 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 // The built executable too: the suites start it.
-                "Blinding", "BoxStream", "CSodium", "ClusterSimulation", "Connection", "CountingAllocator",
+                "Blinding", "BoxStream", "CMalloc", "CSodium", "ClusterSimulation", "Connection",
+                "CountingAllocator",
                 "Invitation",
                 "Keyring", "Multiserver", "MuxRPC", "Node", "PeerSupport", "PortalCore", "SecretHandshake",
                 "SecureSession", "Transport", "Tunnel", "TypedSodium", "cway",
@@ -292,8 +293,8 @@ let package = Package(
             name: "NodeTests",
             dependencies: [
                 "PeerSupport",
-                "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "Node", "SecretHandshake",
-                "TypedSodium", "TestSupport",
+                "Blinding", "Cluster", "Connection", "Invitation", "Keyring", "Multiserver", "NATS", "Node",
+                "SecretHandshake", "TypedSodium", "TestSupport",
                 "MuxRPC", "PortalCore", "Transport", "Tunnel", nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),

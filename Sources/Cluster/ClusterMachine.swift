@@ -58,11 +58,10 @@ package struct ClusterMachine: Sendable {
     package var machines: [MachineStatus] {
         membership.all.compactMap { membership[$0].map(MachineStatus.init) }
     }
+    /// Whether the machines together have more open ids than lists show.
+    package var isTooLongToList: Bool { book.union.count > Catalogue.limit || membership.hasOverfull }
     /// The open ids of all machines, in no order; `nil` where they are too many to list.
-    package var listedKeys: [PublicKey]? {
-        let isOverfull = membership.peers.values.contains { $0.isCounted && $0.catalogue.isOverfull }
-        return isOverfull || book.union.count > Catalogue.limit ? nil : book.union.keys
-    }
+    package var listedKeys: [PublicKey]? { isTooLongToList ? nil : book.union.keys }
     /// What is announced here, hidden or open.
     package var ownClaims: [PublicKey: Claim] { book.own.claims }
     /// When ``timePassed(at:)`` is to be called.
@@ -296,7 +295,8 @@ package struct ClusterMachine: Sendable {
     // MARK: Lists
 
     private mutating func fetchLists(at now: NIODeadline) {
-        for order in lists.orders(among: &membership, hasEngine: own.hasEngine, at: now) {
+        let orders = lists.orders(among: &membership, with: book, hasEngine: own.hasEngine, at: now)
+        for order in orders {
             outbox.answer(
                 .listQuery(order.query), to: order.machine, over: order.path, at: clock.reading(at: now))
         }

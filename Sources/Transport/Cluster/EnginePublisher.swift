@@ -27,6 +27,9 @@ package final class EnginePublisher: Sendable {
         package var disconnected = 0
         /// Refused by libnats.
         package var failed = 0
+
+        /// Nothing yet.
+        package init() {}
     }
 
     private struct Waiting: Sendable {
