@@ -248,7 +248,8 @@ package final class SharedPolicy: ClusterPolicy {
 
     /// Has changes made by a record of the log, all at once; returns when they count here.
     ///
-    /// - Parameter patience: how long it is tried.
+    /// It is tried for as long as `patience` says.
+    ///
     /// - Returns: what came of each, in their order.
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
     package func make(
