@@ -172,7 +172,8 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 // The built executable too: the suites start it.
-                "Blinding", "BoxStream", "CSodium", "ClusterSimulation", "Connection", "CountingAllocator",
+                "Blinding", "BoxStream", "CMalloc", "CSodium", "ClusterSimulation", "Connection",
+                "CountingAllocator",
                 "Invitation",
                 "Keyring", "Multiserver", "MuxRPC", "Node", "PeerSupport", "PortalCore", "SecretHandshake",
                 "SecureSession", "Transport", "Tunnel", "TypedSodium", "cway",
@@ -260,7 +261,7 @@ let package = Package(
             name: "TransportTests",
             dependencies: [
                 "PeerSupport",
-                "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
+                "Account", "Blinding", "BoxStream", "CMalloc", "Cluster", "Connection", "Invitation", "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Transport",
                 "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
