@@ -142,7 +142,7 @@ package struct PortalService: Service {
         }
         let place = configuration.running
         if let keyring {
-            settings.policy = try await Blocking.run { try keyring.policy() }
+            settings.policy = try await Blocking.run { try keyring.begin() }
             settings.redeem = { invite, feed in await keyring.redeem(invite, for: feed, in: place.portal) }
         }
         let portal = Portal(
