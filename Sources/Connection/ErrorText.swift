@@ -64,6 +64,12 @@ package enum ErrorText {
     /// The target has no place for the tunnel, or the portal no memory.
     package static let noPlaceForTunnel = "busy"
 
+    /// The target is announced at another machine of the portal, which the one that was asked does not reach: another
+    /// address of the portal may lead to one that does.
+    package static let notReachable = "not reachable from here"
+    /// A client has sent more than is kept before its target was found.
+    package static let tooMuchAhead = "too much was sent before the target was found"
+
     /// How the words of a portal begin that cuts a tunnel.
     package static let cutPrefix = "tunnel cut: "
     /// One end does not read while the other keeps sending.

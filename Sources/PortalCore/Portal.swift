@@ -290,6 +290,20 @@ package final class Portal: Sendable {
         }
     }
 
+    /// Joins a client's connection to an endpoint at another machine, over a link to that.
+    ///
+    /// - Throws: ``ConnectRefusal``.
+    func openTunnel(
+        _ wish: TunnelWish, over link: ConnectionID, to endpoint: PublicKey
+    ) throws(ConnectRefusal) -> OpenedTunnel {
+        try tables.withLock { tables throws(ConnectRefusal) in
+            guard tables.policy.letsCall(wish.caller) else { throw .membersOnly }
+            let (tunnel, displaced) = try tables.connections.open(
+                wish, to: link, reaching: endpoint, under: tables.policy)
+            return OpenedTunnel(tunnel: tunnel, displaced: displaced)
+        }
+    }
+
     /// A connection is no end of the tunnel any more.
     func forget(_ tunnel: TunnelID, on connection: ConnectionID) {
         tables.withLock { $0.connections.forget(tunnel, on: connection) }

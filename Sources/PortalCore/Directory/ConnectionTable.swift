@@ -102,13 +102,18 @@ struct ConnectionTable {
 
     /// Joins two connections by a tunnel; with it the one that has to go for it, which is forgotten.
     ///
+    /// Where `remote` is given the other connection is a link to the machine at which that is announced.
     /// - Throws: ``ConnectRefusal``.
     mutating func open(
-        _ wish: TunnelWish, to endpoint: ConnectionID, under policy: PortalPolicy
+        _ wish: TunnelWish, to endpoint: ConnectionID, reaching remote: PublicKey? = nil,
+        under policy: PortalPolicy
     ) throws(ConnectRefusal) -> (PortalTunnel, displaced: PortalTunnel?) {
-        guard let near = members[wish.client], let far = members[endpoint], let target = far.peer,
-            policy.letsAnnounce(target)
-        else { throw .unreachable(wish.request.targetText) }
+        guard let near = members[wish.client], let far = members[endpoint] else {
+            throw remote == nil ? .unreachable(wish.request.targetText) : .notReachable
+        }
+        guard let target = remote ?? far.peer, policy.letsAnnounce(target) else {
+            throw .unreachable(wish.request.targetText)
+        }
         guard near.tunnels.count < tunnelLimit else { throw .tooManyTunnels }
         let meters = try traffic.meters(
             caller: wish.caller, endpoint: target, from: near.source, under: policy, at: wish.time)

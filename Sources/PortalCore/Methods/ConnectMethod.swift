@@ -103,6 +103,8 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
     case toSelf
     /// The target, as ``ConnectRequest/targetText`` has it, is not announced, or cannot be asked.
     case unreachable(String)
+    /// The target is announced at another machine, which this one does not reach.
+    case notReachable
     /// The client has as many tunnels as one connection may.
     case tooManyTunnels
     /// The target has no place for the client's tunnel, or the portal no memory.
@@ -115,7 +117,7 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
     /// What is counted of it.
     package enum Kind: String, CaseIterable, Sendable {
         case invalidArguments, wrongPortal, toSelf, unreachable, tooManyTunnels, busy, membersOnly
-        case volumeUsedUp
+        case volumeUsedUp, notReachable
     }
 
     /// Which of these it is.
@@ -129,6 +131,7 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
         case .busy: .busy
         case .membersOnly: .membersOnly
         case .volumeUsedUp: .volumeUsedUp
+        case .notReachable: .notReachable
         }
     }
 
@@ -139,6 +142,7 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
         case .wrongPortal: ErrorText.wrongPortal
         case .toSelf: ErrorText.connectToSelf
         case .unreachable(let target): ErrorText.couldNotConnect(to: target)
+        case .notReachable: ErrorText.notReachable
         case .tooManyTunnels: ErrorText.tooManyTunnels
         case .busy: ErrorText.noPlaceForTunnel
         case .membersOnly: ErrorText.membersCall

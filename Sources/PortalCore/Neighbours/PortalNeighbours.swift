@@ -1,3 +1,4 @@
+internal import Blinding
 package import TypedSodium
 
 /// The other machines that serve the same portal, as the connections of this one see them.
@@ -45,6 +46,15 @@ package enum NeighbourTarget: Hashable, Sendable {
     case token(FixedBytes<32>, provedBy: PublicKey?)
     /// Nobody: a miss from the beginning, which may take no less time than another.
     case nobody
+
+    /// What a client wants to reach.
+    init(_ request: ConnectRequest) {
+        switch request.target {
+        case .id(let key): self = .id(key)
+        case .token(let token): self = .token(token.bytes, provedBy: request.announcer)
+        case .nobody: self = .nobody
+        }
+    }
 }
 
 /// Who looks something up, and so pays for it.

@@ -117,6 +117,7 @@ struct PortalCalls: ~Copyable {
         case .policyChanged: return .followPolicy
         case .announced(let call, let outcome): announcement.announced(call, outcome)
         case .tokensDropped: announcement.tokensDropped()
+        case .lookedUp(let ticket, let step): tunnels.lookedUp(ticket, step)
         case .redeemed(let call, let outcome):
             return invite.answered(call, outcome) ? .followPolicy : .nothing
         }

@@ -10,6 +10,8 @@ final class PortalPeer {
     let id: ConnectionID
     let portal: Portal
     let session: SecureSession
+    /// What reaches the connection.
+    let mailbox: any RelayMailbox
     /// What the peer's address counts as.
     let source: String
     /// The time of what is done now.
@@ -28,6 +30,7 @@ final class PortalPeer {
         at now: NIODeadline
     ) {
         self.portal = portal
+        self.mailbox = mailbox
         relayed = portal.counters.tally(of: loop)
         self.source = source
         self.now = now

@@ -30,6 +30,8 @@ package enum RelayMessage: Sendable {
     case announced(RequestNumber, AnnouncementOutcome)
     /// The tokens of your peer had to give way to somebody who had fewer.
     case tokensDropped
+    /// Other machines have said something about what your peer has called, by the number of that look-up.
+    case lookedUp(ticket: UInt64, NeighbourStep)
     /// The portal's owner has decided about the invite that your peer uses.
     case redeemed(RequestNumber, RedeemOutcome)
 }
