@@ -8,6 +8,7 @@ package final class RunningPortal: Sendable {
         var portal: Portal?
         var addresses: [PeerAddress] = []
         var isListening = false
+        var member: ClusterMember?
     }
 
     private let content = Mutex(Content())
@@ -26,6 +27,15 @@ package final class RunningPortal: Sendable {
         get { content.withLock(\.addresses) }
         set { content.withLock { $0.addresses = newValue } }
     }
+
+    /// The machine that it is of a cluster, where it is one.
+    package internal(set) var member: ClusterMember? {
+        get { content.withLock(\.member) }
+        set { content.withLock { $0.member = newValue } }
+    }
+
+    /// Whether it accepts connections, and in a cluster knows the others.
+    package var isReady: Bool { isListening && (member?.runtime.isServing ?? true) }
 
     /// Whether it accepts connections.
     package internal(set) var isListening: Bool {
