@@ -295,7 +295,8 @@ package struct ClusterMachine: Sendable {
     // MARK: Lists
 
     private mutating func fetchLists(at now: NIODeadline) {
-        for order in lists.orders(among: &membership, hasEngine: own.hasEngine, at: now) {
+        let orders = lists.orders(among: &membership, with: book, hasEngine: own.hasEngine, at: now)
+        for order in orders {
             outbox.answer(
                 .listQuery(order.query), to: order.machine, over: order.path, at: clock.reading(at: now))
         }

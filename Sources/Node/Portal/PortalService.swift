@@ -85,7 +85,9 @@ package struct PortalService: Service {
 
     private func serve(as member: ClusterMember?) async throws {
         let settings = configuration.settings
-        let keyring = configuration.keyring.map { PortalKeyring(keyring: $0, logger: logger) }
+        let keyring = configuration.keyring.map {
+            PortalKeyring(keyring: $0, of: configuration.running, logger: logger)
+        }
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
         try await member?.readPolicy()
@@ -157,7 +159,11 @@ package struct PortalService: Service {
     private func makeMember() throws -> ClusterMember? {
         guard let plan = configuration.cluster else { return nil }
         return try ClusterMember(plan, of: configuration.identity, group: group, logger: logger) { engine in
-            nil
+            let policy = try configuration.keyring.map { keyring in
+                try SharedPolicy(keyring, of: configuration.identity, through: engine, logger: logger)
+            }
+            configuration.running.policy = policy
+            return policy
         }
     }
 

@@ -9,6 +9,7 @@ package final class RunningPortal: Sendable {
         var addresses: [PeerAddress] = []
         var isListening = false
         var member: ClusterMember?
+        var policy: SharedPolicy?
     }
 
     private let content = Mutex(Content())
@@ -36,6 +37,12 @@ package final class RunningPortal: Sendable {
 
     /// Whether it accepts connections, and in a cluster knows the others.
     package var isReady: Bool { isListening && (member?.runtime.isServing ?? true) }
+
+    /// The log of its policy, where it is one machine of several; set before the portal runs.
+    package var policy: SharedPolicy? {
+        get { content.withLock(\.policy) }
+        set { content.withLock { $0.policy = newValue } }
+    }
 
     /// Whether it accepts connections.
     package internal(set) var isListening: Bool {
