@@ -1,7 +1,8 @@
-package import Cluster
+internal import Cluster
 internal import Keyring
 internal import Logging
 internal import Multiserver
+internal import NATS
 internal import NIOCore
 internal import PortalCore
 internal import Synchronization
@@ -24,7 +25,6 @@ package final class ClusterMember: Sendable {
     /// NATS.
     let engine: ClusterEngine
     private let plan: ClusterPlan
-    private let identity: Identity
     private let group: any EventLoopGroup
     private let log: ClusterLog
     private let logger: Logger
@@ -51,7 +51,7 @@ package final class ClusterMember: Sendable {
         let engine = ClusterEngine(plan.nats, subjects: runtime.subjects, logger: logger) {
             [weak runtime] in runtime?.take($0)
         }
-        (self.plan, self.identity, self.group, self.logger) = (plan, identity, group, logger)
+        (self.plan, self.group, self.logger) = (plan, group, logger)
         (self.log, self.runtime, self.engine) = (log, runtime, engine)
         self.policy = try policy(engine)
         self.policy?.follow { [weak runtime] in runtime?.take($0) }
@@ -64,6 +64,7 @@ package final class ClusterMember: Sendable {
         await withTaskGroup { tasks in
             tasks.addTask { await self.engine.run() }
             tasks.addTask { await self.policy?.run() }
+            tasks.addTask { await self.greet() }
             tasks.addTask { await self.look() }
             await tasks.waitForAll()
         }
@@ -114,6 +115,16 @@ package final class ClusterMember: Sendable {
         await parts?.listener.close()
         await parts?.links.close()
         await runtime.close()
+    }
+
+    /// Says at the start what is wrong with the servers of NATS.
+    private func greet() async {
+        for finding in await ClusterCheck(plan.settings).findings(on: group.next())
+        where finding.verdict != .good {
+            logger.warning(
+                "cluster: \(finding.hop) is not as it should be",
+                metadata: ["reason": "\(finding.words)", "remedy": "\(finding.remedy ?? "")"])
+        }
     }
 
     /// Says now and then what is odd.

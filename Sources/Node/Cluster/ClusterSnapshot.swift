@@ -1,5 +1,6 @@
 package import Cluster
 package import NIOCore
+internal import Transport
 
 /// A machine of a cluster at a moment, for those who look after it.
 package struct ClusterSnapshot: Sendable {

@@ -1,5 +1,5 @@
 package import NATS
-package import TypedSodium
+internal import TypedSodium
 
 /// How a machine shows NATS who it is, out of its settings.
 package enum NATSIdentity {

@@ -1,5 +1,4 @@
 package import Multiserver
-package import NATS
 
 /// A portal on many machines: where NATS is, and where the others dial this one; on one machine nothing of it is said.
 package struct ClusterSettings: Equatable, Sendable {
