@@ -65,4 +65,26 @@ struct ClusterPolicyCommandTests {
         let late = await homes[0].run("portal", "deny", Self.id)
         #expect(late.ended(.success) && late.complaints.contains("name no NATS"))
     }
+
+    @Test(
+        "the log begins with the home of a portal that was on one machine, once, and another home takes its word"
+    )
+    func imported() async throws {
+        for home in homes {
+            #expect(await home.run("portal", "members", "add", Self.id, "--label", "anna").ended(.success))
+        }
+        let refused = await run(0, "portal", "deny", Self.id)
+        #expect(refused.ended(.success) && refused.complaints.contains("cluster import"))
+        #expect(await run(0, "portal", "cluster", "import").output.contains("1 record"))
+        let again = await run(0, "portal", "cluster", "import")
+        #expect(again.ended(.keyringUnusable) && again.complaints.contains("has a log already"))
+        let other = await run(1, "portal", "members", "add", Self.id, "--label", "ben")
+        #expect(other.ended(.keyringUnusable) && other.complaints.contains("cluster adopt"))
+        #expect(await run(1, "portal", "cluster", "adopt").output.contains("up to record"))
+        #expect(await run(1, "portal", "members", "add", Self.id, "--label", "ben").ended(.success))
+        #expect(
+            try await run(1, "portal", "members", "--json").list.map { $0["label"] as? String } == ["ben"])
+        let unnamed = await homes[0].run("portal", "cluster", "import")
+        #expect(unnamed.ended(.usage) && unnamed.complaints.contains("cluster.servers"))
+    }
 }

@@ -7,12 +7,12 @@ internal import Watching
 struct ClusterCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cluster",
-        abstract: "Look at the machines of a portal that is on several.",
+        abstract: "Look at the machines of a portal that is on several, and begin their log of policy.",
         discussion: """
             A portal is on several machines where each of them runs 'cway portal run --cluster' with the same identity; \
             docs/cluster.md has an example.
             """,
-        subcommands: [ClusterStatusCommand.self])
+        subcommands: [ClusterStatusCommand.self, ClusterImportCommand.self, ClusterAdoptCommand.self])
 }
 
 /// `cway portal cluster status`: the machines, as the one that runs from this home sees them.
