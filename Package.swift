@@ -261,7 +261,8 @@ let package = Package(
             name: "TransportTests",
             dependencies: [
                 "PeerSupport",
-                "Account", "Blinding", "BoxStream", "CMalloc", "Cluster", "Connection", "Invitation", "MuxRPC",
+                "Account", "Blinding", "BoxStream", "CMalloc", "Cluster", "Connection", "Invitation",
+                "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Transport",
                 "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -334,6 +335,7 @@ let package = Package(
                 nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // Tests with programs of other packages, which need not be there: see HeavyPeer.

@@ -8,7 +8,7 @@ package import Transport
 /// such as after the servers have refused our credentials.
 ///
 /// Nothing here blocks its caller, and nothing is kept while there is no connection.
-package final class ClusterEngine: EngineCaller {
+package final class ClusterEngine: Sendable {
     /// What happens, told on any thread.
     package enum Event: Sendable {
         /// There is a connection, to a server with that address.
@@ -79,6 +79,9 @@ package final class ClusterEngine: EngineCaller {
         state.withLock(\.session)?.publisher.publish(payload, to: subject)
     }
 
+    /// Does something with the connection that may block for seconds, such as a call of a stream, one after another.
+    ///
+    /// - Throws: ``NATS/NATSError/notConnected`` where there is none, and what `work` throws.
     package func call<Result: Sendable>(
         _ work: @escaping @Sendable (NATSConnection) throws -> Result
     ) async throws -> Result {

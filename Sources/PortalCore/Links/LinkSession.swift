@@ -153,7 +153,8 @@ final class LinkSession {
 
     private func interpret(_ event: SecureSession.Event, at now: NIODeadline) throws -> Event? {
         switch event {
-        case .client: try session.accept()  // who it is shows its hello; it knows the network, so it has the portal's key
+        // Who knows the network has the portal's key; which machine it is shows its hello.
+        case .client: try session.accept()
         case .established: try sayHello()
         case .proof: break
         case .packet(let stream, let byteCount): return .packet(stream, byteCount: byteCount)

@@ -31,7 +31,9 @@ struct ReceiveWindow {
         return heldByteCount <= self.byteCount
     }
 
-    /// The receiver has taken bytes; how many are granted for them. The window only grows where it `mayGrow`.
+    /// The receiver has taken bytes; how many are granted for them.
+    ///
+    /// The window only grows where it `mayGrow`.
     mutating func drained(_ byteCount: Int, mayGrow: Bool, at now: NIODeadline) -> Int {
         heldByteCount -= byteCount
         passedByteCount += byteCount
