@@ -154,8 +154,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "LMDB", "MuxRPC",
-                "Multiserver",
+                "Blinding", "BoxStream", "Cluster", "Connection", "Demo", "Invitation", "Keyring", "LMDB",
+                "MuxRPC", "Multiserver",
                 "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
                 "Watching",
