@@ -1,4 +1,7 @@
 package import Cluster
+package import NATS
+internal import NIOCore
+package import Transport
 
 /// The log of policy, as the engine of a cluster sees it: what it asks for, and what it is told.
 ///
@@ -63,3 +66,27 @@ package struct ClusterPolicyStatus: Equatable, Sendable {
     /// How many denials wait to be taken into it.
     package var urgentDenialCount: Int
 }
+
+/// What calls NATS for the log of policy: one call after another, on a thread that may wait.
+package protocol EngineCaller: Sendable {
+    /// Does something with the connection of the moment that may block for seconds.
+    ///
+    /// - Throws: `NATSError.notConnected` where there is none, and what `work` throws.
+    func call<Result: Sendable>(
+        _ work: @escaping @Sendable (NATSConnection) throws -> Result
+    ) async throws -> Result
+}
+
+/// Calls NATS by one publisher, for a program that does nothing else with it.
+package struct PublisherCaller: EngineCaller {
+    private let publisher: EnginePublisher
+
+    /// Calls by this publisher.
+    package init(_ publisher: EnginePublisher) { self.publisher = publisher }
+
+    package func call<Result: Sendable>(
+        _ work: @escaping @Sendable (NATSConnection) throws -> Result
+    ) async throws -> Result { try await publisher.call(work).get() }
+}
+
+extension ClusterEngine: EngineCaller {}

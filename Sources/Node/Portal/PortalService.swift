@@ -66,7 +66,9 @@ package struct PortalService: Service {
     /// - Throws: the system's error when an address cannot be bound, or `KeyringError`.
     package func run() async throws {
         let settings = configuration.settings
-        let keyring = configuration.keyring.map { PortalKeyring(keyring: $0, logger: logger) }
+        let keyring = configuration.keyring.map {
+            PortalKeyring(keyring: $0, of: configuration.running, logger: logger)
+        }
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
         let portal = try await makePortal(keyring, sizes)

@@ -8,6 +8,7 @@ package final class RunningPortal: Sendable {
         var portal: Portal?
         var addresses: [PeerAddress] = []
         var isListening = false
+        var policy: SharedPolicy?
     }
 
     private let content = Mutex(Content())
@@ -25,6 +26,12 @@ package final class RunningPortal: Sendable {
     package internal(set) var addresses: [PeerAddress] {
         get { content.withLock(\.addresses) }
         set { content.withLock { $0.addresses = newValue } }
+    }
+
+    /// The log of its policy, where it is one machine of several; set before the portal runs.
+    package var policy: SharedPolicy? {
+        get { content.withLock(\.policy) }
+        set { content.withLock { $0.policy = newValue } }
     }
 
     /// Whether it accepts connections.
