@@ -1,6 +1,8 @@
 internal import Foundation
+internal import Multiserver
+internal import MuxRPC
 internal import PeerSupport
-internal import SecretHandshake
+internal import TypedSodium
 
 /// A member at a machine that asks for targets which nobody announces.
 final class ClusterAsker {

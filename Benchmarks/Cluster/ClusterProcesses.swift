@@ -2,7 +2,7 @@ internal import Foundation
 internal import Glibc
 internal import Multiserver
 internal import PeerSupport
-internal import SecretHandshake
+internal import TypedSodium
 
 /// One portal on several machines as processes, with real NATS servers: what a look-up, a flow, an announcement and a
 /// death cost.
