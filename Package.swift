@@ -270,7 +270,8 @@ let package = Package(
             name: "TransportTests",
             dependencies: [
                 "PeerSupport",
-                "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
+                "Account", "Blinding", "BoxStream", "CMalloc", "Cluster", "Connection", "Invitation",
+                "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Transport",
                 "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),

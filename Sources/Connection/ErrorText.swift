@@ -83,6 +83,8 @@ package enum ErrorText {
 
     /// The volume of whoever pays for the tunnel is used up for this month.
     package static let cutForVolume = "tunnel cut: this month's volume is used up"
+    /// More came over a link between two machines of the portal than was granted.
+    package static let cutOverrun = "tunnel cut: more was sent between machines than was granted"
     /// How what a caller hears begins where the volume is used up of whoever would pay for the tunnel.
     package static let volumeUsedUp = "volume used up: "
     /// The same with the day on which there are tunnels again.

@@ -37,6 +37,14 @@ package enum Method: String, CaseIterable, Sendable {
     /// By which an endpoint tells whom it has let in before that it does so no more.
     case removedFromCircle = "circle.removed"
 
+    // MARK: Between the machines of one portal
+
+    case linkHello = "cluster.hello"
+    case linkPing = "cluster.ping"
+    case linkControl = "cluster.control"
+    case linkConnect = "cluster.connect"
+    case linkFlow = "cluster.flow"
+
     // MARK: Of a node, towards its portal
 
     /// By which a machine that ends asks a node to announce itself at another one of the same portal.

@@ -125,6 +125,16 @@ package final class Portal: Sendable {
         return tables.withLock { $0.connections.add(mailbox, from: source) }
     }
 
+    /// A link to another machine stands, on which tunnels can be opened.
+    func registerLink(_ mailbox: any RelayMailbox) -> ConnectionID {
+        tables.withLock { $0.connections.addLink(mailbox) }
+    }
+
+    /// A link takes tunnels from now on, or does not.
+    func setLink(_ link: ConnectionID, takesTunnels: Bool) {
+        tables.withLock { $0.connections.setLink(link, takesTunnels: takesTunnels) }
+    }
+
     /// Lets a peer in that has proved who it is, or not.
     func admit(_ peer: PublicKey, on connection: ConnectionID) -> Bool {
         tables.withLock { tables in

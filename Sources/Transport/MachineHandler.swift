@@ -11,7 +11,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// How long a peer may take nothing of what waits for it.
+    /// How long a peer may take nothing of what waits for it, unless its owner says another time.
     static var writeTime: TimeAmount { .seconds(30) }
     /// After how many bytes no more goes to a socket at a time: many while it takes all at once, few where it does not.
     ///
@@ -23,6 +23,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     static var closeTime: TimeAmount { .seconds(2) }
 
     let machine: Machine
+    private let writeTime: TimeAmount
     private let perform: (Machine.Output) -> Void
     private let settled: () -> Void
     /// Called once; what it holds is let go with it.
@@ -46,10 +47,12 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     /// `perform` does what the machine asks for, and may use it through ``act(_:)``. `settled` is called after every
     /// round, when less may wait for the socket; `ended` once, when the channel is gone.
     init(
-        _ machine: Machine, perform: @escaping (Machine.Output) -> Void,
+        _ machine: Machine, writeTime: TimeAmount = MachineHandler.writeTime,
+        perform: @escaping (Machine.Output) -> Void,
         settled: @escaping () -> Void = {}, ended: @escaping () -> Void
     ) {
         self.machine = machine
+        self.writeTime = writeTime
         self.perform = perform
         self.settled = settled
         self.ended = ended
@@ -166,7 +169,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
             context.write(wrapOutboundOut(buffer), promise: promise)
         }
         guard unwritten > 0 else { return false }
-        writeDeadline = now + Self.writeTime
+        writeDeadline = now + writeTime
         context.flush()
         let sizes = Self.roundByteCounts
         roundByteCount = unwritten == 0 ? min(2 * roundByteCount, sizes.upperBound) : sizes.lowerBound
@@ -175,7 +178,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
 
     private func written() {
         unwritten -= 1
-        writeDeadline = unwritten > 0 ? .now() + Self.writeTime : nil
+        writeDeadline = unwritten > 0 ? .now() + writeTime : nil
         if unwritten == 0 { settle() }
     }
 

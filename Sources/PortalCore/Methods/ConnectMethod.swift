@@ -70,6 +70,23 @@ package struct ConnectRequest: Equatable, Sendable {
         forwarded = .object(fields)
         if target == .id(caller) { throw .toSelf }
     }
+
+    /// Reads what another machine passes on, where `announcer` announces the target.
+    ///
+    /// - Throws: ``ConnectRefusal/invalidArguments``.
+    init(
+        forwarded: JSONValue, from caller: PublicKey, by announcer: PublicKey
+    ) throws(ConnectRefusal) {
+        guard let text = forwarded["target"]?.string, forwarded["origin"] == .string(caller.id) else {
+            throw .invalidArguments
+        }
+        target = ConnectTarget(text)
+        isByToken = PairToken.isToken(target: text)
+        self.announcer = isByToken ? announcer : nil
+        targetText = ErrorText.cut(text)
+        self.forwarded = forwarded
+        if case .id(let key) = target, key != announcer { throw .invalidArguments }
+    }
 }
 
 /// What stands in the place of a target.

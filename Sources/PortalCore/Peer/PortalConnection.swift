@@ -16,7 +16,7 @@ internal import TypedSodium
 /// - Every tunnel that the portal has registered here is told about the end of the connection, once.
 /// - The flow towards this connection is closed when the tunnel is forgotten here, and its bytes are given back.
 /// - There are tunnels only while both sides speak, and each has one stream and one queue towards the peer.
-package final class PortalConnection: ConnectionMachine {
+package final class PortalConnection: RelayReceiver {
     private let portal: Portal
     private let peer: PortalPeer
     private let session: SecureSession

@@ -14,6 +14,8 @@ final class PortalPeer {
     let mailbox: any RelayMailbox
     /// What the peer's address counts as.
     let source: String
+    /// Whether the peer is another machine of the portal.
+    let isLink: Bool
     /// The time of what is done now.
     var now: NIODeadline
     /// What the peer makes us hold is charged here; another one once it has proved to be a member.
@@ -35,6 +37,7 @@ final class PortalPeer {
         self.mailbox = mailbox
         relayed = portal.counters.tally(of: loop)
         self.source = source
+        isLink = false
         self.now = now
         patience = portal.settings.neighbours == nil ? .usual : .machine
         id = portal.register(mailbox, from: source)
@@ -42,6 +45,22 @@ final class PortalPeer {
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalMethods.manifest)
         session.keepsKeystream = true
+    }
+
+    /// Another machine of the portal, for tunnels on a session that stands.
+    init(
+        linkOf portal: Portal, session: SecureSession, mailbox: any RelayMailbox,
+        on loop: ObjectIdentifier?, at now: NIODeadline
+    ) {
+        self.portal = portal
+        self.session = session
+        self.mailbox = mailbox
+        relayed = portal.counters.tally(of: loop)
+        source = "another machine"
+        isLink = true
+        self.now = now
+        id = portal.registerLink(mailbox)
+        account = portal.accounts.account(of: .source(source), on: id)
     }
 
     /// Who the peer has proved to be.

@@ -28,7 +28,7 @@ final class AccountTurns<Batch: QueuedBatch> {
             case .overdrawn:
                 finishTunnelTurn()
                 round.append(queue)
-            case .empty:
+            case .empty, .uncredited:
                 // What a tunnel did not use up is no claim on later turns.
                 finishTunnelTurn()
                 queue.deficit = 0

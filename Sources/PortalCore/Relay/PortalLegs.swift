@@ -150,6 +150,9 @@ struct PortalLegs: ~Copyable {
         guard !leg.batch.packets.isEmpty else { return }
         var batch = leg.takeBatch()
         guard !leg.isReceiveClosed else { return }
+        guard leg.window?.receive(batch.packets.byteCount) ?? true else {
+            return peer.cut(leg.tunnel, .overrun)
+        }
         if !attempts.isEmpty { attempts.note(batch, on: leg.tunnel.id) }
         inspect(batch, of: leg)
         noteCarried(leg, at: peer.now)
@@ -168,7 +171,8 @@ struct PortalLegs: ~Copyable {
         guard let (charge, isFull) = charge(batch.costByteCount, of: leg) else { return }
         batch.charge = charge
         uncountedByteCount += batch.packets.byteCount
-        if isFull { pauses.begin(leg, in: byTunnel, at: peer.now) }
+        // A link is always read: its tunnels have credit in the place of pauses.
+        if isFull, leg.window == nil { pauses.begin(leg, in: byTunnel, at: peer.now) }
         peer.post(.packets(leg.tunnel.id, batch), to: leg.far.mailbox)
         guard leg.tunnel.cause.load.isExceeded else { return }
         if let victim = peer.portal.largestTunnel(at: leg.tunnel.endpoint.connection) {

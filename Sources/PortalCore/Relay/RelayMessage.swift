@@ -1,5 +1,6 @@
-internal import Connection
+package import Connection
 package import MuxRPC
+package import NIOCore
 
 /// What one connection of a portal is told by another, or by the portal's owner.
 package enum RelayMessage: Sendable {
@@ -56,6 +57,12 @@ package protocol RelayMailbox: Sendable {
     func post(_ message: RelayMessage)
 }
 
+/// A connection that takes messages, on its event loop.
+package protocol RelayReceiver: ConnectionMachine, SendableMetatype {
+    /// A message from another connection of the portal, or from its owner.
+    func deliver(_ message: consuming RelayMessage, at now: NIODeadline)
+}
+
 /// Why a portal cut a tunnel.
 package enum TunnelCut: String, CaseIterable, Sendable {
     /// One end does not read while the other keeps sending.
@@ -68,6 +75,8 @@ package enum TunnelCut: String, CaseIterable, Sendable {
     case places
     /// The volume of whoever pays for the tunnel is used up for this month.
     case volume
+    /// Another machine of the portal has sent more on a link than was granted.
+    case overrun
 
     /// What both ends are told.
     package var message: String {
@@ -77,6 +86,7 @@ package enum TunnelCut: String, CaseIterable, Sendable {
         case .places: ErrorText.cutForPlace
         case .memory: ErrorText.cutForMemory
         case .volume: ErrorText.cutForVolume
+        case .overrun: ErrorText.cutOverrun
         }
     }
 }

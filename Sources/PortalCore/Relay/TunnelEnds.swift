@@ -77,9 +77,15 @@ struct TunnelEnds: ~Copyable {
     }
 
     mutating func insert(_ tunnel: PortalTunnel, on stream: StreamID) {
-        legs.insert(PortalLeg(tunnel, stream: stream, on: peer.id, at: peer.now))
-        queues.insert(tunnel.end(on: peer.id).flow)
+        let leg = PortalLeg(tunnel, stream: stream, on: peer.id, at: peer.now)
+        if peer.isLink { leg.window = ReceiveWindow(at: peer.now) }
+        legs.insert(leg)
+        queues.insert(
+            tunnel.end(on: peer.id).flow, credit: peer.isLink ? ReceiveWindow.firstByteCount : .max)
     }
+
+    /// The machine at the other end of a link takes so much more of a tunnel, in bytes.
+    mutating func grant(_ byteCount: Int, to tunnel: TunnelID) { queues.grant(byteCount, to: tunnel) }
 
     /// Tells the client of a tunnel that was to end here why it is not connected.
     func refuse(_ tunnel: PortalTunnel, _ refusal: ConnectRefusal) {
