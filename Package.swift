@@ -335,6 +335,7 @@ let package = Package(
                 nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // Tests with programs of other packages, which need not be there: see HeavyPeer.

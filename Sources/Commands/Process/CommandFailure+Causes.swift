@@ -46,7 +46,7 @@ extension CommandFailure {
             switch failure {
             case .unreachable, .localAddress: .portalUnreachable
             case .outerHandshakeRefused, .callersAreMembers, .endedEarly: .outerHandshakeRefused
-            case .targetAbsent, .friendAbsent, .busy, .volumeUsedUp: .targetAbsent
+            case .targetAbsent, .friendAbsent, .busy, .volumeUsedUp, .cutOff: .targetAbsent
             case .innerHandshakeRefused, .innerHandshakeTimedOut, .dismissed: .innerHandshakeRefused
             case .serviceUnknown: .serviceUnknown
             case .serviceNotListening: .serviceNotListening

@@ -17,6 +17,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case visible
     case instances
     case allowLocal
+    case battery
     case network
     case memory = "limits.memory"
     case trustedProxies = "limits.trustedProxies"
@@ -108,6 +109,8 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 "an object with services, allow, allowAnyone and portals for each number from 1 on",
                 standard: "none", for: "serve", .reload)
         case .allowLocal: Meaning(.flag, "true or false", standard: "false", for: "all that dial", .restart)
+        case .battery:
+            Meaning(.flag, "true or false", standard: "false", for: "serve, connect", .restart)
         case .network:
             Meaning(
                 .text, "32 bytes as 64 hexadecimal digits or 44 characters of Base64",
@@ -153,7 +156,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .portals: "[\"net:portal.example.org:8008~shs:\(key)\"]"
         case .services: "[\"ssh=localhost:22\"]"
         case .allow: "[\"@\(key).ed25519\"]"
-        case .allowAnyone, .visible, .allowLocal: "true"
+        case .allowAnyone, .visible, .allowLocal, .battery: "true"
         case .instances: "{\"1\": {\"services\": [\"web=localhost:80\"]}}"
         case .network: "\"1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=\""
         case .memory: "\"128MiB\""

@@ -84,6 +84,8 @@ package struct Settings: Equatable, Sendable {
         package var instances: [Int: InstanceSettings] = [:]
         /// Whether invites and friends may name addresses of this machine and its links.
         package var allowLocal: Bool?
+        /// Whether this node lives on a battery.
+        package var battery: Bool?
         /// The network to speak on.
         package var network: NetworkIdentifier?
         /// What is held for others, and what one address may take.
@@ -119,6 +121,8 @@ package struct Settings: Equatable, Sendable {
     package var instances: [Int: InstanceSettings] = [:]
     /// Whether a portal is dialled that an invite or a friend names at an address of this machine or its links.
     package var allowLocal = false
+    /// Whether this node is woken rarely, and notices late that a machine of its portal has died.
+    package var battery = false
     /// The network to speak on; the main one by default.
     package var network = NetworkIdentifier.scuttlebutt
     /// What is held for others, and what one source address may take of a portal.
@@ -156,13 +160,14 @@ package struct Settings: Equatable, Sendable {
         try await reader.read(.publicHost, into: &settings.publicHost) { text in
             (try? NetAddress(host: text, port: NetAddress.defaultPort)).map { Optional($0.host) }
         }
-        try await reader.read(.portals, into: &settings.portals, PeerAddress.init(setting:))
+        try await reader.read(.portals, intoAll: &settings.portals, PeerAddress.alternatives(in:))
         try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
         try await reader.read(.allow, into: &settings.allow, PublicKey.init(id:))
         try await reader.read(.allowAnyone, into: &settings.allowAnyone)
         try await reader.read(.visible, into: &settings.visible)
         try reader.read(instances, into: &settings.instances)
         try await reader.read(.allowLocal, into: &settings.allowLocal)
+        try await reader.read(.battery, into: &settings.battery)
         try await reader.read(.network, into: &settings.network) { NetworkIdentifier(text: $0) }
         try await reader.read(.memory, into: &settings.limits.memory) { text in
             MemorySize(text).map(Optional.some)
@@ -270,6 +275,7 @@ package struct Settings: Equatable, Sendable {
         case .visible: visible = other.visible
         case .instances: instances = other.instances
         case .allowLocal: allowLocal = other.allowLocal
+        case .battery: battery = other.battery
         case .network: network = other.network
         case .memory: limits.memory = other.limits.memory
         case .trustedProxies: limits.trustedProxies = other.limits.trustedProxies

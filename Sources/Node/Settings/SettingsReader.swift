@@ -72,13 +72,20 @@ struct SettingsReader {
     func read<Value, Failure: Error>(
         _ key: SettingKey, into values: inout [Value], _ parse: (String) throws(Failure) -> Value
     ) async throws(SettingsError) {
+        try await read(key, intoAll: &values) { (text) throws(Failure) in [try parse(text)] }
+    }
+
+    /// Reads a list of texts that each stand for some values.
+    func read<Value, Failure: Error>(
+        _ key: SettingKey, intoAll values: inout [Value], _ parse: (String) throws(Failure) -> [Value]
+    ) async throws(SettingsError) {
         let texts = try await fetch(key) { try await reader.fetchStringArray(forKey: $0) }
         guard let texts else { return }
         values = []
         // A variable without a value, or a comma too many, names nothing.
         for text in texts where !text.isEmpty {
             do throws(Failure) {
-                values.append(try parse(text))
+                values += try parse(text)
             } catch {
                 throw badValue(key, String(describing: error))
             }
@@ -163,6 +170,7 @@ extension Settings.Flags {
         set(.allowAnyone, allowAnyone.map { .bool($0) })
         set(.visible, visible.map { .bool($0) })
         set(.allowLocal, allowLocal.map { .bool($0) })
+        set(.battery, battery.map { .bool($0) })
         set(.network, network.map { .string($0.text) })
         set(.memory, limits.memory.map { .string($0.description) })
         set(.trustedProxies, texts: limits.trustedProxies.map(\.description))

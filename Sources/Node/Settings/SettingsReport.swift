@@ -83,6 +83,7 @@ extension Settings {
         case .visible: .bool(visible)
         case .instances: json(of: instances)
         case .allowLocal: .bool(allowLocal)
+        case .battery: .bool(battery)
         case .network: .string(network.text)
         case .memory: Self.text(limits.memory)
         case .trustedProxies: Self.list(limits.trustedProxies)

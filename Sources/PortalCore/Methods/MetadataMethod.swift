@@ -11,6 +11,8 @@ package enum MetadataMethod: PortalMethod {
     static func answer(_ request: Request, from key: PublicKey, in calls: inout PortalCalls) {
         let portal = calls.peer.portal
         let isMember = portal.policy.standing(of: key) == .member
+        // Who lives on a battery is not to be woken every few seconds.
+        if request.arguments.first?["battery"] == true { calls.peer.patience = .usual }
         var metadata = metadata(
             name: portal.settings.name, isMember: isMember,
             isCluster: portal.settings.neighbours != nil)

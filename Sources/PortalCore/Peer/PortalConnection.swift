@@ -221,7 +221,7 @@ package final class PortalConnection: RelayReceiver {
         let isPlaced = hasPlace(key)
         peer.count { $0.handshakes[isPlaced ? .succeeded : .turnedAway, default: 0] += 1 }
         if isPlaced {
-            lifecycle.open(at: peer.now)
+            lifecycle.open(at: peer.now, peer.patience)
         } else {
             let end = peer.now + portal.settings.refusalTime
             lifecycle.withHandshake { $0.turnAway(until: end) }
@@ -351,10 +351,10 @@ package final class PortalConnection: RelayReceiver {
         guard !calls.yielding.isOver(at: now, lifecycle.isUnanswered) else { return breakOff(.silent) }
         // While we do not read the peer its silence means nothing.
         if calls.tunnels.isPaused || isCalling { lifecycle.heard(at: now) }
-        switch lifecycle.livenessReached(now) {
+        switch lifecycle.livenessReached(now, expecting: peer.patience) {
         case .ask: askPeer(at: now)
         case .giveUp: breakOff(.silent)
-        case .wait: break
+        case .wait, .suspect: break
         }
     }
 

@@ -20,6 +20,8 @@ final class PortalPeer {
     var now: NIODeadline
     /// What the peer makes us hold is charged here; another one once it has proved to be a member.
     private(set) var account: Account
+    /// How long the peer's silence is put up with.
+    var patience: Liveness.Patience
     /// When keystream that was made ahead goes back.
     var keystream = KeystreamRest()
     private var outputs = CircularBuffer<PortalOutput>(initialCapacity: 1)
@@ -37,6 +39,7 @@ final class PortalPeer {
         self.source = source
         isLink = false
         self.now = now
+        patience = portal.settings.neighbours == nil ? .usual : .machine
         id = portal.register(mailbox, from: source)
         account = portal.accounts.account(of: .source(source), on: id)
         session = SecureSession(
