@@ -81,7 +81,7 @@ package final class Portal: Sendable {
     package var totals: PortalMetrics { counters.metrics }
 
     /// How many connections and tunnels there are at this moment.
-    var load: (connectionCount: Int, tunnelCount: Int) {
+    package var load: (connectionCount: Int, tunnelCount: Int) {
         tables.withLock { ($0.connections.count, $0.connections.tunnelCount) }
     }
 

@@ -150,6 +150,9 @@ package final class PortalServer: Sendable {
     /// The port, the same on every address.
     package var port: Int { listener.port }
 
+    /// Accepts no more; the connections that there are stay.
+    package func acceptNoMore() async { await listener.close() }
+
     /// Accepts no more, says goodbye on every connection, and returns when the last is gone.
     package func close() async {
         await listener.close()

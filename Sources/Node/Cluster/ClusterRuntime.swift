@@ -21,6 +21,7 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
     private struct Load {
         var sampledAt: NIODeadline?
         var byteCount = 0
+        var load = MachineLoad()
     }
 
     private struct State {
@@ -179,6 +180,7 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
     private func sample(
         _ state: inout State, _ neighbourhood: Neighbourhood, wall: Int64, at now: NIODeadline
     ) {
+        defer { state.driver.machine.report(state.load.load, wallMilliseconds: UInt64(clamping: wall)) }
         let sampledAt = state.load.sampledAt
         if let sampledAt, now - sampledAt < Self.loadInterval { return }
         let byteCount = neighbourhood.relayedByteCount
@@ -190,8 +192,7 @@ package final class ClusterRuntime: PortalNeighbours, Sendable {
             let seconds = Double((now - sampledAt).nanoseconds) / 1e9
             load.bytesPerSecond = UInt64(Double(max(0, byteCount - state.load.byteCount)) / seconds)
         }
-        state.load = Load(sampledAt: now, byteCount: byteCount)
-        state.driver.machine.report(load, wallMilliseconds: UInt64(clamping: wall))
+        state.load = Load(sampledAt: now, byteCount: byteCount, load: load)
     }
 
     private func take(

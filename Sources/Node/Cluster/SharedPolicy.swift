@@ -248,13 +248,21 @@ package final class SharedPolicy: ClusterPolicy {
 
     /// Has changes made by a record of the log, all at once; returns when they count here.
     ///
-    /// - Parameter patience: how long it is tried.
+    /// It is tried for as long as `patience` says.
+    ///
     /// - Returns: what came of each, in their order.
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
     package func make(
         _ changes: [PolicyChange], for patience: Duration = SharedPolicy.patience
     ) async throws -> [PolicyOutcome] {
-        let outcomes = try await client.submit(for: patience) { _ in changes }
+        // What was denied before is so in the log before.
+        let urgentCount = Mutex(0)
+        let all = try await client.submit(for: patience) { membership throws(KeyringError) in
+            let urgent = try membership.urgentDenials().prefix(PolicyChanges.limit - changes.count)
+            urgentCount.withLock { $0 = urgent.count }
+            return urgent.map { .denial($0.key) } + changes
+        }
+        let outcomes = Array(all.dropFirst(urgentCount.withLock { $0 }))
         if outcomes.contains(.importUnderWay) { throw ClusterPolicyFailure.importUnderWay }
         return outcomes
     }

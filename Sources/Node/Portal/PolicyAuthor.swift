@@ -33,7 +33,26 @@ package struct PolicyAuthor: Sendable {
     /// - Throws: `KeyringError`; ``ClusterPolicyFailure``.
     package func deny(_ key: PublicKey) async throws -> SharedPolicy.DenialStanding {
         if let shared { return try await shared.deny(key) }
-        try await make(.denial(key))
-        return .logged
+        do {
+            try await make(.denial(key))
+            return .logged
+        } catch KeyringError.inCluster {
+            try await Blocking.run { [membership] in try Self.denyUrgently(key, in: membership) }
+            return .urgent("the settings name no NATS")
+        }
+    }
+
+    /// Serves somebody in nothing in this keyring, of which a log of several machines has yet to hear.
+    ///
+    /// - Throws: `KeyringError`; ``ClusterPolicyFailure/tooManyDenials(limit:)``.
+    package static func denyUrgently(_ key: PublicKey, in keyring: Keyring) throws {
+        try denyUrgently(key, in: Membership(keyring))
+    }
+
+    private static func denyUrgently(_ key: PublicKey, in membership: Membership) throws {
+        let denial = Denial(key: key, since: WallClock.seconds())
+        if case .tooMany(let limit) = try membership.log.denyUrgently([denial]) {
+            throw ClusterPolicyFailure.tooManyDenials(limit: limit)
+        }
     }
 }

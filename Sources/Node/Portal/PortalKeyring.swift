@@ -48,6 +48,18 @@ struct PortalKeyring: Sendable {
         order.apply(read.sequence) { portal.update(read.policy) }
     }
 
+    /// The policy to begin with; a portal that runs alone follows the log of a cluster no more.
+    func begin() throws -> PortalPolicy {
+        if running.policy == nil, try membership.log.leave() {
+            logger.notice(
+                "this portal was one of several machines, and runs alone from now on",
+                metadata: [
+                    "remedy": "with --cluster it follows their log again, unless it is changed meanwhile"
+                ])
+        }
+        return try policy()
+    }
+
     /// The policy of this moment.
     func policy() throws -> PortalPolicy {
         let policy = try membership.policy()

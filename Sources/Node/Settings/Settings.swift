@@ -92,6 +92,8 @@ package struct Settings: Equatable, Sendable {
         package var limits = Limits()
         /// Where those see what it does who watch it.
         package var watching = Watching()
+        /// The other machines of a portal.
+        package var cluster = ClusterSettings()
 
         /// No flags.
         package init() {}
@@ -129,6 +131,8 @@ package struct Settings: Equatable, Sendable {
     package var limits = Limits()
     /// Where those see what it does who watch it.
     package var watching = Watching()
+    /// The other machines of a portal.
+    package var cluster = ClusterSettings()
 
     /// `CWAY_` variables that mean nothing: typing errors, most likely.
     package var unknownVariables: [String] = []
@@ -182,6 +186,7 @@ package struct Settings: Equatable, Sendable {
         try await reader.read(.sourceRate, into: &settings.limits.sourceRate, rate)
         try await reader.read(.sourceVolume, into: &settings.limits.sourceVolume, amount)
         try await settings.watching.read(from: reader)
+        try await settings.cluster.read(from: reader)
         settings.unknownVariables = reader.unknownVariables
         return settings
     }
@@ -291,6 +296,12 @@ package struct Settings: Equatable, Sendable {
         case .exactMetrics: watching.exactMetrics = other.watching.exactMetrics
         case .page: watching.page = other.watching.page
         case .pageTokenFile: watching.pageTokenFile = other.watching.pageTokenFile
+        case .clusterServers: cluster.servers = other.cluster.servers
+        case .clusterListen: cluster.listen = other.cluster.listen
+        case .clusterAdvertise: cluster.advertise = other.cluster.advertise
+        case .clusterAuthorityFile: cluster.authorityFile = other.cluster.authorityFile
+        case .clusterCredentialsFile: cluster.credentialsFile = other.cluster.credentialsFile
+        case .clusterDrain: cluster.drainSeconds = other.cluster.drainSeconds
         }
     }
 }

@@ -103,10 +103,12 @@ struct SettingsReader {
     }
 
     /// Reads a limit.
-    func read(_ key: SettingKey, into value: inout Int?) async throws(SettingsError) {
+    func read(
+        _ key: SettingKey, into value: inout Int?, within range: ClosedRange<Int> = SettingKey.limitRange
+    ) async throws(SettingsError) {
         let number = try await fetch(key) { try await reader.fetchInt(forKey: $0) }
         guard let number else { return }
-        guard SettingKey.limitRange.contains(number) else {
+        guard range.contains(number) else {
             throw badValue(key, "write \(key.meaning.takes), instead of \(number)")
         }
         value = number
@@ -185,6 +187,12 @@ extension Settings.Flags {
         set(.exactMetrics, watching.exactMetrics.map { .bool($0) })
         set(.page, watching.page.map { .string($0.description) })
         set(.pageTokenFile, watching.pageTokenFile.map { .string($0) })
+        set(.clusterServers, texts: cluster.servers.map(\.secretText))
+        set(.clusterListen, cluster.listen.map { .string($0.description) })
+        set(.clusterAdvertise, cluster.advertise.map { .string($0.hostAndPort) })
+        set(.clusterAuthorityFile, cluster.authorityFile.map { .string($0) })
+        set(.clusterCredentialsFile, cluster.credentialsFile.map { .string($0) })
+        set(.clusterDrain, cluster.drainSeconds.map { .int($0) })
         return values
     }
 }
