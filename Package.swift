@@ -187,7 +187,9 @@ let package = Package(
         // The other ends, for tests and benchmarks: processes, sockets, a peer that cuts its boxes as it likes.
         .target(
             name: "PeerSupport",
-            dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "TypedSodium", nioCore],
+            dependencies: [
+                "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "TypedSodium", nioCore,
+            ],
             path: "Tests/PeerSupport", swiftSettings: settings),
 
         // Tests, one target per module.
@@ -241,6 +243,13 @@ let package = Package(
             dependencies: [
                 "Cluster", "ClusterSimulation", "PortalCore", "TestSupport", "TypedSodium", nioCore,
             ], resources: [.copy("Vectors")], swiftSettings: settings),
+        .testTarget(
+            name: "ClusterProcessTests",
+            dependencies: [
+                // The built executable too: the tests start it.
+                "ClusterSimulation", "MuxRPC", "Multiserver", "PeerSupport", "SecretHandshake", "TypedSodium",
+                "cway", nioCore,
+            ], swiftSettings: settings),
         .testTarget(
             name: "PortalCoreTests",
             dependencies: [

@@ -10,10 +10,7 @@ struct ClusterSuite: Suite {
             return try await StormSeries(minutes: minutes, firstSeed: plan.cluster.seed).run()
         }
         if plan.cluster.isSimulated { return try SimulatedCluster(size: plan.cluster).run() }
-        var findings = Findings()
-        findings.notes.append(
-            "nothing is measured without --simulate: what runs as processes comes with the program's part")
-        return findings
+        return try await ClusterProcesses(plan: plan).run()
     }
 }
 

@@ -233,18 +233,24 @@ struct ClusterScript: Sendable {
     private func knowEachOther(_ machines: [DemoMachine]) async throws {
         let deadline = ContinuousClock.now + Self.joiningTime
         for machine in machines {
-            while true {
-                let report = try await stage.run(machine.role, ["portal", "cluster", "status", "--json"])
-                let status = try ClusterReport(json: report.joined())
-                if status.linkedCount == machines.count - 1 { break }
+            while try await linkedCount(of: machine) != machines.count - 1 {
                 guard ContinuousClock.now < deadline else {
                     throw CommandFailure(
                         .unexpected,
-                        "\(machine.role) knows \(status.linkedCount) other machines, not "
-                            + "\(machines.count - 1), after \(Self.joiningTime)")
+                        "\(machine.role) does not know the other machines after \(Self.joiningTime)")
                 }
                 try await Task.sleep(for: .milliseconds(200))
             }
+        }
+    }
+
+    private func linkedCount(of machine: DemoMachine) async throws -> Int {
+        do {
+            let report = try await stage.run(machine.role, ["portal", "cluster", "status", "--json"])
+            return try SeenMachines(json: report.joined(separator: "\n")).linkedCount
+        } catch is CommandFailure {
+            // It does not serve yet.
+            return 0
         }
     }
 

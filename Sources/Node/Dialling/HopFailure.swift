@@ -110,6 +110,11 @@ package enum HopFailure: Error, Equatable, Sendable {
         }
     }
 
+    /// Which of several failures is told: the furthest, and of two that were no hop the one that a word of the user mends.
+    var weight: (Int, Int) {
+        if case .localAddress = self { (progress, 1) } else { (progress, 0) }
+    }
+
     /// Whether it is what the portal says of the target, which another of its machines would say too.
     var isPortalsWord: Bool {
         switch self {

@@ -68,7 +68,7 @@ struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
         continuation.finish()
         for await case .connected(let late) in outcomes { await close(late) }
         if let winner { return winner }
-        guard let furthest = failures.max(by: { $0.progress < $1.progress }),
+        guard let furthest = failures.max(by: { $0.weight < $1.weight }),
             failures.count == ways.count || !Task.isCancelled
         else { throw CancellationError() }
         throw furthest
