@@ -59,6 +59,7 @@ final class PortalPeer {
         source = "another machine"
         isLink = true
         self.now = now
+        patience = .machine
         id = portal.registerLink(mailbox)
         account = portal.accounts.account(of: .source(source), on: id)
     }

@@ -50,7 +50,8 @@ extension Integration {
                 machines[2].process.signal(SIGKILL)
                 try await machines[2].process.end()
                 try await network.report(of: 1) { $0.machines.count == 1 }
-                try await socket.expectEcho("and still")
+                let later = try await LocalConnection.dial(port)
+                try await later.expectEcho("and still")
                 let missing = try stage.cway(
                     home: "caller", ["call", "--portal", machines[1].address, target, "whoami"])
                 #expect(try await missing.end() == .exit(0), "\(missing.log)")
