@@ -46,10 +46,7 @@ struct ClusterAdoptCommand: AsyncParsableCommand {
     func run() async throws {
         let opened = try options.open()
         let lock = try opened.servingLock()
-        let index = try await PolicyWriting(options).share(opened) { session in
-            try await session.policy.adopt()
-            return session.policy.mark.index
-        }
+        let index = try await PolicyWriting(options).share(opened) { try await $0.policy.adopt() }
         try CommandEnvironment.current.print("this home follows the log of policy, up to record \(index)")
         _ = consume lock
     }

@@ -329,8 +329,10 @@ package final class SharedPolicy: ClusterPolicy {
 
     /// Takes the log's word for everything that this keyring says of the portal.
     ///
+    /// - Returns: up to which record.
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
-    package func adopt() async throws {
+    @discardableResult
+    package func adopt() async throws -> UInt64 {
         // Not before the log is seen to be there: an empty keyring would begin another.
         try await client.find(for: Self.patience)
         try await Blocking.run { [membership, client] in
@@ -340,6 +342,7 @@ package final class SharedPolicy: ClusterPolicy {
         state.withLock { $0.mark = PolicyMark() }
         try await client.begin(for: Self.patience)
         stand(.current)
+        return mark.index
     }
 }
 
