@@ -112,8 +112,8 @@ let package = Package(
         .target(
             name: "Transport",
             dependencies: [
-                "Account", "Blinding", "Cluster", "Connection", "Invitation", "MuxRPC", "Multiserver", "NATS",
-                "PortalCore",
+                "Account", "Blinding", "Cluster", "Connection", "Invitation", "MuxRPC", "Multiserver",
+                "NATS", "PortalCore",
                 "SecretHandshake", "SecureSession", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
@@ -122,9 +122,10 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "Account", "Blinding", "CMalloc", "CProcess", "Connection", "Invitation", "Keyring", "LMDB",
-                "MuxRPC", "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "Transport",
-                "Tunnel", "TypedSodium", nioCore,
+                "Account", "Blinding", "CMalloc", "CProcess", "Cluster", "Connection", "Invitation",
+                "Keyring", "LMDB", "MuxRPC", "Multiserver", "NATS", "PortalCore", "SecretHandshake",
+                "SecureSession",
+                "Transport", "Tunnel", "TypedSodium", nioCore,
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -153,8 +154,8 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "Blinding", "BoxStream", "Connection", "Demo", "Invitation", "Keyring", "LMDB", "MuxRPC",
-                "Multiserver",
+                "Blinding", "BoxStream", "Cluster", "Connection", "Demo", "Invitation", "Keyring", "LMDB",
+                "MuxRPC", "Multiserver",
                 "Node",
                 "PortalCore", "QRCode", "SecretHandshake", "Stamp", "Transport", "Tunnel", "TypedSodium",
                 "Watching",
@@ -171,7 +172,8 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 // The built executable too: the suites start it.
-                "Blinding", "BoxStream", "CSodium", "ClusterSimulation", "Connection", "CountingAllocator",
+                "Blinding", "BoxStream", "CMalloc", "CSodium", "ClusterSimulation", "Connection",
+                "CountingAllocator",
                 "Invitation",
                 "Keyring", "Multiserver", "MuxRPC", "Node", "PeerSupport", "PortalCore", "SecretHandshake",
                 "SecureSession", "Transport", "Tunnel", "TypedSodium", "cway",
@@ -185,7 +187,9 @@ let package = Package(
         // The other ends, for tests and benchmarks: processes, sockets, a peer that cuts its boxes as it likes.
         .target(
             name: "PeerSupport",
-            dependencies: ["BoxStream", "MuxRPC", "SecretHandshake", "TypedSodium", nioCore],
+            dependencies: [
+                "BoxStream", "MuxRPC", "Multiserver", "SecretHandshake", "TypedSodium", nioCore,
+            ],
             path: "Tests/PeerSupport", swiftSettings: settings),
 
         // Tests, one target per module.
@@ -240,6 +244,13 @@ let package = Package(
                 "Cluster", "ClusterSimulation", "PortalCore", "TestSupport", "TypedSodium", nioCore,
             ], resources: [.copy("Vectors")], swiftSettings: settings),
         .testTarget(
+            name: "ClusterProcessTests",
+            dependencies: [
+                // The built executable too: the tests start it.
+                "ClusterSimulation", "MuxRPC", "Multiserver", "PeerSupport", "SecretHandshake", "TypedSodium",
+                "cway", nioCore,
+            ], swiftSettings: settings),
+        .testTarget(
             name: "PortalCoreTests",
             dependencies: [
                 "PeerSupport",
@@ -259,7 +270,8 @@ let package = Package(
             name: "TransportTests",
             dependencies: [
                 "PeerSupport",
-                "Account", "Blinding", "BoxStream", "CMalloc", "Connection", "Invitation", "MuxRPC",
+                "Account", "Blinding", "BoxStream", "CMalloc", "Cluster", "Connection", "Invitation",
+                "MuxRPC",
                 "Multiserver", "PortalCore", "SecretHandshake", "SecureSession", "TestSupport", "Transport",
                 "Tunnel", "TypedSodium", nioCore,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -291,8 +303,8 @@ let package = Package(
             name: "NodeTests",
             dependencies: [
                 "PeerSupport",
-                "Blinding", "Connection", "Invitation", "Keyring", "Multiserver", "Node", "SecretHandshake",
-                "TypedSodium", "TestSupport",
+                "Blinding", "Cluster", "Connection", "Invitation", "Keyring", "Multiserver", "NATS", "Node",
+                "SecretHandshake", "TypedSodium", "TestSupport",
                 "MuxRPC", "PortalCore", "Transport", "Tunnel", nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -332,6 +344,7 @@ let package = Package(
                 nioCore,
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
 
         // Tests with programs of other packages, which need not be there: see HeavyPeer.

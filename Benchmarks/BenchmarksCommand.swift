@@ -53,6 +53,12 @@ struct BenchmarksCommand: AsyncParsableCommand {
     @Flag(help: "In the suite cluster, simulate the machines in this process.")
     var simulate = false
 
+    @Option(help: "In the suite cluster, let faults strike simulated machines for so many minutes.")
+    var minutes: Double?
+
+    @Option(help: "What the faults are drawn from.")
+    var seed: UInt64 = 1
+
     @Option(help: "How many machines are simulated.")
     var machines = 64
 
@@ -72,6 +78,11 @@ struct BenchmarksCommand: AsyncParsableCommand {
         if let tries {
             guard tries > 0, tries <= 1_000_000 else {
                 throw ValidationError("--tries is 1 to 1000000.")
+            }
+        }
+        if let minutes {
+            guard minutes > 0, minutes <= 1440 else {
+                throw ValidationError("--minutes is above 0, up to 1440.")
             }
         }
         guard (2...256).contains(machines) else { throw ValidationError("--machines is 2 to 256.") }
@@ -99,7 +110,8 @@ struct BenchmarksCommand: AsyncParsableCommand {
             chosenRounds: rounds, chosenSeconds: seconds, chosenTries: tries, withPeers: peers,
             isLong: long, attack: attack,
             cluster: ClusterPlan(
-                isSimulated: simulate, machineCount: machines, endpointCount: endpoints),
+                isSimulated: simulate, minutes: minutes, seed: seed, machineCount: machines,
+                endpointCount: endpoints),
             stage: stage)
         var report = RunReport(machine: .current, suites: [])
         print(report.machine.line + "\n")

@@ -56,6 +56,9 @@ struct ProcessTable {
     /// What of this process is in memory now, in bytes.
     static var ownByteCount: Int { 1024 * number("VmRSS:", in: "/proc/self/status") }
 
+    /// The most of this process that was in memory at once, in bytes.
+    static var ownPeakByteCount: Int { 1024 * number("VmHWM:", in: "/proc/self/status") }
+
     /// What a group of processes has used since each of them began.
     struct Usage {
         /// On all cores, in user mode and in the kernel.

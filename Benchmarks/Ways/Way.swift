@@ -7,7 +7,9 @@ final class Way: Sendable {
         /// `client`, `portal` or `endpoint`; a bare relay is a portal.
         var name: String
         /// What was started for it; what those start themselves belongs to it.
-        var children: [Child]
+        var children: [Child] = []
+        /// The numbers of processes that somebody else ends.
+        var others: [Int32] = []
     }
 
     /// What it is called in tables.
@@ -33,7 +35,8 @@ final class Way: Sendable {
     func usage() -> [String: ProcessTable.Usage] {
         let table = ProcessTable()
         return Dictionary(
-            roles.map { ($0.name, table.usage(of: $0.children.map(\.id))) }, uniquingKeysWith: { $1 })
+            roles.map { ($0.name, table.usage(of: $0.children.map(\.id) + $0.others)) },
+            uniquingKeysWith: { $1 })
     }
 
     /// The same way, as it is used by those who come through the second client.

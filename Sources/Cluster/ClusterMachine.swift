@@ -26,6 +26,7 @@ package struct ClusterMachine: Sendable {
     private var book: ClaimBook
     private var lookUps = LookUps()
     private var drain: Drain?
+    private var denials = DenialPulse()
     private var outbox: Outbox
     private var pulse: Pulse
     private var roundAt: NIODeadline
@@ -57,11 +58,10 @@ package struct ClusterMachine: Sendable {
     package var machines: [MachineStatus] {
         membership.all.compactMap { membership[$0].map(MachineStatus.init) }
     }
+    /// Whether the machines together have more open ids than lists show.
+    package var isTooLongToList: Bool { book.union.count > Catalogue.limit || membership.hasOverfull }
     /// The open ids of all machines, in no order; `nil` where they are too many to list.
-    package var listedKeys: [PublicKey]? {
-        let isOverfull = membership.peers.values.contains { $0.isCounted && $0.catalogue.isOverfull }
-        return isOverfull || book.union.count > Catalogue.limit ? nil : book.union.keys
-    }
+    package var listedKeys: [PublicKey]? { isTooLongToList ? nil : book.union.keys }
     /// What is announced here, hidden or open.
     package var ownClaims: [PublicKey: Claim] { book.own.claims }
     /// When ``timePassed(at:)`` is to be called.
@@ -89,8 +89,16 @@ package struct ClusterMachine: Sendable {
         own.wallMilliseconds = wallMilliseconds
     }
 
-    /// How far this machine's log of policy has come.
-    package mutating func report(_ policy: PolicyMark) { own.policy = policy }
+    /// How far this machine's log of policy has come; others hear of it within a tenth of a second.
+    package mutating func report(_ policy: PolicyMark) {
+        if policy != own.policy { pulse.hurry(at: min(pulse.nextAt, roundAt)) }
+        own.policy = policy
+    }
+
+    /// All machines are told of these, until they are reported no more: the log says it then.
+    package mutating func report(_ denials: [UrgentDenial], at now: NIODeadline) {
+        self.denials.replace(denials, at: now)
+    }
 
     // MARK: Time
 
@@ -98,7 +106,9 @@ package struct ClusterMachine: Sendable {
     package mutating func timePassed(at now: NIODeadline) {
         let lateness = now - deadline
         if lateness >= Self.stallTime { membership.forgive(lateness, at: now) }
-        if pulse.beats(at: now) { beat(at: now) }
+        if pulse.beats(at: now) {
+            tellAll(.heartbeat(own.heartbeat(book.own)), overEveryLink: true, at: now)
+        }
         for message in book.flush(at: now) { tellAll(message, at: now) }
         take(lookUps.timePassed(awaiting: membership.awaited, at: now), at: now)
         let moving = drain?.takeDue(at: now).filter { book.own[$0] != nil } ?? []
@@ -107,20 +117,12 @@ package struct ClusterMachine: Sendable {
         roundAt = now + Self.roundTime
         for machine in membership.all { watch(machine, at: now) }
         for machine in membership.succeeded { bury(machine, at: now) }
+        if let message = denials.takeDue(at: now) { tellAll(message, overEveryLink: true, at: now) }
         fetchLists(at: now)
         if let event = joining.step(among: membership, at: now) {
             own.isServing = joining.isServing
             outbox.add(.event(event))
             pulse.hurry(at: now)
-        }
-    }
-
-    private mutating func beat(at now: NIODeadline) {
-        let message = ClusterMessage.heartbeat(own.heartbeat(book.own))
-        let time = clock.reading(at: now)
-        if own.hasEngine { outbox.publish(message, to: .heartbeat, at: time) }
-        for machine in membership.all where membership[machine]?.isLinked ?? false {
-            outbox.send(message, to: machine, at: time)
         }
     }
 
@@ -162,6 +164,7 @@ package struct ClusterMachine: Sendable {
         membership[machine]?.linkChanged(isUp: isUp, at: now)
         if isUp, membership[machine] != nil {
             outbox.send(.heartbeat(own.heartbeat(book.own)), to: machine, at: clock.reading(at: now))
+            if let said = denials.said { outbox.send(said, to: machine, at: clock.reading(at: now)) }
         }
     }
 
@@ -170,15 +173,18 @@ package struct ClusterMachine: Sendable {
         membership[machine]?.hearLink(at: now)
     }
 
-    private mutating func tellAll(_ message: ClusterMessage, at now: NIODeadline) {
+    /// By NATS, and over the links of those whom that does not reach, or over all that there are.
+    private mutating func tellAll(
+        _ message: ClusterMessage, overEveryLink isEvery: Bool = false, at now: NIODeadline
+    ) {
         let time = clock.reading(at: now)
         if own.hasEngine, let subject = message.commonSubject {
             outbox.publish(message, to: subject, at: time)
         }
-        for machine in membership.counted {
-            guard let peer = membership[machine], peer.isLinked, !own.hasEngine || !peer.hasEngine else {
-                continue
-            }
+        for machine in isEvery ? membership.all : membership.counted {
+            guard let peer = membership[machine], peer.isLinked,
+                isEvery || !own.hasEngine || !peer.hasEngine
+            else { continue }
             outbox.send(message, to: machine, at: time)
         }
     }
@@ -214,10 +220,9 @@ package struct ClusterMachine: Sendable {
     private mutating func drop(_ envelope: ClusterEnvelope, with own: HybridTime, at now: NIODeadline) {
         let difference = envelope.time.milliseconds(since: own)
         if difference < 0 { counts.stale += 1 } else { counts.ahead += 1 }
-        guard case .heartbeat = envelope.message, joining.note(envelope.sender, envelope.time, at: now) else {
-            return
+        if case .heartbeat = envelope.message, joining.note(envelope.sender, envelope.time, at: now) {
+            outbox.add(.event(.clocksApart(envelope.sender, milliseconds: difference)))
         }
-        outbox.add(.event(.clocksApart(envelope.sender, milliseconds: difference)))
     }
 
     private mutating func handle(_ envelope: ClusterEnvelope, over path: ClusterPath, at now: NIODeadline) {
@@ -230,7 +235,7 @@ package struct ClusterMachine: Sendable {
             fetchLists(at: now)
         case .listQuery(let query): tell(query, to: sender, over: path, at: now)
         case .listPart(let part): take(part, from: sender, at: envelope.time, now)
-        case .claims, .left, .question, .answer:
+        case .claims, .left, .question, .answer, .denials:
             guard membership[sender]?.isCounted ?? false else {
                 counts.strange += 1
                 return
@@ -239,6 +244,7 @@ package struct ClusterMachine: Sendable {
             case .question(let question):
                 consult(Consultation(asker: sender, question: question, path: path), at: now)
             case .answer(let answer): take(lookUps.take(answer, from: sender, at: now), at: now)
+            case .denials(let denials): outbox.add(.denied(denials.list, by: sender))
             default: takeBatch(envelope.message, from: sender, at: now)
             }
         }
@@ -277,13 +283,7 @@ package struct ClusterMachine: Sendable {
             case .insist(let claim): insisted.append(claim)
             case .yield(let claim):
                 counts.yielded += 1
-                let yielding: Yielding =
-                    isDraining
-                    ? .moved
-                    : claim.manner.contains(.hidden)
-                        ? .silenced
-                        : claim.manner.contains(.explicit) ? .announcedElsewhere : .unannounced
-                outbox.add(.yield(claim.key, yielding))
+                outbox.add(.yield(claim.key, Yielding(claim, isDraining: isDraining)))
             }
         }
         guard let peer = membership[other], let path = peer.path(hasEngine: own.hasEngine) else { return }
@@ -295,7 +295,8 @@ package struct ClusterMachine: Sendable {
     // MARK: Lists
 
     private mutating func fetchLists(at now: NIODeadline) {
-        for order in lists.orders(among: &membership, hasEngine: own.hasEngine, at: now) {
+        let orders = lists.orders(among: &membership, with: book, hasEngine: own.hasEngine, at: now)
+        for order in orders {
             outbox.answer(
                 .listQuery(order.query), to: order.machine, over: order.path, at: clock.reading(at: now))
         }
@@ -396,5 +397,4 @@ package struct ClusterMachine: Sendable {
         drain = Drain(book.own.claims.values.sorted { $0.time < $1.time }.map(\.key), during: time, at: now)
         pulse.hurry(at: now)
     }
-
 }

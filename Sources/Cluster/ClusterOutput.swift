@@ -24,6 +24,8 @@ package enum ClusterOutput: Equatable, Sendable {
     case move([PublicKey])
     /// What lists show has changed.
     case listChanged(joined: Set<PublicKey>, left: Set<PublicKey>)
+    /// Another machine serves these in nothing, though the log does not say so yet: so must this one.
+    case denied([UrgentDenial], by: MachineID)
     /// Something that a log may tell.
     case event(ClusterEvent)
 }
@@ -38,6 +40,14 @@ package enum Yielding: Equatable, Sendable {
     case silenced
     /// It was asked to move, and has; leave its connection alone.
     case moved
+
+    init(_ claim: Claim, isDraining: Bool) {
+        self =
+            isDraining
+            ? .moved
+            : claim.manner.contains(.hidden)
+                ? .silenced : claim.manner.contains(.explicit) ? .announcedElsewhere : .unannounced
+    }
 }
 
 /// Tokens that another machine looks for.

@@ -14,10 +14,15 @@ package struct DemoCommand: AsyncParsableCommand {
             through the tunnel; the portal saw none of it; the friend is removed, and is out. It ends with 0 only if \
             everything held, and it needs no network.
 
+            With --cluster it plays one portal on three machines, with three NATS servers: the owner is at one, a \
+            friend at another; a machine is killed, and a server, and the owner is reachable again. It needs \
+            nats-server, and ends with 27 where that is not installed.
+
             EXAMPLES
               cway demo
               cway demo --size 64 --json | jq .megabytesPerSecond
               cway demo --keep                    to look at homes and logs afterwards
+              cway demo --cluster                 one portal on three machines
             """)
 
     /// What a transfer up to ``ordinarySize`` may take with all the rest, and what is added above it.
@@ -31,6 +36,9 @@ package struct DemoCommand: AsyncParsableCommand {
 
     @Option(name: .long, help: ArgumentHelp("How much to transfer, in units of 2²⁰ bytes.", valueName: "MiB"))
     private var size = 256
+
+    @Flag(name: .long, help: "Play one portal on three machines, of which one dies; needs nats-server.")
+    private var cluster = false
 
     @Flag(name: .long, help: "Print nothing but a summary as JSON.")
     private var json = false
@@ -59,38 +67,49 @@ package struct DemoCommand: AsyncParsableCommand {
         let (start, environment) = (ContinuousClock.now, CommandEnvironment.current)
         let print: @Sendable (String) throws -> Void = { try environment.print($0) }
         let narrator = DemoNarrator(to: json ? nil : print)
+        if cluster {
+            let server = try DemoEngine.server(path: ProcessText.environment["PATH"])
+            try narrator.say(
+                "One portal on three machines, an owner and a friend: processes on this machine.")
+            var (summary, folder) = try await play(narrator) { run in
+                try await run.performCluster(on: try EventLoops.make(2), server: server)
+            }
+            (summary.totalSeconds, summary.folder) = ((.now - start) / .seconds(1), folder)
+            guard !json else { return try environment.print(json: try summary.json()) }
+            return try narrator.say("\nAll of it held.\n\n\(summary.table)\n\nYour turn: docs/cluster.md.")
+        }
         try narrator.say(
             "A portal, an owner, a friend and a stranger: processes on this machine, as if on four.")
-        var summary = try await play(narrator)
-        summary.totalSeconds = (.now - start) / .seconds(1)
+        var (summary, folder) = try await play(narrator) { try await $0.perform(on: try EventLoops.make(2)) }
+        (summary.totalSeconds, summary.folder) = ((.now - start) / .seconds(1), folder)
         guard !json else { return try environment.print(json: try summary.json()) }
         try narrator.say("\nAll of it held.\n\n\(summary.table)")
         try narrator.say(
             "\nYour turn: 'cway portals add', 'cway invite create', 'cway serve'; see 'cway --help'.")
     }
 
-    /// Plays, and leaves nothing behind, whatever came of it.
-    private func play(_ narrator: DemoNarrator) async throws -> DemoSummary {
+    /// Plays, and leaves nothing behind, whatever came of it; where the folder is that was kept.
+    private func play<Summary: Sendable>(
+        _ narrator: DemoNarrator, _ perform: @escaping @Sendable (DemoRun) async throws -> Summary
+    ) async throws -> (Summary, folder: String?) {
         let stage = try DemoStage()
         let bar = ProgressBar(total: size << 20)
         let run = DemoRun(
             stage: stage, narrator: narrator, byteCount: size << 20, timeLimit: allowedTime,
             showProgress: { count in if let count { bar.show(count) } else { bar.clear() } })
-        let result: Result<DemoSummary, any Error>
+        let result: Result<Summary, any Error>
         do {
-            result = .success(
-                try await Interruption.run { try await run.perform(on: try EventLoops.make(2)) })
+            result = .success(try await Interruption.run { try await perform(run) })
         } catch {
             result = .failure(error)
         }
         let isClear = stage.clear(keepsFolder: keep)
         if keep { CommandEnvironment.current.complaints("kept: \(stage.folder)\n") }
-        var summary = try result.get()
+        let summary = try result.get()
         guard isClear else {
             throw CommandFailure(.unexpected, "something is left behind; look at \(stage.folder)")
         }
-        if keep { summary.folder = stage.folder }
-        return summary
+        return (summary, keep ? stage.folder : nil)
     }
 
     private var allowedTime: Duration {

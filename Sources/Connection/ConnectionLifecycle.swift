@@ -75,8 +75,8 @@ extension ConnectionLifecycle {
     // MARK: Going on
 
     /// The peer is let in, and was heard at `now`; does nothing behind the handshake.
-    package mutating func open(at now: NIODeadline) {
-        if case .handshake = self { self = .open(Liveness(heardAt: now)) }
+    package mutating func open(at now: NIODeadline, _ patience: Liveness.Patience = .usual) {
+        if case .handshake = self { self = .open(Liveness(heardAt: now, patience)) }
     }
 
     /// Goodbye is said; does nothing where it was before.
@@ -101,6 +101,26 @@ extension ConnectionLifecycle {
     }
 
     // MARK: Liveness
+
+    /// Puts up with more or less silence from now on.
+    package mutating func expect(_ patience: Liveness.Patience) {
+        guard case .open(var liveness) = self else { return }
+        liveness.expect(patience)
+        self = .open(liveness)
+    }
+
+    /// Another connection stands in the place of this one.
+    package mutating func replaced() {
+        guard case .open(var liveness) = self else { return }
+        liveness.replaced()
+        self = .open(liveness)
+    }
+
+    /// Whether the peer has been silent for so long that another way is looked for.
+    package var isSuspect: Bool {
+        guard case .open(let liveness) = self else { return false }
+        return liveness.isSuspect
+    }
 
     /// Bytes arrived.
     package mutating func heard(at now: NIODeadline) {
@@ -129,9 +149,13 @@ extension ConnectionLifecycle {
         return liveness.isUnanswered
     }
 
-    /// The clock went on: what is to be done about a peer that is silent while the connection is open.
-    package mutating func livenessReached(_ now: NIODeadline) -> Liveness.Action {
+    /// The clock went on: what is to be done about a peer that is silent while the connection is open, and whose silence
+    /// is put up with in another way from now on where `patience` says so.
+    package mutating func livenessReached(
+        _ now: NIODeadline, expecting patience: Liveness.Patience? = nil
+    ) -> Liveness.Action {
         guard case .open(var liveness) = self else { return .wait }
+        if let patience { liveness.expect(patience) }
         let action = liveness.timeReached(now)
         self = .open(liveness)
         return action

@@ -35,6 +35,8 @@ package enum ErrorText {
     package static let tooManyPings = "too many pings"
     /// To a subscriber whose list no packet can carry.
     package static let listIsTooLong = "the list is too long"
+    /// To a subscriber where the machines of a portal have more ids than lists show.
+    package static let tooManyToList = "too many to list"
 
     // MARK: About announcements
 
@@ -62,6 +64,12 @@ package enum ErrorText {
     /// The target has no place for the tunnel, or the portal no memory.
     package static let noPlaceForTunnel = "busy"
 
+    /// The target is announced at another machine of the portal, which the one that was asked does not reach: another
+    /// address of the portal may lead to one that does.
+    package static let notReachable = "not reachable from here"
+    /// A client has sent more than is kept before its target was found.
+    package static let tooMuchAhead = "too much was sent before the target was found"
+
     /// How the words of a portal begin that cuts a tunnel.
     package static let cutPrefix = "tunnel cut: "
     /// One end does not read while the other keeps sending.
@@ -75,6 +83,8 @@ package enum ErrorText {
 
     /// The volume of whoever pays for the tunnel is used up for this month.
     package static let cutForVolume = "tunnel cut: this month's volume is used up"
+    /// More came over a link between two machines of the portal than was granted.
+    package static let cutOverrun = "tunnel cut: more was sent between machines than was granted"
     /// How what a caller hears begins where the volume is used up of whoever would pay for the tunnel.
     package static let volumeUsedUp = "volume used up: "
     /// The same with the day on which there are tunnels again.

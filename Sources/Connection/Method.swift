@@ -37,6 +37,19 @@ package enum Method: String, CaseIterable, Sendable {
     /// By which an endpoint tells whom it has let in before that it does so no more.
     case removedFromCircle = "circle.removed"
 
+    // MARK: Between the machines of one portal
+
+    case linkHello = "cluster.hello"
+    case linkPing = "cluster.ping"
+    case linkControl = "cluster.control"
+    case linkConnect = "cluster.connect"
+    case linkFlow = "cluster.flow"
+
+    // MARK: Of a node, towards its portal
+
+    /// By which a machine that ends asks a node to announce itself at another one of the same portal.
+    case move = "portal.move"
+
     /// The method of a request; `nil` for a name that is none of ours.
     package init?(name: [String]) { self.init(rawValue: name.joined(separator: ".")) }
 
@@ -52,4 +65,6 @@ package enum Feature: String, CaseIterable, Sendable {
     case room1
     /// It takes hidden announcements and calls by token.
     case hiding = "companionway1"
+    /// It is one of several machines of one portal.
+    case cluster = "companionway-cluster1"
 }

@@ -15,6 +15,17 @@ final class DemoProcess: Sendable {
         case flooder
         /// The removed friend, under a key that nobody has seen.
         case disguised
+        /// One portal on three machines.
+        case machineA, machineB, machineC
+        /// What these machines talk over.
+        case natsA, natsB, natsC
+
+        /// The machines of the portal in the demo of a cluster.
+        static let machines = [machineA, machineB, machineC]
+        /// Their NATS servers.
+        static let servers = [natsA, natsB, natsC]
+        /// Those in the demo of one portal.
+        static let people = allCases.filter { !(machines + servers).contains($0) }
     }
 
     /// How it ended.
@@ -41,10 +52,12 @@ final class DemoProcess: Sendable {
     private let logPath: String
     private let end = Mutex(Ending?.none)
 
-    /// Starts the command.
+    /// Starts the command, or another program.
     ///
     /// - Throws: ``CommandFailure``.
-    init(_ role: Role, _ arguments: [String], number: Int, in folder: String) throws(CommandFailure) {
+    init(
+        _ role: Role, _ arguments: [String], of other: String? = nil, number: Int, in folder: String
+    ) throws(CommandFailure) {
         self.role = role
         outputPath = "\(folder)/\(number)-\(role).out"
         logPath = "\(folder)/\(number)-\(role).log"
@@ -63,8 +76,8 @@ final class DemoProcess: Sendable {
             program = try OwnProgram(
                 starting: arguments,
                 in: .init(
-                    environment: environment, input: ends.reading, outputPath: outputPath, errorPath: logPath)
-            )
+                    environment: environment, input: ends.reading, outputPath: outputPath, errorPath: logPath,
+                    program: other))
         } catch {
             throw CommandFailure(.unexpected, "the \(role) could not be started: \(error)")
         }
@@ -124,29 +137,5 @@ final class DemoProcess: Sendable {
         // What follows the last line break is not complete yet.
         return String(decoding: bytes, as: UTF8.self)
             .split(separator: "\n", omittingEmptySubsequences: false).dropLast()
-    }
-}
-
-/// Asks the system for the TCP ports that a process listens on.
-enum ListeningSockets {
-    /// How many there are; `nil` where the system does not tell.
-    ///
-    /// Source: proc(5), `/proc/PID/fd` and `/proc/net/tcp`; state 0A is LISTEN.
-    static func count(of process: Int32) -> Int? {
-        let folder = "/proc/\(process)/fd"
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder),
-            let tables = try? ["tcp", "tcp6"].map({ try lines(of: "/proc/\(process)/net/\($0)") })
-        else { return nil }
-        let own = Set(
-            names.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)") }
-        )
-        return tables.joined().count { line in
-            let fields = line.split(separator: " ")
-            return fields.count > 9 && fields[3] == "0A" && own.contains("socket:[\(fields[9])]")
-        }
-    }
-
-    private static func lines(of path: String) throws -> [Substring] {
-        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
     }
 }

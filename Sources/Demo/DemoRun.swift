@@ -24,20 +24,43 @@ package struct DemoRun: Sendable {
         self.showProgress = showProgress
     }
 
-    /// Plays.
+    /// Plays what one portal does.
     ///
     /// - Throws: ``CommandFailure`` with the step that did not hold, `CancellationError` when cancelled.
     package func perform(on group: any EventLoopGroup) async throws -> DemoSummary {
+        try await perform(on: group) { site, data in
+            let script = DemoScript(
+                stage: stage, narrator: narrator, site: site, data: data, group: group,
+                showProgress: showProgress)
+            return try await script.play()
+        }
+    }
+
+    /// Plays what one portal on three machines does; `server` is the program of NATS.
+    ///
+    /// - Throws: as ``perform(on:)``.
+    package func performCluster(
+        on group: any EventLoopGroup, server: String
+    ) async throws -> ClusterSummary {
+        try await perform(on: group) { site, data in
+            let script = ClusterScript(
+                stage: stage, narrator: narrator, site: site, data: data, group: group, server: server,
+                showProgress: showProgress)
+            return try await script.play()
+        }
+    }
+
+    private func perform<Summary: Sendable>(
+        on group: any EventLoopGroup,
+        _ play: @escaping @Sendable (DemoSite, DemoBytes) async throws -> Summary
+    ) async throws -> Summary {
         let data = DemoBytes(byteCount: byteCount)
         let site = try await DemoSite.open(serving: data, on: group)
-        let script = DemoScript(
-            stage: stage, narrator: narrator, site: site, data: data, group: group, showProgress: showProgress
-        )
         // No task group: that would wait for a step which hangs, the very thing the clock is there for.
-        let (outcomes, continuation) = AsyncThrowingStream.makeStream(of: DemoSummary.self)
+        let (outcomes, continuation) = AsyncThrowingStream.makeStream(of: Summary.self)
         let tasks = [
             Task { _ = try? await site.serve() },
-            Task { await play(script, continuation) },
+            Task { await outcome(continuation) { try await play(site, data) } },
             Task { await watchProcesses(continuation) },
             Task { await watchClock(continuation) },
         ]
@@ -49,18 +72,20 @@ package struct DemoRun: Sendable {
         throw CancellationError()
     }
 
-    private typealias Outcomes = AsyncThrowingStream<DemoSummary, any Error>.Continuation
+    private typealias Outcomes<Summary> = AsyncThrowingStream<Summary, any Error>.Continuation
 
-    private func play(_ script: DemoScript, _ outcomes: Outcomes) async {
+    private func outcome<Summary>(
+        _ outcomes: Outcomes<Summary>, of play: () async throws -> Summary
+    ) async {
         do {
-            outcomes.yield(try await script.play())
+            outcomes.yield(try await play())
         } catch {
             try? await Task.sleep(for: Self.newsTime)
             outcomes.finish(throwing: failure(error))
         }
     }
 
-    private func watchProcesses(_ outcomes: Outcomes) async {
+    private func watchProcesses<Summary>(_ outcomes: Outcomes<Summary>) async {
         while !Task.isCancelled {
             if let casualty = stage.casualty, let ending = casualty.ending {
                 let cause = CommandFailure(.unexpected, "the \(casualty.role) \(ending)")
@@ -71,7 +96,7 @@ package struct DemoRun: Sendable {
         }
     }
 
-    private func watchClock(_ outcomes: Outcomes) async {
+    private func watchClock<Summary>(_ outcomes: Outcomes<Summary>) async {
         guard (try? await Task.sleep(for: timeLimit)) != nil else { return }
         let seconds = "\(timeLimit.components.seconds) s"
         outcomes.finish(

@@ -47,12 +47,12 @@ struct DemoScript: Sendable {
         try await narrator.step(
             "Fresh identities", "A node is its key pair: no account, no password, no certificate."
         ) {
-            for role in DemoProcess.Role.allCases {
+            for role in DemoProcess.Role.people {
                 let id = try stage.makeIdentity(of: role)
                 findings.ids[role] = id
                 try narrator.detail("\(role)", id.id)
             }
-            return "\(DemoProcess.Role.allCases.count) key pairs in a temporary folder of their own"
+            return "\(DemoProcess.Role.people.count) key pairs in a temporary folder of their own"
         }
     }
 
@@ -106,7 +106,7 @@ struct DemoScript: Sendable {
             try narrator.detail("process", "\(owner.identifier)")
             try narrator.detail("its id", id.id)
             try narrator.detail("portal:", "\(findings.pseudonym)  (all that the portal sees)")
-            let sockets = ListeningSockets.count(of: owner.identifier)
+            let sockets = ProcessSockets.listeningCount(of: owner.identifier)
             guard sockets ?? 0 == 0 else {
                 throw CommandFailure(.unexpected, "the owner's node listens on \(sockets ?? 0) ports")
             }

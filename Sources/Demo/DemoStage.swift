@@ -71,6 +71,18 @@ package final class DemoStage: Sendable {
         try start(role, Self.adding(["--until-input-ends"], to: arguments), isNeeded: true)
     }
 
+    /// Starts another program that runs until it is told to stop, and whose end is a failure until then.
+    func launch(_ role: DemoProcess.Role, _ arguments: [String], of program: String) throws -> DemoProcess {
+        try start(role, arguments, of: program, isNeeded: true)
+    }
+
+    /// Gives one role's identity to another one, as an operator copies a portal's key to its next machine.
+    func copyIdentity(of role: DemoProcess.Role, to other: DemoProcess.Role) throws {
+        try Home(path: home(of: other), environment: [:]).prepare()
+        try FileManager.default.copyItem(
+            atPath: "\(home(of: role))/secret", toPath: "\(home(of: other))/secret")
+    }
+
     /// Runs a command that ends by itself.
     ///
     /// - Returns: the lines that it has printed.
@@ -113,13 +125,13 @@ package final class DemoStage: Sendable {
     }
 
     private func start(
-        _ role: DemoProcess.Role, _ arguments: [String], isNeeded: Bool
+        _ role: DemoProcess.Role, _ arguments: [String], of program: String? = nil, isNeeded: Bool
     ) throws -> DemoProcess {
         try cast.withLock { cast in
             guard !cast.isCleared else { throw CancellationError() }
+            let words = program == nil ? Self.adding(["--home", home(of: role)], to: arguments) : arguments
             let process = try DemoProcess(
-                role, Self.adding(["--home", home(of: role)], to: arguments),
-                number: cast.processes.count + 1, in: folder)
+                role, words, of: program, number: cast.processes.count + 1, in: folder)
             cast.processes.append(process)
             if isNeeded { cast.needed.append(process) }
             return process

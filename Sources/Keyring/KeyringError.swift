@@ -30,6 +30,8 @@ package enum KeyringError: Error, Equatable, Sendable {
     case system(path: String, call: String, code: Int32)
     /// Guarded memory could not be had.
     case outOfGuardedMemory
+    /// What its portal may is said by the log of several machines.
+    case inCluster
 
     // The clock.
     /// The clock is too far from the day of the keys.
@@ -124,6 +126,9 @@ extension KeyringError: CustomStringConvertible {
         case .system(let path, let call, let code):
             "\(path) cannot be used (\(call): \(ResultCode(rawValue: code))): "
                 + ResultCode(rawValue: code).advice
+        case .inCluster:
+            "this portal is one of several machines, whose log says who may do what: name their NATS servers in "
+                + "config.json (cluster.servers), or run it without --cluster, and it goes on alone"
         case .outOfGuardedMemory:
             "no locked memory is left for another secret: raise the limits on locked memory and memory maps"
         default: nil

@@ -34,6 +34,10 @@ public enum AddressError: Error, Equatable, Sendable {
     case inviteCode
     /// No invite code of a portal: there is no seed in it, or the one that gives no rights.
     case noInvite
+    /// A list of alternatives in which two have different keys: they are not one portal's.
+    case severalKeys
+    /// A list of more alternatives than are kept of one portal.
+    case tooManyAlternatives(Int, limit: Int)
     /// The seed of an invite code is not 32 bytes in canonical Base64.
     case badSeed
 }
@@ -74,6 +78,10 @@ extension AddressError: CustomStringConvertible {
         case .noInvite:
             "this is no invite to a portal: it has the form HOST:PORT:@KEY.ed25519~SEED; "
                 + "an open portal needs none"
+        case .severalKeys:
+            "the addresses between ';' are those of one portal, and these have different keys: give each portal alone"
+        case .tooManyAlternatives(let count, let limit):
+            "the list has \(count) addresses, and a portal has \(limit) at most: give it one name that leads to all"
         case .badSeed:
             "the seed of the invite is not 44 characters of Base64 that end in '=': copy it again, whole"
         }

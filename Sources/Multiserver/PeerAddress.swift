@@ -45,6 +45,28 @@ public struct PeerAddress: Hashable, Sendable {
         self.init(net: net, key: handshake.key)
     }
 
+    /// How many alternatives a list has at most: as many as an invite names.
+    package static let alternativeLimit = 8
+
+    /// Reads all addresses of one portal or peer: a list with `;` between them, of which those are passed over that are not
+    /// spoken here while another one is.
+    ///
+    /// - Throws: ``AddressError``; ``AddressError/severalKeys`` where they are not of one peer.
+    package static func alternatives(in text: String) throws(AddressError) -> [PeerAddress] {
+        let first = try PeerAddress(text)
+        guard text.contains(";") else { return [first] }
+        var found: [PeerAddress] = []
+        for address in try AddressList(text).addresses {
+            guard case .peer(let peer)? = try? Address(address), !found.contains(peer) else { continue }
+            guard peer.key == first.key else { throw .severalKeys }
+            found.append(peer)
+        }
+        guard found.count <= alternativeLimit else {
+            throw .tooManyAlternatives(found.count, limit: alternativeLimit)
+        }
+        return found
+    }
+
     /// Reads the older form `host:port:@key.ed25519`, which ssb-ref still takes for an address.
     package init(hostPortAndID text: String) throws(AddressError) {
         guard let sigil = text.lastIndex(of: "@"), text[..<sigil].last == ":" else { throw .badID }

@@ -31,7 +31,7 @@ public struct StreamID: Hashable, Sendable {
     public var isOurs: Bool { sentNumber > 0 }
 
     /// The number that the opener sends.
-    var openerNumber: Int32 { isOurs ? sentNumber : 0 &- sentNumber }
+    package var openerNumber: Int32 { isOurs ? sentNumber : 0 &- sentNumber }
 }
 
 /// A call by the peer that our manifest allows.

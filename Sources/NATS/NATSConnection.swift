@@ -137,6 +137,15 @@ package final class NATSConnection: @unchecked Sendable {
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// What went wrong last, in the words of the server or of libnats.
+    package var lastError: String? {
+        var text: UnsafePointer<CChar>?
+        guard unsafe natsConnection_GetLastError(pointer, &text) != NATS_OK, let words = unsafe text else {
+            return nil
+        }
+        return unsafe String(cString: words)
+    }
+
     /// Asks the server and awaits its answer: all that was published before has reached it.
     ///
     /// - Throws: ``NATSError``.

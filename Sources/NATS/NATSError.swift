@@ -8,6 +8,8 @@ package enum NATSError: Error, Equatable, Sendable {
     case notConnected
     /// The server has no JetStream, or not for this account.
     case noStreams
+    /// There are not as many servers as the stream was to have copies: none but this one, or not enough at the moment.
+    case tooFewServers(isAlone: Bool)
     /// There is no such stream.
     case noSuchStream(String)
     /// Another was faster: the stream's last message is not the one that was expected.
@@ -25,6 +27,7 @@ extension NATSError: CustomStringConvertible {
         case .failed(let call, let status): "NATS: \(call) failed: \(status)"
         case .notConnected: "there is no connection to NATS; it is being tried again"
         case .noStreams: "this NATS has no JetStream for this account: start its servers with JetStream (-js)"
+        case .tooFewServers: "NATS has fewer servers than the stream is to have copies: start the others"
         case .noSuchStream(let name): "NATS has no stream \(name)"
         case .outdated: "another machine has written to the stream meanwhile"
         case .missing(let number):

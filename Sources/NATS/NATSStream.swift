@@ -112,6 +112,8 @@ package final class NATSStream: @unchecked Sendable {
         case JSStreamNotFoundErr: return .noSuchStream(name)
         case JSStreamWrongLastSequenceErr: return .outdated
         case JSNotEnabledErr, JSNotEnabledForAccountErr: return .noStreams
+        case JSStreamReplicasNotSupportedErr: return .tooFewServers(isAlone: true)
+        case JSClusterNoPeersErr, JSInsufficientResourcesErr: return .tooFewServers(isAlone: false)
         default: break
         }
         switch status {

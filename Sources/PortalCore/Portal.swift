@@ -40,6 +40,8 @@ package final class Portal: Sendable {
     /// What is counted.
     let counters = PortalCounters()
     private let tables: Mutex<Tables>
+    /// Held while other machines are told what has changed, so that they are told in order; taken before the tables'.
+    private let telling = Mutex(())
 
     /// A portal without connections.
     package init(identity: Identity, network: NetworkIdentifier, settings: PortalSettings) {
@@ -55,7 +57,8 @@ package final class Portal: Sendable {
             Tables(
                 policy: settings.policy,
                 connections: ConnectionTable(accounts: accounts, traffic: traffic, settings: settings),
-                announcements: AnnouncementDesk(limits: settings.tokenLimits)))
+                announcements: AnnouncementDesk(
+                    limits: settings.tokenLimits, hasNeighbours: settings.neighbours != nil)))
     }
 
     /// The numbers of this moment, and those since the portal began.
@@ -76,6 +79,11 @@ package final class Portal: Sendable {
     /// What has happened since the portal began: ``metrics`` without the numbers of the moment, and so without a look at
     /// every tunnel.
     package var totals: PortalMetrics { counters.metrics }
+
+    /// How many connections and tunnels there are at this moment.
+    package var load: (connectionCount: Int, tunnelCount: Int) {
+        tables.withLock { ($0.connections.count, $0.connections.tunnelCount) }
+    }
 
     /// The ids that are announced, sorted, and how many connections have announced tokens.
     package var attendance: (ids: [String], hiddenCount: Int) {
@@ -117,6 +125,16 @@ package final class Portal: Sendable {
         return tables.withLock { $0.connections.add(mailbox, from: source) }
     }
 
+    /// A link to another machine stands, on which tunnels can be opened.
+    func registerLink(_ mailbox: any RelayMailbox) -> ConnectionID {
+        tables.withLock { $0.connections.addLink(mailbox) }
+    }
+
+    /// A link takes tunnels from now on, or does not.
+    func setLink(_ link: ConnectionID, takesTunnels: Bool) {
+        tables.withLock { $0.connections.setLink(link, takesTunnels: takesTunnels) }
+    }
+
     /// Lets a peer in that has proved who it is, or not.
     func admit(_ peer: PublicKey, on connection: ConnectionID) -> Bool {
         tables.withLock { tables in
@@ -133,7 +151,8 @@ package final class Portal: Sendable {
     func unregister(_ connection: ConnectionID, of peer: PublicKey?) -> (
         tunnels: [PortalTunnel], Notices
     ) {
-        tables.withLock { tables in
+        defer { tellNeighbours() }
+        return tables.withLock { tables in
             let tunnels = tables.connections.remove(connection)
             let notices = tables.announcements.connectionClosed(
                 connection, of: peer, among: tables.connections)
@@ -159,7 +178,8 @@ package final class Portal: Sendable {
     func announce(
         _ peer: PublicKey, on connection: ConnectionID, _ manner: PortalDirectory.Manner
     ) throws(AnnounceRefusal) -> Notices {
-        try tables.withLock { tables throws(AnnounceRefusal) in
+        defer { tellNeighbours() }
+        return try tables.withLock { tables throws(AnnounceRefusal) in
             guard tables.policy.letsAnnounce(peer) else { throw .membersOnly }
             return tables.announcements.announce(peer, on: connection, manner, among: tables.connections)
         }
@@ -175,14 +195,16 @@ package final class Portal: Sendable {
 
     /// Takes back what a peer has announced and may not announce any more; the reason, where there is one.
     func endUnpermitted(_ peer: PublicKey, on connection: ConnectionID) -> (AnnounceRefusal, Notices)? {
-        tables.withLock { tables in
+        defer { tellNeighbours() }
+        return tables.withLock { tables in
             tables.announcements.endUnpermitted(
                 peer, on: connection, among: tables.connections, under: tables.policy)
         }
     }
 
     func leave(_ peer: PublicKey, on connection: ConnectionID) -> Notices {
-        tables.withLock { $0.announcements.leave(peer, on: connection, among: $0.connections) }
+        defer { tellNeighbours() }
+        return tables.withLock { $0.announcements.leave(peer, on: connection, among: $0.connections) }
     }
 
     /// What a subscriber has missed, and the version that it knows then.
@@ -202,6 +224,7 @@ package final class Portal: Sendable {
     ///
     /// To be called off the event loops, by one caller at a time. Others have the lock between two pieces, each of which takes some tens of microseconds.
     package func work() -> Bool {
+        defer { tellNeighbours() }
         let step = tables.withLock { $0.announcements.work(among: $0.connections, under: $0.policy) }
         switch step {
         case .done(let posts): for post in posts { post.mailbox.post(post.message) }
@@ -223,6 +246,28 @@ package final class Portal: Sendable {
         } catch {
             let mailbox = tables.withLock { $0.connections.mailbox(of: job.connection) }
             return mailbox.map { [(.announced(job.call, .refused(error)), $0)] } ?? []
+        }
+    }
+
+    // MARK: Other machines
+
+    /// Looks at who is announced, or changes it, under the portal's lock; others are told what follows.
+    func withDirectory<Result>(
+        _ body: (inout PortalDirectory, ConnectionTable) -> Result
+    ) -> Result {
+        defer { tellNeighbours() }
+        return tables.withLock { body(&$0.announcements.directory, $0.connections) }
+    }
+
+    private func tellNeighbours() {
+        guard let neighbours = settings.neighbours else { return }
+        telling.withLock { _ in
+            for change in tables.withLock({ $0.announcements.directory.takeNeighbourChanges() }) {
+                switch change {
+                case .announced(let peer, let manner): neighbours.announced(peer, manner)
+                case .left(let peer): neighbours.left(peer)
+                }
+            }
         }
     }
 
@@ -252,6 +297,20 @@ package final class Portal: Sendable {
                 }
             }
             throw refusal
+        }
+    }
+
+    /// Joins a client's connection to an endpoint at another machine, over a link to that.
+    ///
+    /// - Throws: ``ConnectRefusal``.
+    func openTunnel(
+        _ wish: TunnelWish, over link: ConnectionID, to endpoint: PublicKey
+    ) throws(ConnectRefusal) -> OpenedTunnel {
+        try tables.withLock { tables throws(ConnectRefusal) in
+            guard tables.policy.letsCall(wish.caller) else { throw .membersOnly }
+            let (tunnel, displaced) = try tables.connections.open(
+                wish, to: link, reaching: endpoint, under: tables.policy)
+            return OpenedTunnel(tunnel: tunnel, displaced: displaced)
         }
     }
 

@@ -47,6 +47,9 @@ final class PortalAccounts: Sendable {
         var sweepCount = 64
     }
 
+    /// How many calls may wait for other machines at once.
+    static let lookUpLimit = 4096
+
     /// Everything.
     let pool: Account
     /// The members together.
@@ -54,6 +57,10 @@ final class PortalAccounts: Sendable {
     /// The strangers together: never more than half, so that members always have as much.
     let strangers: Account
 
+    /// Places for calls that wait for other machines, and the part of them that strangers may have.
+    private let lookUps = Account.places(limit: lookUpLimit)
+    private let memberLookUps: Account
+    private let strangerLookUps: Account
     private let strangerByteCount: Int
     private let entries = Mutex(Entries())
 
@@ -62,6 +69,8 @@ final class PortalAccounts: Sendable {
         pool = .bytes(limit: byteCount)
         members = pool.open(keepsReserve: true)
         strangers = pool.open(limit: byteCount / 2, keepsReserve: true)
+        memberLookUps = lookUps.open()
+        strangerLookUps = lookUps.open(limit: Self.lookUpLimit / 2)
         strangerByteCount = byteCount / 4
     }
 
@@ -73,6 +82,11 @@ final class PortalAccounts: Sendable {
             case .token, .source: strangers.open(limit: strangerByteCount, keepsReserve: true)
             }
         }
+    }
+
+    /// A place among the calls that wait for other machines, if there is one; strangers have half of them at most.
+    func placeForLookUp(ofMember isMember: Bool) -> Charge? {
+        (isMember ? memberLookUps : strangerLookUps).charge(1)
     }
 
     /// A connection's own account below one of its causers'.

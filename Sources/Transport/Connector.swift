@@ -28,14 +28,20 @@ package struct TCPConnector: Connector {
     private let port: UInt16
     private let use: Use
     private let resolver: (any Resolver & Sendable)?
+    /// Where the host's name leads, where that was looked up before.
+    private var addresses: [SocketAddress] = []
 
     private init(host: String, port: UInt16, use: Use, resolver: (any Resolver & Sendable)?) {
         (self.host, self.port, self.use, self.resolver) = (host, port, use, resolver)
     }
 
-    /// To a portal or peer; where the address is not the owner's word, no address of this machine or its links is dialled.
-    package init(_ address: NetAddress, namedBy author: AddressAuthor = .owner) {
+    /// To a portal or peer, at those addresses of its name that are known; where the address is not the owner's word, no
+    /// address of this machine or its links is dialled.
+    package init(
+        _ address: NetAddress, at addresses: [SocketAddress] = [], namedBy author: AddressAuthor = .owner
+    ) {
         self.init(host: address.host, port: address.port, use: .network(namedBy: author), resolver: nil)
+        self.addresses = addresses
     }
 
     /// To a service.
@@ -49,7 +55,8 @@ package struct TCPConnector: Connector {
         on eventLoop: any EventLoop,
         prepare: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) -> EventLoopFuture<any Channel> {
-        let bootstrap = ClientBootstrap(group: eventLoop).resolver(resolver)
+        let known = addresses.isEmpty ? resolver : KnownAddresses(addresses, on: eventLoop)
+        let bootstrap = ClientBootstrap(group: eventLoop).resolver(known)
         switch use {
         case .service:
             return bootstrap.commonOptions(preparedBy: prepare).serviceOptions()

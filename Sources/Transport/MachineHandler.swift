@@ -11,7 +11,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// How long a peer may take nothing of what waits for it.
+    /// How long a peer may take nothing of what waits for it, unless its owner says another time.
     static var writeTime: TimeAmount { .seconds(30) }
     /// How long a timer waits at least: so long that the loop sees to its sockets first, and not longer.
     private static var leastTime: TimeAmount { .microseconds(5) }
@@ -22,6 +22,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     static var closeTime: TimeAmount { .seconds(2) }
 
     let machine: Machine
+    private let writeTime: TimeAmount
     private let perform: (Machine.Output) -> Void
     private let settled: () -> Void
     /// Called once; what it holds is let go with it.
@@ -48,10 +49,12 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     /// `perform` does what the machine asks for, and may use it through ``act(_:)``. `settled` is called after every
     /// round, when less may wait for the socket; `ended` once, when the channel is gone.
     init(
-        _ machine: Machine, perform: @escaping (Machine.Output) -> Void,
+        _ machine: Machine, writeTime: TimeAmount = MachineHandler.writeTime,
+        perform: @escaping (Machine.Output) -> Void,
         settled: @escaping () -> Void = {}, ended: @escaping () -> Void
     ) {
         self.machine = machine
+        self.writeTime = writeTime
         self.perform = perform
         self.settled = settled
         self.ended = ended
@@ -173,7 +176,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
             context.write(wrapOutboundOut(buffer), promise: promise)
         }
         guard unwritten > 0 else { return false }
-        writeDeadline = now + Self.writeTime
+        writeDeadline = now + writeTime
         context.flush()
         pace.gave(byteCount, isTaken: unwritten == 0, at: now)
         isWaiting = unwritten > 0
@@ -182,7 +185,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
 
     private func written() {
         unwritten -= 1
-        writeDeadline = unwritten > 0 ? .now() + Self.writeTime : nil
+        writeDeadline = unwritten > 0 ? .now() + writeTime : nil
         guard unwritten == 0 else { return }
         if isWaiting, pace.took(at: .now()), let channel = context?.channel {
             ChannelSettings.boundUnsent(channel, to: pace.unsentByteCount)

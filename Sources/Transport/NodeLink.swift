@@ -1,4 +1,5 @@
 package import Blinding
+package import Connection
 package import Multiserver
 package import MuxRPC
 package import NIOCore
@@ -194,6 +195,21 @@ package final class NodeLink: Sendable {
     package var traffic: [StreamTraffic] {
         get async { (try? await eventLoop.submit { [core] in core.value.traffic.all }.get()) ?? [] }
     }
+
+    // MARK: Another connection in the place of this one
+
+    /// Puts up with more or less of the portal's silence from now on.
+    package func expect(_ patience: Liveness.Patience) { onLoop { $0.act { $0.expect(patience) } } }
+
+    /// Whether the portal has been silent for so long that another way to it is looked for.
+    package var isSilent: Bool {
+        get async {
+            (try? await eventLoop.submit { [core] in core.value.act { $0.isSilent } }.get()) ?? false
+        }
+    }
+
+    /// Takes no more calls, because another connection does, and ends once its tunnels have.
+    package func retire() { onLoop { $0.act { $0.retire(at: .now()) } } }
 
     /// Says goodbye in order, and returns when the connection is gone.
     package func close() async {

@@ -180,6 +180,8 @@ final class NodeLinkCore {
             for promise in owed.answered(announcement) {
                 if let error { promise.fail(error) } else { promise.succeed() }
             }
+        case .fellSilent: report(.fellSilent)
+        case .moveAsked: report(.moveAsked)
         case .asked(let question): report(.asked(question))
         case .connectService(let key, let name, let friend, let place):
             connect(key, name: name, friend: friend, place: place)

@@ -10,6 +10,10 @@ package enum NodeLinkEvent: Sendable {
     case announced
     /// The portal refused the announcement, or ended it later.
     case announcementEnded(RemoteError)
+    /// Nothing was heard of the portal for so long that another way to it should be looked for beside this one.
+    case fellSilent
+    /// The portal asks this node to go to another of its machines.
+    case moveAsked
     /// A peer asks what only the owner can answer, with ``NodeLink/answer(_:with:)``.
     case asked(Question)
     /// A tunnel was accepted or refused.

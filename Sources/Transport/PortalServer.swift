@@ -113,7 +113,7 @@ package final class PortalServer: Sendable {
         _ limits: ConnectionLimits?, _ connections: ConnectionRegister,
         report: @escaping @Sendable (PortalServerEvent) -> Void
     ) throws {
-        let mailbox = ChannelMailbox(eventLoop: channel.eventLoop)
+        let mailbox = ChannelMailbox<PortalConnection>(eventLoop: channel.eventLoop)
         let machine = PortalConnection(
             portal: portal, mailbox: mailbox, source: "\(source)", seat: seat,
             on: ObjectIdentifier(channel.eventLoop), at: .now())
@@ -150,6 +150,9 @@ package final class PortalServer: Sendable {
     /// The port, the same on every address.
     package var port: Int { listener.port }
 
+    /// Accepts no more; the connections that there are stay.
+    package func acceptNoMore() async { await listener.close() }
+
     /// Accepts no more, says goodbye on every connection, and returns when the last is gone.
     package func close() async {
         await listener.close()
@@ -157,7 +160,7 @@ package final class PortalServer: Sendable {
     }
 
     private static func perform(
-        _ output: PortalOutput, for own: ChannelMailbox, of portal: Portal,
+        _ output: PortalOutput, for own: ChannelMailbox<PortalConnection>, of portal: Portal,
         report: @Sendable (PortalServerEvent) -> Void
     ) {
         switch output {
@@ -191,49 +194,10 @@ extension PortalMetrics.Limit {
     }
 }
 
-/// Carries messages to the event loop of one connection.
-///
-/// Whatever is posted until the loop gets to it makes one hop, and what comes of it is written with one flush.
-private final class ChannelMailbox: RelayMailbox {
-    fileprivate let eventLoop: any EventLoop
-    fileprivate let handler: NIOLoopBoundBox<MachineHandler<PortalConnection>?>
-    private let waiting = Mutex<[RelayMessage]>([])
-
-    init(eventLoop: any EventLoop) {
-        self.eventLoop = eventLoop
-        handler = .makeEmptyBox(eventLoop: eventLoop)
-    }
-
-    func open(_ handler: MachineHandler<PortalConnection>) { self.handler.value = handler }
-
-    func close() { handler.value = nil }
-
-    func post(_ message: RelayMessage) {
-        let isFirst = waiting.withLock { waiting in
-            waiting.append(message)
-            return waiting.count == 1
-        }
-        guard isFirst else { return }
-        eventLoop.execute { [self] in deliver() }
-    }
-
-    private func deliver() {
-        var messages: [RelayMessage] = []
-        waiting.withLock { swap(&$0, &messages) }
-        // Backwards, so that each batch leaves with its only owner: it is sealed in place.
-        messages.reverse()
-        handler.value?.act { machine in
-            while let message = messages.popLast() { machine.deliver(message, at: .now()) }
-        }
-    }
-
-    /// Uses the connection, on its loop; nothing comes of it where that is over.
-    func act(_ body: @escaping @Sendable (PortalConnection) -> Void) {
-        eventLoop.execute { [handler] in handler.value?.act(body) }
-    }
-
+extension ChannelMailbox where Machine == PortalConnection {
     /// Sees to what the handshake of the connection needs, on its loop.
-    func grant(_ wish: PortalHandshake.Wish, of limits: ConnectionLimits, _ seat: ConnectionSeat) {
+    fileprivate func grant(_ wish: PortalHandshake.Wish, of limits: ConnectionLimits, _ seat: ConnectionSeat)
+    {
         switch wish {
         case .draw: limits.awaitDraw(seat)
         case .turn:
@@ -244,19 +208,19 @@ private final class ChannelMailbox: RelayMailbox {
     }
 
     /// Says goodbye.
-    func finish() { act { $0.close(at: .now()) } }
+    fileprivate func finish() { act { $0.close(at: .now()) } }
 }
 
 /// The connections of a portal, so that they can be closed.
 private final class ConnectionRegister: Sendable {
     private struct Entries {
         var lastNumber = 0
-        var connections: [Int: (mailbox: ChannelMailbox, channel: any Channel)] = [:]
+        var connections: [Int: (mailbox: ChannelMailbox<PortalConnection>, channel: any Channel)] = [:]
     }
 
     private let entries = Mutex(Entries())
 
-    func add(_ mailbox: ChannelMailbox, _ channel: any Channel) -> Int {
+    func add(_ mailbox: ChannelMailbox<PortalConnection>, _ channel: any Channel) -> Int {
         entries.withLock { entries in
             entries.lastNumber += 1
             entries.connections[entries.lastNumber] = (mailbox, channel)

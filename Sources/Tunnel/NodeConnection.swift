@@ -35,7 +35,6 @@ package final class NodeConnection: ConnectionMachine {
 
     package typealias Configuration = NodeConfiguration
     package typealias Reception = NodeReception
-
     private let configuration: Configuration
     private let sessions: NodeSessions
     private var lifecycle: ConnectionLifecycle<NIODeadline>
@@ -58,7 +57,6 @@ package final class NodeConnection: ConnectionMachine {
     }
 
     private var secure: SecureSession { sessions.outer.secure }
-
     // MARK: State
 
     package var wantsInput: Bool {
@@ -69,14 +67,11 @@ package final class NodeConnection: ConnectionMachine {
     package var wantsLocalInput: Bool { secure.outboundByteCount < Self.localBacklogByteCount }
 
     package var isWithinFrame: Bool { secure.isWithinFrame }
-
     package var phase: ConnectionPhase { lifecycle.phase }
-
     /// Whether the connection is over, as far as its sessions are concerned.
     private var isEnded: Bool { lifecycle.isOver }
 
     package var outboundByteCount: Int { secure.outboundByteCount }
-
     package var tunnelCount: Int { sessions.tunnels.count }
 
     /// Whether the peer's packets have to wait.
@@ -113,7 +108,6 @@ package final class NodeConnection: ConnectionMachine {
     }
 
     package var isUnanswered: Bool { lifecycle.isUnanswered }
-
     package func acknowledged(_ byteCount: UInt64, at now: NIODeadline) {
         lifecycle.acknowledged(byteCount, at: now)
     }
@@ -160,25 +154,11 @@ package final class NodeConnection: ConnectionMachine {
         case .established(let peer):
             lifecycle.open(at: now)
             sessions.report(.established(.outer, peer))
-        case .tunnel(let connect, let stream):
-            sessions.calls.answer(connect, on: stream, at: now)
-        case .reply(let number, let reply):
-            sessions.calls.receive(reply, to: number)
-        case .lateFailure(let number, let error):
-            sessions.calls.receive(lateFailure: error, of: number)
-        case .packet(let stream):
-            sessions.tunnels.openPacket(on: stream)
-        case .bytes(let stream, let bytes):
-            sessions.tunnels.receive(bytes, on: stream)
-        case .streamEnded(let stream, let error):
-            sessions.tunnels.end(stream, error, at: now)
         case .ended:
             sessions.tunnels.feed(whileBelow: .max, at: now)
             end(nil)
-        case .dismissed:
-            break  // only whom we have called can send us away
-        case .client, .proof:
-            secure.refuse()  // we dialled: nobody proves anything to us here
+        default:
+            sessions.calls.handle(event, at: now)
         }
     }
 
@@ -350,6 +330,7 @@ package final class NodeConnection: ConnectionMachine {
             switch lifecycle.livenessReached(now) {
             case .wait: break
             case .ask: _ = try? secure.muxrpc.call(Method.ping.name, [])
+            case .suspect: sessions.report(.fellSilent)
             case .giveUp: return end(.timedOut)
             }
         case .handshake, .closing: break
@@ -359,6 +340,24 @@ package final class NodeConnection: ConnectionMachine {
         sessions.settle()
         sayGoodbyeBehindTunnels(at: now)
         if nextRound != nil || sessions.isOverdrawn { process(at: now) } else { resumeProcessing(at: now) }
+    }
+
+    // MARK: Another connection in the place of this one
+
+    /// Puts up with more or less of the portal's silence from now on.
+    package func expect(_ patience: Liveness.Patience) { lifecycle.expect(patience) }
+    /// Whether the portal has been silent for so long that another way to it is looked for.
+    package var isSilent: Bool { lifecycle.isSuspect }
+
+    /// Takes no more calls, because another connection does, and says goodbye once the tunnels have ended; those that this
+    /// node has opened end when nothing is open in them.
+    ///
+    /// A portal that is silent is given up sooner from now on.
+    package func retire(at now: NIODeadline) {
+        lifecycle.replaced()
+        sessions.tunnels.retire()
+        sessions.settle()
+        sayGoodbyeBehindTunnels(at: now)
     }
 
     // MARK: The end
@@ -379,6 +378,7 @@ package final class NodeConnection: ConnectionMachine {
 
     /// Says goodbye to the portal once every tunnel has ended, or has had the time for it.
     private func sayGoodbyeBehindTunnels(at now: NIODeadline) {
+        if sessions.tunnels.isUnused { sessions.tunnels.leave(until: now + Self.tunnelEndTime) }
         guard lifecycle.isOpen, sessions.tunnels.haveLeft(at: now) else { return }
         sessions.tunnels.close()
         secure.close()

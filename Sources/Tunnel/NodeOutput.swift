@@ -51,6 +51,10 @@ package enum NodeOutput: Sendable {
     ///
     /// Earlier announcements that have not been answered have been replaced by this one and never will be.
     case tokensAnnounced(AnnouncementID, RemoteError?)
+    /// Nothing was heard of the portal for so long that another way to it should be looked for beside this one.
+    case fellSilent
+    /// The portal asks this node to go to another of its machines.
+    case moveAsked
     /// A peer asks what only the owner can answer: with `answer(_:with:)`.
     case asked(Question)
     /// The far side wants a service: connect it, then answer with `serviceConnected` or `refuseService`.

@@ -1,4 +1,5 @@
 internal import Blinding
+internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
 
@@ -79,6 +80,12 @@ final class NodeTunnel {
     /// The place that it has among the sessions.
     var seat: SessionSeat? {
         if case .open(let seat) = phase { seat } else { nil }
+    }
+
+    /// Whether the session stands, and nothing is open in it that this side has asked for.
+    var isIdle: Bool {
+        guard case .open = phase else { return false }
+        return session.streams.count == 0 && session.secure.muxrpc.openRequestCount == 0
     }
 
     /// Whether it came by a token.

@@ -28,6 +28,21 @@ final class OuterCalls {
         self.outputs = outputs
     }
 
+    /// Sees to what comes from the portal while the connection stands; its beginning and end are the connection's.
+    func handle(_ event: PeerSession.Event, at now: NIODeadline) {
+        switch event {
+        case .tunnel(let connect, let stream): answer(connect, on: stream, at: now)
+        case .reply(let number, let reply): receive(reply, to: number)
+        case .lateFailure(let number, let error): receive(lateFailure: error, of: number)
+        case .packet(let stream): tunnels.openPacket(on: stream)
+        case .bytes(let stream, let bytes): tunnels.receive(bytes, on: stream)
+        case .streamEnded(let stream, let error): tunnels.end(stream, error, at: now)
+        case .moveAsked: outputs.append(.moveAsked)
+        case .client, .proof: secure.refuse()  // we dialled: nobody proves anything to us here
+        case .dismissed, .established, .ended: break  // only whom we have called can send us away
+        }
+    }
+
     // MARK: What we ask
 
     func announce() { announceCall = try? secure.muxrpc.call(Method.announce.name, []) }
@@ -78,7 +93,7 @@ final class OuterCalls {
         tokens.ask(announcement, entries, by: call)
     }
 
-    func receive(_ reply: Reply, to number: RequestNumber) {
+    private func receive(_ reply: Reply, to number: RequestNumber) {
         // A portal that knows no tokens may answer `false`, and list the key that it sees.
         if let announcement = tokens.answered(number, isTaken: reply == .value(.bool(true))) {
             outputs.append(.tokensAnnounced(announcement, Self.refusal(in: reply)))
@@ -94,7 +109,7 @@ final class OuterCalls {
         }
     }
 
-    func receive(lateFailure error: RemoteError, of number: RequestNumber) {
+    private func receive(lateFailure error: RemoteError, of number: RequestNumber) {
         if number == announceCall { outputs.append(.announcementEnded(error)) }
     }
 
@@ -119,7 +134,9 @@ final class OuterCalls {
     // MARK: What the portal asks
 
     /// Answers `tunnel.connect`.
-    func answer(_ connect: TunnelRequest, on stream: StreamID, at now: NIODeadline) {
+    private func answer(_ connect: TunnelRequest, on stream: StreamID, at now: NIODeadline) {
+        // Who calls finds the connection that stands in the place of this one.
+        guard !tunnels.isRetired else { return refuse(connect, on: stream) }
         switch configuration.reception {
         case .none:
             refuse(connect, on: stream)

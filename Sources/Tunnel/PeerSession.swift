@@ -28,6 +28,8 @@ final class PeerSession {
         case tunnel(TunnelRequest, StreamID)
         /// The endpoint does not let us in any more.
         case dismissed
+        /// The portal asks us to go to another of its machines.
+        case moveAsked
         case reply(RequestNumber, Reply)
         case lateFailure(RequestNumber, RemoteError)
         /// A packet of a stream that is not in the table here: open it or lose it.
@@ -233,6 +235,9 @@ final class PeerSession {
             // In the words of a method that nobody has: an older node answers so too.
             refuse(request, ErrorText.noSuchMethod(request.name))
             return .dismissed
+        case .move:
+            reply(to: request.number, true)
+            return .moveAsked
         }
         return nil
     }

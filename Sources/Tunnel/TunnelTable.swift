@@ -20,15 +20,6 @@ final class TunnelTable {
     /// How many callers' hellos are answered in a round: each costs two key agreements, for which everybody else waits.
     private static let roundHelloCount = 4
 
-    /// How the tunnels end with their connection.
-    private enum Ending {
-        case none
-        /// Goodbye is said in each; the other sides' ends are awaited.
-        case awaited(until: NIODeadline)
-        /// All have ended, or have had the time for it.
-        case over
-    }
-
     private let configuration: NodeConfiguration
     private let portal: PublicKey
     private let outputs: NodeOutputs
@@ -49,7 +40,7 @@ final class TunnelTable {
     private(set) var unfedByteCount = 0
     private(set) var unfedCapacity = 0
     private var lastSession: UInt64 = 0
-    private var ending = Ending.none
+    private var ending = TunnelEnding.none
 
     init(
         configuration: NodeConnection.Configuration, portal: PublicKey, outer: SecureSession,
@@ -299,7 +290,7 @@ final class TunnelTable {
         case .ended:
             sayGoodbye(tunnel, on: stream)
             return false
-        case .tunnel:
+        case .tunnel, .moveAsked:
             break  // no session inside a tunnel is a portal's
         case .lateFailure, .packet, .bytes, .streamEnded:
             break  // every stream of a session inside a tunnel is in that session's own table
@@ -325,10 +316,20 @@ final class TunnelTable {
         }
     }
 
-    /// Whether the connection is about to end, so that no tunnel is begun and the ends of all are awaited.
-    var isLeaving: Bool {
-        if case .none = ending { false } else { true }
+    /// Takes no more calls, and ends what this node has opened and does not use.
+    func retire() {
+        guard !ending.isLeaving else { return }
+        ending = .retired
+        touched.formUnion(tunnels.keys.filter(\.isOurs))
     }
+
+    /// Whether calls are taken by another connection in the place of this one.
+    var isRetired: Bool { ending.isRetired }
+    /// Whether that is so, and nothing is left on it.
+    var isUnused: Bool { isRetired && tunnels.isEmpty }
+
+    /// Whether the connection is about to end, so that no tunnel is begun and the ends of all are awaited.
+    var isLeaving: Bool { ending.isLeaving }
 
     /// Whether the connection may say goodbye: there is no tunnel any more, and the portal has ended all of which the
     /// end was awaited, or they have had the time for it.
@@ -382,7 +383,9 @@ final class TunnelTable {
             if case .refusing = tunnel.phase { continue }
             tunnel.session.streams.settle()
             tunnel.seat?.activity.note(streamCount: tunnel.session.streams.count)
-            if tunnel.session.endsNext { tunnel.session.secure.close() }
+            if tunnel.session.endsNext || isRetired && stream.isOurs && tunnel.isIdle {
+                tunnel.session.secure.close()
+            }
             if tunnel.session.secure.isFinished {
                 sayGoodbye(tunnel, on: stream)
             } else {

@@ -77,6 +77,7 @@ extension ClusterSimulation {
         let tokens =
             endpoint.isHidden
             ? SimulatedEndpoint.tokens(of: index, count: plan.tokenCount, day: endpoint.day) : nil
+        let former = portal.connections[endpoint.key].flatMap { portal.endpoints[$0] }
         // Announced elsewhere first, then left.
         let connection = portal.attach(index, endpoint.key, tokens: tokens, at: now)
         call(portal) { _ in }
@@ -84,6 +85,19 @@ extension ClusterSimulation {
         endpoints[index].attachment = SimulatedEndpoint.Attachment(
             portal: portalIndex, connection: connection, since: now)
         disturb()
+        // At one machine the second process with a key ends the first one's connection, as a portal alone does.
+        if let former, former != index { displace(former) }
+    }
+
+    private func displace(_ index: Int) {
+        history.elsewhereCount += 1
+        if !twins.contains(index) {
+            history.violate(
+                "g", "endpoint \(index), which has one process, heard announced elsewhere at \(now)")
+        }
+        endpoints[index].attachment = nil
+        endpoints[index].awayUntil = now + .seconds(60)
+        connect(index)
     }
 
     /// A connection that an endpoint has left ends, where its portal sees that.
@@ -141,15 +155,7 @@ extension ClusterSimulation {
         case .unannounced, .moved: break
         case .announcedElsewhere:
             portal.detach(connection, key, at: now)
-            guard isCurrent else { return }
-            history.elsewhereCount += 1
-            if !twins.contains(index) {
-                history.violate(
-                    "g", "endpoint \(index), which has one process, heard announced elsewhere at \(now)")
-            }
-            endpoints[index].attachment = nil
-            endpoints[index].awayUntil = now + .seconds(60)
-            connect(index)
+            if isCurrent { displace(index) }
         case .silenced:
             // Only a connection that is still used answers a ping.
             if !isCurrent { portal.detach(connection, key, at: now) }

@@ -2,16 +2,18 @@ package import Cluster
 package import NIOCore
 
 extension ClusterSimulation {
-    /// Starts one more machine, at an address of its own or in the place of another one.
+    /// Starts one more machine, at an address of its own or in the place of another one, with a clock that may be wrong.
     @discardableResult
-    package func addPortal(inPlaceOf other: Int? = nil) -> Int {
+    package func addPortal(inPlaceOf other: Int? = nil, clockOff: TimeAmount = .zero) -> Int {
         let index = portals.count
         let machine = MachineID(high: random.next(), low: random.next())
         let spread = plan.clockSpreadMilliseconds == 0 ? 0 : random.next() % plan.clockSpreadMilliseconds
-        let wall = Self.epoch + (now.uptimeNanoseconds / 1_000_000) + spread
+        let wall =
+            Int64(Self.epoch + now.uptimeNanoseconds / 1_000_000 + spread) + clockOff.nanoseconds / 1_000_000
         let address = "m\(other ?? index).example.org:9000"
         let portal = SimulatedPortal(
-            index, MachineSettings(machine: machine, address: address, wallMilliseconds: wall), at: now)
+            index, MachineSettings(machine: machine, address: address, wallMilliseconds: UInt64(wall)),
+            at: now)
         portals.append(portal)
         indices[machine] = index
         network.add()
@@ -65,6 +67,50 @@ extension ClusterSimulation {
         let attached = portal.endpoints.values.sorted()
         later(.seconds(5)) { simulation in
             for endpoint in attached { simulation.lose(endpoint, index, in: .zero) }
+        }
+    }
+
+    /// Every core is wanted by others for a time: the process runs for moments only.
+    package func starve(_ index: Int, for time: TimeAmount) {
+        guard time > .zero, portals[index].isAlive else { return }
+        let pause = TimeAmount.milliseconds(Int64.random(in: 100...700, using: &random))
+        freeze(index, for: pause)
+        later(pause + .milliseconds(30)) { $0.starve(index, for: time - pause - .milliseconds(30)) }
+    }
+
+    /// Somebody sets the clock of a machine that runs, which is to change nothing.
+    package func setClock(of index: Int, by step: TimeAmount) {
+        let wall = Int64(Self.epoch + now.uptimeNanoseconds / 1_000_000) + step.nanoseconds / 1_000_000
+        call(portals[index]) { $0.report(MachineLoad(), wallMilliseconds: UInt64(max(0, wall))) }
+    }
+
+    /// A machine starts whose clock is an hour off: it may not serve beside others, and ends after a time.
+    package func addStrayClock(ahead: Bool, for time: TimeAmount) {
+        let others = portals.contains { $0.isRunning(at: now) && $0.machine.isServing }
+        let index = addPortal(clockOff: ahead ? .hours(1) : .hours(-1))
+        later(time) { simulation in
+            if others, simulation.portals[index].machine.isServing {
+                simulation.history.violate("s", "machine \(index) serves with a clock an hour off")
+            }
+            simulation.kill(index)
+        }
+    }
+
+    /// Sends again what was recorded of NATS' messages, some of it altered: nothing of it may count.
+    package func replay() {
+        for recorded in recording {
+            let wait = TimeAmount.milliseconds(Int64.random(in: 0...5_000, using: &random))
+            if random.chance(0.2), let index = recorded.bytes.indices.randomElement(using: &random) {
+                var bytes = recorded.bytes
+                bytes[index] ^= 1 << UInt8.random(in: 0...7, using: &random)
+                events.add(.altered(bytes, recorded.subject), at: now + wait)
+            } else {
+                events.add(
+                    .sealed(
+                        recorded.bytes, to: recorded.receiver, from: recorded.sender, .engine,
+                        recorded.subject),
+                    at: now + wait)
+            }
         }
     }
 

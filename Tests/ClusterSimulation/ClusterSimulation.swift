@@ -33,6 +33,7 @@ package final class ClusterSimulation {
         case wake(Int)
         case deliver(ClusterEnvelope, to: Int, from: Int, ClusterPath)
         case sealed([UInt8], to: Int, from: Int, ClusterPath, ClusterSubject)
+        case altered([UInt8], ClusterSubject)
         case linked(Int, Int)
         case notLinked(Int, Int)
         case dial(endpoint: Int, attempt: Int)
@@ -43,6 +44,14 @@ package final class ClusterSimulation {
         case perform(@Sendable (ClusterSimulation) -> Void)
     }
 
+    /// A message of NATS that somebody has kept.
+    struct Recorded {
+        let bytes: [UInt8]
+        let receiver: Int
+        let sender: Int
+        let subject: ClusterSubject
+    }
+
     struct Search {
         let endpoint: Int
         let beganAt: NIODeadline
@@ -50,6 +59,8 @@ package final class ClusterSimulation {
     }
 
     static let epoch: UInt64 = 1_800_000_000_000
+    /// How many of the latest messages are kept for ``replay()``.
+    private static let recordingLimit = 2_000
 
     package let plan: Plan
     package internal(set) var now = NIODeadline.uptimeNanoseconds(1_000_000_000_000)
@@ -70,6 +81,9 @@ package final class ClusterSimulation {
     var twins: Set<Int> = []
     /// Connections that were left while their portal stood still.
     var left: [(attachment: SimulatedEndpoint.Attachment, key: PublicKey)] = []
+    /// The latest messages that NATS delivered, in no order.
+    private(set) var recording: [Recorded] = []
+    private var recordedCount = 0
     let seal: ClusterSeal?
 
     /// Machines that start, and endpoints that are announced nowhere yet.
@@ -129,6 +143,10 @@ package final class ClusterSimulation {
                 deliver(envelope, to: index, from: sender, path)
             } catch {
                 history.violate("i", "a message of our own does not open: \(error)")
+            }
+        case .altered(let bytes, let subject):
+            if (try? seal?.open(bytes, from: subject)) != nil {
+                history.violate("i", "a message that was altered opens")
             }
         case .linked(let first, let second): link(first, second)
         case .notLinked(let first, let second):
@@ -191,7 +209,7 @@ package final class ClusterSimulation {
         case .yield(let key, let yielding): yield(key, yielding, at: portal)
         case .move(let keys):
             for key in keys { if let number = numbers[key] { move(number) } }
-        case .listChanged, .event: break
+        case .listChanged, .denied, .event: break
         }
     }
 
@@ -223,10 +241,22 @@ package final class ClusterSimulation {
                 let bytes = seal?.seal(envelope, to: subject, nonce: nonce)
             {
                 events.add(.sealed(bytes, to: index, from: sender, path, subject), at: arrival)
+                if path == .engine {
+                    record(Recorded(bytes: bytes, receiver: index, sender: sender, subject: subject))
+                }
             } else {
                 events.add(.deliver(envelope, to: index, from: sender, path), at: arrival)
             }
         }
+    }
+
+    private func record(_ message: Recorded) {
+        if recording.count < Self.recordingLimit {
+            recording.append(message)
+        } else {
+            recording[recordedCount % Self.recordingLimit] = message
+        }
+        recordedCount += 1
     }
 
     private func deliver(_ envelope: ClusterEnvelope, to index: Int, from sender: Int, _ path: ClusterPath) {

@@ -7,7 +7,11 @@ package struct FaultStorm: Sendable {
     /// What can go wrong.
     package enum Fault: CaseIterable, Sendable {
         case kill, unplug, freeze, cutOnEngine, cutOnLink, split, freezeEngine, stopEngine, drain, churn, twin
+        case starve, setClock, strayClock, replay
     }
+
+    /// The faults so far, in order.
+    package private(set) var struck: [Fault] = []
 
     private let faults: [Fault]
     private var random: SimulationRandom
@@ -45,6 +49,8 @@ package struct FaultStorm: Sendable {
         let victim = victim(simulation)
         let other = self.victim(simulation)
         let seconds = Int64.random(in: 2...15, using: &random)
+        let stopSeconds = Int64.random(in: 5...30, using: &random)
+        struck.append(fault)
         switch fault {
         case .kill:
             simulation.kill(victim)
@@ -52,11 +58,11 @@ package struct FaultStorm: Sendable {
         case .unplug:
             simulation.unplug(victim)
             simulation.later(.seconds(seconds)) { $0.addPortal() }
-        case .freeze: simulation.freeze(victim, for: .seconds(seconds))
+        case .freeze: simulation.freeze(victim, for: .seconds(stopSeconds))
         case .cutOnEngine: simulation.cut(from: victim, to: other, .engine)
         case .cutOnLink: simulation.cut(from: victim, to: other, .link)
         case .split: simulation.split()
-        case .freezeEngine: simulation.freezeEngine(for: .seconds(seconds))
+        case .freezeEngine: simulation.freezeEngine(for: .seconds(stopSeconds))
         case .stopEngine: simulation.stopEngine(for: .seconds(seconds))
         case .drain:
             simulation.drain(victim, during: .seconds(10))
@@ -72,6 +78,10 @@ package struct FaultStorm: Sendable {
             let twin = simulation.addTwin(of: endpoint)
             simulation.connect(twin)
             simulation.later(.seconds(15)) { $0.retire(twin) }
+        case .starve: simulation.starve(victim, for: .seconds(seconds))
+        case .setClock: simulation.setClock(of: victim, by: random.chance(0.5) ? .hours(1) : .hours(-1))
+        case .strayClock: simulation.addStrayClock(ahead: random.chance(0.5), for: .seconds(seconds + 10))
+        case .replay: simulation.replay()
         }
     }
 

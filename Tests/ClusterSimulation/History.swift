@@ -31,7 +31,34 @@ package struct History: Sendable {
         package let description: String
     }
 
+    /// Bytes that one side sent to another, as far as they came.
+    package struct Transfer: Sendable {
+        /// What it was, for messages.
+        package let name: String
+        package let sentByteCount: Int
+        package let receivedByteCount: Int
+        /// Whether those that came are the first of those that were sent.
+        package let isPrefix: Bool
+        /// Whether it ended as if all had come.
+        package let hasEndedClean: Bool
+
+        /// A transfer.
+        package init(
+            _ name: String, sent: Int, received: Int, isPrefix: Bool, hasEndedClean: Bool
+        ) {
+            self.name = name
+            sentByteCount = sent
+            receivedByteCount = received
+            self.isPrefix = isPrefix
+            self.hasEndedClean = hasEndedClean
+        }
+    }
+
     package internal(set) var lookUps: [LookUp] = []
+    /// The transfers that were recorded.
+    package private(set) var transferCount = 0
+    /// The greatest index of the policy's log that each machine has shown.
+    private var policyIndices: [Int: UInt64] = [:]
     package internal(set) var violations: [Violation] = []
     /// Since when nothing goes wrong, and nobody moves.
     package internal(set) var quietSince: NIODeadline
@@ -41,9 +68,54 @@ package struct History: Sendable {
     package internal(set) var greatestLookUpCount = 0
     package internal(set) var greatestOutputCount = 0
 
-    init(at now: NIODeadline) { quietSince = now }
+    /// Nothing has happened yet.
+    package init(at now: NIODeadline) { quietSince = now }
 
-    mutating func violate(_ promise: Character, _ description: String) {
+    // MARK: What processes show
+
+    /// (f): bytes are a prefix, and a clean end comes only when all were sent.
+    package mutating func add(_ transfer: Transfer) {
+        transferCount += 1
+        if !transfer.isPrefix { violate("f", "\(transfer.name): other bytes came than were sent") }
+        if transfer.hasEndedClean, transfer.receivedByteCount != transfer.sentByteCount {
+            violate(
+                "f",
+                "\(transfer.name): \(transfer.receivedByteCount) of \(transfer.sentByteCount) bytes, and a clean end"
+            )
+        }
+    }
+
+    /// (a): a call while all has been well for long enough finds its endpoint.
+    package mutating func add(call name: String, succeeded: Bool, mustSucceed: Bool, found: String) {
+        if mustSucceed, !succeeded { violate("a", "\(name): \(found)") }
+    }
+
+    /// (e): the index of the policy never falls.
+    package mutating func add(policyIndex: UInt64, of machine: Int) {
+        if let former = policyIndices[machine], former > policyIndex {
+            violate("e", "machine \(machine) had policy \(former), and has \(policyIndex)")
+        }
+        policyIndices[machine] = policyIndex
+    }
+
+    /// (h): a list is what is true.
+    package mutating func add(list: Set<String>, of machine: Int, truth: Set<String>) {
+        guard list != truth else { return }
+        violate(
+            "h",
+            "machine \(machine) lists \(list.subtracting(truth).count) too many, lacks "
+                + "\(truth.subtracting(list).count)")
+    }
+
+    /// (g): an identity with one process hears that it is announced elsewhere.
+    package mutating func addElsewhere(_ name: String) {
+        elsewhereCount += 1
+        violate("g", "\(name), which has one process, heard announced elsewhere")
+    }
+
+    // MARK: Findings
+
+    package mutating func violate(_ promise: Character, _ description: String) {
         if violations.count < 100 {
             violations.append(Violation(promise: promise, description: "(\(promise)) \(description)"))
         }

@@ -29,10 +29,12 @@ package final class SimulatedPortal {
     /// What waits for the process to go on.
     var held: [(ClusterEnvelope, ClusterPath)] = []
 
+    private let settings: MachineSettings
     private var lastConnection: UInt64 = 0
 
     init(_ index: Int, _ settings: MachineSettings, at now: NIODeadline) {
         self.index = index
+        self.settings = settings
         machine = ClusterMachine(settings, at: now)
         directory = Self.emptyDirectory()
         handshakeAt = now
@@ -53,7 +55,11 @@ package final class SimulatedPortal {
     {
         lastConnection += 1
         let connection = ConnectionID(lastConnection)
-        if let former = connections[key] { endpoints[former] = nil }
+        if let former = connections[key] {
+            endpoints[former] = nil
+            directory.remove(former)
+            directory.forget(.max)
+        }
         endpoints[connection] = endpoint
         connections[key] = connection
         if let tokens { replaceTokens(tokens, of: key, on: connection) }
@@ -85,6 +91,19 @@ package final class SimulatedPortal {
     /// The keys that have announced a token here.
     func keys(of token: FixedBytes<32>, by key: PublicKey?, _ keyOf: (Int) -> PublicKey) -> [PublicKey] {
         directory.connections(of: PairToken(token), provedBy: key).compactMap { endpoints[$0] }.map(keyOf)
+    }
+
+    /// Gives back what the process holds, just before it ends, and says how much each of its tables took.
+    ///
+    /// `heap` tells how much this process has allocated.
+    package func dropTables(
+        measuring heap: () -> Int, at now: NIODeadline
+    ) -> (directory: Int, machine: Int) {
+        let before = heap()
+        directory = Self.emptyDirectory()
+        let between = heap()
+        machine = ClusterMachine(settings, at: now)
+        return (before - between, between - heap())
     }
 
     /// The process is gone, with all that it held.

@@ -132,6 +132,27 @@ struct ClaimTests {
         #expect(world.machine.counts.hasty == 1)
     }
 
+    @Test("a hidden claim stands again when the list no longer names the better one, whose end got lost")
+    func lostDeparture() {
+        let world = SoleMachine()
+        world.meet(other)
+        _ = world.announce(world.key(1), [.explicit, .hidden])
+        world.pass(.milliseconds(20))
+        let better = Claim(world.key(1), world.time, [.explicit, .hidden])
+        world.say(.claims(ClaimBatch(number: 1, claims: [better])), from: other)
+        #expect(yields(world.take()) == [.silenced])
+        // Batch 2, which said that it ended, never came; a list that still names it changes nothing.
+        for (claims, stands) in [([better], false), ([], true)] {
+            let beat = SoleMachine.heartbeat(
+                address: "\(other.text).example.org:1", claimNumber: stands ? 3 : 2)
+            world.say(beat, from: other)
+            world.pass(.milliseconds(700))
+            world.say(beat, from: other)
+            world.answerList(of: other, claimNumber: stands ? 3 : 2, claims: claims)
+            #expect((world.machine.ownClaims[world.key(1)] != nil) == stands)
+        }
+    }
+
     @Test("asks all to move over four fifths of the time, and ends nobody who has")
     func drain() {
         let world = SoleMachine()

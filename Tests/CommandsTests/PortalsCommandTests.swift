@@ -21,7 +21,7 @@ struct PortalsCommandTests {
         let portal = try #require(try await home.run("portals", "list", "--json").list.first)
         #expect(
             Set(portal.keys) == [
-                "id", "address", "host", "port", "hosts", "announced", "hidden", "seenAs", "added",
+                "id", "address", "host", "port", "hosts", "announced", "hidden", "seenAs", "inUse", "added",
             ])
         #expect(portal["address"] as? String == TestedHome.portal)
         #expect(portal["port"] as? Int == 8008 && portal["hidden"] as? Bool == true)

@@ -8,6 +8,7 @@ import NIOPosix
 import Node
 import SecretHandshake
 import Synchronization
+import TestSupport
 import Testing
 import Transport
 import TypedSodium

@@ -4,6 +4,7 @@ import NIOCore
 import Node
 import SecretHandshake
 import Synchronization
+import TestSupport
 import Testing
 import Transport
 import Tunnel

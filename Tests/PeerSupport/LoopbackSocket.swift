@@ -67,6 +67,22 @@ package final class LoopbackSocket: Sendable {
     /// A port that nobody listens on at this moment.
     package static func freePort() throws -> UInt16 { try listening().port }
 
+    /// So many different ports that nobody listens on at this moment.
+    package static func freePorts(_ count: Int) throws -> [UInt16] {
+        let listeners = try (0..<count).map { _ in try listening() }
+        return try listeners.map { try $0.port }
+    }
+
+    /// What a web server on a port answers to a request without a body.
+    package static func answer(of port: UInt16, to path: String) throws -> String {
+        let socket = try dialling(port)
+        let request = "GET \(path) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        try socket.writeAll(Array(request.utf8))
+        var answer: [UInt8] = []
+        while case let bytes = try socket.read(atMost: 64 << 10), !bytes.isEmpty { answer += bytes }
+        return String(decoding: answer, as: UTF8.self)
+    }
+
     /// A connection to a port, from an address of the loopback network by its last two bytes.
     package static func dialling(
         _ port: UInt16, from source: UInt16 = 1, until deadline: ContinuousClock.Instant? = nil

@@ -127,6 +127,6 @@ struct HiddenAdmissionTests {
             if case .value(let value)? = portal.outer.replies[manifest] { manifests.append(value) }
         }
         #expect(manifests.count == 3 && manifests[1] == manifests[2])
-        #expect(manifests[2]["tunnel"]?["connect"] == "duplex" && manifests[2].object?.members.count == 3)
+        #expect(manifests[2]["tunnel"]?["connect"] == "duplex" && manifests[2].object?.members.count == 4)
     }
 }

@@ -17,6 +17,7 @@ import Watching
             families: {
                 PortalFamilies.families(of: PortalMetrics(), $0)
                     + NodeFamilies.families(of: NodeMetrics(), $0)
+                    + ClusterFamilies.families(of: ClusterReport())
             })
         let empty = MetricFamily.Buckets(bounds: [1], counts: [0, 0], sum: 0)
         let families =

@@ -57,6 +57,11 @@ struct ClaimBook: Sendable {
     /// What has changed in the union, once.
     mutating func takeChanges() -> OpenUnion.Changes { union.takeChanges() }
 
+    /// The hidden claims of ours that gave way to a machine's, and the times of those.
+    func waiting(for machine: MachineID) -> [PublicKey: HybridTime] {
+        parked.filter { $0.value.winner == machine }.mapValues(\.winning)
+    }
+
     // MARK: Elsewhere
 
     /// Another machine's batch came.
@@ -103,6 +108,7 @@ struct ClaimBook: Sendable {
         catalogue.replace(
             with: fetch.claims, isOverfull: fetch.isOverfull, number: fetch.claimNumber, at: time)
         limit(&catalogue)
+        for key in fetch.unnamed { restore(key, at: now) { $0.winner == other && $0.winning <= time } }
         return fetch.buffered.flatMap { take($0, from: other, into: &catalogue, at: now) }
     }
 

@@ -16,9 +16,9 @@ struct ListDesk: Sendable {
 
     init() {}
 
-    /// The queries that are due.
+    /// The queries that are due; with claims of ours that wait for a departure, they reach back to what those gave way to.
     mutating func orders(
-        among membership: inout Membership, hasEngine: Bool, at now: NIODeadline
+        among membership: inout Membership, with book: ClaimBook, hasEngine: Bool, at now: NIODeadline
     ) -> [Order] {
         var running = membership.peers.values.count { $0.fetch.map { !$0.isLate(at: now) } ?? false }
         var orders: [Order] = []
@@ -34,10 +34,12 @@ struct ListDesk: Sendable {
             // Where one way brought nothing the other one may.
             let path: ClusterPath = peer.fetch?.path == .engine && peer.isLinked ? .link : usual
             lastNonce += 1
-            peer.fetch = ListFetch(nonce: lastNonce, over: path, at: now)
+            let waiting = book.waiting(for: machine)
+            peer.fetch = ListFetch(nonce: lastNonce, over: path, awaiting: Set(waiting.keys), at: now)
             peer.fetchAt = now + ListFetch.interval
             membership[machine] = peer
-            let query = ListQuery(nonce: lastNonce, hiddenSince: peer.catalogue.completeUpTo)
+            let since = waiting.values.reduce(peer.catalogue.completeUpTo, min)
+            let query = ListQuery(nonce: lastNonce, hiddenSince: since)
             orders.append(Order(machine: machine, path: path, query: query))
             running += 1
         }

@@ -34,11 +34,16 @@ struct ListFetch: Sendable {
     private(set) var claimNumber: UInt64 = 0
     /// The batches that came meanwhile, and count beside the list.
     private(set) var buffered: [ClusterMessage] = []
+    /// Hidden claims that ours gave way to, as far as the list has not named them: that they ended was missed.
+    private(set) var unnamed: Set<PublicKey>
     private var missing: Set<Int>?
 
-    init(nonce: UInt64, over path: ClusterPath, at now: NIODeadline) {
+    init(
+        nonce: UInt64, over path: ClusterPath, awaiting hidden: Set<PublicKey> = [], at now: NIODeadline
+    ) {
         self.nonce = nonce
         self.path = path
+        unnamed = hidden
         heardAt = now
     }
 
@@ -54,6 +59,7 @@ struct ListFetch: Sendable {
         heardAt = now
         claimNumber = part.claimNumber
         isOverfull = isOverfull || part.isOverfull
+        if !unnamed.isEmpty { unnamed.subtract(part.claims.map(\.key)) }
         for claim in part.claims where !claim.manner.contains(.hidden) && claims.count < Catalogue.limit {
             claims[claim.key] = claim
         }

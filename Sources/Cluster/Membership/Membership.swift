@@ -30,6 +30,9 @@ struct Membership: Sendable {
 
     var all: [MachineID] { peers.keys.sorted() }
 
+    /// Whether a machine has more open ids than are listed anywhere.
+    var hasOverfull: Bool { peers.values.contains { $0.isCounted && $0.catalogue.isOverfull } }
+
     /// Whether another machine has a better claim for the same open id.
     func isOutdone(_ claim: Claim, of machine: MachineID) -> Bool {
         peers.values.contains { peer in

@@ -79,6 +79,8 @@ package enum ClusterMessage: Equatable, Sendable {
     case listQuery(ListQuery)
     /// Some of my ids.
     case listPart(ListPart)
+    /// Serve these in nothing, though the log does not say so yet.
+    case denials(UrgentDenials)
 
     init(from reader: inout ClusterReader) throws(ClusterError) {
         let kind: UInt8 = try reader.number()
@@ -90,6 +92,7 @@ package enum ClusterMessage: Equatable, Sendable {
         case 5: self = .answer(try Answer(from: &reader))
         case 6: self = .listQuery(try ListQuery(from: &reader))
         case 7: self = .listPart(try ListPart(from: &reader))
+        case 8: self = .denials(try UrgentDenials(from: &reader))
         default: throw .malformed
         }
     }
@@ -102,6 +105,7 @@ package enum ClusterMessage: Equatable, Sendable {
         case .answer(let answer): answer.byteCount
         case .listQuery: ListQuery.byteCount
         case .listPart(let part): part.byteCount
+        case .denials(let denials): denials.byteCount
         }
     }
 
@@ -112,6 +116,7 @@ package enum ClusterMessage: Equatable, Sendable {
         case .claims(let batch): batch.number == 0 ? nil : .claim
         case .left(let batch): batch.number == 0 ? nil : .left
         case .question: .question
+        case .denials: .denial
         case .answer, .listQuery, .listPart: nil
         }
     }
@@ -148,6 +153,9 @@ package enum ClusterMessage: Equatable, Sendable {
         case .listPart(let part):
             writer.write(7 as UInt8)
             part.write(to: &writer)
+        case .denials(let denials):
+            writer.write(8 as UInt8)
+            denials.write(to: &writer)
         }
     }
 }

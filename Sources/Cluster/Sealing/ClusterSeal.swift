@@ -19,13 +19,25 @@ package struct ClusterSeal: ~Copyable, Sendable {
 
     /// What the names of the portal's subjects begin with, behind `cw.`.
     package var subject: String { keys.subject }
+    /// The name of the stream that is the log of policy.
+    package var logName: String { "cw-\(keys.subject)" }
+    /// The subject of that stream.
+    package var logSubject: String { "cw.\(keys.subject).log" }
 
     /// The bytes for the wire; `nonce` is random, and used once.
     package func seal(_ envelope: ClusterEnvelope, to subject: ClusterSubject, nonce: Nonce) -> [UInt8] {
+        seal(envelope.encoded(), to: subject.name(under: keys.subject), nonce: nonce)
+    }
+
+    /// The bytes of a record for the stream; `nonce` is random, and used once.
+    package func seal(_ record: PolicyRecord, nonce: Nonce) -> [UInt8] {
+        seal(record.encoded(), to: logSubject, nonce: nonce)
+    }
+
+    private func seal(_ message: [UInt8], to subject: String, nonce: Nonce) -> [UInt8] {
         nonce.array
             + XChaCha20Poly1305.seal(
-                envelope.encoded().span, with: Array(subject.name(under: keys.subject).utf8).span,
-                key: keys.directory, nonce: nonce)
+                message.span, with: Array(subject.utf8).span, key: keys.directory, nonce: nonce)
     }
 
     /// The envelope that came to a subject.
@@ -34,19 +46,31 @@ package struct ClusterSeal: ~Copyable, Sendable {
     package func open(_ bytes: [UInt8], from subject: ClusterSubject) throws(ClusterError) -> ClusterEnvelope
     {
         guard bytes.count <= Self.byteCountLimit else { throw .tooLong(bytes.count) }
-        guard bytes.count >= Self.overheadByteCount else { throw .forged }
-        let message: [UInt8]
-        do throws(SodiumError) {
-            message = try XChaCha20Poly1305.open(
-                bytes.span.extracting(droppingFirst: Self.nonceByteCount),
-                with: Array(subject.name(under: keys.subject).utf8).span, key: keys.directory,
-                nonce: Nonce(bytes.span, at: 0))
-        } catch {
-            throw .forged
-        }
+        let message = try open(bytes, from: subject.name(under: keys.subject))
         let envelope = try ClusterEnvelope(decoding: message)
         guard envelope.message.belongs(to: subject) else { throw .malformed }
         return envelope
+    }
+
+    /// A record that stands in the stream.
+    ///
+    /// - Throws: ``ClusterError``.
+    package func openRecord(_ bytes: [UInt8]) throws(ClusterError) -> PolicyRecord {
+        guard bytes.count <= PolicyRecord.byteCountLimit + Self.overheadByteCount else {
+            throw .tooLong(bytes.count)
+        }
+        return try PolicyRecord(decoding: open(bytes, from: logSubject))
+    }
+
+    private func open(_ bytes: [UInt8], from subject: String) throws(ClusterError) -> [UInt8] {
+        guard bytes.count >= Self.overheadByteCount else { throw .forged }
+        do throws(SodiumError) {
+            return try XChaCha20Poly1305.open(
+                bytes.span.extracting(droppingFirst: Self.nonceByteCount), with: Array(subject.utf8).span,
+                key: keys.directory, nonce: Nonce(bytes.span, at: 0))
+        } catch {
+            throw .forged
+        }
     }
 }
 

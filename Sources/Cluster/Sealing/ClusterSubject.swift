@@ -8,6 +8,8 @@ package enum ClusterSubject: Hashable, Sendable {
     case left
     /// Look-ups, to all machines.
     case question
+    /// Denials that the log does not say yet, to all machines.
+    case denial
     /// Answers, lists and what is meant for one machine alone.
     case inbox(MachineID)
     /// The control link, in the direction to a machine; no subject of NATS.
@@ -15,7 +17,7 @@ package enum ClusterSubject: Hashable, Sendable {
 
     /// What a machine subscribes to.
     package static func subscriptions(of machine: MachineID) -> [ClusterSubject] {
-        [.heartbeat, .claim, .left, .question, .inbox(machine)]
+        [.heartbeat, .claim, .left, .question, .denial, .inbox(machine)]
     }
 
     /// The name in full: of the subject of NATS, and as associated data.
@@ -26,6 +28,7 @@ package enum ClusterSubject: Hashable, Sendable {
             case .claim: "claim"
             case .left: "left"
             case .question: "q"
+            case .denial: "deny"
             case .inbox(let machine): "to.\(machine.text)"
             case .link(let machine): "link.\(machine.text)"
             }

@@ -33,6 +33,13 @@ package struct MachineID: Hashable, Sendable {
         }
     }
 
+    /// The bytes, in order.
+    package var fixedBytes: FixedBytes<16> {
+        var fixed = FixedBytes<16>()
+        for (index, byte) in bytes.enumerated() { fixed.storage[index] = byte }
+        return fixed
+    }
+
     /// What tells machines apart in a computation that needs a number.
     package var number: UInt64 { high ^ low }
 

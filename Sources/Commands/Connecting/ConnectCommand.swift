@@ -35,6 +35,7 @@ package struct ConnectCommand: AsyncParsableCommand {
     @OptionGroup private var options: KeyringOptions
     @OptionGroup private var serving: ServingOptions
     @OptionGroup private var dial: DialOptions
+    @OptionGroup private var battery: BatteryOptions
 
     @Argument(help: DialOptions.targetHelp)
     private var target: String
@@ -90,7 +91,8 @@ package struct ConnectCommand: AsyncParsableCommand {
     /// Forwards until a signal, transfers until the end, or prints the lines.
     package func run() async throws {
         let dialler = try await dial.dialler(
-            to: target, instance: service.instance == 0 ? nil : service.instance, options)
+            to: target, instance: service.instance == 0 ? nil : service.instance,
+            isOnBattery: battery.battery, options)
         if let listen {
             try await forward(from: listen, dialler)
         } else if stdio {
@@ -134,6 +136,7 @@ package struct ConnectCommand: AsyncParsableCommand {
         // At a terminal there is no end of the input to wait for.
         try await Interruption.run(endsWithInput: isatty(STDIN_FILENO) == 0) { eventLoop in
             try await dialler.withConnection(on: eventLoop) { connection in
+                connection.learnManners(isOnBattery: dialler.caller.isOnBattery)
                 try await PipeService(to: service, over: connection).run(
                     input: STDIN_FILENO, output: STDOUT_FILENO)
             }
@@ -160,7 +163,7 @@ package struct ConnectCommand: AsyncParsableCommand {
         }
         if let home = options.common.home { words += ["--home", home] }
         if let network = options.common.network { words += ["--network", network.text] }
-        words += dial.showing.words + dial.local.words
+        words += dial.showing.words + dial.local.words + battery.words
         return SSHLines.text(host: host, service: named.description, user: user, command: words)
     }
 }

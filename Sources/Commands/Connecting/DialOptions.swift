@@ -50,16 +50,20 @@ struct LocalOptions: ParsableArguments, Sendable {
 /// The options of every command that dials: through which portals, and as whom.
 struct DialOptions: ParsableArguments, Sendable {
     @Option(
-        name: .long,
+        name: .customLong("portal"),
         help: ArgumentHelp(
             "A portal to dial through, instead of those that the keyring knows; may be repeated.",
             discussion: """
                 For an address it says where the portal of that key listens; for a friend's name it may be another \
-                portal too. Default: what the keyring and the settings say. Form: net:HOST:PORT~shs:KEY.
+                portal too. Default: what the keyring and the settings say. Form: net:HOST:PORT~shs:KEY; \
+                several addresses of one portal stand with ; between.
                 """,
             valueName: "address"),
         transform: Self.portal)
-    var portal: [PeerAddress] = []
+    private var portals: [[PeerAddress]] = []
+
+    /// Every address of every portal that was named.
+    var portal: [PeerAddress] { portals.flatMap(\.self) }
 
     @OptionGroup var showing: ShownKeyOptions
     @OptionGroup var local: LocalOptions
@@ -74,24 +78,27 @@ struct DialOptions: ParsableArguments, Sendable {
     /// - Parameters:
     ///   - text: a friend's name or id, or an address of any form.
     ///   - instance: which of the target's instances, where that is said beside the address.
+    ///   - isOnBattery: whether to be woken rarely; where not, the settings say.
     ///   - options: which home, which network.
     /// - Returns: what dials.
     /// - Throws: ``CommandFailure``: ``ExitStatus/notForThisKeyring`` for an address that is not resolved,
     ///   ``ExitStatus/usage`` for what leads nowhere.
     func dialler(
-        to text: String, instance: Int? = nil, _ options: KeyringOptions
+        to text: String, instance: Int? = nil, isOnBattery: Bool = false, _ options: KeyringOptions
     ) async throws(CommandFailure) -> Dialler {
         let common = options.common
         let (home, identity) = try options.owner()
         var flags = common.flags
         flags.portals = portal
         local.add(to: &flags)
+        if isOnBattery { flags.battery = true }
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let keyring = try options.keyringIfPresent(of: identity, in: home, for: .changing)
         let resolver = RouteResolver(
             identity: identity, keyring: keyring, portals: settings.portals, named: portal,
             allowsLocal: settings.allowLocal)
-        let caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)
+        var caller = Caller(identity: identity, outerKey: showing.outerKey, network: settings.network)
+        caller.isOnBattery = settings.battery
         do {
             var destination = try resolver.destination(
                 named: CodeText.address(in: text) ?? CodeText.name(in: text))
@@ -108,12 +115,12 @@ struct DialOptions: ParsableArguments, Sendable {
         }
     }
 
-    /// Reads the address of a portal, which is no tunnel address.
+    /// Reads the addresses of a portal, which are no tunnel addresses.
     ///
     /// - Throws: `ValidationError` with the cause and the remedy.
-    @Sendable static func portal(_ text: String) throws -> PeerAddress {
+    @Sendable static func portal(_ text: String) throws -> [PeerAddress] {
         do throws(CommandFailure) {
-            return try PortalAddressText.read(text)
+            return try PortalAddressText.readAll(text)
         } catch {
             throw ValidationError("\(error)")
         }

@@ -90,6 +90,9 @@ struct DoctorCommand: AsyncParsableCommand {
                 try await doctor.examine(friend, instance: instance, on: eventLoop)
             } else {
                 try report(cipher)
+                for finding in await ClusterCheck(settings.cluster).findings(on: eventLoop) {
+                    try report(finding)
+                }
                 try await doctor.examineNode(on: eventLoop)
             }
         }

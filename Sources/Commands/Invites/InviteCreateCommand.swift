@@ -53,11 +53,11 @@ struct InviteCreateCommand: AsyncParsableCommand {
     private var label = ""
 
     @Option(
-        name: .long,
+        name: .customLong("portal"),
         help: ArgumentHelp(
             "A portal to name in it; may be repeated. Default: those of this node.", valueName: "address"),
         transform: DialOptions.portal)
-    private var portal: [PeerAddress] = []
+    private var portal: [[PeerAddress]] = []
 
     @Flag(name: .long, help: "Draw the code too, for a camera.") private var qr = false
     @Flag(name: .long, help: "Print JSON.") private var json = false
@@ -69,7 +69,7 @@ struct InviteCreateCommand: AsyncParsableCommand {
     func run() async throws {
         let opened = try options.open()
         let portals = try await OwnPortals.find(
-            named: portal, atEveryHost: true, opened, options.common)
+            named: portal.flatMap(\.self), atEveryHost: true, opened, options.common)
         guard !portals.isEmpty else {
             throw CommandFailure(
                 .usage,

@@ -30,7 +30,7 @@ package struct PortalCommand: AsyncParsableCommand {
         subcommands: [
             PortalRunCommand.self, PortalPolicyCommand.self, PortalInviteCommand.self,
             PortalInvitesCommand.self, PortalMembersCommand.self, PortalDenyCommand.self,
-            PortalAllowCommand.self,
+            PortalAllowCommand.self, ClusterCommand.self,
         ],
         defaultSubcommand: PortalRunCommand.self)
 
@@ -101,6 +101,7 @@ struct PortalRunCommand: AsyncParsableCommand {
     @OptionGroup private var traffic: TrafficOptions
     @OptionGroup private var watching: WatchOptions
     @OptionGroup private var page: PageOptions
+    @OptionGroup private var cluster: ClusterOptions
 
     @Flag(
         name: .long,
@@ -132,6 +133,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         traffic.add(to: &flags.limits)
         flags.watching = watching.settings
         page.add(to: &flags.watching)
+        flags.cluster = cluster.settings
         let (settings, logger) = try await common.settings(in: opened.home, flags: flags)
         let sockets = try handedOver()
         guard !settings.listen.isEmpty || !sockets.isEmpty else {
@@ -144,6 +146,7 @@ struct PortalRunCommand: AsyncParsableCommand {
         }
         let watchers = try WatchPlan(settings.watching)
         var configuration = PortalService.Configuration(identity: opened.identity, settings: settings)
+        configuration.cluster = try ClusterPlan.of(settings.cluster)
         configuration.sockets = sockets
         configuration.countsSourcesApart = countApart
         configuration.keyring = opened.keyring
@@ -160,12 +163,16 @@ struct PortalRunCommand: AsyncParsableCommand {
             configuration.running,
             PortalOperator(opened.keyring, of: configuration.running, logger: logger),
             ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount))
-        try await Serving.run(threads: nil, logger: logger, serving, reload: reload) {
+        let shutdownTime = Serving.shutdownTime + (configuration.cluster?.drain ?? .zero)
+        try await Serving.run(
+            threads: nil, logger: logger, serving, reload: reload, shutdownTime: shutdownTime
+        ) {
             [configuration] group in
             [
                 StatusService("portal", in: opened.home, group: group, logger: logger) {
-                    [watch = configuration.watch] report in
+                    [watch = configuration.watch, running = configuration.running] report in
                     report.portal = await watch.snapshot().map(PortalReport.init)
+                    report.cluster = running.member.map { ClusterReport($0.snapshot) }
                 },
                 PortalService(configuration, group: group, logger: logger) {
                     addresses in
@@ -217,8 +224,10 @@ struct PortalRunCommand: AsyncParsableCommand {
 extension Watched {
     /// A portal, as those see it who watch it.
     init(_ place: RunningPortal) {
-        self.init(build: .ofProcess, isReady: { place.isListening }) { blur in
-            place.portal.map { PortalFamilies.families(of: $0.metrics, blur) } ?? []
+        self.init(build: .ofProcess, isReady: { place.isReady }) { blur in
+            let portal = place.portal.map { PortalFamilies.families(of: $0.metrics, blur) } ?? []
+            let cluster = place.member.map { ClusterFamilies.families(of: ClusterReport($0.snapshot)) }
+            return portal + (cluster ?? [])
         }
     }
 }

@@ -41,20 +41,22 @@ struct PortalInviteCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let opened = try options.open()
-        let address = PeerAddress(net: try await place(opened), key: opened.identity.publicKey)
         let now = WallClock.seconds()
         let end = expires.end(from: now)
-        let seed = try SecretKey.random()
-        let made = try opened.perform { (keyring) throws(KeyringError) in
-            try Membership(keyring).invites.create(
+        try await PolicyWriting(options).write { opened, author in
+            let address = PeerAddress(net: try await place(opened), key: opened.identity.publicKey)
+            let seed = try SecretKey.random()
+            let wanted = try MemberInvites.draft(
                 label: label, uses: uses, expiry: end, seed: seed, now: now)
-        }
-        let code = PortalInvite(portal: address, seed: seed).encoded()
-        let line = json ? Self.json(code, made, address).description : code
-        try CodeDelivery.print(line, isJSON: json) { () throws(CommandFailure) in
-            _ = try opened.perform { (keyring) throws(KeyringError) in
-                try Membership(keyring).invites.revoke(made.key, now: WallClock.seconds())
+            try await author.make(wanted.change)
+            let code = PortalInvite(portal: address, seed: seed).encoded()
+            let line = json ? self.json(code, wanted.key, end, address).description : code
+            do throws(CommandFailure) {
+                try CodeDelivery.print(line, isJSON: json)
+            } catch {
+                try await CodeDelivery.withdraw(after: error) {
+                    try await author.make(.revocation(wanted.key))
+                }
             }
         }
         guard !json else { return }
@@ -66,10 +68,12 @@ struct PortalInviteCommand: AsyncParsableCommand {
             """)
     }
 
-    private static func json(_ code: String, _ invite: InviteRecord, _ portal: PeerAddress) -> JSONValue {
+    private func json(
+        _ code: String, _ invite: InviteKey, _ end: UInt64?, _ portal: PeerAddress
+    ) -> JSONValue {
         [
-            "id": .string(invite.key.publicKey.id), "code": .string(code), "label": .string(invite.label),
-            "uses": .count(invite.uses), "expires": .time(invite.expiry), "portal": .string("\(portal)"),
+            "id": .string(invite.publicKey.id), "code": .string(code), "label": .string(label),
+            "uses": .count(uses), "expires": .time(end), "portal": .string("\(portal)"),
         ]
     }
 

@@ -70,17 +70,17 @@ struct PortalInvitesRevokeCommand: AsyncParsableCommand {
     private var invite: String
 
     func run() async throws {
-        let opened = try options.openIfPresent(for: .changing)
-        let invites =
-            try opened?.perform { (keyring) throws(KeyringError) in try Membership(keyring).invites.all() }
-            ?? []
-        let found = try InviteReference.one(
-            of: invites.map { ($0.key, $0.label, $0.closing) }, named: invite, list: "cway portal invites")
-        let isClosed = try opened?.perform { (keyring) throws(KeyringError) in
-            try Membership(keyring).invites.revoke(found.key, now: WallClock.seconds())
+        let (found, outcome) = try await PolicyWriting(options).write { opened, author in
+            let invites = try opened.perform { (keyring) throws(KeyringError) in
+                try Membership(keyring).invites.all()
+            }
+            let found = try InviteReference.one(
+                of: invites.map { ($0.key, $0.label, $0.closing) }, named: invite,
+                list: "cway portal invites")
+            return (found, try await author.make(.revocation(found.key)))
         }
         let name = InviteReference.name(found.key, found.label)
         try CommandEnvironment.current.print(
-            isClosed == true ? "revoked \(name)" : "\(name) was closed already: \(found.closing.words)")
+            outcome == .made ? "revoked \(name)" : "\(name) was closed already: \(found.closing.words)")
     }
 }

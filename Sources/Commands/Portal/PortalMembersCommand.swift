@@ -81,8 +81,8 @@ struct PortalMembersAddCommand: AsyncParsableCommand {
     @Option(name: .long, help: ArgumentHelp("Who it is, for you.", valueName: "text")) private var label = ""
 
     func run() async throws {
-        try options.open().perform { (keyring) throws(KeyringError) in
-            try Membership(keyring).add(argument.id, label: label, now: WallClock.seconds())
+        try await PolicyWriting(options).write { _, author in
+            _ = try await author.make(.member(argument.id, label: label))
         }
         try CommandEnvironment.current.print("member \(argument.id.id)")
     }
@@ -105,13 +105,14 @@ struct PortalMembersRemoveCommand: AsyncParsableCommand {
     @OptionGroup private var argument: IDArgument
 
     func run() async throws {
-        let removal = try options.open().perform { (keyring) throws(KeyringError) in
-            try Membership(keyring).remove(argument.id, now: WallClock.seconds())
+        let outcome = try await PolicyWriting(options).write { _, author in
+            try await author.make(.removal(argument.id))
         }
-        guard let removal else {
+        guard outcome != .unchanged else {
             throw CommandFailure(.notFound, "\(argument.id.id) is no member: see `cway portal members`")
         }
         try CommandEnvironment.current.print("removed \(argument.id.id)")
+        guard case .removed(let removal) = outcome else { return }
         for closed in removal.invites {
             let others = closed.others.map { $0.label.isEmpty ? $0.key.id : $0.label }
             CommandEnvironment.current.note(

@@ -169,6 +169,7 @@ extension PortalMetrics {
             case .busy: "Call: the endpoint has no place"
             case .membersOnly: "Call: members alone may call"
             case .volumeUsedUp: "Call: this month's volume is used up"
+            case .notReachable: "Call: the machine with the target is not reached"
             }
         }
         add(tunnelCuts) { "Tunnel cut: \($0.message)" }

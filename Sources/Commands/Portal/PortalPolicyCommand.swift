@@ -36,13 +36,13 @@ struct PortalPolicyCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let isAsked = announce == nil && call == nil
-        let opened =
-            try isAsked ? options.openIfPresent(for: .reading) ?? options.open() : options.open()
+        if announce != nil || call != nil {
+            let change = PolicyChange.audiences(announcers: announce?.audience, callers: call?.audience)
+            try await PolicyWriting(options).write { _, author in _ = try await author.make(change) }
+        }
+        let opened = try options.openIfPresent(for: .reading) ?? options.open()
         let (policy, memberCount, denied) = try opened.perform { (keyring) throws(KeyringError) in
-            if let announce { try Membership(keyring).setAnnouncers(announce.audience) }
-            if let call { try Membership(keyring).setCallers(call.audience) }
-            return (
+            (
                 try Membership(keyring).policy(), try Membership(keyring).all().count,
                 try Membership(keyring).denied().map(\.key.id)
             )
@@ -68,7 +68,8 @@ struct PortalDenyCommand: AsyncParsableCommand {
         abstract: "Serve a key in nothing any more, and close its connections.",
         discussion: """
             Whoever is denied may come back with another key, where everyone is served. Who is denied is in \
-            `cway portal policy`.
+            `cway portal policy`. Of a portal on several machines it counts at once where a link reaches, also while NATS \
+            is away.
 
             EXAMPLES
               cway portal deny @ID.ed25519
@@ -78,10 +79,14 @@ struct PortalDenyCommand: AsyncParsableCommand {
     @OptionGroup private var argument: IDArgument
 
     func run() async throws {
-        try options.open().perform { (keyring) throws(KeyringError) in
-            try Membership(keyring).deny(argument.id, now: WallClock.seconds())
-        }
+        let standing = try await PolicyWriting(options).deny(argument.id)
         try CommandEnvironment.current.print("denied \(argument.id.id)")
+        guard case .urgent(let reason) = standing else { return }
+        CommandEnvironment.current.note(
+            """
+            The log of this portal's machines does not have it yet (\(reason)). It counts here at once, and where a machine \
+            that runs from this home has links; that machine writes it into the log as soon as it can.
+            """)
     }
 }
 
@@ -99,10 +104,10 @@ struct PortalAllowCommand: AsyncParsableCommand {
     @OptionGroup private var argument: IDArgument
 
     func run() async throws {
-        let wasDenied = try options.open().perform { (keyring) throws(KeyringError) in
-            try Membership(keyring).undeny(argument.id)
+        let outcome = try await PolicyWriting(options).write { _, author in
+            try await author.make(.allowance(argument.id))
         }
-        guard wasDenied else {
+        guard outcome == .made else {
             throw CommandFailure(.notFound, "\(argument.id.id) was not denied: see `cway portal policy`")
         }
         try CommandEnvironment.current.print("allowed \(argument.id.id)")

@@ -6,10 +6,19 @@ enum PortalAddressText {
     /// What an address looks like, and who has it.
     private static let shape = "net:HOST:PORT~shs:KEY, the line that `cway portal` prints when it starts"
 
-    /// Reads an address.
+    /// Reads the addresses of one portal: one, or several with `;` between.
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/usage``.
-    static func read(_ text: String) throws(CommandFailure) -> PeerAddress {
+    static func readAll(_ text: String) throws(CommandFailure) -> [PeerAddress] {
+        _ = try read(text)
+        do throws(AddressError) {
+            return try PeerAddress.alternatives(in: text)
+        } catch {
+            throw CommandFailure(.usage, error)
+        }
+    }
+
+    private static func read(_ text: String) throws(CommandFailure) -> PeerAddress {
         let address: Address
         do throws(AddressError) {
             address = try Address(text)

@@ -32,7 +32,7 @@ struct PortalsAddCommand: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "The portal's address, or an invite to it; - as without it: to be asked, or read from standard input.",
+            "The portal's address, several with ; between, or an invite to it; - as without it: to be asked, or read from standard input.",
             valueName: "address"))
     private var address: String?
 
@@ -55,8 +55,11 @@ struct PortalsAddCommand: AsyncParsableCommand {
                 .usage, "this is an invite of a friend, not of a portal: run `cway join` with it")
         }
         guard let invite = try Self.invite(in: text) else {
-            let (portal, opened) = (try PortalAddressText.read(text), try options.open())
-            return try await check(portal, opened, isAnnounced: try store(portal, opened))
+            let (portals, opened) = (try PortalAddressText.readAll(text), try options.open())
+            for portal in portals {
+                try await check(portal, opened, isAnnounced: try store(portal, opened))
+            }
+            return
         }
         try await join(invite)
     }

@@ -15,6 +15,8 @@ extension CommandFailure {
         case let failure as CommandFailure: self = failure
         case let failure as HopFailure: self.init(failure)
         case let error as KeyringError: self.init(error)
+        case let failure as ClusterPolicyFailure: self.init(failure)
+        case let error as NATSIdentityError: self.init(.settingsUnusable, error)
         case let error as DestinationError: self.init(error)
         case let failure as JoinFailure: self.init(failure)
         case let error as SpeedTestError: self.init(error)
@@ -46,7 +48,7 @@ extension CommandFailure {
             switch failure {
             case .unreachable, .localAddress: .portalUnreachable
             case .outerHandshakeRefused, .callersAreMembers, .endedEarly: .outerHandshakeRefused
-            case .targetAbsent, .friendAbsent, .busy, .volumeUsedUp: .targetAbsent
+            case .targetAbsent, .friendAbsent, .busy, .volumeUsedUp, .cutOff: .targetAbsent
             case .innerHandshakeRefused, .innerHandshakeTimedOut, .dismissed: .innerHandshakeRefused
             case .serviceUnknown: .serviceUnknown
             case .serviceNotListening: .serviceNotListening
@@ -99,6 +101,16 @@ extension CommandFailure {
             default: .keyringUnusable
             }
         self.init(status, error.description)
+    }
+
+    /// Names why a cluster's log of policy is not followed, or not written.
+    private init(_ failure: ClusterPolicyFailure) {
+        let status: ExitStatus =
+            switch failure {
+            case .noEngine, .unavailable, .importUnderWay, .tooManyDenials: .unexpected
+            default: .keyringUnusable
+            }
+        self.init(status, failure)
     }
 
     // MARK: Services

@@ -7,13 +7,16 @@ internal import TypedSodium
 /// of every instance that follows.
 struct OfferOptions: ParsableArguments, Sendable {
     @Option(
-        name: .long,
+        name: .customLong("portal"),
         help: ArgumentHelp(
             "The address of a portal to announce at; several are served side by side.",
             discussion: "Default: those of the settings, else those of `cway portals list`.",
             valueName: "address"),
         transform: DialOptions.portal)
-    var portal: [PeerAddress] = []
+    private var portals: [[PeerAddress]] = []
+
+    /// Every address of every portal that was named.
+    var portal: [PeerAddress] { portals.flatMap(\.self) }
 
     @Option(
         name: .long,

@@ -36,6 +36,7 @@ package struct ServeCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Announce this node's id at all portals, also with friends or invites.")
     private var visible = false
 
+    @OptionGroup private var battery: BatteryOptions
     @OptionGroup private var memory: MemoryOptions
     @OptionGroup private var watching: WatchOptions
     @OptionGroup private var others: InstanceOptions
@@ -55,6 +56,7 @@ package struct ServeCommand: AsyncParsableCommand {
         flags.allow = offer.allow
         flags.allowAnyone = offer.allowAnyone ? true : nil
         flags.visible = visible ? true : nil
+        battery.add(to: &flags)
         flags.instances = try others.instances()
         let (settings, logger) = try await common.settings(in: home, flags: flags)
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)

@@ -122,6 +122,6 @@ struct ServePlan {
                 }
                 return portals
             } ?? []
-        return portals.compactMap { try? $0.peer() }
+        return portals.flatMap(\.places).compactMap { try? $0.peer() }
     }
 }

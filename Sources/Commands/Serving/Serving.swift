@@ -21,7 +21,7 @@ enum Serving {
     /// - Throws: ``CommandFailure``.
     static func run(
         threads: Int?, logger: Logger, _ options: ServingOptions, reload: SettingsReload? = nil,
-        readyAtStart words: String? = nil,
+        readyAtStart words: String? = nil, shutdownTime: Duration = shutdownTime,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let output = ServingOutput()
@@ -30,7 +30,9 @@ enum Serving {
             do {
                 return .success(
                     try await run(
-                        threads: threads, logger: logger, options, reload, words, beside: output, services))
+                        threads: threads, logger: logger, options, reload, words, shutdownTime,
+                        beside: output,
+                        services))
             } catch {
                 return .failure(error)
             }
@@ -47,7 +49,7 @@ enum Serving {
 
     private static func run(
         threads: Int?, logger: Logger, _ options: ServingOptions, _ reload: SettingsReload?,
-        _ words: String?, beside output: ServingOutput,
+        _ words: String?, _ shutdownTime: Duration, beside output: ServingOutput,
         _ services: (any EventLoopGroup) async throws -> [any Service]
     ) async throws {
         let group = try EventLoops.make(threads ?? System.coreCount)

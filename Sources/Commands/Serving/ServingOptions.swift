@@ -49,3 +49,23 @@ struct MemoryOptions: ParsableArguments {
         return limits
     }
 }
+
+/// The option of the commands that keep a connection to a portal.
+struct BatteryOptions: ParsableArguments, Sendable {
+    @Flag(
+        name: .long,
+        help: ArgumentHelp(
+            "Be woken rarely: of a portal with many machines, notice late that one has died.",
+            discussion:
+                "The portal is asked after 25 s of silence, not after 3; the setting battery says so for good."
+        ))
+    var battery = false
+
+    /// The option as it is written.
+    var words: [String] { battery ? ["--battery"] : [] }
+
+    /// Adds it to the flags among the settings.
+    func add(to flags: inout Settings.Flags) {
+        if battery { flags.battery = true }
+    }
+}

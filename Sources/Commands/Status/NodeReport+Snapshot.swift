@@ -13,6 +13,7 @@ extension NodeReport {
         portals = snapshot.portals.map { state in
             var report = NodePortalReport(
                 address: state.address, state: state.stage.rawValue, since: state.since, isOpen: state.isOpen)
+            report.connectedTo = state.used
             report.roundTripMilliseconds = state.roundTrip.map(milliseconds)
             report.lastFailure = state.failure.map { FailureReport(at: $0.at, text: $0.text) }
             return report

@@ -103,9 +103,10 @@ struct StatusText {
         var lines = ["  id \(node.id)"]
         if !node.services.isEmpty { lines.append("  offers \(node.services.joined(separator: ", "))") }
         for portal in node.portals {
+            let way = portal.connectedTo.flatMap { portal.address.contains(":\($0)~") ? nil : " over \($0)" }
             lines.append(
                 "  \(portal.state) for \(age(portal.since)) at \(portal.address) (\(portal.isOpen ? "open" : "hidden"))"
-                    + time(portal.roundTripMilliseconds))
+                    + (way ?? "") + time(portal.roundTripMilliseconds))
             lines += failure(portal.lastFailure)
         }
         for visitor in node.visitors {

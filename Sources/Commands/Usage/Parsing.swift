@@ -49,6 +49,10 @@ enum Parsing {
         return address
     }
 
+    @Sendable static func clusterServers(_ text: String) throws -> [ClusterServer] {
+        try explained { try text.split(separator: ",").map { try ClusterServer(String($0)) } }
+    }
+
     @Sendable static func host(_ text: String) throws -> String {
         try explained { try NetAddress(host: text, port: NetAddress.defaultPort).host }
     }

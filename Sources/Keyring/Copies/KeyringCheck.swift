@@ -161,6 +161,8 @@ package enum KeyringCheck {
         _ = try transaction.number(.opened)
         _ = try Membership.policy(transaction)
         _ = try Portals.all(transaction)
+        _ = try MembershipLog.place(transaction)
+        _ = try StoredUrgency.all(transaction)
         try transaction.forEach(StoredDenial.self) { (_, _) throws(KeyringError) in .next }
     }
 

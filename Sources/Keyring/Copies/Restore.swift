@@ -104,6 +104,8 @@ package enum Restore {
         report.revokedInviteCount =
             try InviteTable<FriendInviteKind>.closeAll(&transaction, now: now)
             + InviteTable<MemberInviteKind>.closeAll(&transaction, now: now)
+        // So it follows from the log of a cluster no more.
+        if try MembershipLog.place(transaction) != nil { try transaction.set(.alone, to: 2) }
         for friend in try FriendTable.friends(transaction).sorted(by: { $0.name < $1.name }) {
             if keep(friend) {
                 report.kept.append(friend)

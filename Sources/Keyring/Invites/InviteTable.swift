@@ -89,7 +89,7 @@ enum InviteTable<Kind: InviteKind> {
     static func close(
         whatAdmitted uses: InviteUses, _ transaction: inout KeyringWriting, now: UInt64
     ) throws(KeyringError) -> [(invite: InviteRecord, isRecorded: Bool)] {
-        let unrecorded = uses.isComplete ? nil : try transaction.number(.unrecorded) ?? 0
+        let unrecorded = uses.isComplete ? nil : try unrecorded(transaction)
         var found: [(invite: InviteRecord, isRecorded: Bool)] = []
         for (key, invite) in try transaction.records(Invite.self) {
             let key = InviteKey(key)
@@ -101,6 +101,16 @@ enum InviteTable<Kind: InviteKind> {
             found.append((invite.invite(key), isRecorded))
         }
         return found
+    }
+
+    /// Up to which sequence number an invite may have admitted anybody of whom only the first invite is known.
+    static func unrecorded<Access>(
+        _ transaction: borrowing KeyringTransaction<Access>
+    ) throws(KeyringError) -> UInt64 {
+        if Kind.table == MemberInviteKind.table, let number = try transaction.number(.unrecordedMembers) {
+            return number
+        }
+        return try transaction.number(.unrecorded) ?? 0
     }
 
     // MARK: Time

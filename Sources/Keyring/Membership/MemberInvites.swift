@@ -6,6 +6,8 @@ package import TypedSodium
 package struct MemberInvites: Sendable {
     let store: KeyringStore
 
+    private var membership: Membership { Membership(store: store) }
+
     /// Makes an invite, of which only the public half is kept; the caller prints the code.
     ///
     /// - Parameters:
@@ -19,17 +21,28 @@ package struct MemberInvites: Sendable {
     package func create(
         label: String, uses: Int, expiry: UInt64?, seed: borrowing SecretKey, now: UInt64
     ) throws(KeyringError) -> InviteRecord {
-        let draft = InviteDraft(label: label, uses: uses, expiry: expiry)
-        try draft.check(now: now)
+        let wanted = try Self.draft(label: label, uses: uses, expiry: expiry, seed: seed, now: now)
+        try membership.make(wanted.change, now: now)
+        guard let made = try all().first(where: { $0.key == wanted.key }) else {
+            throw .inconsistent("an invite is not where it was put")
+        }
+        return made
+    }
+
+    /// The change that makes an invite, and its key.
+    ///
+    /// - Throws: ``KeyringError`` for an invite that there cannot be.
+    package static func draft(
+        label: String, uses: Int, expiry: UInt64?, seed: borrowing SecretKey, now: UInt64
+    ) throws(KeyringError) -> (change: PolicyChange, key: InviteKey) {
+        try InviteDraft(label: label, uses: uses, expiry: expiry).check(now: now)
         let key: InviteKey
         do throws(SodiumError) {
             key = InviteKey(try Identity(seed: seed).publicKey)
         } catch {
             throw .outOfGuardedMemory
         }
-        return try store.change { (transaction, change) throws(KeyringError) in
-            try InviteTable<MemberInviteKind>.add(draft, key, &transaction, &change, now: now)
-        }
+        return (.invite(key, label: label, uses: uses, expiry: expiry), key)
     }
 
     /// Every invite that is open, or was within the last 30 days, the newest first.
@@ -45,11 +58,7 @@ package struct MemberInvites: Sendable {
     /// - Returns: whether it was open.
     @discardableResult
     package func revoke(_ key: InviteKey, now: UInt64) throws(KeyringError) -> Bool {
-        try store.change { (transaction, change) throws(KeyringError) in
-            guard try InviteTable<MemberInviteKind>.close(key, &transaction, now: now) else { return false }
-            change.mark()
-            return true
-        }
+        try membership.make(.revocation(key), now: now) == .made
     }
 
     /// Makes somebody a member by an invite, in one transaction; see ``redeem(_:now:)``.
@@ -66,34 +75,15 @@ package struct MemberInvites: Sendable {
     ///
     /// - Returns: what became of each, in their order.
     package func redeem(_ requests: [MemberRequest], now: UInt64) throws(KeyringError) -> [Redemption] {
-        try store.change { (transaction, change) throws(KeyringError) in
-            var outcomes: [Redemption] = []
-            for request in requests {
-                outcomes.append(try Self.redeem(request, &transaction, &change, now: now))
+        var redemptions: [Redemption] = []
+        for outcome in try membership.make(requests.map { .redemption($0) }, now: now) {
+            switch outcome {
+            case .redemption(let redemption): redemptions.append(redemption)
+            case .refused(let error): throw error
+            default: throw .inconsistent("a redemption came to something else")
             }
-            return outcomes
         }
-    }
-
-    private static func redeem(
-        _ request: MemberRequest, _ transaction: inout KeyringWriting, _ change: inout Change, now: UInt64
-    ) throws(KeyringError) -> Redemption {
-        let (key, feed) = (request.invite, request.feed)
-        guard try transaction.record(StoredDenial.self, feed) == nil else { return .refused(.removed) }
-        var record = try transaction.record(StoredMember.self, feed) ?? StoredMember(nil, removedAt: nil)
-        if let known = record.membership, known.uses.contains(key) { return .admitted(isFresh: false) }
-        guard let stored = try transaction.record(MemberInvite.self, key.publicKey) else {
-            return .refused(.revoked)
-        }
-        if let refusal = stored.refusal(removedAt: record.removedAt, now: now) { return .refused(refusal) }
-        let isFresh = record.membership == nil
-        var membership =
-            record.membership ?? .init(label: stored.label, since: now, invite: key, uses: InviteUses())
-        try InviteTable<MemberInviteKind>.use(stored, key, by: &membership.uses, &transaction, now: now)
-        record.membership = membership
-        try transaction.put(record, feed)
-        change.mark()
-        return .admitted(isFresh: isFresh)
+        return redemptions
     }
 
     /// Closes every open invite that admitted somebody, or may have.

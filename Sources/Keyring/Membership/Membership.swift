@@ -13,8 +13,13 @@ package struct Membership: Sendable {
     /// The membership of the portal whose operator has a keyring.
     package init(_ keyring: Keyring) { store = keyring.store }
 
+    init(store: KeyringStore) { self.store = store }
+
     /// The invites to the portal.
     package var invites: MemberInvites { MemberInvites(store: store) }
+
+    /// What a log says of the portal, where it is on several machines.
+    package var log: MembershipLog { MembershipLog(store: store) }
 
     // MARK: Policy
 
@@ -25,12 +30,12 @@ package struct Membership: Sendable {
 
     /// Says who may announce at this portal.
     package func setAnnouncers(_ audience: Audience) throws(KeyringError) {
-        try changePolicy { $0.announcers = audience }
+        try make(.audiences(announcers: audience, callers: nil), now: 0)
     }
 
     /// Says who may call through this portal.
     package func setCallers(_ audience: Audience) throws(KeyringError) {
-        try changePolicy { $0.callers = audience }
+        try make(.audiences(announcers: nil, callers: audience), now: 0)
     }
 
     // MARK: Members
@@ -45,19 +50,7 @@ package struct Membership: Sendable {
 
     /// Adds a member by id, or gives one that is there another label.
     package func add(_ key: PublicKey, label: String, now: UInt64) throws(KeyringError) {
-        guard label.utf8.count <= InviteDraft.labelByteCountLimit else {
-            throw .labelTooLong(label.utf8.count)
-        }
-        try store.change { (transaction, change) throws(KeyringError) in
-            var record = try transaction.record(StoredMember.self, key) ?? StoredMember(nil, removedAt: nil)
-            guard record.membership?.label != label else { return }
-            if record.membership == nil {
-                record.membership = .init(label: label, since: now, invite: nil, uses: InviteUses())
-            }
-            record.membership?.label = label
-            try transaction.put(record, key)
-            change.mark()
-        }
+        try make(.member(key, label: label), now: now)
     }
 
     /// Removes a member, and takes back every invite that admitted it; a tombstone stays, so that none made before
@@ -66,62 +59,56 @@ package struct Membership: Sendable {
     /// - Returns: what became of its invites; `nil` when it was no member.
     @discardableResult
     package func remove(_ key: PublicKey, now: UInt64) throws(KeyringError) -> MemberRemoval? {
-        try store.change { (transaction, change) throws(KeyringError) in
-            guard let record = try transaction.record(StoredMember.self, key),
-                let member = record.member(key)
-            else { return nil }
-            // The label tells who it was, and nobody needs that any more.
-            try transaction.put(StoredMember(nil, removedAt: change.sequence), key)
-            change.mark()
-            return MemberRemoval(
-                member: member,
-                invites: try MemberInvites.close(whatAdmitted: member.uses, &transaction, now: now))
-        }
+        guard case .removed(let removal) = try make(.removal(key), now: now) else { return nil }
+        return removal
     }
 
     // MARK: Denials
 
-    /// Serves somebody in nothing any more, member or not; the invites that admitted it are taken back, or it would
-    /// come back under another key.
-    package func deny(_ key: PublicKey, now: UInt64) throws(KeyringError) {
-        try store.change { (transaction, change) throws(KeyringError) in
-            guard try transaction.record(StoredDenial.self, key) == nil else { return }
-            try transaction.put(StoredDenial(since: now), key)
-            if let membership = try transaction.record(StoredMember.self, key)?.membership {
-                _ = try MemberInvites.close(whatAdmitted: membership.uses, &transaction, now: now)
-            }
-            change.mark()
-        }
-    }
+    /// Serves somebody in nothing any more, member or not; the invites that admitted it are taken back.
+    package func deny(_ key: PublicKey, now: UInt64) throws(KeyringError) { try make(.denial(key), now: now) }
 
     /// Serves somebody again.
     ///
     /// - Returns: whether it was denied.
     @discardableResult
     package func undeny(_ key: PublicKey) throws(KeyringError) -> Bool {
-        try store.change { (transaction, change) throws(KeyringError) in
-            guard try transaction.drop(StoredDenial.self, key) else { return false }
-            change.mark()
-            return true
-        }
+        try make(.allowance(key), now: 0) == .made
     }
 
     /// Everybody whom this portal serves in nothing.
     package func denied() throws(KeyringError) -> [Denial] {
-        let denied = try store.read { (transaction) throws(KeyringError) in
-            try transaction.records(StoredDenial.self)
+        try store.read { (transaction) throws(KeyringError) in
+            let denied = try transaction.records(StoredDenial.self).map {
+                Denial(key: $0.key, since: $0.record.since)
+            }
+            let known = Set(denied.map(\.key))
+            return try denied + StoredUrgency.all(transaction).filter { !known.contains($0.key) }
         }
-        return denied.map { Denial(key: $0.key, since: $0.record.since) }
     }
 
-    private func changePolicy(_ edit: (inout AudiencePolicy) -> Void) throws(KeyringError) {
+    // MARK: Changes
+
+    /// Makes a change in this keyring alone; see ``MembershipLog`` for a portal on several machines.
+    ///
+    /// - Throws: ``KeyringError``, ``KeyringError/inCluster`` among others.
+    @discardableResult
+    package func make(_ wanted: PolicyChange, now: UInt64) throws(KeyringError) -> PolicyOutcome {
+        let outcomes = try make([wanted], now: now)
+        if case .refused(let error) = outcomes[0] { throw error }
+        return outcomes[0]
+    }
+
+    /// Makes changes in one transaction; what came of each, in their order.
+    func make(_ wanted: [PolicyChange], now: UInt64) throws(KeyringError) -> [PolicyOutcome] {
         try store.change { (transaction, change) throws(KeyringError) in
-            let former = try Self.policy(transaction)
-            var policy = former
-            edit(&policy)
-            guard policy != former else { return }
-            try transaction.put(StoredPolicy(policy), StoredPolicy.key)
-            change.mark()
+            try MembershipLog.allowChange(transaction)
+            var outcomes: [PolicyOutcome] = []
+            for wanted in wanted {
+                outcomes.append(try PolicyTable.make(wanted, at: now, &transaction, &change))
+            }
+            if change.isEffective { try MembershipLog.noteChange(&transaction) }
+            return outcomes
         }
     }
 

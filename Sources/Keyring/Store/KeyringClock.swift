@@ -118,7 +118,10 @@ package final class KeyringClock: Sendable {
             let verdict = Self.verdict(now: now, lastOpened: lastOpened, isTrusted: isTrusted)
             guard verdict == .confirmed else { return verdict }
             try InviteTable<FriendInviteKind>.tidy(&transaction, &change, now: now)
-            try InviteTable<MemberInviteKind>.tidy(&transaction, &change, now: now)
+            // Those that a log has made are tidied by its records, on all machines alike.
+            if try !MembershipLog.isFollowed(transaction) {
+                try InviteTable<MemberInviteKind>.tidy(&transaction, &change, now: now)
+            }
             let today = Epoch(unixSeconds: now)
             let isFirstOfDay = today != Epoch(unixSeconds: lastOpened)
             // Nothing older than yesterday's comes in on a day that was tidied once; but a generation may have

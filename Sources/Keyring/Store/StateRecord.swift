@@ -20,6 +20,18 @@ enum StateKey: String {
     case unrecorded
     /// What the portal's policy asks of those who announce, and of those who call.
     case policy
+    /// Like ``unrecorded``, for invites to a portal that came from another keyring by the log of a cluster.
+    case unrecordedMembers
+    /// How far the log of a cluster is applied; not there for a portal that never was on several machines.
+    case log
+    /// That the portal was run alone although it has a log: 1, or 2 where something was changed then.
+    case alone
+    /// That the log is in the midst of an import.
+    case importing
+    /// That this keyring is the one that is being imported.
+    case importer
+    /// Denials that the log does not have yet.
+    case urgent
 }
 
 /// A number in the table of single records.

@@ -26,6 +26,10 @@ package struct Caller: Sendable {
     package var outerKey: OuterKey
     /// The network that both handshakes speak.
     package var network: NetworkIdentifier
+    /// Which addresses of portals did not answer lately.
+    package var addresses = AddressBook()
+    /// Whether to be woken rarely, and so to notice late that a portal's machine has died.
+    package var isOnBattery = false
     /// How whoever may be at a limit is asked again.
     package var busyTime = BusyTime()
     /// Whose pseudonym, or key, portals see where it is not a fresh one: an invite's reader is the member, not the invite.
@@ -42,25 +46,71 @@ package struct Caller: Sendable {
         self.network = network
     }
 
+    /// How long a portal's other addresses are waited for once one has said that the target is not there.
+    private static let wordTime = Duration.seconds(3)
+
     /// Connects along a route and stands in a session with the target.
     ///
     /// - Throws: ``HopFailure``, of the portal where it got furthest.
     package func connect(_ route: Route, on eventLoop: any EventLoop) async throws -> PeerConnection {
+        try await connect(route, avoiding: nil, on: eventLoop)
+    }
+
+    /// The same, not at that address where its portal has another one.
+    func connect(
+        _ route: Route, avoiding address: DialAddress?, on eventLoop: any EventLoop
+    ) async throws -> PeerConnection {
         switch route {
         case .direct(let peer):
             // It may be a portal, which has no business with the key that targets know.
             let link = try await busyTime.run { _ in try await connect(toPortal: peer, on: eventLoop) }
             return PeerConnection(link: link, to: peer)
         case .tunnel(let target, let ways):
-            let race = PortalRace(ways: ways) { way in
-                try await busyTime.run { asking in
-                    try await connect(to: target, along: way, asking: &asking, on: eventLoop)
-                }
+            let portals = await attempts(along: ways, avoiding: address)
+            // A portal's addresses are raced among themselves, so that each portal has one head start.
+            let race = PortalRace(ways: portals) { attempts in
+                try await connect(to: target, attempts, on: eventLoop)
             } close: {
                 await $0.close()
             }
             return try await race.run()
         }
+    }
+
+    private func connect(
+        to target: PublicKey, _ attempts: [Attempt], on eventLoop: any EventLoop
+    ) async throws -> PeerConnection {
+        var race = PortalRace(ways: attempts) { attempt in
+            try await busyTime.run { asking in
+                try await connect(
+                    to: target, attempt, isOnlyOne: attempts.count == 1, asking: &asking, on: eventLoop)
+            }
+        } close: {
+            await $0.close()
+        }
+        race.wordTime = Self.wordTime
+        return try await race.run()
+    }
+
+    /// A way to a target, at one of the addresses of its portal.
+    private struct Attempt: Sendable {
+        let way: Route.Way
+        let address: DialAddress
+    }
+
+    /// Every address of every portal: the portals in their order, the addresses of each in the order of this dial.
+    private func attempts(along ways: [Route.Way], avoiding avoided: DialAddress?) async -> [[Attempt]] {
+        var portals: [[Attempt]] = []
+        var seen: Set<PublicKey> = []
+        for portal in ways.map(\.portal.key) where seen.insert(portal).inserted {
+            let ways = ways.filter { $0.portal.key == portal }
+            let addresses = await addresses.addresses(of: ways.map(\.portal), avoiding: avoided)
+            portals.append(
+                addresses.compactMap { address in
+                    ways.first { $0.portal == address.portal }.map { Attempt(way: $0, address: address) }
+                })
+        }
+        return portals
     }
 
     /// Connects to a portal alone, or to a peer that listens itself; once, whatever comes of it.
@@ -69,30 +119,56 @@ package struct Caller: Sendable {
     package func connect(
         toPortal portal: PeerAddress, namedBy author: AddressAuthor = .owner, on eventLoop: any EventLoop
     ) async throws -> NodeLink {
+        try await dial(DialAddress(portal: portal), namedBy: author, on: eventLoop)
+    }
+
+    private func dial(
+        _ address: DialAddress, namedBy author: AddressAuthor, on eventLoop: any EventLoop,
+        report: @escaping @Sendable (NodeLinkEvent) -> Void = { _ in }
+    ) async throws -> NodeLink {
+        let portal = address.portal
         let configuration = NodeConnection.Configuration(
             identity: identity, network: network, wallClock: WallClock.milliseconds)
         do {
             return try await NodeLink.dial(
-                portal.key, over: TCPConnector(portal.net, namedBy: author),
-                showing: try shownKey(at: portal.key), configuration: configuration, on: eventLoop)
+                portal.key, over: TCPConnector(portal.net, at: address.addresses, namedBy: author),
+                showing: try shownKey(at: portal.key), configuration: configuration, on: eventLoop,
+                report: report)
         } catch let failure as DialFailure {
             throw HopFailure(failure, at: portal)
         }
     }
 
+    /// Connects through a portal at one address; where there is no other, it is dialled once more when that leads to a
+    /// machine that cannot reach the target's.
     private func connect(
-        to target: PublicKey, along way: Route.Way, asking: inout BusyTime.Asking, on eventLoop: any EventLoop
+        to target: PublicKey, _ attempt: Attempt, isOnlyOne: Bool, asking: inout BusyTime.Asking,
+        on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
-        let link = try await connect(toPortal: way.portal, namedBy: way.author, on: eventLoop)
+        do {
+            return try await connect(to: target, attempt, asking: &asking, on: eventLoop)
+        } catch HopFailure.cutOff where isOnlyOne {
+            return try await connect(to: target, attempt, asking: &asking, on: eventLoop)
+        }
+    }
+
+    private func connect(
+        to target: PublicKey, _ attempt: Attempt, asking: inout BusyTime.Asking, on eventLoop: any EventLoop
+    ) async throws -> PeerConnection {
+        let (way, wishes) = (attempt.way, SuccessorWishes())
+        addresses.tried(attempt.address)
+        let link = try await dial(attempt.address, namedBy: way.author, on: eventLoop) { wishes.note($0) }
+        addresses.stood(attempt.address)
         do {
             let session = try await openTunnel(to: target, along: way, over: link, asking: &asking)
-            return PeerConnection(link: link, session: session, through: way.portal)
+            return PeerConnection(link: link, session: session, through: attempt.address, wishes: wishes)
         } catch {
             await link.close()
             if case SessionFailure.targetNotThere(ErrorText.membersCall) = error {
                 throw HopFailure.callersAreMembers(way.portal.net)
             }
             let failure = HopFailure(settingUp: error, through: way.portal)
+            if case .cutOff = failure { addresses.tried(attempt.address) }
             if way.pair != nil, case .targetAbsent = failure { throw HopFailure.friendAbsent }
             throw failure
         }
@@ -131,7 +207,7 @@ package struct Caller: Sendable {
             } catch let failure as SessionFailure {
                 // Another token would only say that it leads nowhere.
                 guard case .targetNotThere(let words) = failure, !BusyTime.isBusy(words),
-                    !words.hasPrefix(ErrorText.volumeUsedUp)
+                    !words.hasPrefix(ErrorText.volumeUsedUp), words != ErrorText.notReachable
                 else {
                     throw failure
                 }

@@ -36,10 +36,15 @@ package struct Dialler: Sendable {
     ///
     /// - Throws: ``HopFailure``, ``Abandoned``, or what ``RouteResolver/route(to:)`` throws.
     package func connect(on eventLoop: any EventLoop) async throws -> PeerConnection {
+        try await connect(avoiding: nil, on: eventLoop)
+    }
+
+    /// The same, not at that address where its portal has another one.
+    func connect(avoiding address: DialAddress?, on eventLoop: any EventLoop) async throws -> PeerConnection {
         let (connections, continuation) = AsyncThrowingStream.makeStream(of: PeerConnection.self)
         Task {
             do {
-                let connection = try await dial(on: eventLoop)
+                let connection = try await dial(avoiding: address, on: eventLoop)
                 if case .terminated = continuation.yield(connection) { await connection.close() }
                 continuation.finish()
             } catch {
@@ -92,11 +97,13 @@ package struct Dialler: Sendable {
         return try result.get()
     }
 
-    private func dial(on eventLoop: any EventLoop) async throws -> PeerConnection {
+    private func dial(
+        avoiding address: DialAddress?, on eventLoop: any EventLoop
+    ) async throws -> PeerConnection {
         let route = try await Blocking.run { [resolver, destination] in
             try resolver.route(to: destination)
         }
-        var connection = try await caller.connect(route, on: eventLoop)
+        var connection = try await caller.connect(route, avoiding: address, on: eventLoop)
         if let keyring, case .friend(let friend, _, _) = destination {
             let visit = FriendVisit(
                 keyring: keyring, friend: friend, place: connection.dialled.place, logger: logger)

@@ -20,6 +20,8 @@ package enum HopFailure: Error, Equatable, Sendable {
     case targetAbsent(String)
     /// Nothing at the portal answers to the token that this node and its friend have in common.
     case friendAbsent
+    /// The target is at another machine of the portal, which the one that was asked cannot reach.
+    case cutOff
     /// The portal or the target is at a limit, and stayed so while it was asked again; its words.
     case busy(String)
     /// Whoever would pay for the tunnel has had its volume of this month at the portal; the portal's words.
@@ -55,6 +57,7 @@ package enum HopFailure: Error, Equatable, Sendable {
         switch failure {
         case .targetNotThere(let words) where words.hasPrefix(ErrorText.volumeUsedUp):
             self = .volumeUsedUp(words)
+        case .targetNotThere(ErrorText.notReachable): self = .cutOff
         case .targetNotThere(let words): self = BusyTime.isBusy(words) ? .busy(words) : .targetAbsent(words)
         case .refused, .wrongPeer: self = .innerHandshakeRefused
         case .timedOut: self = .innerHandshakeTimedOut
@@ -107,13 +110,26 @@ package enum HopFailure: Error, Equatable, Sendable {
         }
     }
 
+    /// Which of several failures is told: the furthest, and of two that were no hop the one that a word of the user mends.
+    var weight: (Int, Int) {
+        if case .localAddress = self { (progress, 1) } else { (progress, 0) }
+    }
+
+    /// Whether it is what the portal says of the target, which another of its machines would say too.
+    var isPortalsWord: Bool {
+        switch self {
+        case .targetAbsent, .friendAbsent, .callersAreMembers: true
+        default: false
+        }
+    }
+
     /// How many hops were passed before it failed: of several portals the furthest attempt tells most.
     var progress: Int {
         switch self {
         case .unreachable, .localAddress: 0
         case .outerHandshakeRefused, .callersAreMembers, .endedEarly: 1
         case .targetAbsent, .friendAbsent: 2
-        case .busy, .volumeUsedUp: 3
+        case .busy, .volumeUsedUp, .cutOff: 3
         case .innerHandshakeTimedOut: 4
         case .innerHandshakeRefused, .dismissed: 5
         case .serviceUnknown, .serviceNotListening, .connectionLost: 6
@@ -166,6 +182,9 @@ extension HopFailure: CustomStringConvertible {
         case .friendAbsent:
             "your friend's node is not at the portal now, or does not have you as a friend any more: "
                 + "ask its owner whether it runs"
+        case .cutOff:
+            "the target is at another machine of the portal, to which the one that was asked has no connection: "
+                + "try again in a moment"
         case .innerHandshakeRefused:
             "the target refused the inner handshake: ask its owner to allow the id that `cway id` prints here, and at "
                 + "which instance"

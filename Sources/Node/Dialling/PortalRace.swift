@@ -7,11 +7,17 @@ struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
     ///
     /// Source: RFC 8305, section 8: the recommended delay.
     var headStart = Duration.milliseconds(250)
+    /// How long the others are still waited for once one has said that the target is not there; `nil` until they have
+    /// failed too.
+    ///
+    /// The machines of one portal speak for each other, and one of them may be silent for as long as a handshake may take.
+    var wordTime: Duration?
 
     private enum Outcome {
         case connected(Connection)
         case failed(HopFailure)
         case headStartOver(of: Int)
+        case waitedEnough
     }
 
     let ways: [Way]
@@ -52,18 +58,28 @@ struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
                 failures.append(failure)
                 guard failures.count < ways.count else { break race }
                 startNext()
+                if failure.isPortalsWord { wait(continuation) }
             case .headStartOver(let number):
                 if number == startedCount - 1 { startNext() }
+            case .waitedEnough:
+                if startedCount == ways.count { break race }
             }
         }
         continuation.finish()
         for await case .connected(let late) in outcomes { await close(late) }
         if let winner { return winner }
-        guard let furthest = failures.max(by: { $0.progress < $1.progress }), failures.count == ways.count
-        else {
-            throw CancellationError()
-        }
+        guard let furthest = failures.max(by: { $0.weight < $1.weight }),
+            failures.count == ways.count || !Task.isCancelled
+        else { throw CancellationError() }
         throw furthest
+    }
+
+    private func wait(_ continuation: AsyncStream<Outcome>.Continuation) {
+        guard let wordTime else { return }
+        Task {
+            try? await Task.sleep(for: wordTime)
+            continuation.yield(.waitedEnough)
+        }
     }
 
     /// In a task of its own: a connection attempt cannot be called back, and must not be waited for.

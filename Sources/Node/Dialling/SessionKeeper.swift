@@ -14,6 +14,8 @@ actor SessionKeeper {
     static let waitTime = Duration.seconds(30)
     /// How many may wait; each is a local connection with a descriptor.
     static let waiterLimit = 256
+    /// How many former sessions may still be in use: a portal that asks for move after move is not to have more.
+    private static let retiredLimit = 2
     /// After how long a session has done what it was for, so that its end is the first failure again.
     private static let steadyTime = Duration.seconds(10)
 
@@ -34,6 +36,8 @@ actor SessionKeeper {
     private let logger: Logger
     private let watch: ForwardWatch
     private var current: PeerConnection?
+    /// Those in whose place it came, which end with what is open on them; the oldest first.
+    private var retired: [PeerConnection] = []
     private var waiters: [UInt64: CheckedContinuation<PeerConnection, any Error>] = [:]
     private var lastWaiter: UInt64 = 0
     private var hasStopped = false
@@ -93,16 +97,27 @@ actor SessionKeeper {
     private func dialOnAndOn(_ isReady: @Sendable () throws -> Void) async throws {
         var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
         var isFirst = true
+        var successor: PeerConnection?
         while !Task.isCancelled {
             do {
-                let connection = try await connect(asking: isFirst)
+                var next = successor
+                successor = nil
+                if next == nil { next = try await connect(asking: isFirst) }
+                guard let connection = next else { continue }
                 publish(connection)
                 watch.connected(connection)
                 if troubles.end() || !isFirst { logger.info("connected again") }
                 if isFirst { try isReady() }
                 isFirst = false
                 let start = ContinuousClock.now
-                let failure = await end(of: connection)
+                let failure: HopFailure?
+                switch await stay(in: connection) {
+                case .succeeded(let other):
+                    retire(connection)
+                    successor = other
+                    continue
+                case .over(let hop): failure = hop
+                }
                 watch.lost(failure?.description)
                 if ContinuousClock.now - start >= Self.steadyTime { backoff.succeeded() }
                 if let failure, failure.isFinal { throw failure }
@@ -119,17 +134,101 @@ actor SessionKeeper {
                     .warning, "no session yet: dialling on until there is one", reason: "\(failure)",
                     as: "\(failure.progress)")
             }
-            let pause = backoff.failed(at: .now(), fraction: .random(in: 0..<1))
-            // Cancelled when the command ends: the loop's condition sees to the rest.
-            try? await Task.sleep(for: .nanoseconds(pause.nanoseconds))
+            await Self.pause(&backoff)
+        }
+        if let successor { await successor.close() }
+    }
+
+    private static func pause(_ backoff: inout Backoff) async {
+        let pause = backoff.failed(at: .now(), fraction: .random(in: 0..<1))
+        // Cancelled when the command ends: the loop's condition sees to the rest.
+        try? await Task.sleep(for: .nanoseconds(pause.nanoseconds))
+    }
+
+    // MARK: Another session beside one that stands
+
+    /// How a session came to be the current one no more.
+    private enum Stay {
+        case over(HopFailure?)
+        /// Another one stands in its place.
+        case succeeded(PeerConnection)
+    }
+
+    /// Stays in a session until it ends, or another one stands that was dialled beside it.
+    private func stay(in connection: PeerConnection) async -> Stay {
+        let (stays, continuation) = AsyncStream.makeStream(of: Stay.self)
+        connection.ended.whenComplete { result in
+            let failure = (try? result.get()) ?? nil
+            continuation.yield(.over(failure.map { HopFailure($0) }))
+        }
+        let beside = Task {
+            guard !triesOnce, let other = await successor(of: connection) else { return }
+            if case .terminated = continuation.yield(.succeeded(other)) { await other.close() }
+        }
+        let stay = await withTaskCancellationHandler {
+            await stays.first { _ in true }
+        } onCancel: {
+            Task { await connection.close() }
+        }
+        beside.cancel()
+        continuation.finish()
+        for await case .succeeded(let late) in stays { await late.close() }
+        if case .succeeded(let other)? = stay { return .succeeded(other) }
+        current = nil
+        await connection.close()
+        return stay ?? .over(nil)
+    }
+
+    /// The session that is dialled beside one where its portal wants that, or falls silent; `nil` once the task is
+    /// cancelled.
+    private func successor(of connection: PeerConnection) async -> PeerConnection? {
+        for await wish in connection.wishes.all {
+            if let address = connection.address { dialler.caller.addresses.tried(address) }
+            logger.info(
+                wish == .move
+                    ? "the portal's machine stops: going to another one"
+                    : "the portal's machine is silent: dialling another one beside it",
+                metadata: ["address": "\(connection.address?.words ?? "")"])
+            // All whom a machine has asked to go are not to come at one moment.
+            if wish == .move { try? await Task.sleep(for: .seconds(.random(in: 0..<1.0))) }
+            var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
+            while !Task.isCancelled {
+                if let other = try? await connect(asking: false, avoiding: connection.address) {
+                    if wish == .move { return other }
+                    if await connection.link.isSilent { return other }
+                    await other.close()
+                    break
+                }
+                await Self.pause(&backoff)
+                guard wish == .silence else { continue }
+                guard await connection.link.isSilent else { break }
+            }
+        }
+        return nil
+    }
+
+    /// Lets a session end with what is open in it.
+    private func retire(_ connection: PeerConnection) {
+        connection.link.retire()
+        retired.append(connection)
+        if retired.count > Self.retiredLimit {
+            let oldest = retired.removeFirst()
+            Task { await oldest.close() }
+        }
+        Task {
+            _ = try? await connection.link.ended.get()
+            retired.removeAll { $0.link === connection.link }
         }
     }
 
     /// Stands in a session; in the first one the service has to be offered.
     ///
     /// Later the target may be without it for a while.
-    private func connect(asking: Bool) async throws -> PeerConnection {
-        let connection = try await dialler.connect(on: eventLoop)
+    private func connect(
+        asking: Bool, avoiding address: DialAddress? = nil
+    ) async throws -> PeerConnection {
+        let connection = try await dialler.connect(avoiding: address, on: eventLoop)
+        connection.learnManners(isOnBattery: dialler.caller.isOnBattery)
         guard asking else { return connection }
         do {
             try await withTaskCancellationHandler {
@@ -142,17 +241,6 @@ actor SessionKeeper {
             throw error
         }
         return connection
-    }
-
-    private func end(of connection: PeerConnection) async -> HopFailure? {
-        let failure = await withTaskCancellationHandler {
-            (try? await connection.ended.get()) ?? nil
-        } onCancel: {
-            Task { await connection.close() }
-        }
-        current = nil
-        await connection.close()
-        return failure.map { HopFailure($0) }
     }
 
     private func publish(_ connection: PeerConnection) {
@@ -168,8 +256,8 @@ actor SessionKeeper {
     private func stop() async {
         hasStopped = true
         for number in Array(waiters.keys) { give(up: number, .stopped) }
-        if let connection = current { await connection.close() }
-        current = nil
+        for connection in retired + (current.map { [$0] } ?? []) { await connection.close() }
+        (current, retired) = (nil, [])
     }
 }
 

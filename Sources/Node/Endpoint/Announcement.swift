@@ -14,8 +14,10 @@ struct Announcement: Sendable {
     /// After how many refusals in a row the pause between two attempts grows no more.
     private static let refusalLimit = 60
 
-    let announcer: PortalAnnouncer
-    let link: NodeLink
+    let stay: PortalStay
+
+    private var announcer: PortalAnnouncer { stay.announcer }
+    private var link: NodeLink { stay.connection.link }
 
     /// Announces until the connection or the task is over.
     func run() async {
@@ -66,7 +68,7 @@ struct Announcement: Sendable {
         let sequence = await announcer.state.view.sequence
         let epoch = Epoch(unixSeconds: WallClock.seconds())
         let entries = (try? await Blocking.run { keyring.entries(at: portal, on: epoch) }) ?? []
-        if Task.isCancelled { return true }
+        if Task.isCancelled || stay.isRetired { return true }
         guard Set(entries) != last else {
             await announcer.state.announced(sequence, at: portal)
             return true
@@ -85,7 +87,7 @@ struct Announcement: Sendable {
                 reason: ErrorWords.text(of: error))
             return false
         }
-        if last == nil { await announcer.announced() }
+        if last == nil { await stay.announced() }
         last = Set(entries)
         await announcer.state.announced(sequence, at: portal)
         announcer.logger.info("announced, hidden", metadata: ["tokens": "\(entries.count)"])

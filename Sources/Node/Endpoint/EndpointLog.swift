@@ -13,7 +13,7 @@ struct EndpointLog: Sendable {
     /// Writes an event down.
     func note(_ event: NodeLinkEvent) {
         switch event {
-        case .announced, .announcementEnded, .asked:
+        case .announced, .announcementEnded, .fellSilent, .moveAsked, .asked:
             break  // whoever acts on it says so
         case .event(.accepted(let friend, let instance)):
             logger.info("friend connected", metadata: naming(friend, at: instance))

@@ -40,6 +40,7 @@ package struct EndpointService: Service {
     private let group: any EventLoopGroup
     private let logger: Logger
     private let isAnnounced: @Sendable (Address) throws -> Void
+    private let addresses = AddressBook()
 
     /// An endpoint; `isAnnounced` is told each address at which friends reach it, after every first announcement
     /// on a connection.
@@ -131,8 +132,8 @@ package struct EndpointService: Service {
         logger[metadataKey: "portal"] = "\(place.portal.net.hostAndPort)"
         return PortalAnnouncer(
             place: place, identity: configuration.identity, settings: configuration.settings, state: state,
-            keyring: keyring, accounts: configuration.accounts, watch: configuration.watch, group: group,
-            logger: logger, troubles: TroubleLog(logger)
+            keyring: keyring, accounts: configuration.accounts, watch: configuration.watch,
+            addresses: addresses, group: group, logger: logger, troubles: TroubleLog(logger)
         ) { [logger, isAnnounced] place in
             let view = await state.view
             let addresses = try await Blocking.run { try keyring.addresses(at: place, in: view) }

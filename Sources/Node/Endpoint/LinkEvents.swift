@@ -63,7 +63,7 @@ extension NodeLinkEvent {
     /// Whether nothing but a line in the log, or the time of a visit, comes of it.
     var isForLogOnly: Bool {
         switch self {
-        case .announced, .announcementEnded, .asked: false
+        case .announced, .announcementEnded, .fellSilent, .moveAsked, .asked: false
         case .event, .serviceOpened, .serviceNotListening, .serviceClosed: true
         }
     }

@@ -1,9 +1,9 @@
 internal import Multiserver
 internal import Transport
 
-/// Dials a portal at whichever of its hosts answers, the one first where it was last reached.
-struct PortalDialling {
-    /// What a host gets before the next is dialled beside it.
+/// Dials a portal at whichever of its addresses answers.
+struct PortalDialling: Sendable {
+    /// What an address gets before the next is dialled beside it.
     ///
     /// Longer than for a caller: some portals keep only the newest connection of a key, so two at a time do harm there.
     private static let headStart = Duration.seconds(2)
@@ -12,34 +12,37 @@ struct PortalDialling {
     struct Connection: Sendable {
         let link: NodeLink
         let events: LinkEvents
-        let host: PeerAddress
+        let address: DialAddress
+
+        /// The host that was dialled, as it was named.
+        var host: PeerAddress { address.portal }
     }
 
-    private var last: PeerAddress?
+    /// Which addresses did not answer lately.
+    let addresses: AddressBook
 
-    /// Dials; `attempt` dials one host.
+    /// Dials, not at an address that is to be avoided where there is another; `attempt` dials one.
     ///
     /// - Throws: ``HopFailure``, or `CancellationError`.
-    mutating func dial(
-        _ hosts: [PeerAddress],
-        _ attempt: @escaping @Sendable (PeerAddress, LinkEvents) async throws -> NodeLink
+    func dial(
+        _ hosts: [PeerAddress], avoiding avoided: DialAddress?,
+        _ attempt: @escaping @Sendable (DialAddress, LinkEvents) async throws -> NodeLink
     ) async throws -> Connection {
-        let last = last
-        let ordered = hosts.filter { $0 == last } + hosts.filter { $0 != last }
-        var race = PortalRace(ways: ordered) { host in
+        let addresses = addresses
+        var race = PortalRace(ways: await addresses.addresses(of: hosts, avoiding: avoided)) { address in
             let events = LinkEvents()
+            addresses.tried(address)
             do {
-                let link = try await attempt(host, events)
-                return Connection(link: link, events: events, host: host)
+                let link = try await attempt(address, events)
+                addresses.stood(address)
+                return Connection(link: link, events: events, address: address)
             } catch let failure as DialFailure {
-                throw HopFailure(failure, at: host)
+                throw HopFailure(failure, at: address.portal)
             }
         } close: {
             await $0.link.close()
         }
         race.headStart = Self.headStart
-        let connection = try await race.run()
-        self.last = connection.host
-        return connection
+        return try await race.run()
     }
 }

@@ -3,19 +3,21 @@ internal import Glibc
 /// Reads a file with a token in it, which nobody else may read.
 package enum TokenFile {
     /// The largest that is read, in bytes.
-    private static let byteCountLimit = 1024
+    package static let byteCountLimit = 1024
 
     /// Its contents, which the caller wipes.
     ///
     /// - Throws: ``TokenFileError``.
-    package static func contents(of path: String) throws(TokenFileError) -> [UInt8] {
+    package static func contents(
+        of path: String, limit: Int = byteCountLimit
+    ) throws(TokenFileError) -> [UInt8] {
         let status: PrivateFile.Status
         let contents: [UInt8]
         do throws(PrivateFile.Failure) {
             // Not to block: a pipe in the file's place would make a plain open wait for ever.
             let file = try PrivateFile.Descriptor(opening: path, O_RDONLY | O_NONBLOCK)
             status = try file.status()
-            contents = status.isRegular ? try file.read(limit: byteCountLimit) : []
+            contents = status.isRegular ? try file.read(limit: limit) : []
         } catch {
             throw .system(path: path, code: error.code)
         }

@@ -39,6 +39,16 @@ package final class GroupCommit<Request: Sendable, Answer: Sendable>: Sendable {
     package func answer(
         to request: Request, from perform: @escaping @Sendable ([Request]) throws -> [Answer]
     ) async throws -> Answer {
+        try await answer(
+            to: request, awaiting: { requests in try await Blocking.run { try perform(requests) } })
+    }
+
+    /// Answers a request by `perform`, the same for all who ask, which waits by itself for whatever it needs.
+    ///
+    /// - Throws: what `perform` throws, or ``TooMany``.
+    package func answer(
+        to request: Request, awaiting perform: @escaping @Sendable ([Request]) async throws -> [Answer]
+    ) async throws -> Answer {
         try await withCheckedThrowingContinuation { continuation in
             let begins: Bool? = state.withLock { state in
                 guard state.waiters.count < Self.waiterLimit else { return nil }
@@ -55,7 +65,7 @@ package final class GroupCommit<Request: Sendable, Answer: Sendable>: Sendable {
     }
 
     /// Answers one group after another until nobody waits.
-    private func run(_ perform: @escaping @Sendable ([Request]) throws -> [Answer]) async {
+    private func run(_ perform: @escaping @Sendable ([Request]) async throws -> [Answer]) async {
         while true {
             let group = state.withLock { state in
                 let group = Array(state.waiters.prefix(Self.groupLimit))
@@ -66,11 +76,8 @@ package final class GroupCommit<Request: Sendable, Answer: Sendable>: Sendable {
             guard !group.isEmpty else { return }
             let requests = group.map(\.request)
             do {
-                let answers = try await Blocking.run {
-                    let answers = try perform(requests)
-                    precondition(answers.count == requests.count, "everybody is answered")
-                    return answers
-                }
+                let answers = try await perform(requests)
+                precondition(answers.count == requests.count, "everybody is answered")
                 for (waiter, answer) in zip(group, answers) { waiter.continuation.resume(returning: answer) }
             } catch {
                 for waiter in group { waiter.continuation.resume(throwing: error) }

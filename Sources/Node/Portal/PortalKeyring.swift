@@ -20,6 +20,7 @@ struct PortalKeyring: Sendable {
 
     private let keyring: Keyring
     private let membership: Membership
+    private let running: RunningPortal
     private let logger: Logger
     private let order = PolicyOrder()
     private let redemptions = GroupCommit<MemberRequest, Redeemed>()
@@ -31,8 +32,9 @@ struct PortalKeyring: Sendable {
         let label: String
     }
 
-    init(keyring: Keyring, logger: Logger) {
+    init(keyring: Keyring, of running: RunningPortal, logger: Logger) {
         self.keyring = keyring
+        self.running = running
         membership = Membership(keyring)
         self.logger = logger
     }
@@ -44,6 +46,18 @@ struct PortalKeyring: Sendable {
 
     private func put(_ read: Read, inForceAt portal: Portal) {
         order.apply(read.sequence) { portal.update(read.policy) }
+    }
+
+    /// The policy to begin with; a portal that runs alone follows the log of a cluster no more.
+    func begin() throws -> PortalPolicy {
+        if running.policy == nil, try membership.log.leave() {
+            logger.notice(
+                "this portal was one of several machines, and runs alone from now on",
+                metadata: [
+                    "remedy": "with --cluster it follows their log again, unless it is changed meanwhile"
+                ])
+        }
+        return try policy()
     }
 
     /// The policy of this moment.
@@ -60,18 +74,12 @@ struct PortalKeyring: Sendable {
         (try? await Blocking.run { [membership] in try membership.all() }) ?? []
     }
 
-    /// Counts a use of an invite and makes its user a member, together with all who ask at the same time.
+    /// Counts a use of an invite and makes its user a member, together with all who ask at the same time; of a portal on
+    /// several machines in the log of all of them.
     func redeem(_ invite: PublicKey, for feed: PublicKey, in portal: Portal?) async -> RedeemOutcome {
         do {
             let request = MemberRequest(invite: InviteKey(invite), feed: feed)
-            let redeemed = try await redemptions.answer(to: request) { requests in
-                let redemptions = try membership.invites.redeem(requests, now: WallClock.seconds())
-                let read = try self.read()
-                let labels = Dictionary(try membership.invites.all().map { ($0.key, $0.label) }) { $1 }
-                return zip(requests, redemptions).map { request, redemption in
-                    Redeemed(redemption: redemption, read: read, label: labels[request.invite] ?? "")
-                }
-            }
+            let redeemed = try await redemptions.answer(to: request, awaiting: redeem)
             if let portal { put(redeemed.read, inForceAt: portal) }
             note(redeemed, of: invite, for: feed)
             return RedeemOutcome(redeemed.redemption)
@@ -79,6 +87,19 @@ struct PortalKeyring: Sendable {
             logger.error(
                 "an invite could not be redeemed", metadata: ["reason": "\(ErrorWords.text(of: error))"])
             return .refused("the portal cannot do that now")
+        }
+    }
+
+    @Sendable private func redeem(_ requests: [MemberRequest]) async throws -> [Redeemed] {
+        let shared = try await running.policy?.redeem(requests)
+        return try await Blocking.run {
+            let redemptions =
+                try shared ?? membership.invites.redeem(requests, now: WallClock.seconds())
+            let read = try self.read()
+            let labels = Dictionary(try membership.invites.all().map { ($0.key, $0.label) }) { $1 }
+            return zip(requests, redemptions).map { request, redemption in
+                Redeemed(redemption: redemption, read: read, label: labels[request.invite] ?? "")
+            }
         }
     }
 

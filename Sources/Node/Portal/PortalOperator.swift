@@ -8,7 +8,8 @@ package import TypedSodium
 
 /// What a portal's operator sees and changes of its keyring while the portal runs; every change stands in the log.
 ///
-/// A change counts within a second, as one of the command line does: the portal follows its keyring.
+/// A change counts within a second, as one of the command line does: the portal follows its keyring. Of a portal on several
+/// machines it is made by their log.
 package struct PortalOperator: Sendable {
     /// What the keyring says of the portal.
     package struct Books: Sendable {
@@ -25,12 +26,14 @@ package struct PortalOperator: Sendable {
     /// The portal does not listen yet, so that an invite could not say where.
     package struct NotListening: Error {}
 
+    private let keyring: Keyring
     private let membership: Membership
     private let running: RunningPortal
     private let logger: Logger
 
     /// The operator of a portal with that keyring.
     package init(_ keyring: Keyring, of running: RunningPortal, logger: Logger) {
+        self.keyring = keyring
         membership = Membership(keyring)
         self.running = running
         self.logger = logger
@@ -52,15 +55,13 @@ package struct PortalOperator: Sendable {
     /// - Throws: `KeyringError`; ``NotListening``.
     package func invite(label: String, uses: Int, seconds: UInt64?) async throws -> String {
         guard let address = running.addresses.first else { throw NotListening() }
-        let (code, record) = try await Blocking.run { [membership] in
-            let now = WallClock.seconds()
-            let seed = try SecretKey.random()
-            let record = try membership.invites.create(
-                label: label, uses: uses, expiry: seconds.map { now + $0 }, seed: seed, now: now)
-            return (PortalInvite(portal: address, seed: seed).encoded(), record)
-        }
-        note("made an invite", record.key.publicKey, ["label": "\(label)", "uses": "\(uses)"])
-        return code
+        let now = WallClock.seconds()
+        let seed = try SecretKey.random()
+        let wanted = try MemberInvites.draft(
+            label: label, uses: uses, expiry: seconds.map { now + $0 }, seed: seed, now: now)
+        try await author.make(wanted.change)
+        note("made an invite", wanted.key.publicKey, ["label": "\(label)", "uses": "\(uses)"])
+        return PortalInvite(portal: address, seed: seed).encoded()
     }
 
     /// Takes an invite back.
@@ -68,9 +69,7 @@ package struct PortalOperator: Sendable {
     /// - Returns: whether it was open.
     /// - Throws: `KeyringError`.
     package func revoke(_ invite: PublicKey) async throws -> Bool {
-        let wasOpen = try await Blocking.run { [membership] in
-            try membership.invites.revoke(InviteKey(invite), now: WallClock.seconds())
-        }
+        let wasOpen = try await author.make(.revocation(InviteKey(invite))) == .made
         if wasOpen { note("revoked an invite", invite) }
         return wasOpen
     }
@@ -79,8 +78,9 @@ package struct PortalOperator: Sendable {
     ///
     /// - Throws: `KeyringError`.
     package func deny(_ key: PublicKey) async throws {
-        try await Blocking.run { [membership] in try membership.deny(key, now: WallClock.seconds()) }
-        note("denied a key", key)
+        let standing = try await author.deny(key)
+        guard case .urgent(let reason) = standing else { return note("denied a key", key) }
+        note("denied a key, which the log of the cluster has yet to say", key, ["reason": "\(reason)"])
     }
 
     /// Serves it again.
@@ -88,7 +88,7 @@ package struct PortalOperator: Sendable {
     /// - Returns: whether it was denied.
     /// - Throws: `KeyringError`.
     package func allow(_ key: PublicKey) async throws -> Bool {
-        let wasDenied = try await Blocking.run { [membership] in try membership.undeny(key) }
+        let wasDenied = try await author.make(.allowance(key)) == .made
         if wasDenied { note("allowed a key again", key) }
         return wasDenied
     }
@@ -98,13 +98,18 @@ package struct PortalOperator: Sendable {
     /// - Returns: how many invites were revoked with it; `nil` where there was no such member.
     /// - Throws: `KeyringError`.
     package func remove(_ key: PublicKey) async throws -> Int? {
-        let removal = try await Blocking.run { [membership] in
-            try membership.remove(key, now: WallClock.seconds())
+        let count: Int
+        switch try await author.make(.removal(key)) {
+        case .removed(let removal): count = removal.invites.count
+        case .unchanged: return nil
+        default: count = 0
         }
-        guard let removal else { return nil }
-        note("removed a member", key, ["revoked": "\(removal.invites.count)"])
-        return removal.invites.count
+        note("removed a member", key, ["revoked": "\(count)"])
+        return count
     }
+
+    /// Of a portal on several machines their log has to be appended to.
+    private var author: PolicyAuthor { PolicyAuthor(keyring, running.policy) }
 
     private func note(_ what: String, _ key: PublicKey, _ others: Logger.Metadata = [:]) {
         var metadata = others

@@ -34,6 +34,8 @@ package struct PortalService: Service {
         package var running = RunningPortal()
         /// Told how the portal is.
         package var watch = PortalWatch()
+        /// What makes it one machine of several; without, it is on this machine alone.
+        package var cluster: ClusterPlan?
         /// Settings of which the limits for addresses count from then on.
         package var changes: AsyncStream<Settings>?
 
@@ -65,11 +67,31 @@ package struct PortalService: Service {
     ///
     /// - Throws: the system's error when an address cannot be bound, or `KeyringError`.
     package func run() async throws {
+        let member = try makeMember()
+        configuration.running.member = member
+        let clustering = Task { await member?.run() }
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await serve(as: member))
+        } catch {
+            result = .failure(error)
+        }
+        await member?.close()
+        clustering.cancel()
+        await clustering.value
+        logger.debug("the portal is closed")
+        try result.get()
+    }
+
+    private func serve(as member: ClusterMember?) async throws {
         let settings = configuration.settings
-        let keyring = configuration.keyring.map { PortalKeyring(keyring: $0, logger: logger) }
+        let keyring = configuration.keyring.map {
+            PortalKeyring(keyring: $0, of: configuration.running, logger: logger)
+        }
         let sizes = ProcessSizes.current(poolByteCount: settings.limits.memory?.byteCount)
         logger.debug("sizes", metadata: ["sizes": "\(sizes)"])
-        let portal = try await makePortal(keyring, sizes)
+        try await member?.readPolicy()
+        let portal = try await makePortal(keyring, sizes, member)
         let watch = Task { await keyring?.watch(for: portal) }
         defer { watch.cancel() }
         let keeper = configuration.traffic.map {
@@ -94,16 +116,17 @@ package struct PortalService: Service {
         }
         defer { following.cancel() }
         var servers: [PortalServer] = []
+        let report: @Sendable (PortalServerEvent) -> Void = {
+            [log = PortalLog(portal: portal, logger: logger), watch = configuration.watch] in
+            watch.note($0)
+            log.note($0)
+        }
         do {
+            try await join(member, portal, report)
             var addresses: [PeerAddress] = []
             for (acceptor, host) in doors(settings) {
                 let server = try await PortalServer.start(
-                    portal, over: acceptor, group: group, limits: limits,
-                    report: {
-                        [log = PortalLog(portal: portal, logger: logger), watch = configuration.watch] in
-                        watch.note($0)
-                        log.note($0)
-                    })
+                    portal, over: acceptor, group: group, limits: limits, report: report)
                 servers.append(server)
                 if let address = try address(of: server, at: host) { addresses.append(address) }
             }
@@ -117,6 +140,7 @@ package struct PortalService: Service {
             configuration.running.isListening = true
             try? await gracefulShutdown()
             configuration.running.isListening = false
+            await leave(member, servers)
         } catch {
             for server in servers { await server.close() }
             throw error
@@ -128,19 +152,50 @@ package struct PortalService: Service {
         keeping.cancel()
         await keeping.value
         await keeper?.finish()
-        logger.debug("the portal is closed")
     }
 
-    private func makePortal(_ keyring: PortalKeyring?, _ sizes: ProcessSizes) async throws -> Portal {
+    // MARK: Among other machines
+
+    private func makeMember() throws -> ClusterMember? {
+        guard let plan = configuration.cluster else { return nil }
+        return try ClusterMember(plan, of: configuration.identity, group: group, logger: logger) { engine in
+            let policy = try configuration.keyring.map { keyring in
+                try SharedPolicy(keyring, of: configuration.identity, through: engine, logger: logger)
+            }
+            configuration.running.policy = policy
+            return policy
+        }
+    }
+
+    /// Begins among the other machines, and waits until this one may serve, or is told to stop.
+    private func join(
+        _ member: ClusterMember?, _ portal: Portal, _ report: @escaping @Sendable (PortalServerEvent) -> Void
+    ) async throws {
+        guard let member else { return }
+        try await member.start(portal) { report(.portal($0)) }
+        await cancelWhenGracefulShutdown { await member.serves() }
+    }
+
+    /// Has endpoints go to other machines before this one ends.
+    private func leave(_ member: ClusterMember?, _ servers: [PortalServer]) async {
+        guard let member else { return }
+        for server in servers { await server.acceptNoMore() }
+        await member.drain()
+    }
+
+    private func makePortal(
+        _ keyring: PortalKeyring?, _ sizes: ProcessSizes, _ member: ClusterMember?
+    ) async throws -> Portal {
         var settings = PortalSettings(name: configuration.name, wallClock: WallClock.milliseconds)
         settings.memoryByteCount = sizes.poolByteCount
         settings.traffic = TrafficSettings(configuration.settings.limits)
+        settings.neighbours = member?.runtime
         if let inspector = configuration.inspector {
             settings.inspector = { inspector($0.sender, $0.body) }
         }
         let place = configuration.running
         if let keyring {
-            settings.policy = try await Blocking.run { try keyring.policy() }
+            settings.policy = try await Blocking.run { try keyring.begin() }
             settings.redeem = { invite, feed in await keyring.redeem(invite, for: feed, in: place.portal) }
         }
         let portal = Portal(

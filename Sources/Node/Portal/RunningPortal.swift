@@ -8,6 +8,8 @@ package final class RunningPortal: Sendable {
         var portal: Portal?
         var addresses: [PeerAddress] = []
         var isListening = false
+        var member: ClusterMember?
+        var policy: SharedPolicy?
     }
 
     private let content = Mutex(Content())
@@ -25,6 +27,21 @@ package final class RunningPortal: Sendable {
     package internal(set) var addresses: [PeerAddress] {
         get { content.withLock(\.addresses) }
         set { content.withLock { $0.addresses = newValue } }
+    }
+
+    /// The machine that it is of a cluster, where it is one.
+    package internal(set) var member: ClusterMember? {
+        get { content.withLock(\.member) }
+        set { content.withLock { $0.member = newValue } }
+    }
+
+    /// Whether it accepts connections, and in a cluster knows the others.
+    package var isReady: Bool { isListening && (member?.runtime.isServing ?? true) }
+
+    /// The log of its policy, where it is one machine of several; set before the portal runs.
+    package var policy: SharedPolicy? {
+        get { content.withLock(\.policy) }
+        set { content.withLock { $0.policy = newValue } }
     }
 
     /// Whether it accepts connections.

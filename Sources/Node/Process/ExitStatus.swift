@@ -47,6 +47,8 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     case standardStreamFailed = 25
     /// A unit does not run, or systemd is away or refused something.
     case serviceFailed = 26
+    /// A program of others is needed that is not installed.
+    case programMissing = 27
     /// The command line was wrong; the number is `EX_USAGE`.
     case usage = 64
 
@@ -75,6 +77,7 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
         case .unhealthy: "the doctor found something that does not work"
         case .standardStreamFailed: "standard input failed, or standard output did not take everything"
         case .serviceFailed: "unit not running, or systemd away or refusing ('cway service')"
+        case .programMissing: "a program that is needed is not installed ('cway demo --cluster': nats-server)"
         case .usage: "wrong usage"
         }
     }

@@ -2,7 +2,7 @@ internal import CProcess
 internal import Glibc
 internal import LMDB
 
-/// This program once more, as a process of its own.
+/// This program once more, as a process of its own; or another one in its place.
 ///
 /// Not Foundation's `Process`, whose arguments are UTF-8 only, and which brings ten times of what it does along.
 ///
@@ -33,11 +33,15 @@ package struct OwnProgram: Sendable {
         package var outputPath: String
         /// The same for what goes to standard error.
         package var errorPath: String
+        /// The file of another program, where it is not this one that is started.
+        package var program: String?
 
         /// Puts them together.
         package init(
-            environment: [String: String], input: Int32, outputPath: String, errorPath: String
+            environment: [String: String], input: Int32, outputPath: String, errorPath: String,
+            program: String? = nil
         ) {
+            self.program = program
             self.environment = environment
             self.input = input
             self.outputPath = outputPath
@@ -81,7 +85,8 @@ package struct OwnProgram: Sendable {
         } else {
             unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         }
-        var words = unsafe (["cway"] + arguments).map { unsafe strdup($0.systemName) } + [nil]
+        let program = surroundings?.program
+        var words = unsafe ([program ?? "cway"] + arguments).map { unsafe strdup($0.systemName) } + [nil]
         var variables =
             unsafe (surroundings?.environment ?? [:]).map {
                 unsafe strdup("\($0.key)=\($0.value)".systemName)
@@ -95,7 +100,8 @@ package struct OwnProgram: Sendable {
             ? unsafe posix_spawn(
                 &id, "/proc/self/exe", &actions, &attributes, &words,
                 UnsafeMutablePointer(mutating: shim_process_environment()))
-            : unsafe posix_spawn(&id, "/proc/self/exe", &actions, &attributes, &words, &variables)
+            : unsafe posix_spawn(
+                &id, program ?? "/proc/self/exe", &actions, &attributes, &words, &variables)
         guard code == 0 else { throw Failure(code: code) }
         return id
     }

@@ -25,22 +25,22 @@ package struct InstanceSettings: Equatable, Sendable {
     init(_ values: [SettingKey: ConfigContent], of number: Int, in path: String) throws(SettingsError) {
         let place = "\(SettingKey.instances.rawValue).\(number)"
         func read<Value, Failure: Error>(
-            _ key: SettingKey, _ parse: (String) throws(Failure) -> Value
+            _ key: SettingKey, _ parse: (String) throws(Failure) -> [Value]
         ) throws(SettingsError) -> [Value] {
             guard case .stringArray(let texts)? = values[key] else { return [] }
             var parsed: [Value] = []
             for text in texts {
                 do throws(Failure) {
-                    parsed.append(try parse(text))
+                    parsed += try parse(text)
                 } catch {
                     throw .badValue(key: "\(place).\(key.rawValue)", origin: path, reason: "\(error)")
                 }
             }
             return parsed
         }
-        services = try read(.services, ServiceSetting.init(_:))
-        allow = try read(.allow, PublicKey.init(id:))
-        portals = try read(.portals, PeerAddress.init(setting:))
+        services = try read(.services) { (text) throws(ServiceSettingError) in [try ServiceSetting(text)] }
+        allow = try read(.allow) { (text) throws(AddressError) in [try PublicKey(id: text)] }
+        portals = try read(.portals, PeerAddress.alternatives(in:))
         if case .bool(let flag)? = values[.allowAnyone] { allowAnyone = flag }
         guard !services.isEmpty else {
             throw .badValue(key: place, origin: path, reason: "it offers nothing: write its services")

@@ -17,6 +17,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case visible
     case instances
     case allowLocal
+    case battery
     case network
     case memory = "limits.memory"
     case trustedProxies = "limits.trustedProxies"
@@ -31,6 +32,12 @@ package enum SettingKey: String, CaseIterable, Sendable {
     case exactMetrics
     case page
     case pageTokenFile
+    case clusterServers = "cluster.servers"
+    case clusterListen = "cluster.listen"
+    case clusterAdvertise = "cluster.advertise"
+    case clusterAuthorityFile = "cluster.authorityFile"
+    case clusterCredentialsFile = "cluster.credentialsFile"
+    case clusterDrain = "cluster.drain"
 
     /// What JSON has to have in this place.
     package enum Kind: Sendable {
@@ -108,6 +115,8 @@ package enum SettingKey: String, CaseIterable, Sendable {
                 "an object with services, allow, allowAnyone and portals for each number from 1 on",
                 standard: "none", for: "serve", .reload)
         case .allowLocal: Meaning(.flag, "true or false", standard: "false", for: "all that dial", .restart)
+        case .battery:
+            Meaning(.flag, "true or false", standard: "false", for: "serve, connect", .restart)
         case .network:
             Meaning(
                 .text, "32 bytes as 64 hexadecimal digits or 44 characters of Base64",
@@ -138,6 +147,25 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .page: Meaning(.text, WatchAddress.words, standard: "nowhere", for: "portal", .restart)
         case .pageTokenFile:
             Meaning(.text, "the path of a file", standard: "none", for: "portal", .restart)
+        case .clusterServers:
+            Meaning(
+                .texts, ClusterServer.words, standard: "none: the portal is on one machine", for: "portal",
+                .restart)
+        case .clusterListen:
+            Meaning(
+                .text, "HOST:PORT, or *:PORT for all addresses", standard: "none", for: "portal", .restart)
+        case .clusterAdvertise:
+            Meaning(.text, "HOST:PORT", standard: "cluster.listen", for: "portal", .restart)
+        case .clusterAuthorityFile:
+            Meaning(.text, "the path of a file", standard: "the system's", for: "portal", .restart)
+        case .clusterCredentialsFile:
+            Meaning(.text, "the path of a file", standard: "none", for: "portal", .restart)
+        case .clusterDrain:
+            Meaning(
+                .count,
+                "a whole number from \(ClusterSettings.drainRange.lowerBound) to "
+                    + "\(ClusterSettings.drainRange.upperBound)",
+                standard: "\(ClusterSettings.standardDrain)", for: "portal", .restart)
         }
     }
 
@@ -153,7 +181,7 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .portals: "[\"net:portal.example.org:8008~shs:\(key)\"]"
         case .services: "[\"ssh=localhost:22\"]"
         case .allow: "[\"@\(key).ed25519\"]"
-        case .allowAnyone, .visible, .allowLocal: "true"
+        case .allowAnyone, .visible, .allowLocal, .battery: "true"
         case .instances: "{\"1\": {\"services\": [\"web=localhost:80\"]}}"
         case .network: "\"1KHLiKZvAvjbY1ziZEHMXawbCEIM6qwjCDm3VYRan/s=\""
         case .memory: "\"128MiB\""
@@ -167,6 +195,11 @@ package enum SettingKey: String, CaseIterable, Sendable {
         case .exactMetrics: "true"
         case .page: "\"localhost:8080\""
         case .pageTokenFile: "\"/etc/companionway/page.token\""
+        case .clusterServers: "[\"nats://nats.example.org:4222\"]"
+        case .clusterListen, .clusterAdvertise: "\"10.0.0.1:8009\""
+        case .clusterAuthorityFile: "\"/etc/companionway/nats-ca.pem\""
+        case .clusterCredentialsFile: "\"/etc/companionway/nats.creds\""
+        case .clusterDrain: "10"
         }
     }
 

@@ -84,12 +84,16 @@ package struct Settings: Equatable, Sendable {
         package var instances: [Int: InstanceSettings] = [:]
         /// Whether invites and friends may name addresses of this machine and its links.
         package var allowLocal: Bool?
+        /// Whether this node lives on a battery.
+        package var battery: Bool?
         /// The network to speak on.
         package var network: NetworkIdentifier?
         /// What is held for others, and what one address may take.
         package var limits = Limits()
         /// Where those see what it does who watch it.
         package var watching = Watching()
+        /// The other machines of a portal.
+        package var cluster = ClusterSettings()
 
         /// No flags.
         package init() {}
@@ -119,12 +123,16 @@ package struct Settings: Equatable, Sendable {
     package var instances: [Int: InstanceSettings] = [:]
     /// Whether a portal is dialled that an invite or a friend names at an address of this machine or its links.
     package var allowLocal = false
+    /// Whether this node is woken rarely, and notices late that a machine of its portal has died.
+    package var battery = false
     /// The network to speak on; the main one by default.
     package var network = NetworkIdentifier.scuttlebutt
     /// What is held for others, and what one source address may take of a portal.
     package var limits = Limits()
     /// Where those see what it does who watch it.
     package var watching = Watching()
+    /// The other machines of a portal.
+    package var cluster = ClusterSettings()
 
     /// `CWAY_` variables that mean nothing: typing errors, most likely.
     package var unknownVariables: [String] = []
@@ -156,13 +164,14 @@ package struct Settings: Equatable, Sendable {
         try await reader.read(.publicHost, into: &settings.publicHost) { text in
             (try? NetAddress(host: text, port: NetAddress.defaultPort)).map { Optional($0.host) }
         }
-        try await reader.read(.portals, into: &settings.portals, PeerAddress.init(setting:))
+        try await reader.read(.portals, intoAll: &settings.portals, PeerAddress.alternatives(in:))
         try await reader.read(.services, into: &settings.services, ServiceSetting.init(_:))
         try await reader.read(.allow, into: &settings.allow, PublicKey.init(id:))
         try await reader.read(.allowAnyone, into: &settings.allowAnyone)
         try await reader.read(.visible, into: &settings.visible)
         try reader.read(instances, into: &settings.instances)
         try await reader.read(.allowLocal, into: &settings.allowLocal)
+        try await reader.read(.battery, into: &settings.battery)
         try await reader.read(.network, into: &settings.network) { NetworkIdentifier(text: $0) }
         try await reader.read(.memory, into: &settings.limits.memory) { text in
             MemorySize(text).map(Optional.some)
@@ -177,6 +186,7 @@ package struct Settings: Equatable, Sendable {
         try await reader.read(.sourceRate, into: &settings.limits.sourceRate, rate)
         try await reader.read(.sourceVolume, into: &settings.limits.sourceVolume, amount)
         try await settings.watching.read(from: reader)
+        try await settings.cluster.read(from: reader)
         settings.unknownVariables = reader.unknownVariables
         return settings
     }
@@ -270,6 +280,7 @@ package struct Settings: Equatable, Sendable {
         case .visible: visible = other.visible
         case .instances: instances = other.instances
         case .allowLocal: allowLocal = other.allowLocal
+        case .battery: battery = other.battery
         case .network: network = other.network
         case .memory: limits.memory = other.limits.memory
         case .trustedProxies: limits.trustedProxies = other.limits.trustedProxies
@@ -285,6 +296,12 @@ package struct Settings: Equatable, Sendable {
         case .exactMetrics: watching.exactMetrics = other.watching.exactMetrics
         case .page: watching.page = other.watching.page
         case .pageTokenFile: watching.pageTokenFile = other.watching.pageTokenFile
+        case .clusterServers: cluster.servers = other.cluster.servers
+        case .clusterListen: cluster.listen = other.cluster.listen
+        case .clusterAdvertise: cluster.advertise = other.cluster.advertise
+        case .clusterAuthorityFile: cluster.authorityFile = other.cluster.authorityFile
+        case .clusterCredentialsFile: cluster.credentialsFile = other.cluster.credentialsFile
+        case .clusterDrain: cluster.drainSeconds = other.cluster.drainSeconds
         }
     }
 }

@@ -72,13 +72,20 @@ struct SettingsReader {
     func read<Value, Failure: Error>(
         _ key: SettingKey, into values: inout [Value], _ parse: (String) throws(Failure) -> Value
     ) async throws(SettingsError) {
+        try await read(key, intoAll: &values) { (text) throws(Failure) in [try parse(text)] }
+    }
+
+    /// Reads a list of texts that each stand for some values.
+    func read<Value, Failure: Error>(
+        _ key: SettingKey, intoAll values: inout [Value], _ parse: (String) throws(Failure) -> [Value]
+    ) async throws(SettingsError) {
         let texts = try await fetch(key) { try await reader.fetchStringArray(forKey: $0) }
         guard let texts else { return }
         values = []
         // A variable without a value, or a comma too many, names nothing.
         for text in texts where !text.isEmpty {
             do throws(Failure) {
-                values.append(try parse(text))
+                values += try parse(text)
             } catch {
                 throw badValue(key, String(describing: error))
             }
@@ -96,10 +103,12 @@ struct SettingsReader {
     }
 
     /// Reads a limit.
-    func read(_ key: SettingKey, into value: inout Int?) async throws(SettingsError) {
+    func read(
+        _ key: SettingKey, into value: inout Int?, within range: ClosedRange<Int> = SettingKey.limitRange
+    ) async throws(SettingsError) {
         let number = try await fetch(key) { try await reader.fetchInt(forKey: $0) }
         guard let number else { return }
-        guard SettingKey.limitRange.contains(number) else {
+        guard range.contains(number) else {
             throw badValue(key, "write \(key.meaning.takes), instead of \(number)")
         }
         value = number
@@ -163,6 +172,7 @@ extension Settings.Flags {
         set(.allowAnyone, allowAnyone.map { .bool($0) })
         set(.visible, visible.map { .bool($0) })
         set(.allowLocal, allowLocal.map { .bool($0) })
+        set(.battery, battery.map { .bool($0) })
         set(.network, network.map { .string($0.text) })
         set(.memory, limits.memory.map { .string($0.description) })
         set(.trustedProxies, texts: limits.trustedProxies.map(\.description))
@@ -177,6 +187,12 @@ extension Settings.Flags {
         set(.exactMetrics, watching.exactMetrics.map { .bool($0) })
         set(.page, watching.page.map { .string($0.description) })
         set(.pageTokenFile, watching.pageTokenFile.map { .string($0) })
+        set(.clusterServers, texts: cluster.servers.map(\.secretText))
+        set(.clusterListen, cluster.listen.map { .string($0.description) })
+        set(.clusterAdvertise, cluster.advertise.map { .string($0.hostAndPort) })
+        set(.clusterAuthorityFile, cluster.authorityFile.map { .string($0) })
+        set(.clusterCredentialsFile, cluster.credentialsFile.map { .string($0) })
+        set(.clusterDrain, cluster.drainSeconds.map { .int($0) })
         return values
     }
 }

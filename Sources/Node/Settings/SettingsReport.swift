@@ -83,6 +83,7 @@ extension Settings {
         case .visible: .bool(visible)
         case .instances: json(of: instances)
         case .allowLocal: .bool(allowLocal)
+        case .battery: .bool(battery)
         case .network: .string(network.text)
         case .memory: Self.text(limits.memory)
         case .trustedProxies: Self.list(limits.trustedProxies)
@@ -97,6 +98,12 @@ extension Settings {
         case .exactMetrics: .bool(watching.exactMetrics ?? false)
         case .page: Self.text(watching.page)
         case .pageTokenFile: Self.text(watching.pageTokenFile)
+        case .clusterServers: Self.list(cluster.servers)
+        case .clusterListen: Self.text(cluster.listen)
+        case .clusterAdvertise: Self.text(cluster.advertise?.hostAndPort)
+        case .clusterAuthorityFile: Self.text(cluster.authorityFile)
+        case .clusterCredentialsFile: Self.text(cluster.credentialsFile)
+        case .clusterDrain: Self.number(cluster.drainSeconds ?? ClusterSettings.standardDrain)
         }
     }
 

@@ -30,6 +30,8 @@ package final class NodeWatch: Sendable {
         package let address: String
         /// Whether the endpoint is announced there under its id.
         package let isOpen: Bool
+        /// The address at which it is connected, for people; `nil` where it is not.
+        package var used: String?
         /// How far it has come, and since when, in Unix seconds.
         package var stage = Stage.dialling
         package var since: UInt64
@@ -155,13 +157,24 @@ package final class NodeWatch: Sendable {
         }
     }
 
-    /// An attempt at a portal is in another stage.
-    func reached(_ stage: PortalState.Stage, at place: EndpointView.Place, link: NodeLink? = nil) {
+    /// An attempt at a portal is in another stage; one beside a connection that stands counts once it is announced.
+    func reached(
+        _ stage: PortalState.Stage, at place: EndpointView.Place,
+        over connection: PortalDialling.Connection? = nil
+    ) {
         change(place) { state in
+            guard stage != .connected || state.link == nil else { return }
             state.stage = stage
             state.since = WallClock.seconds()
-            if let link { state.link = link }
-            if stage == .away || stage == .dialling { (state.link, state.roundTrip) = (nil, nil) }
+            (state.link, state.used) = (connection?.link, connection?.address.words)
+            if connection == nil { state.roundTrip = nil }
+        }
+    }
+
+    /// A connection is over.
+    func lost(_ link: NodeLink, at place: EndpointView.Place) {
+        change(place) { state in
+            if state.link === link { (state.link, state.used, state.roundTrip) = (nil, nil, nil) }
         }
     }
 

@@ -64,7 +64,8 @@ struct AnnouncementDesk {
     }
 
     private let limits: TokenLimits
-    private var directory: PortalDirectory
+    /// Who can be reached; changed from outside only by what other machines say.
+    var directory: PortalDirectory
     private var waiting = Turns<String, AnnouncementJob>(limit: .max)
     /// The announcement whose tokens are being inserted.
     private var inserting: AnnouncementJob?
@@ -72,9 +73,9 @@ struct AnnouncementDesk {
     private var isManned = false
 
     /// Nobody is announced.
-    init(limits: TokenLimits) {
+    init(limits: TokenLimits, hasNeighbours: Bool) {
         self.limits = limits
-        directory = PortalDirectory(limits: limits)
+        directory = PortalDirectory(limits: limits, hasNeighbours: hasNeighbours)
     }
 
     // MARK: Looking

@@ -12,6 +12,8 @@ struct TunnelWish {
     let argumentByteCount: Int
     /// When it asks.
     let time: NIODeadline
+    /// What the caller's address counts as at the machine where it is connected, where the call came over a link.
+    var remoteSource: String?
 }
 
 /// The connections of a portal, and which tunnels each is an end of.
@@ -28,11 +30,17 @@ struct ConnectionTable {
         /// Who has proved to be there, once that is known.
         var peer: PublicKey?
         fileprivate(set) var tunnels: [TunnelID: PortalTunnel] = [:]
+        /// Whether this is a link to another machine, and whether that takes tunnels now.
+        let isLink: Bool
+        fileprivate(set) var takesTunnels = true
         /// The places for tunnels to this connection, once there was one.
         fileprivate var places: EndpointPlaces?
         /// What the tunnels to this connection hold.
         fileprivate let load: EndpointLoad
     }
+
+    /// How many tunnels one session between two machines carries, those that end there and those that begin together.
+    static let linkTunnelLimit = 4_000
 
     private let accounts: PortalAccounts
     private let traffic: TrafficLedger
@@ -40,6 +48,7 @@ struct ConnectionTable {
     private let queueByteCount: Int
     private let endpointByteCount: Int
     private var members: [ConnectionID: Member] = [:]
+    private var linkCount = 0
     /// Tunnels by the id of their account.
     private var byAccount: [Int: PortalTunnel] = [:]
     private var lastConnection: UInt64 = 0
@@ -56,7 +65,8 @@ struct ConnectionTable {
 
     // MARK: Connections
 
-    var count: Int { members.count }
+    /// How many connections there are, links left out.
+    var count: Int { members.count - linkCount }
     var tunnelCount: Int { byAccount.count }
     /// What waits to be sent on in tunnels, in bytes of memory.
     var queuedByteCount: Int { byAccount.values.reduce(0) { $0 + $1.queuedByteCount } }
@@ -81,8 +91,25 @@ struct ConnectionTable {
         lastConnection += 1
         let id = ConnectionID(lastConnection)
         members[id] = Member(
-            mailbox: mailbox, source: source, load: EndpointLoad(limitByteCount: endpointByteCount))
+            mailbox: mailbox, source: source, isLink: false,
+            load: EndpointLoad(limitByteCount: endpointByteCount))
         return id
+    }
+
+    /// Adds a link to another machine, which may hold twice what one endpoint may.
+    mutating func addLink(_ mailbox: any RelayMailbox) -> ConnectionID {
+        lastConnection += 1
+        linkCount += 1
+        let id = ConnectionID(lastConnection)
+        members[id] = Member(
+            mailbox: mailbox, source: "another machine", isLink: true,
+            load: EndpointLoad(limitByteCount: 2 * endpointByteCount))
+        return id
+    }
+
+    /// A link takes tunnels from now on, or does not.
+    mutating func setLink(_ link: ConnectionID, takesTunnels: Bool) {
+        members[link]?.takesTunnels = takesTunnels
     }
 
     /// A peer has proved who it is.
@@ -93,6 +120,7 @@ struct ConnectionTable {
     /// Forgets a connection; the tunnels that it was an end of.
     mutating func remove(_ connection: ConnectionID) -> [PortalTunnel] {
         let member = members.removeValue(forKey: connection)
+        if member?.isLink == true { linkCount -= 1 }
         let tunnels = member?.tunnels.values.sorted { $0.id < $1.id } ?? []
         for tunnel in tunnels { forgetAccount(of: tunnel, goneFrom: connection) }
         return tunnels
@@ -102,36 +130,47 @@ struct ConnectionTable {
 
     /// Joins two connections by a tunnel; with it the one that has to go for it, which is forgotten.
     ///
+    /// Where `remote` is given the other connection is a link to the machine at which that is announced.
     /// - Throws: ``ConnectRefusal``.
     mutating func open(
-        _ wish: TunnelWish, to endpoint: ConnectionID, under policy: PortalPolicy
+        _ wish: TunnelWish, to endpoint: ConnectionID, reaching remote: PublicKey? = nil,
+        under policy: PortalPolicy
     ) throws(ConnectRefusal) -> (PortalTunnel, displaced: PortalTunnel?) {
-        guard let near = members[wish.client], let far = members[endpoint], let target = far.peer,
-            policy.letsAnnounce(target)
-        else { throw .unreachable(wish.request.targetText) }
+        guard let near = members[wish.client], let far = members[endpoint], far.takesTunnels else {
+            throw remote == nil ? .unreachable(wish.request.targetText) : .notReachable
+        }
+        guard let target = remote ?? far.peer, policy.letsAnnounce(target) else {
+            throw .unreachable(wish.request.targetText)
+        }
         guard near.tunnels.count < tunnelLimit else { throw .tooManyTunnels }
-        let meters = try traffic.meters(
-            caller: wish.caller, endpoint: target, from: near.source, under: policy, at: wish.time)
+        let source = wish.remoteSource ?? near.source
+        // What passes two machines is counted by the one that the caller is connected to.
+        let meters =
+            wish.remoteSource == nil
+            ? try traffic.meters(
+                caller: wish.caller, endpoint: target, from: source, under: policy, at: wish.time)
+            : TrafficMeters()
         let causer = PortalAccounts.Causer(
             of: wish.caller, standing: policy.standing(of: wish.caller), calling: wish.request.target,
-            from: near.source)
+            from: source)
         let account = accounts.account(of: causer, on: wish.client).open()
         guard let charge = account.charge(PortalTunnel.costByteCount(wish.argumentByteCount)) else {
             throw .busy
         }
         let displaced = try takePlace(at: endpoint, for: causer)
         let cause = PortalTunnel.Cause(
-            causer: causer, source: near.source, account: account, charge: charge, load: far.load,
+            causer: causer, source: source, account: account, charge: charge, load: far.load,
             meters: meters)
         lastTunnel += 1
         let id = TunnelID(lastTunnel)
         let tunnel = PortalTunnel(
             id: id,
             client: PortalTunnel.End(
-                connection: wish.client, peer: wish.caller, mailbox: near.mailbox, flow: makeFlow(id, cause)
-            ),
+                connection: wish.client, peer: wish.caller, mailbox: near.mailbox,
+                flow: makeFlow(id, cause, isFilledByLink: far.isLink)),
             endpoint: PortalTunnel.End(
-                connection: endpoint, peer: target, mailbox: far.mailbox, flow: makeFlow(id, cause)),
+                connection: endpoint, peer: target, mailbox: far.mailbox,
+                flow: makeFlow(id, cause, isFilledByLink: near.isLink)),
             cause: cause)
         members[wish.client]?.tunnels[id] = tunnel
         members[endpoint]?.tunnels[id] = tunnel
@@ -139,17 +178,25 @@ struct ConnectionTable {
         return (tunnel, displaced)
     }
 
-    private func makeFlow(_ tunnel: TunnelID, _ cause: PortalTunnel.Cause) -> TunnelFlow {
+    private func makeFlow(
+        _ tunnel: TunnelID, _ cause: PortalTunnel.Cause, isFilledByLink: Bool
+    ) -> TunnelFlow {
         TunnelFlow(
             tunnel: tunnel, account: cause.account, causer: accounts.account(of: cause.causer),
-            load: cause.load, meters: cause.meters, limitByteCount: queueByteCount)
+            load: cause.load, meters: cause.meters, limitByteCount: queueByteCount,
+            grantsCredit: isFilledByLink)
     }
 
     /// Takes a place at an endpoint; the tunnel that has to go for it, which is forgotten at once.
     private mutating func takePlace(
         at endpoint: ConnectionID, for causer: PortalAccounts.Causer
     ) throws(ConnectRefusal) -> PortalTunnel? {
-        var places = members[endpoint]?.places ?? EndpointPlaces(limit: tunnelLimit)
+        let isLink = members[endpoint]?.isLink == true
+        var places =
+            members[endpoint]?.places
+            ?? EndpointPlaces(
+                limit: isLink ? Self.linkTunnelLimit : tunnelLimit,
+                causerLimit: isLink ? Self.linkTunnelLimit / 8 : EndpointPlaces.causerLimit)
         let outcome = places.take(for: causer)
         members[endpoint]?.places = places
         switch outcome {

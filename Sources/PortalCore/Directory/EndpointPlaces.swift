@@ -24,13 +24,15 @@ struct EndpointPlaces {
     }
 
     private let limit: Int
+    private let strangerLimit: Int
     private let pool: Account
     private let members: Account
     private let strangers: Account
     private var taken: [PortalAccounts.Causer: Taken] = [:]
 
-    init(limit: Int) {
+    init(limit: Int, causerLimit: Int = Self.causerLimit) {
         self.limit = limit
+        strangerLimit = causerLimit
         pool = .places(limit: limit)
         members = pool.open(keepsReserve: true)
         strangers = pool.open(keepsReserve: true)
@@ -55,7 +57,7 @@ struct EndpointPlaces {
     private func open(for causer: PortalAccounts.Causer) -> Account {
         switch causer {
         case .member: members.open()
-        case .token, .source: strangers.open(limit: Self.causerLimit)
+        case .token, .source: strangers.open(limit: strangerLimit)
         }
     }
 

@@ -108,11 +108,16 @@ package struct HiddenDirectory: Sendable {
         max(sets[connection]?.count ?? 0, coming[connection]?.set.count ?? 0)
     }
 
+    /// Those that announced a token, the newest first.
+    func announcers(of token: PairToken) -> [Announcer] {
+        table.owners(of: HashedToken(token)).compactMap { announcers[Int($0)] }
+    }
+
     /// The connections that announced a token, the newest first; with a key only those that have proved it.
     ///
     /// The newest of each source goes before all that are not, so that no source is asked twice before another is.
     package func connections(of token: PairToken, provedBy key: PublicKey? = nil) -> [ConnectionID] {
-        let present = table.owners(of: HashedToken(token)).compactMap { announcers[Int($0)] }
+        let present = announcers(of: token)
         guard key == nil else { return present.filter { $0.key == key }.map(\.connection) }
         var sources: Set<String> = []
         var (newest, others): ([ConnectionID], [ConnectionID]) = ([], [])

@@ -45,6 +45,8 @@ package struct PortalDirectory: Sendable {
         case changes([Attendance.Change])
         /// More than is remembered: this is the list.
         case state([String])
+        /// The machines of this portal have more ids than lists show.
+        case tooMany
     }
 
     private struct Announcement {
@@ -67,8 +69,14 @@ package struct PortalDirectory: Sendable {
     /// Who is there by tokens.
     package private(set) var hidden: HiddenDirectory
 
+    /// What the other machines are told and tell, where there are any.
+    private(set) var neighbours: NeighbourLedger?
+
     /// Nobody is there.
-    package init(limits: TokenLimits = TokenLimits()) { hidden = HiddenDirectory(limits: limits) }
+    package init(limits: TokenLimits = TokenLimits(), hasNeighbours: Bool = false) {
+        hidden = HiddenDirectory(limits: limits)
+        neighbours = hasNeighbours ? NeighbourLedger() : nil
+    }
 
     /// The connections on which a target can be reached, the one to be asked first in front.
     ///
@@ -78,7 +86,8 @@ package struct PortalDirectory: Sendable {
     {
         switch target {
         case .id(let peer): announcements[peer].map { [$0.connection] } ?? []
-        case .token(let token): hidden.connections(of: token, provedBy: key)
+        case .token(let token):
+            hidden.connections(of: token, provedBy: key).filter { !(neighbours?.isSilenced($0) ?? false) }
         case .nobody: []
         }
     }
@@ -95,13 +104,20 @@ package struct PortalDirectory: Sendable {
         if hidden.isHidden(connection) {
             guard manner == .explicit else { return Outcome(isDone: false) }
             hidden.remove(connection)
+            _ = neighbours?.unhid(connection)
         }
         guard let present = announcements[peer] else {
             announcements[peer] = Announcement(connection: connection, manner: manner)
-            return changed(attendance.join(peer.id))
+            neighbours?.announced(peer, on: connection, manner)
+            var outcome = changed(attendance.join(peer.id))
+            outcome.hasChanged = true
+            return outcome
         }
         if present.connection == connection {
-            if manner == .explicit { announcements[peer]?.manner = .explicit }
+            if manner == .explicit {
+                announcements[peer]?.manner = .explicit
+                neighbours?.announced(peer, on: connection, .explicit)
+            }
             return Outcome(isDone: true)
         }
         guard manner == .explicit || present.manner == .subscription else {
@@ -117,6 +133,7 @@ package struct PortalDirectory: Sendable {
             outcome.replaced = present.connection
         }
         announcements[peer] = Announcement(connection: connection, manner: manner, earlier: earlier)
+        neighbours?.announced(peer, on: connection, manner)
         return outcome
     }
 
@@ -127,7 +144,9 @@ package struct PortalDirectory: Sendable {
         _ announcement: HiddenAnnouncement, by announcer: HiddenDirectory.Announcer,
         charge: Charge? = nil
     ) throws(AnnounceRefusal) -> HiddenDirectory.Beginning {
-        try hidden.begin(announcement, by: announcer, charge: charge)
+        let beginning = try hidden.begin(announcement, by: announcer, charge: charge)
+        if case .comes(let dropped) = beginning { for loser in dropped { lostTokens(loser) } }
+        return beginning
     }
 
     /// Inserts up to so many of the tokens that come; whether some are left.
@@ -139,6 +158,7 @@ package struct PortalDirectory: Sendable {
     /// connection has ended meanwhile, or may not announce any more.
     package mutating func finishTokens(of peer: PublicKey, on connection: ConnectionID) -> Outcome {
         guard hidden.finish(connection) else { return Outcome(isDone: false) }
+        neighbours?.hid(peer, on: connection)
         var outcome = leaveOpenly(peer, on: connection)
         outcome.isDone = true
         outcome.hasChanged = true
@@ -155,6 +175,7 @@ package struct PortalDirectory: Sendable {
     package mutating func leave(_ peer: PublicKey, on connection: ConnectionID) -> Outcome {
         guard !hidden.isHidden(connection) else {
             let hadTokens = hidden.clear(connection)
+            lostTokens(connection)
             return Outcome(isDone: hadTokens, hasChanged: hadTokens)
         }
         hidden.clear(connection)  // what comes, and is not in force yet
@@ -167,19 +188,33 @@ package struct PortalDirectory: Sendable {
             return Outcome(isDone: false)
         }
         announcements[peer] = nil
-        return changed(attendance.leave(peer.id))
+        neighbours?.gone(peer, from: connection, leaving: nil)
+        // What another machine announces stays in lists.
+        let isListed = neighbours?.lists(peer) ?? false
+        var outcome = changed(!isListed && attendance.leave(peer.id))
+        outcome.hasChanged = true
+        return outcome
+    }
+
+    /// A connection that was hidden has no tokens any more.
+    private mutating func lostTokens(_ connection: ConnectionID) {
+        guard let key = neighbours?.unhid(connection) else { return }
+        neighbours?.gone(
+            key, from: connection, leaving: announcements[key].map { ($0.connection, $0.manner) })
     }
 
     /// A connection is over.
     package mutating func connectionClosed(_ connection: ConnectionID, of peer: PublicKey?) -> Outcome {
         contented.remove(connection)
         hidden.remove(connection)
+        lostTokens(connection)
         guard let peer else { return Outcome(isDone: false) }
         if let present = announcements[peer], present.connection == connection,
             let next = present.earlier.last
         {
             announcements[peer] = Announcement(
                 connection: next, manner: .explicit, earlier: present.earlier.dropLast())
+            neighbours?.gone(peer, from: connection, leaving: (next, .explicit))
             return Outcome(isDone: true, hasChanged: true)
         }
         var outcome = leaveOpenly(peer, on: connection)
@@ -191,6 +226,7 @@ package struct PortalDirectory: Sendable {
     /// next change awakens it.
     package mutating func update(for subscriber: ConnectionID, since version: Int?) -> Update {
         contented.insert(subscriber)
+        guard !(neighbours?.isTooLong ?? false) else { return .tooMany }
         guard let version, let changes = attendance.changes(since: version) else {
             return .state(attendance.ids)
         }
@@ -201,5 +237,67 @@ package struct PortalDirectory: Sendable {
         guard hasChanged else { return Outcome(isDone: true) }
         defer { contented.removeAll() }
         return Outcome(isDone: true, hasChanged: true, awakened: contented.sorted())
+    }
+
+    // MARK: Other machines
+
+    /// What the other machines have to be told, in order, once.
+    mutating func takeNeighbourChanges() -> [NeighbourLedger.Change] { neighbours?.takeChanges() ?? [] }
+
+    /// The machines list these ids from now on, and those no more; who is to be told.
+    mutating func listChanged(joined: [PublicKey], left: [PublicKey]) -> [ConnectionID] {
+        var hasChanged = false
+        for key in joined {
+            neighbours?.list(key, true)
+            if attendance.join(key.id) { hasChanged = true }
+        }
+        for key in left {
+            neighbours?.list(key, false)
+            if announcements[key] == nil, attendance.leave(key.id) { hasChanged = true }
+        }
+        return changed(hasChanged).awakened
+    }
+
+    /// The machines have more ids than lists show, or do not any more; who is to be told.
+    mutating func listBecame(tooLong: Bool) -> [ConnectionID] {
+        guard let ledger = neighbours, ledger.isTooLong != tooLong else { return [] }
+        neighbours?.isTooLong = tooLong
+        return changed(true).awakened
+    }
+
+    /// The keys that have proved to announce a token here, and are answered for; with a key that one alone.
+    func announcers(of token: PairToken, provedBy key: PublicKey?) -> [PublicKey] {
+        let keys = hidden.announcers(of: token).filter { !(neighbours?.isSilenced($0.connection) ?? false) }
+            .map(\.key)
+        return key.map { keys.contains($0) ? [$0] : [] } ?? keys
+    }
+
+    /// Another machine has a better claim for a key, as of a change that was told: forgets what is announced openly; on
+    /// which connections that was, all that wait behind the first included.
+    mutating func yieldOpenly(_ peer: PublicKey, since number: UInt64, _ manner: Manner) -> (
+        connections: [ConnectionID], awakened: [ConnectionID]
+    ) {
+        guard let present = announcements[peer], present.manner == manner,
+            neighbours?.isUnchanged(peer, since: number) ?? false
+        else { return ([], []) }
+        let outcome = leaveOpenly(peer, on: present.connection)
+        return ([present.connection] + present.earlier, outcome.awakened)
+    }
+
+    /// Another machine has a better claim for a key that is announced by tokens: answers for it no more; on which
+    /// connections.
+    mutating func silence(_ peer: PublicKey, since number: UInt64) -> [ConnectionID] {
+        guard let ledger = neighbours, ledger.isUnchanged(peer, since: number) else { return [] }
+        neighbours?.silence(peer, true)
+        return ledger.hiddenConnections(of: peer)
+    }
+
+    /// The better claim is gone.
+    mutating func unsilence(_ peer: PublicKey) { neighbours?.silence(peer, false) }
+
+    /// All connections on which a peer is announced, openly or by tokens.
+    func connections(of peer: PublicKey) -> [ConnectionID] {
+        let open = announcements[peer].map { [$0.connection] + $0.earlier } ?? []
+        return open + (neighbours?.hiddenConnections(of: peer) ?? [])
     }
 }

@@ -70,6 +70,23 @@ package struct ConnectRequest: Equatable, Sendable {
         forwarded = .object(fields)
         if target == .id(caller) { throw .toSelf }
     }
+
+    /// Reads what another machine passes on, where `announcer` announces the target.
+    ///
+    /// - Throws: ``ConnectRefusal/invalidArguments``.
+    init(
+        forwarded: JSONValue, from caller: PublicKey, by announcer: PublicKey
+    ) throws(ConnectRefusal) {
+        guard let text = forwarded["target"]?.string, forwarded["origin"] == .string(caller.id) else {
+            throw .invalidArguments
+        }
+        target = ConnectTarget(text)
+        isByToken = PairToken.isToken(target: text)
+        self.announcer = isByToken ? announcer : nil
+        targetText = ErrorText.cut(text)
+        self.forwarded = forwarded
+        if case .id(let key) = target, key != announcer { throw .invalidArguments }
+    }
 }
 
 /// What stands in the place of a target.
@@ -103,6 +120,8 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
     case toSelf
     /// The target, as ``ConnectRequest/targetText`` has it, is not announced, or cannot be asked.
     case unreachable(String)
+    /// The target is announced at another machine, which this one does not reach.
+    case notReachable
     /// The client has as many tunnels as one connection may.
     case tooManyTunnels
     /// The target has no place for the client's tunnel, or the portal no memory.
@@ -115,7 +134,7 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
     /// What is counted of it.
     package enum Kind: String, CaseIterable, Sendable {
         case invalidArguments, wrongPortal, toSelf, unreachable, tooManyTunnels, busy, membersOnly
-        case volumeUsedUp
+        case volumeUsedUp, notReachable
     }
 
     /// Which of these it is.
@@ -129,6 +148,7 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
         case .busy: .busy
         case .membersOnly: .membersOnly
         case .volumeUsedUp: .volumeUsedUp
+        case .notReachable: .notReachable
         }
     }
 
@@ -139,6 +159,7 @@ package enum ConnectRefusal: Error, Equatable, Sendable {
         case .wrongPortal: ErrorText.wrongPortal
         case .toSelf: ErrorText.connectToSelf
         case .unreachable(let target): ErrorText.couldNotConnect(to: target)
+        case .notReachable: ErrorText.notReachable
         case .tooManyTunnels: ErrorText.tooManyTunnels
         case .busy: ErrorText.noPlaceForTunnel
         case .membersOnly: ErrorText.membersCall

@@ -11,7 +11,11 @@ package enum MetadataMethod: PortalMethod {
     static func answer(_ request: Request, from key: PublicKey, in calls: inout PortalCalls) {
         let portal = calls.peer.portal
         let isMember = portal.policy.standing(of: key) == .member
-        var metadata = metadata(name: portal.settings.name, isMember: isMember)
+        // Who lives on a battery is not to be woken every few seconds.
+        if request.arguments.first?["battery"] == true { calls.peer.patience = .usual }
+        var metadata = metadata(
+            name: portal.settings.name, isMember: isMember,
+            isCluster: portal.settings.neighbours != nil)
         if isMember, let traffic = traffic(of: key, at: portal) { metadata["traffic"] = traffic }
         calls.peer.reply(metadata, to: request)
     }
@@ -35,10 +39,11 @@ package enum MetadataMethod: PortalMethod {
     /// The answer.
     ///
     /// Source of the form: rooms2, "Metadata".
-    package static func metadata(name: String, isMember: Bool) -> JSONValue {
-        [
+    package static func metadata(name: String, isMember: Bool, isCluster: Bool = false) -> JSONValue {
+        let features = Feature.allCases.filter { $0 != .cluster || isCluster }
+        return [
             "name": .string(name), "membership": .bool(isMember),
-            "features": .array(Feature.allCases.map { .string($0.rawValue) }),
+            "features": .array(features.map { .string($0.rawValue) }),
         ]
     }
 }

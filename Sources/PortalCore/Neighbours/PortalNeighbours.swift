@@ -1,9 +1,10 @@
+internal import Blinding
 package import TypedSodium
 
 /// The other machines that serve the same portal, as the connections of this one see them.
 ///
-/// Every call returns at once, on any event loop and under no lock of the portal's. Without neighbours a portal is one
-/// machine, and nothing here is asked.
+/// Every call returns at once, on any event loop, and calls nothing of the portal's. What is announced and left is told
+/// in order. Without neighbours a portal is one machine, and nothing here is asked.
 package protocol PortalNeighbours: Sendable {
     /// A peer has begun to announce here; once for each announcement, not for tokens that replace others on the same
     /// connection.
@@ -45,6 +46,15 @@ package enum NeighbourTarget: Hashable, Sendable {
     case token(FixedBytes<32>, provedBy: PublicKey?)
     /// Nobody: a miss from the beginning, which may take no less time than another.
     case nobody
+
+    /// What a client wants to reach.
+    init(_ request: ConnectRequest) {
+        switch request.target {
+        case .id(let key): self = .id(key)
+        case .token(let token): self = .token(token.bytes, provedBy: request.announcer)
+        case .nobody: self = .nobody
+        }
+    }
 }
 
 /// Who looks something up, and so pays for it.

@@ -23,6 +23,7 @@ struct PortalCalls: ~Copyable {
     var pings: PortalPings
     var invite: PortalInvite
     var tunnels: PortalTunnels
+    var yielding: PortalYielding
 
     /// Nothing is called yet.
     init(of peer: PortalPeer) {
@@ -32,12 +33,14 @@ struct PortalCalls: ~Copyable {
         pings = PortalPings(of: peer)
         invite = PortalInvite(of: peer)
         tunnels = PortalTunnels(of: peer)
+        yielding = PortalYielding(of: peer)
     }
 
     /// When ``timeReached()`` is due next.
     var deadline: NIODeadline? {
         announcement.deadline.earlier(subscriptions.deadline).earlier(pings.deadline).earlier(
-            tunnels.deadline)
+            tunnels.deadline
+        ).earlier(yielding.deadline)
     }
 
     /// Sees to what is due.
@@ -106,10 +109,15 @@ struct PortalCalls: ~Copyable {
             announcement.end(message: ErrorText.announcedElsewhere)
             subscriptions.end(message: ErrorText.announcedElsewhere)
             return .endReplaced
+        case .silenced:
+            yielding.silence()
+            return .askPeer
+        case .move: yielding.move()
         case .attendanceChanged: subscriptions.becameStale()
         case .policyChanged: return .followPolicy
         case .announced(let call, let outcome): announcement.announced(call, outcome)
         case .tokensDropped: announcement.tokensDropped()
+        case .lookedUp(let ticket, let step): tunnels.lookedUp(ticket, step)
         case .redeemed(let call, let outcome):
             return invite.answered(call, outcome) ? .followPolicy : .nothing
         }

@@ -16,7 +16,7 @@ internal import TypedSodium
 /// - Every tunnel that the portal has registered here is told about the end of the connection, once.
 /// - The flow towards this connection is closed when the tunnel is forgotten here, and its bytes are given back.
 /// - There are tunnels only while both sides speak, and each has one stream and one queue towards the peer.
-package final class PortalConnection: ConnectionMachine {
+package final class PortalConnection: RelayReceiver {
     private let portal: Portal
     private let peer: PortalPeer
     private let session: SecureSession
@@ -93,11 +93,7 @@ package final class PortalConnection: ConnectionMachine {
         lifecycle.acknowledged(byteCount, at: now)
     }
 
-    // MARK: Whether the peer is read
-
-    /// Whether the peer's packets have to wait.
-    ///
-    /// Not any more when nothing follows them: the channel is about to go, and little is left.
+    /// Whether the peer's packets have to wait; not any more when nothing follows them, and little is left.
     private var isBlocked: Bool {
         if case .handshake(let handshake) = lifecycle, !handshake.isTurningAway {
             return session.hasHandshakeMessage && !handshake.mayGoOn
@@ -201,7 +197,9 @@ package final class PortalConnection: ConnectionMachine {
                 peer.refuse(request, ErrorText.tooManyConnections)
             }
         case .session(.ended(let stream, let error)): calls.streamEnded(stream, message: error?.message)
-        case .session(.reply), .session(.lateFailure): break  // only pings are asked, and any answer will do
+        case .session(.reply(let call, .failure)) where calls.yielding.isMove(call):
+            close(.closed, message: ErrorText.portalIsClosing, at: peer.now)
+        case .session(.reply), .session(.lateFailure): break  // to pings any answer will do
         case .session(.goodbye), .ended:
             depart(.goodbye)
             lifecycle.finish(until: peer.now + portal.settings.closingTime)
@@ -223,7 +221,7 @@ package final class PortalConnection: ConnectionMachine {
         let isPlaced = hasPlace(key)
         peer.count { $0.handshakes[isPlaced ? .succeeded : .turnedAway, default: 0] += 1 }
         if isPlaced {
-            lifecycle.open(at: peer.now)
+            lifecycle.open(at: peer.now, peer.patience)
         } else {
             let end = peer.now + portal.settings.refusalTime
             lifecycle.withHandshake { $0.turnAway(until: end) }
@@ -281,7 +279,7 @@ package final class PortalConnection: ConnectionMachine {
             }
             if calls.subscriptions.isWaiting { calls.subscriptions.update(at: now) }
         } while session.outboundByteCount > 0 || takeTunnelTurn(at: now)
-        // What has been written is paid for no longer; where there is no room for the rest, the next input says so.
+        // What has been written is paid for no longer; for the rest, the next input says so.
         if isServing { try? allowance.pay(for: session, at: peer.account) }
         return nil
     }
@@ -350,12 +348,13 @@ package final class PortalConnection: ConnectionMachine {
     }
 
     private func checkLiveness(at now: NIODeadline) {
+        guard !calls.yielding.isOver(at: now, lifecycle.isUnanswered) else { return breakOff(.silent) }
         // While we do not read the peer its silence means nothing.
         if calls.tunnels.isPaused || isCalling { lifecycle.heard(at: now) }
-        switch lifecycle.livenessReached(now) {
+        switch lifecycle.livenessReached(now, expecting: peer.patience) {
         case .ask: askPeer(at: now)
         case .giveUp: breakOff(.silent)
-        case .wait: break
+        case .wait, .suspect: break
         }
     }
 

@@ -10,12 +10,18 @@ final class PortalPeer {
     let id: ConnectionID
     let portal: Portal
     let session: SecureSession
+    /// What reaches the connection.
+    let mailbox: any RelayMailbox
     /// What the peer's address counts as.
     let source: String
+    /// Whether the peer is another machine of the portal.
+    let isLink: Bool
     /// The time of what is done now.
     var now: NIODeadline
     /// What the peer makes us hold is charged here; another one once it has proved to be a member.
     private(set) var account: Account
+    /// How long the peer's silence is put up with.
+    var patience: Liveness.Patience
     /// When keystream that was made ahead goes back.
     var keystream = KeystreamRest()
     private var outputs = CircularBuffer<PortalOutput>(initialCapacity: 1)
@@ -28,14 +34,34 @@ final class PortalPeer {
         at now: NIODeadline
     ) {
         self.portal = portal
+        self.mailbox = mailbox
         relayed = portal.counters.tally(of: loop)
         self.source = source
+        isLink = false
         self.now = now
+        patience = portal.settings.neighbours == nil ? .usual : .machine
         id = portal.register(mailbox, from: source)
         account = portal.accounts.account(of: .source(source), on: id)
         session = SecureSession(
             answeringAs: portal.identity, network: portal.network, manifest: PortalMethods.manifest)
         session.keepsKeystream = true
+    }
+
+    /// Another machine of the portal, for tunnels on a session that stands.
+    init(
+        linkOf portal: Portal, session: SecureSession, mailbox: any RelayMailbox,
+        on loop: ObjectIdentifier?, at now: NIODeadline
+    ) {
+        self.portal = portal
+        self.session = session
+        self.mailbox = mailbox
+        relayed = portal.counters.tally(of: loop)
+        source = "another machine"
+        isLink = true
+        self.now = now
+        patience = .machine
+        id = portal.registerLink(mailbox)
+        account = portal.accounts.account(of: .source(source), on: id)
     }
 
     /// Who the peer has proved to be.

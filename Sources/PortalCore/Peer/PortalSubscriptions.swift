@@ -1,3 +1,4 @@
+internal import Connection
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
@@ -20,6 +21,8 @@ struct PortalSubscriptions {
         let kind: Kind
         /// What the subscriber knows; `nil` before the first list.
         var version: Int?
+        /// Whether it was ended, because there is too much to list.
+        var isOver = false
     }
 
     private enum State {
@@ -79,6 +82,7 @@ struct PortalSubscriptions {
             immediateListCount += 1
             listed(tell(&subscription), at: peer.now)
         }
+        guard !subscription.isOver else { return }
         all.append(subscription)
         if !isListedNow { becameStale() }
     }
@@ -96,6 +100,7 @@ struct PortalSubscriptions {
         }
         var listedCount = 0
         for index in all.indices { listedCount += tell(&all[index]) }
+        all.removeAll(where: \.isOver)
         state = .current
         listed(listedCount, at: now)
     }
@@ -111,6 +116,11 @@ struct PortalSubscriptions {
     private func tell(_ subscription: inout Subscription) -> Int {
         let known = subscription.kind == .attendants ? subscription.version : nil
         let (update, version) = peer.portal.update(for: peer.id, since: known)
+        guard update != .tooMany else {
+            subscription.isOver = true
+            peer.end(subscription.stream, message: ErrorText.tooManyToList)
+            return 0
+        }
         guard version != subscription.version else { return 0 }
         subscription.version = version
         switch (update, subscription.kind) {
@@ -123,8 +133,8 @@ struct PortalSubscriptions {
         case (.state(let ids), .endpoints):
             peer.send(.array(ids.map { .string($0) }), on: subscription.stream)
             return ids.count
-        case (.changes, .endpoints):
-            return 0  // is not asked for
+        case (.changes, .endpoints), (.tooMany, _):
+            return 0  // is not asked for, and said above
         }
     }
 

@@ -20,7 +20,7 @@ final class AccountTurns<Batch: QueuedBatch>: TurnTaker {
             switch queue.take(within: deficit, at: now) {
             case .overdrawn:
                 round.pass()
-            case .empty:
+            case .empty, .uncredited:
                 round.rest()
             case .paced(let ready):
                 round.leave()

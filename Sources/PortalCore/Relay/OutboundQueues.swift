@@ -44,12 +44,14 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     package init(patience: TimeAmount = .seconds(30)) { self.patience = patience }
 
     /// Begins a queue; what is taken out of it is released from the flow.
-    package mutating func insert(_ flow: TunnelFlow) {
+    ///
+    /// With a `credit` no more bytes are taken out of it than that and what is granted: it has no turn without.
+    package mutating func insert(_ flow: TunnelFlow, credit: Int = .max) {
         let id = flow.causerID
         let account = accounts[id] ?? AccountTurns(id: id)
         accounts[id] = account
         account.tunnelCount += 1
-        queues[flow.tunnel] = TunnelQueue(flow: flow, account: account)
+        queues[flow.tunnel] = TunnelQueue(flow: flow, account: account, credit: credit)
         assert(invariantsHold)
     }
 
@@ -102,6 +104,13 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         assert(invariantsHold)
     }
 
+    /// The receiver of a tunnel takes so many bytes more.
+    package mutating func grant(_ byteCount: Int, to tunnel: TunnelID) {
+        guard let queue = queues[tunnel] else { return }
+        queue.grant(byteCount)
+        if !queue.isEmpty { activate(queue) }
+    }
+
     /// How many tunnels there are.
     var count: Int { queues.count }
 
@@ -127,7 +136,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
             }
             switch taken {
             case .batch(let batch):
-                let resumes = queue.flow.release(batch.heldByteCount)
+                let resumes = queue.flow.release(batch.heldByteCount, carrying: batch.wireByteCount)
                 noteProgress(of: queue.flow, at: now)
                 return .batch(queue.flow.tunnel, batch, resumesSender: resumes)
             case .end(let message):
@@ -138,7 +147,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
                 pacedDeadline = min(pacedDeadline ?? ready, ready)
                 // It waits for nobody who reads: that is no standstill.
                 if stalledSince[queue.flow.tunnel] != nil { stalledSince[queue.flow.tunnel] = now }
-            case .accountOverdrawn, .overdrawn, .empty:
+            case .accountOverdrawn, .overdrawn, .empty, .uncredited:
                 round.pass()
             }
         }
@@ -203,6 +212,8 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
 package protocol QueuedBatch {
     /// What they cost in memory, in bytes.
     var heldByteCount: Int { get }
+    /// What they are as a session sends them, in bytes.
+    var wireByteCount: Int { get }
     /// As how many bytes they count in turns.
     var turnByteCount: Int { get }
     /// Whether they are so few that they had better join what waits in front of them.

@@ -2,6 +2,7 @@ internal import Account
 internal import MuxRPC
 internal import NIOCore
 internal import SecureSession
+internal import TypedSodium
 
 /// A tunnel as one of the two connections sees it that it joins.
 final class PortalLeg {
@@ -11,7 +12,7 @@ final class PortalLeg {
     /// those whom it calls.
     enum Holdup: Hashable {
         case caller(PortalAccounts.Causer)
-        case endpoint(ConnectionID)
+        case endpoint(ConnectionID, PublicKey)
     }
 
     /// How long a new tunnel counts as one that people are at.
@@ -39,6 +40,9 @@ final class PortalLeg {
     /// How many packets of the endpoint are missing until somebody has shown to be there.
     var unansweredCount: Int
 
+    /// What the other machine may send, on a link.
+    var window: ReceiveWindow?
+
     /// Whether the other side has ended: what still comes from the peer has nowhere to go.
     var isReceiveClosed = false
 
@@ -65,7 +69,7 @@ final class PortalLeg {
 
     func holdup(on connection: ConnectionID) -> Holdup {
         tunnel.endpoint.connection == connection
-            ? .caller(tunnel.cause.causer) : .endpoint(tunnel.endpoint.connection)
+            ? .caller(tunnel.cause.causer) : .endpoint(tunnel.endpoint.connection, tunnel.endpoint.peer)
     }
 
     func finishRead() {

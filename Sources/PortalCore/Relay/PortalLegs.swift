@@ -25,13 +25,14 @@ struct PortalLegs: ~Copyable {
     private var pauses: LegPauses
 
     /// The calls of the peer that may still go to another announcer.
-    var attempts = ConnectAttempts()
+    var attempts: ConnectAttempts
     /// The calls that the peer has not answered, and those that wait for them.
     var unanswered = UnansweredCalls()
 
     init(of peer: PortalPeer) {
         self.peer = peer
         pauses = LegPauses(on: peer.id)
+        attempts = ConnectAttempts(neighbours: peer.settings.neighbours)
     }
 
     /// Whether the peer must not be read, because a queue that it fills is full.
@@ -79,7 +80,10 @@ struct PortalLegs: ~Copyable {
         pauses.forget(leg)
     }
 
-    mutating func removeAll() { self = PortalLegs(of: peer) }
+    mutating func removeAll() {
+        attempts.removeAll()
+        self = PortalLegs(of: peer)
+    }
 
     /// Takes nothing more for a tunnel whose other side has ended; whether the tunnel is here.
     mutating func closeReceive(of tunnel: TunnelID) -> Bool {
@@ -97,14 +101,33 @@ struct PortalLegs: ~Copyable {
     /// Opens the packet that the session has just announced into the batch of its tunnel, if that still takes any, and
     /// with it the tunnel's next ones.
     mutating func open(_ byteCount: Int, on stream: StreamID, of session: SecureSession) {
-        guard let leg = byStream[stream], !leg.isReceiveClosed else { return }
+        guard let leg = byStream[stream] else {
+            guard attempts.isWaiting(stream) else { return }
+            var batch = RelayedBatch(capacity: PacketBatch.byteCount(ofPacketWithBody: byteCount))
+            batch.open(from: session, upTo: Self.batchByteCount)
+            return keepEarly(batch, on: stream)
+        }
+        guard !leg.isReceiveClosed else { return }
         makeRoom(for: byteCount, of: leg)
         leg.batch.open(from: session, upTo: leg.batchByteCount)
     }
 
+    /// Keeps what the peer sends on the stream of a call that waits for other machines; too much ends the call.
+    private mutating func keepEarly(_ batch: consuming RelayedBatch, on stream: StreamID) {
+        guard !attempts.keepEarly(batch, on: stream, account: peer.account) else { return }
+        if let attempt = attempts[stream] { attempts.drop(attempt) }
+        peer.end(stream, message: ErrorText.tooMuchAhead)
+    }
+
     /// Copies what came otherwise than as one packet of bytes into the batch of its tunnel, if that still takes any.
     mutating func append(_ body: ByteBuffer, type: BodyType, on stream: StreamID) {
-        guard let leg = byStream[stream], !leg.isReceiveClosed else { return }
+        guard let leg = byStream[stream] else {
+            guard attempts.isWaiting(stream) else { return }
+            var batch = RelayedBatch(capacity: PacketBatch.byteCount(ofPacketWithBody: body.readableBytes))
+            batch.append(body, type: type)
+            return keepEarly(batch, on: stream)
+        }
+        guard !leg.isReceiveClosed else { return }
         makeRoom(for: body.readableBytes, of: leg)
         leg.batch.append(body, type: type)
     }
@@ -127,6 +150,9 @@ struct PortalLegs: ~Copyable {
         guard !leg.batch.packets.isEmpty else { return }
         var batch = leg.takeBatch()
         guard !leg.isReceiveClosed else { return }
+        guard leg.window?.receive(batch.packets.byteCount) ?? true else {
+            return peer.cut(leg.tunnel, .overrun)
+        }
         if !attempts.isEmpty { attempts.note(batch, on: leg.tunnel.id) }
         inspect(batch, of: leg)
         noteCarried(leg, at: peer.now)
@@ -145,7 +171,8 @@ struct PortalLegs: ~Copyable {
         guard let (charge, isFull) = charge(batch.costByteCount, of: leg) else { return }
         batch.charge = charge
         uncountedByteCount += batch.packets.byteCount
-        if isFull { pauses.begin(leg, in: byTunnel, at: peer.now) }
+        // A link is always read: its tunnels have credit in the place of pauses.
+        if isFull, leg.window == nil { pauses.begin(leg, in: byTunnel, at: peer.now) }
         peer.post(.packets(leg.tunnel.id, batch), to: leg.far.mailbox)
         guard leg.tunnel.cause.load.isExceeded else { return }
         if let victim = peer.portal.largestTunnel(at: leg.tunnel.endpoint.connection) {

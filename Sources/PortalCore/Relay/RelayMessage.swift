@@ -1,5 +1,6 @@
-internal import Connection
+package import Connection
 package import MuxRPC
+package import NIOCore
 
 /// What one connection of a portal is told by another, or by the portal's owner.
 package enum RelayMessage: Sendable {
@@ -18,6 +19,10 @@ package enum RelayMessage: Sendable {
     case overtaken
     /// Other connections of the same identity have announced themselves: say so and end.
     case replaced
+    /// Another machine has a better claim for what your peer announces by tokens: end where your peer is silent.
+    case silenced
+    /// This machine ends: have your peer announce itself at another one.
+    case move
     /// Attendance has changed since you asked.
     case attendanceChanged
     /// The portal has another policy.
@@ -26,6 +31,8 @@ package enum RelayMessage: Sendable {
     case announced(RequestNumber, AnnouncementOutcome)
     /// The tokens of your peer had to give way to somebody who had fewer.
     case tokensDropped
+    /// Other machines have said something about what your peer has called, by the number of that look-up.
+    case lookedUp(ticket: UInt64, NeighbourStep)
     /// The portal's owner has decided about the invite that your peer uses.
     case redeemed(RequestNumber, RedeemOutcome)
 }
@@ -50,6 +57,12 @@ package protocol RelayMailbox: Sendable {
     func post(_ message: RelayMessage)
 }
 
+/// A connection that takes messages, on its event loop.
+package protocol RelayReceiver: ConnectionMachine, SendableMetatype {
+    /// A message from another connection of the portal, or from its owner.
+    func deliver(_ message: consuming RelayMessage, at now: NIODeadline)
+}
+
 /// Why a portal cut a tunnel.
 package enum TunnelCut: String, CaseIterable, Sendable {
     /// One end does not read while the other keeps sending.
@@ -62,6 +75,8 @@ package enum TunnelCut: String, CaseIterable, Sendable {
     case places
     /// The volume of whoever pays for the tunnel is used up for this month.
     case volume
+    /// Another machine of the portal has sent more on a link than was granted.
+    case overrun
 
     /// What both ends are told.
     package var message: String {
@@ -71,6 +86,7 @@ package enum TunnelCut: String, CaseIterable, Sendable {
         case .places: ErrorText.cutForPlace
         case .memory: ErrorText.cutForMemory
         case .volume: ErrorText.cutForVolume
+        case .overrun: ErrorText.cutOverrun
         }
     }
 }

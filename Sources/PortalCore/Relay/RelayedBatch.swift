@@ -44,6 +44,9 @@ package struct RelayedBatch: QueuedBatch, Sendable {
     /// What is charged for it, in bytes.
     package var heldByteCount: Int { charge?.count ?? costByteCount }
 
+    /// What it is as a session sends it, in bytes: its packets and the heads of their boxes.
+    package var wireByteCount: Int { packets.byteCount }
+
     /// As how many bytes it counts in turns.
     package var turnByteCount: Int { max(packets.byteCount, packetCount * Self.leastTurnByteCount) }
 

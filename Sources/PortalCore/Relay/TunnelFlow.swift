@@ -25,6 +25,9 @@ package final class TunnelFlow: Sendable {
     /// What one read of the sender's socket brings at most, in bytes: with room for that a pause ends.
     package static let readByteCount = 256 << 10
 
+    /// How much of what came over a link is sent on before more is granted, in bytes: a quarter of the first window.
+    static let grantByteCount = ReceiveWindow.firstByteCount / 4
+
     /// What one queue may always hold while its endpoint's part is taken by others, in bytes: one turn.
     static let leastByteCount = 64 << 10
 
@@ -44,6 +47,8 @@ package final class TunnelFlow: Sendable {
         var isFilling = false
         var isPaused = false
         var isClosed = false
+        /// What the receiver has sent on since ``takeDrained()``, in bytes as sessions send them.
+        var drainedByteCount = 0
 
         var invariantsHold: Bool {
             queuedByteCount >= 0 && isFilling == (queuedByteCount > TunnelFlow.leastByteCount)
@@ -63,16 +68,19 @@ package final class TunnelFlow: Sendable {
     private let account: Account
     private let load: EndpointLoad
     private let limit: Int
+    /// After how many bytes that the receiver has sent on the sender is told, where that grants credit for them.
+    private let drainedStep: Int
     private let state = Mutex(State())
 
     /// A flow with nothing queued.
     ///
     /// Everything is charged to `account`, the tunnel's; `causer` is the account of its causer, over all their
-    /// connections; `load` counts what all tunnels of the endpoint hold.
+    /// connections; `load` counts what all tunnels of the endpoint hold. A sender that `grantsCredit` is told about every
+    /// ``grantByteCount`` that the receiver has sent on.
     package init(
         tunnel: TunnelID, account: Account, causer: Account, load: EndpointLoad,
         meters: TrafficMeters = TrafficMeters(),
-        limitByteCount: Int = TunnelFlow.limitByteCount
+        limitByteCount: Int = TunnelFlow.limitByteCount, grantsCredit: Bool = false
     ) {
         self.tunnel = tunnel
         self.account = account
@@ -80,6 +88,7 @@ package final class TunnelFlow: Sendable {
         self.load = load
         self.meters = meters
         limit = limitByteCount
+        drainedStep = grantsCredit ? Self.grantByteCount : .max
     }
 
     /// What waits, in bytes of memory, that between the two loops included.
@@ -129,14 +138,24 @@ package final class TunnelFlow: Sendable {
         }
     }
 
-    /// The receiver has sent bytes on; whether the sender is to be resumed.
-    package func release(_ byteCount: Int) -> Bool {
+    /// The receiver has sent bytes on, which were `wireByteCount` for its session; whether the sender is to be resumed.
+    package func release(_ byteCount: Int, carrying wireByteCount: Int = 0) -> Bool {
         state.withLock { state in
             guard !state.isClosed else { return false }
             hold(-min(byteCount, state.queuedByteCount), in: &state)
-            let isResumed = resume(&state)
+            let isTold = state.drainedByteCount >= drainedStep
+            if drainedStep < .max { state.drainedByteCount += wireByteCount }
+            let isResumed = resume(&state) || (!isTold && state.drainedByteCount >= drainedStep)
             assert(state.invariantsHold)
             return isResumed
+        }
+    }
+
+    /// What the receiver has sent on since this was asked, in bytes as its session sends them.
+    func takeDrained() -> Int {
+        state.withLock { state in
+            defer { state.drainedByteCount = 0 }
+            return state.drainedByteCount
         }
     }
 

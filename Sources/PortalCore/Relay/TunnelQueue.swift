@@ -16,6 +16,8 @@ final class TunnelQueue<Batch: QueuedBatch>: TurnTaker {
         case accountOverdrawn
         /// More waits than its payer's rate allows before that time; the tunnel has no turn until then.
         case paced(until: NIODeadline)
+        /// More waits than its receiver has granted; the tunnel has no turn until it grants more.
+        case uncredited
         /// Nothing; the tunnel has no turn until something comes.
         case empty
     }
@@ -31,14 +33,17 @@ final class TunnelQueue<Batch: QueuedBatch>: TurnTaker {
     let account: AccountTurns<Batch>
 
     var deficit = 0
+    /// How much the receiver takes, in bytes.
+    private var credit: Int
 
     var batches = CircularBuffer<Batch>(initialCapacity: 1)
     var end: End?
     var hasTurn = false
 
-    init(flow: TunnelFlow, account: AccountTurns<Batch>) {
+    init(flow: TunnelFlow, account: AccountTurns<Batch>, credit: Int = .max) {
         self.flow = flow
         self.account = account
+        self.credit = credit
     }
 
     var isEmpty: Bool { batches.isEmpty && end == nil }
@@ -69,17 +74,23 @@ final class TunnelQueue<Batch: QueuedBatch>: TurnTaker {
         if end == nil { end = End(message: message) }
     }
 
+    /// The receiver takes so much more; a hostile one's sum ends somewhere.
+    func grant(_ byteCount: Int) { credit = min(credit, Int.max >> 1) + byteCount }
+
     func take(within accountDeficit: Int, at now: NIODeadline) -> Taken {
-        guard let byteCount = batches.first?.turnByteCount else {
+        guard let byteCount = batches.first?.turnByteCount, let wireByteCount = batches.first?.wireByteCount
+        else {
             if let end { return .end(message: end.message) }
             return .empty
         }
+        guard wireByteCount <= credit else { return .uncredited }
         if let ready = flow.meters.pause(at: now) { return .paced(until: ready) }
         guard byteCount <= deficit else { return .overdrawn }
         guard byteCount <= accountDeficit, let batch = batches.popFirst() else {
             return .accountOverdrawn
         }
         deficit -= byteCount
+        if credit < .max { credit -= wireByteCount }
         return .batch(batch)
     }
 }

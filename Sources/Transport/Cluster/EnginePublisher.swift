@@ -3,7 +3,8 @@ package import NIOCore
 internal import NIOPosix
 internal import Synchronization
 
-/// The one thread on which NATS is published to, and its streams are called: no event loop ever waits for a server.
+/// The two threads on which NATS is published to, and its streams are called: no event loop ever waits for a server, and
+/// no message for a stream that answers slowly.
 ///
 /// What is to be published stands in a queue of ``limit`` messages. Where the server takes them too slowly the oldest are
 /// dropped; what has waited for ``maximumAge`` is not sent any more, because its answer would come for nobody; and while
@@ -26,6 +27,9 @@ package final class EnginePublisher: Sendable {
         package var disconnected = 0
         /// Refused by libnats.
         package var failed = 0
+
+        /// Nothing yet.
+        package init() {}
     }
 
     private struct Waiting: Sendable {
@@ -43,11 +47,15 @@ package final class EnginePublisher: Sendable {
     }
 
     private let connection: NATSConnection
-    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    private let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+    private let (publishing, calling): (any EventLoop, any EventLoop)
     private let state = Mutex(State())
 
     /// Publishes on a connection.
-    package init(_ connection: NATSConnection) { self.connection = connection }
+    package init(_ connection: NATSConnection) {
+        self.connection = connection
+        (publishing, calling) = (group.next(), group.next())
+    }
 
     /// What became of messages so far.
     package var counts: Counts { state.withLock { $0.counts } }
@@ -67,17 +75,25 @@ package final class EnginePublisher: Sendable {
             defer { state.isIdle = false }
             return state.isIdle
         }
-        if isFirst { group.next().execute { self.publishWaiting() } }
+        if isFirst { publishing.execute { self.publishWaiting() } }
     }
 
-    /// Has something done with the connection that blocks, such as a call of a stream; in turns with what is published.
+    /// Has something done with the connection that blocks for a moment, in turns with what is published.
     package func perform<Result: Sendable>(
         _ work: @escaping @Sendable (NATSConnection) throws -> Result
     ) -> EventLoopFuture<Result> {
-        group.next().submit { try work(self.connection) }
+        publishing.submit { try work(self.connection) }
     }
 
-    /// Publishes nothing more, and ends the thread.
+    /// Has something done with the connection that may block for seconds, such as a call of a stream: one after another,
+    /// beside what is published.
+    package func call<Result: Sendable>(
+        _ work: @escaping @Sendable (NATSConnection) throws -> Result
+    ) -> EventLoopFuture<Result> {
+        calling.submit { try work(self.connection) }
+    }
+
+    /// Publishes nothing more, and ends the threads.
     package func close() async throws {
         state.withLock { state in
             state.isClosed = true
@@ -103,7 +119,7 @@ package final class EnginePublisher: Sendable {
                 }
             }
         }
-        group.next().execute { self.publishWaiting() }
+        publishing.execute { self.publishWaiting() }
     }
 
     private func next() -> Waiting? {

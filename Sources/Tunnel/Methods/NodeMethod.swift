@@ -72,13 +72,15 @@ enum MethodAnswer {
     case tunnel(TunnelRequest)
     /// The endpoint that we have called does not let us in any more.
     case dismissal
+    /// The portal asks us to go to another of its machines.
+    case move
 }
 
 /// The methods of a node.
 enum NodeMethods {
     static let all: [any NodeMethod.Type] = [
         WhoAmI.self, Ping.self, Echo.self, ListServices.self, OpenService.self, UseInvite.self,
-        GrantCircle.self, RemovedFromCircle.self, ConnectTunnel.self,
+        GrantCircle.self, RemovedFromCircle.self, ConnectTunnel.self, MoveAway.self,
     ]
 
     private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.method.name, $0) })

@@ -21,6 +21,8 @@ package struct NodeReport: Codable, Equatable, Sendable {
 package struct NodePortalReport: Codable, Equatable, Sendable {
     /// The portal's address.
     package var address: String
+    /// The address at which it is connected, of those that the portal has; `nil` where it is not.
+    package var connectedTo: String?
     /// `dialling`, `connected`, `announced`, or `away` until it is dialled again.
     package var state: String
     /// Since when, in Unix seconds.

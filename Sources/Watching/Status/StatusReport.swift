@@ -8,6 +8,8 @@ package struct StatusReport: Codable, Equatable, Sendable {
     package var portal: PortalReport?
     /// Of `cway serve` and `cway connect`.
     package var node: NodeReport?
+    /// Of a portal that is one of several machines.
+    package var cluster: ClusterReport?
     /// What went wrong lately, the newest first.
     package var errors: [ErrorReport]
 

@@ -11,6 +11,7 @@ struct TestBatch: QueuedBatch {
     var turnByteCount: Int
     var isSmall: Bool { turnByteCount < 1000 }
     var heldByteCount: Int { charge?.count ?? 0 }
+    var wireByteCount: Int { turnByteCount }
 
     mutating func join(_ next: borrowing TestBatch) -> Bool {
         guard turnByteCount + next.turnByteCount <= 1000,

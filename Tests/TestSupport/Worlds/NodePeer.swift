@@ -34,6 +34,9 @@ package final class NodePeer: WirePeer {
     package private(set) var items: [ByteBuffer] = []
     package private(set) var itemEnds: [RemoteError?] = []
     package private(set) var announcedCount = 0
+    /// How often another way should have been looked for, and how often the portal asked for that.
+    package private(set) var silenceCount = 0
+    package private(set) var moveCount = 0
     package private(set) var announcementEnds: [RemoteError] = []
     package private(set) var tokenAnswers: [RemoteError?] = []
     package private(set) var questions: [Question] = []
@@ -157,6 +160,8 @@ package final class NodePeer: WirePeer {
         case .announced: announcedCount += 1
         case .announcementEnded(let error): announcementEnds.append(error)
         case .tokensAnnounced(_, let error): tokenAnswers.append(error)
+        case .fellSilent: silenceCount += 1
+        case .moveAsked: moveCount += 1
         case .asked(let question): questions.append(question)
         case .connectService(let key, let name, let friend, _):
             asked.append((key, name.description, friend))

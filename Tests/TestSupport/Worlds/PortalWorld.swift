@@ -84,10 +84,12 @@ package final class PortalWorld {
     package var worksAtOnce = true
     package private(set) var isCalledToWork = false
 
-    package init(_ change: (inout PortalSettings) -> Void = { _ in }) throws {
+    package init(
+        as identity: Identity? = nil, _ change: (inout PortalSettings) -> Void = { _ in }
+    ) throws {
         var settings = PortalSettings(name: "the portal") { 1_795_000_000_000 }
         change(&settings)
-        portal = Portal(identity: try .random(), network: network, settings: settings)
+        portal = Portal(identity: try identity ?? .random(), network: network, settings: settings)
     }
 
     /// The first tunnel that was opened.

@@ -1,4 +1,4 @@
-import Multiserver
+package import Multiserver
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -6,15 +6,17 @@ import TypedSodium
 
 /// Forwards one port to another inside the process, until it is told to fall silent: whoever is connected then sees an open
 /// connection on which nothing comes back, as behind an address that has changed.
-final class Forwarder: Sendable {
+package final class Forwarder: Sendable {
     /// What becomes of bytes.
-    enum Manner: Sendable {
+    package enum Manner: Sendable {
         /// They are passed on.
         case forwarding
         /// They are read slowly, and dropped: a line on which much is still on the way.
         case draining
-        /// They are not read.
+        /// They are not read, and what was read is dropped.
         case silent
+        /// They are not read, and go on as soon as others do.
+        case paused
     }
 
     private let target: NetAddress
@@ -23,13 +25,13 @@ final class Forwarder: Sendable {
     private let ends = Mutex([ForwarderEnd.Reference]())
 
     /// A forwarder that ends at once each connection of which `refuses` says so.
-    init(to target: NetAddress, refuses: @escaping @Sendable () -> Bool = { false }) {
+    package init(to target: NetAddress, refuses: @escaping @Sendable () -> Bool = { false }) {
         self.target = target
         self.refuses = refuses
     }
 
     /// Listens for as long as `body` takes, which is told where.
-    func run(_ body: (NetAddress) async throws -> Void) async throws {
+    package func run(_ body: (NetAddress) async throws -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let listener = try await ServerBootstrap(group: group)
             // Little fits in front of it, so that a slow line is slow from the beginning.
@@ -51,7 +53,7 @@ final class Forwarder: Sendable {
     }
 
     /// From now on bytes are treated so.
-    func set(_ manner: Manner) {
+    package func set(_ manner: Manner) {
         self.manner.withLock { $0 = manner }
         for end in ends.withLock(\.self) { end.wake() }
     }
@@ -85,13 +87,16 @@ private final class ForwarderEnd: ChannelInboundHandler {
             self.channel = channel
         }
 
-        func wake() { channel.eventLoop.execute { channel.read() } }
+        func wake() {
+            channel.eventLoop.execute { [end, channel] in end.value.wake(channel) }
+        }
     }
 
     /// How long it takes to read 1 KiB of a slow line.
     private static let drainTime = TimeAmount.milliseconds(100)
 
     private let other: any Channel
+    private var held: ByteBuffer?
     private let manner: () -> Forwarder.Manner
 
     init(other: any Channel, manner: @escaping () -> Forwarder.Manner) {
@@ -110,7 +115,16 @@ private final class ForwarderEnd: ChannelInboundHandler {
             context.eventLoop.scheduleTask(in: Self.drainTime) { () -> Void in channel.read() }
         case .silent:
             break
+        case .paused:
+            held = unwrapInboundIn(data)
         }
+    }
+
+    /// Goes on with what was held, or reads.
+    func wake(_ channel: any Channel) {
+        guard let bytes = held else { return channel.read() }
+        held = nil
+        other.writeAndFlush(bytes).whenComplete { _ in channel.read() }
     }
 
     func channelInactive(context: ChannelHandlerContext) { other.close(promise: nil) }

@@ -1,19 +1,18 @@
-import Foundation
-import PeerSupport
+internal import Foundation
 
 /// A real `nats-server` on a free port of the loopback interface, with a folder of its own; it ends with the value.
-final class NATSServer {
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+package final class NATSServer {
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
     }
 
-    let port: UInt16
+    package let port: UInt16
     private let folder: URL
     private let arguments: [String]
     private var process: ChildProcess?
 
     /// Starts a server that is ready for clients.
-    init(_ arguments: [String] = [], configuration: String? = nil) async throws {
+    package init(_ arguments: [String] = [], configuration: String? = nil) async throws {
         port = try LoopbackSocket.freePort()
         folder = FileManager.default.temporaryDirectory.appending(path: "nats-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -32,10 +31,10 @@ final class NATSServer {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    var address: String { "nats://127.0.0.1:\(port)" }
+    package var address: String { "nats://127.0.0.1:\(port)" }
 
     /// Starts the process, again where it was killed, and awaits its port.
-    func start() async throws {
+    package func start() async throws {
         let places = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"]
         guard
             let program = places.map({ "\($0)/nats-server" }).first(
@@ -65,11 +64,11 @@ final class NATSServer {
     }
 
     /// Kills the process; what it stored stays.
-    func kill() {
+    package func kill() {
         process?.signal(SIGKILL)
         process?.waitUntilEnded()
         process = nil
     }
 
-    func signal(_ number: Int32) { process?.signal(number) }
+    package func signal(_ number: Int32) { process?.signal(number) }
 }

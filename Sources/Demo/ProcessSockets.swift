@@ -1,0 +1,34 @@
+internal import FoundationEssentials
+
+/// Asks the system for the TCP sockets of a process.
+///
+/// Source: proc(5), `/proc/PID/fd` and `/proc/net/tcp`; state 01 is ESTABLISHED, 0A is LISTEN.
+enum ProcessSockets {
+    /// On how many ports it listens; `nil` where the system does not tell.
+    static func listeningCount(of process: Int32) -> Int? {
+        lines(of: process, inState: "0A")?.count
+    }
+
+    /// The ports at the other ends of its connections; `nil` where the system does not tell.
+    static func remotePorts(of process: Int32) -> Set<Int>? {
+        lines(of: process, inState: "01").map { lines in
+            Set(lines.compactMap { $0[2].split(separator: ":").last.flatMap { Int($0, radix: 16) } })
+        }
+    }
+
+    private static func lines(of process: Int32, inState state: String) -> [[Substring]]? {
+        let folder = "/proc/\(process)/fd"
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder),
+            let tables = try? ["tcp", "tcp6"].map({ name in
+                try String(contentsOfFile: "/proc/\(process)/net/\(name)", encoding: .utf8)
+                    .split(separator: "\n")
+            })
+        else { return nil }
+        let own = Set(
+            names.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)") }
+        )
+        return tables.joined().map { $0.split(separator: " ") }.filter { fields in
+            fields.count > 9 && fields[3] == state && own.contains("socket:[\(fields[9])]")
+        }
+    }
+}

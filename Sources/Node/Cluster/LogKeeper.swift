@@ -1,0 +1,314 @@
+internal import Cluster
+internal import Keyring
+internal import NATS
+internal import Synchronization
+internal import TypedSodium
+
+/// Reads a log from its stream into a keyring, and appends to it: one step after another, on the thread that may wait.
+///
+/// ### Invariants
+/// - What is in memory is never ahead of the keyring, but for the time of a step; after a failure it begins again there.
+/// - At most one record is on its way; it is looked for before another is made.
+final class LogKeeper: Sendable {
+    /// What a request wants to have in the log, asked when everything in it is applied; nothing where it needs no record.
+    typealias Plan = @Sendable (MembershipLog) throws(KeyringError) -> [PolicyChange]
+
+    /// What came of a step towards having something in the log.
+    enum Attempt: Sendable {
+        /// It is in the log and applied, and came to this; to nothing where nothing was wanted.
+        case made([PolicyOutcome])
+        /// Another was faster: to be tried again at once.
+        case outrun
+        /// Another's record is on its way.
+        case waits
+        /// It may be in the log or not.
+        case unanswered(NATSError)
+    }
+
+    private struct State {
+        var log: PolicyLog
+        var failure: ClusterPolicyFailure?
+        /// Which request the record on its way belongs to.
+        var owner: UInt64?
+        /// Whether the stream was seen to have this machine's last record.
+        var isProven = false
+        /// At which record keys were last allowed.
+        var allowances: [PublicKey: UInt64] = [:]
+    }
+
+    private static let allowanceLimit = 1_000
+
+    private let membership: MembershipLog
+    private let seal: ClusterSeal
+    private let state: Mutex<State>
+    private let stream = Mutex<(connection: NATSConnection, stream: NATSStream)?>(nil)
+    private let tell: @Sendable (PolicyMark) -> Void
+
+    /// Goes on where the keyring is; `tell` is told of each record that is applied.
+    init(
+        _ membership: MembershipLog, _ seal: consuming ClusterSeal,
+        tell: @escaping @Sendable (PolicyMark) -> Void
+    ) throws(KeyringError) {
+        self.membership = membership
+        self.seal = seal
+        self.tell = tell
+        state = Mutex(State(log: PolicyLog(appliedTo: PolicyMark(try membership.state().place))))
+    }
+
+    /// What the stream is called.
+    var logName: String { seal.logName }
+
+    // MARK: Beginning
+
+    /// Looks whether there is a log at all.
+    ///
+    /// - Throws: ``ClusterPolicyFailure/noLog``; `NATSError`.
+    func find(_ connection: NATSConnection) throws {
+        do throws(NATSError) {
+            _ = try stream(of: connection).extent()
+        } catch {
+            if case .noSuchStream = error { throw ClusterPolicyFailure.noLog }
+            throw error
+        }
+    }
+
+    /// Finds the log, or begins one where there is none and the keyring is empty, and applies it to its end.
+    ///
+    /// - Throws: `NATSError`, `KeyringError`, ``ClusterPolicyFailure``.
+    func begin(_ connection: NATSConnection, replicas: Int) throws {
+        let own = try membership.state()
+        do {
+            let last = try stream(of: connection).extent().last
+            let isOwn = own.place.index > 0 || own.isEmpty
+            guard isOwn else { throw last == 0 ? ClusterPolicyFailure.noLog : .ownPolicy }
+        } catch NATSError.noSuchStream {
+            guard own.place.index == 0 else { throw fail(.gone(known: own.place.index)) }
+            guard own.isEmpty else { throw ClusterPolicyFailure.noLog }
+            try stream(of: connection).createIfAbsent(replicas: replicas)
+        }
+        try follow(connection)
+    }
+
+    /// Prepares a keyring to be the beginning of the log.
+    ///
+    /// - Returns: what its records have to be.
+    /// - Throws: ``ClusterPolicyFailure/logExists``; `NATSError`; `KeyringError`.
+    func beginImport(_ connection: NATSConnection, replicas: Int) throws -> [PolicyChange] {
+        let own = try membership.state()
+        do {
+            let last = try stream(of: connection).extent().last
+            guard last == 0 || (own.isImporter && own.place.index == last) else {
+                throw ClusterPolicyFailure.logExists
+            }
+        } catch NATSError.noSuchStream {
+            try stream(of: connection).createIfAbsent(replicas: replicas)
+        }
+        let parts = try membership.beginImport()
+        try restart()
+        return parts
+    }
+
+    /// Begins again with what the keyring has: nothing that was found wrong with the log is held against it.
+    func restart() throws(KeyringError) {
+        let place = try membership.state().place
+        state.withLock { state in
+            state = State(
+                log: PolicyLog(appliedTo: PolicyMark(place)), allowances: state.allowances)
+        }
+    }
+
+    // MARK: Following
+
+    /// Applies the log to its end.
+    ///
+    /// - Throws: `NATSError`, `KeyringError`, ``ClusterPolicyFailure``.
+    func follow(_ connection: NATSConnection) throws { _ = try catchUp(connection) }
+
+    /// At which record a key was last allowed, as far as that is remembered.
+    func allowance(of key: PublicKey) -> UInt64? { state.withLock { $0.allowances[key] } }
+
+    private func catchUp(
+        _ connection: NATSConnection
+    ) throws -> (own: [PolicyOutcome]?, verdict: PolicyLog.Verdict) {
+        let (failure, known, isProven) = state.withLock { ($0.failure, $0.log.mark.index, $0.isProven) }
+        if let failure { throw failure }
+        let stream = try stream(of: connection)
+        let extent: NATSStream.Extent
+        do throws(NATSError) { extent = try stream.extent() } catch {
+            guard case .noSuchStream = error, known > 0 else { throw error }
+            throw fail(.gone(known: known))
+        }
+        guard extent.last >= known else { throw fail(.rolledBack(last: extent.last, known: known)) }
+        var own: [PolicyOutcome]?
+        // The last record that is known is read again, once: the log may be another one of the same length.
+        var number = isProven || known == 0 ? known + 1 : known
+        while number <= extent.last {
+            guard extent.first <= number else { throw fail(.gap(at: number)) }
+            own = try take(stream.message(number), number) ?? own
+            number += 1
+        }
+        do throws(PolicyLog.Failure) {
+            let verdict = try state.withLock { (state) throws(PolicyLog.Failure) in
+                state.isProven = true
+                return try state.log.reachedEnd(extent.last)
+            }
+            return (own, verdict)
+        } catch {
+            throw fail(ClusterPolicyFailure(error))
+        }
+    }
+
+    /// Applies a message of the stream.
+    ///
+    /// - Returns: what it came to, where it is the record that this machine has sent.
+    private func take(_ message: [UInt8], _ number: UInt64) throws -> [PolicyOutcome]? {
+        let record: PolicyRecord
+        do throws(ClusterError) { record = try seal.openRecord(message) } catch {
+            throw fail(.foreign(at: number))
+        }
+        return try take(record, number)
+    }
+
+    private func take(_ record: PolicyRecord, _ number: UInt64) throws -> [PolicyOutcome]? {
+        let changes: PolicyChanges
+        do throws(PolicyChanges.Fault) { changes = try PolicyChanges(decoding: record.body) } catch {
+            throw fail(.later(at: number))
+        }
+        let step: PolicyLog.Step
+        do throws(PolicyLog.Failure) {
+            step = try state.withLock { (state) throws(PolicyLog.Failure) in
+                try state.log.take(record, number: number)
+            }
+        } catch {
+            throw fail(ClusterPolicyFailure(error))
+        }
+        guard step != .known else { return nil }
+        let outcomes = try apply(changes, record)
+        state.withLock { state in
+            for case .allowance(let key) in changes.list {
+                if state.allowances.count >= Self.allowanceLimit { state.allowances = [:] }
+                state.allowances[key] = record.index
+            }
+        }
+        tell(record.mark)
+        guard case .applyOwn = step else { return nil }
+        return outcomes
+    }
+
+    private func apply(_ changes: PolicyChanges, _ record: PolicyRecord) throws -> [PolicyOutcome] {
+        let place = LogPlace(index: record.index, hash: record.mark.hash)
+        let step: MembershipLog.Step
+        do throws(KeyringError) {
+            step = try membership.apply(changes, to: place, behind: record.previous)
+        } catch {
+            // What the keyring does not have is to be read again.
+            try restart()
+            throw error
+        }
+        switch step {
+        case .applied(let outcomes): return outcomes
+        case .known: return try unseen(changes)
+        case .foreign: throw fail(.forked(at: record.index))
+        }
+    }
+
+    /// What changes came to that another process has applied to this keyring.
+    private func unseen(_ changes: PolicyChanges) throws(KeyringError) -> [PolicyOutcome] {
+        var outcomes: [PolicyOutcome] = []
+        for change in changes.list {
+            if case .redemption(let request) = change {
+                let redemption = try membership.foresee([request], now: changes.time)[0]
+                outcomes.append(.redemption(redemption ?? .refused(.revoked)))
+            } else {
+                outcomes.append(.made)
+            }
+        }
+        return outcomes
+    }
+
+    // MARK: Appending
+
+    /// Takes a step towards having in the log what a request wants.
+    ///
+    /// - Throws: `NATSError`, `KeyringError`, ``ClusterPolicyFailure``.
+    func attempt(_ request: UInt64, _ plan: Plan, _ connection: NATSConnection) throws -> Attempt {
+        let (own, verdict) = try catchUp(connection)
+        let isOwner = state.withLock { state in
+            defer { if own != nil || verdict == .displaced { state.owner = nil } }
+            return state.owner == request
+        }
+        if let own, isOwner { return .made(own) }
+        if case .sendAgain(let record) = verdict {
+            return isOwner ? try send(record, connection) : .waits
+        }
+        let changes = try plan(membership)
+        guard !changes.isEmpty else { return .made([]) }
+        let body = PolicyChanges(changes, at: WallClock.seconds()).encoded()
+        let record = state.withLock { state -> PolicyRecord? in
+            let salt = MachineID(high: .random(in: 0 ... .max), low: .random(in: 0 ... .max))
+            guard let record = state.log.append(body, salt: salt) else { return nil }
+            state.owner = request
+            return record
+        }
+        guard let record else { return .waits }
+        return try send(record, connection)
+    }
+
+    /// Nobody waits for a request any more; whether it gets into the log is left to chance.
+    func abandon(_ request: UInt64) {
+        state.withLock { state in
+            guard state.owner == request else { return }
+            state.owner = nil
+            state.log.refused()
+        }
+    }
+
+    private func send(_ record: PolicyRecord, _ connection: NATSConnection) throws -> Attempt {
+        let number: UInt64
+        do throws(NATSError) {
+            number = try stream(of: connection).append(
+                seal.seal(record, nonce: Self.nonce()), behind: record.index - 1)
+        } catch {
+            // Even so it may stand there, sent a moment before: the stream tells.
+            return error == .outdated ? .outrun : .unanswered(error)
+        }
+        let outcomes = try take(record, number)
+        state.withLock { $0.owner = nil }
+        return .made(outcomes ?? [])
+    }
+
+    private static func nonce() -> Nonce {
+        var nonce = Nonce()
+        for index in nonce.storage.indices { nonce.storage[index] = .random(in: 0 ... .max) }
+        return nonce
+    }
+
+    private func stream(of connection: NATSConnection) throws(NATSError) -> NATSStream {
+        try stream.withLock { (stream) throws(NATSError) in
+            if let stream, stream.connection === connection { return stream.stream }
+            let made = try connection.stream(seal.logName, subject: seal.logSubject)
+            stream = (connection, made)
+            return made
+        }
+    }
+
+    private func fail(_ failure: ClusterPolicyFailure) -> ClusterPolicyFailure {
+        state.withLock { $0.failure = failure }
+        return failure
+    }
+}
+
+extension PolicyMark {
+    init(_ place: LogPlace) { self.init(index: place.index, hash: place.hash) }
+}
+
+extension ClusterPolicyFailure {
+    fileprivate init(_ failure: PolicyLog.Failure) {
+        self =
+            switch failure {
+            case .rolledBack(let last, let known): .rolledBack(last: last, known: known)
+            case .forked(let index): .forked(at: index)
+            case .gap(let expected, _): .gap(at: expected)
+            }
+    }
+}
