@@ -25,6 +25,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case endpoint
     /// A machine of a cluster, and messages of others that hold its keys.
     case cluster
+    /// The links of a machine to others, after real handshakes.
+    case link
 
     /// Runs the target once.
     package func run(_ bytes: [UInt8]) {
@@ -41,6 +43,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
         case .portal: PortalFuzz.run(&input)
         case .endpoint: EndpointFuzz.run(&input)
         case .cluster: ClusterFuzz.run(&input)
+        case .link: LinkFuzz.run(&input)
         }
     }
 }

@@ -145,7 +145,11 @@ struct MembershipLogTests {
     @Test("a keyring with a log is changed by its log alone, unless the portal is run alone")
     func alone() throws {
         let key = try person(2).publicKey
+        try log.follow()
+        #expect(throws: KeyringError.inCluster) { try membership.deny(key, now: Self.now) }
         _ = try apply(.denial(key), as: 1)
+        try log.follow()
+        #expect(try log.state().place == Self.place(1))
         #expect(throws: KeyringError.inCluster) { try membership.undeny(key) }
         #expect(throws: KeyringError.inCluster) {
             try membership.invites.redeem(inviteKey(1), by: key, now: Self.now)

@@ -161,7 +161,7 @@ struct ClusterRelayTests {
         }
         try await announced.futureResult.get()
 
-        let byteCount = 12 << 20
+        let byteCount = 4 << 20
         let done = group.next().makePromise(of: Bool.self)
         let ended = group.next().makePromise(of: String.self)
         let target = endpoint.publicKey.id

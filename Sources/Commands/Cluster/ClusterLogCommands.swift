@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Cluster
 internal import Node
 
 /// `cway portal cluster import`: begins the log of policy with the keyring of this home.

@@ -14,6 +14,8 @@ package struct MembershipLog: Sendable {
     package struct State: Equatable, Sendable {
         /// How far it is applied; ``LogPlace/start`` for a keyring that has followed none.
         package let place: LogPlace
+        /// Whether it follows a log, or did; the log may have no record yet.
+        package let isFollower: Bool
         /// Whether the portal was changed while it was run alone, so that it follows from no log any more.
         package let isChangedAlone: Bool
         /// Whether the log is in the midst of an import.
@@ -55,6 +57,7 @@ package struct MembershipLog: Sendable {
         try store.read { (transaction) throws(KeyringError) in
             State(
                 place: try Self.place(transaction) ?? .start,
+                isFollower: try Self.place(transaction) != nil,
                 isChangedAlone: try transaction.number(.alone) == 2,
                 isImporting: try transaction.number(.importing) != nil,
                 isImporter: try transaction.number(.importer) != nil, isEmpty: try Self.isEmpty(transaction))
@@ -94,6 +97,15 @@ package struct MembershipLog: Sendable {
     /// Notes that the portal was changed while it is run alone.
     static func noteChange(_ transaction: inout KeyringWriting) throws(KeyringError) {
         if try transaction.number(.alone) == 1 { try transaction.set(.alone, to: 2) }
+    }
+
+    /// The portal follows a log from now on, which has no record that it knows of.
+    package func follow() throws(KeyringError) {
+        guard try !state().isFollower else { return }
+        try store.change { (transaction, _) throws(KeyringError) in
+            guard try Self.place(transaction) == nil else { return }
+            try transaction.put(StoredPlace(.start), StoredPlace.key)
+        }
     }
 
     /// The portal is run alone from now on, and may be changed.

@@ -86,6 +86,8 @@ final class LogKeeper: Sendable {
             guard own.isEmpty else { throw ClusterPolicyFailure.noLog }
             try stream(of: connection).createIfAbsent(replicas: replicas)
         }
+        // From now on its keyring is changed by the log alone.
+        try membership.follow()
         try follow(connection)
     }
 

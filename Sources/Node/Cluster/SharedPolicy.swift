@@ -124,11 +124,11 @@ package final class SharedPolicy: ClusterPolicy {
     // MARK: Starting and following
 
     package func start() async throws {
-        let isFollower = try await Blocking.run { [membership] in
-            (followed: try membership.rejoin(), state: try membership.state())
+        let keyring = try await Blocking.run { [membership] in
+            (isFollowing: try membership.rejoin(), state: try membership.state())
         }
-        guard isFollower.followed else { throw ClusterPolicyFailure.changedAlone }
-        let knowsLog = isFollower.state.place.index > 0
+        guard keyring.isFollowing else { throw ClusterPolicyFailure.changedAlone }
+        let knowsLog = keyring.state.isFollower
         do {
             try await client.begin(for: knowsLog ? Self.startPatience : Self.patience)
             stand(.current)

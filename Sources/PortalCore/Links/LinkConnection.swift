@@ -29,6 +29,8 @@ package enum LinkOutput: Sendable {
 package final class LinkConnection: RelayReceiver {
     /// How long the other machine may be silent, or take nothing of what waits for it.
     package static let silenceTime = LinkSession.silenceTime
+    /// What the other machine may leave unread of answers and messages, in bytes; it is broken, where it leaves more.
+    private static let unreadByteLimit = 8 << 20
     private static let closingTime = TimeAmount.seconds(2)
     private static let heardTime = TimeAmount.milliseconds(100)
 
@@ -130,6 +132,9 @@ package final class LinkConnection: RelayReceiver {
         do {
             while let event = try link.next(at: now) { try handle(event, at: now) }
             tunnels?.flush()
+            guard link.session.outboundByteCount <= Self.unreadByteLimit else {
+                throw LinkSession.Violation.outOfTurn
+            }
             if hasInputEnded { try link.session.inputEnded() }
         } catch {
             breakOff()

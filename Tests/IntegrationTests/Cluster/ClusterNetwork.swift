@@ -26,7 +26,8 @@ struct ClusterNetwork {
         let network = ClusterNetwork(stage: stage, server: server, machines: machines)
         for number in 0..<count {
             try await network.report(of: number) { report in
-                report.isServing && report.machines.count { $0.isLinked && $0.standing == "live" } == count - 1
+                report.isServing
+                    && report.machines.count { $0.isLinked && $0.standing == "live" } == count - 1
             }
         }
         return network

@@ -155,6 +155,19 @@ struct LinkCreditTests {
         #expect(stage.endpoint.ends == [tunnel.far: ErrorText.otherSideIsGone])
     }
 
+    @Test("passes nothing on that came over another link, and asks no other machine for it")
+    func once() throws {
+        let neighbours = ScriptedNeighbours()
+        let stage = try LinkStage { number, settings in
+            if number == 1 { settings.neighbours = neighbours }
+        }
+        let rogue = try RogueMachine(0, dialling: 1, in: stage.world)
+        let (caller, absent) = (try Identity.random().publicKey, try Identity.random().publicKey)
+        let stream = try rogue.connect(caller, to: absent)
+        #expect(rogue.peer.ends[stream] == ErrorText.couldNotConnect(to: absent.id))
+        #expect(neighbours.asked.isEmpty)
+    }
+
     @Test("without tunnels is left after a minute")
     func idle() throws {
         let stage = try LinkStage()
