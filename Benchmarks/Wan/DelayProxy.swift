@@ -19,36 +19,43 @@ final class DelayProxy: Sendable {
         var stallShare = 0.0
 
         /// What passes in a second, in bytes: 320 Mbit/s, so that 4 MiB under way fill it at 100 ms.
-        static let bytesPerSecond = 40_000_000.0
+        var bytesPerSecond = 40_000_000.0
         /// What may be under way in one direction, in bytes: what the line holds at 100 ms, and 1 MiB in a
         /// router.
-        static let limitByteCount = 5 << 20
+        var limitByteCount = 5 << 20
     }
 
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let channel: any Channel
     private let line: LineSetting
 
-    /// A line to a port.
-    init(to target: UInt16) async throws {
+    /// A line to a port, in front of which a socket holds so many bytes, or what the system lets it hold.
+    init(to target: UInt16, socketByteCount: ChannelOptions.Types.SocketOption.Value? = nil) async throws {
         let line = LineSetting()
         self.line = line
-        channel = try await ServerBootstrap(group: group)
+        var near = ServerBootstrap(group: group)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { near in
-                ClientBootstrap(group: near.eventLoop)
-                    .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                    .channelOption(.allowRemoteHalfClosure, value: true)
-                    .connect(host: "127.0.0.1", port: Int(target))
-                    .flatMapThrowing { far in
-                        let (left, right) = (DelayHandler(line), DelayHandler(line))
-                        (left.partner, right.partner) = (right, left)
-                        try near.pipeline.syncOperations.addHandler(left)
-                        try far.pipeline.syncOperations.addHandler(right)
-                    }
+        if let socketByteCount {
+            // Windows are agreed on when a connection begins, so the port has the bound, too.
+            near = near.serverChannelOption(.socketOption(.so_rcvbuf), value: socketByteCount)
+                .childChannelOption(.maxMessagesPerRead, value: 1)
+        }
+        channel = try await near.childChannelInitializer { near in
+            var far = ClientBootstrap(group: near.eventLoop)
+                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .channelOption(.allowRemoteHalfClosure, value: true)
+            if let socketByteCount {
+                far = far.channelOption(.socketOption(.so_rcvbuf), value: socketByteCount)
+                    .channelOption(.maxMessagesPerRead, value: 1)
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+            return far.connect(host: "127.0.0.1", port: Int(target)).flatMapThrowing { far in
+                let (left, right) = (DelayHandler(line), DelayHandler(line))
+                (left.partner, right.partner) = (right, left)
+                try near.pipeline.syncOperations.addHandler(left)
+                try far.pipeline.syncOperations.addHandler(right)
+            }
+        }.bind(host: "127.0.0.1", port: 0).get()
     }
 
     /// Where the line begins.
@@ -105,7 +112,7 @@ private final class DelayHandler: ChannelDuplexHandler {
         let bytes = unwrapInboundIn(data)
         let now = NIODeadline.now()
         let line = line.value.withLock { $0 }
-        let seconds = Double(bytes.readableBytes) / DelayProxy.Line.bytesPerSecond
+        let seconds = Double(bytes.readableBytes) / line.bytesPerSecond
         freeAt = max(freeAt, now) + .nanoseconds(Int64(seconds * 1e9))
         var due = freeAt + .nanoseconds(Int64(line.delay.inSeconds * 1e9))
         let packetCount = Double(bytes.readableBytes) / Double(Self.packetByteCount)
@@ -120,8 +127,10 @@ private final class DelayHandler: ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        if underWayByteCount < DelayProxy.Line.limitByteCount { context.read() } else { holdsRead = true }
+        if hasRoom { context.read() } else { holdsRead = true }
     }
+
+    private var hasRoom: Bool { underWayByteCount < line.value.withLock { $0.limitByteCount } }
 
     private func schedule(_ context: ChannelHandlerContext) {
         guard !isScheduled, let due = underWay.first?.due else { return }
@@ -142,7 +151,7 @@ private final class DelayHandler: ChannelDuplexHandler {
         }
         partner?.context?.flush()
         guard let context else { return }
-        if holdsRead, underWayByteCount < DelayProxy.Line.limitByteCount {
+        if holdsRead, hasRoom {
             holdsRead = false
             context.read()
         }

@@ -4,7 +4,8 @@ internal import PeerSupport
 struct WanSuite: Suite {
     let summary = """
         wan: one flow down, over a line of 320 Mbit/s in front of the client, without and with stalls of one \
-        round trip for 0.1 % of the packets; / is the row's rate divided by direct TCP's
+        round trip for 0.1 % of the packets; / is the row's rate divided by direct TCP's; then 64 bytes there \
+        and back over a line of 20 Mbit/s in front of the endpoint
         """
 
     func run(_ plan: Plan) async throws -> Findings {
@@ -52,6 +53,7 @@ struct WanSuite: Suite {
         }
         ways.end(on: plan.stage)
         for line in lines { await line.end() }
+        findings.rows += try await SlowLine.measure(plan)
         return findings
     }
 

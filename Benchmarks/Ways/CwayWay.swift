@@ -26,7 +26,12 @@ struct CwayStage {
     private let stage: Stage
 
     /// Starts both; the service `bytes` leads to that port.
-    init(_ stage: Stage, servicePort: UInt16, sources: Sources = .addresses) async throws {
+    ///
+    /// `line` makes a line to the portal's port, through which the endpoint dials.
+    init(
+        _ stage: Stage, servicePort: UInt16, sources: Sources = .addresses,
+        line: (UInt16) async throws -> UInt16 = { $0 }
+    ) async throws {
         self.stage = stage
         let cway = try stage.cway()
         portal = try stage.launch(
@@ -36,11 +41,16 @@ struct CwayStage {
                 try stage.makeFolder("portal"),
             ]
                 + sources.flags)
-        portalAddress = try await portal.firstLine()
+        let address = try await portal.firstLine()
+        portalAddress = address
+        guard case .peer(let peer) = try Address(address) else {
+            throw Stage.Failure(description: "no address of a portal: \(address)")
+        }
+        let dialled = address.replacing(":\(peer.net.port)~", with: ":\(try await line(peer.net.port))~")
         endpoint = try stage.launch(
             "endpoint", cway,
             [
-                "serve", "--portal", portalAddress, "--service", "bytes=127.0.0.1:\(servicePort)",
+                "serve", "--portal", dialled, "--service", "bytes=127.0.0.1:\(servicePort)",
                 "--allow-anyone", "--until-input-ends", "--home", try stage.makeFolder("endpoint"),
             ])
         tunnelAddress = try await endpoint.firstLine()

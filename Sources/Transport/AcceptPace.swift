@@ -75,26 +75,35 @@ final class AcceptPause: ChannelInboundHandler {
     private static let time = TimeAmount.seconds(1)
 
     private let report: @Sendable (ListenerEvent) -> Void
+    private var context: ChannelHandlerContext?
     private var isPaused = false
 
+    /// Whether its channel is the one of its address that accepts; the others wait.
+    var isWanted = false {
+        didSet { follow() }
+    }
+
     init(report: @escaping @Sendable (ListenerEvent) -> Void) { self.report = report }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let shortage = Shortage(error) else { return report(.notAccepted(error)) }
         guard !isPaused else { return }
         isPaused = true
         report(.paused(shortage))
-        setReading(false, context)
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        follow()
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: Self.time) {
-            let (pause, context) = bound.value
-            pause.isPaused = false
-            pause.setReading(true, context)
+            bound.value.isPaused = false
+            bound.value.follow()
         }
     }
 
-    private func setReading(_ isReading: Bool, _ context: ChannelHandlerContext) {
+    private func follow() {
         // It fails where the listener is closed, and then there is nothing to be stopped.
-        try? context.channel.syncOptions?.setOption(.autoRead, value: isReading)
+        try? context?.channel.syncOptions?.setOption(.autoRead, value: isWanted && !isPaused)
     }
 }

@@ -39,7 +39,7 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
     func attach(_ handle: StreamHandle, ended: EventLoopPromise<Void>? = nil) {
         self.handle = handle
         self.ended = ended
-        if early.readableBytes > 0, !handle.send(early) { isPaused = true }
+        if early.readableBytes > 0 { send(early, to: handle) }
         early = ByteBuffer()
         if hasSentEnd { handle.sendEnd() }
         if isOver { return abandon() }
@@ -62,10 +62,16 @@ final class ChannelEnd: ChannelDuplexHandler, StreamEnd {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
         if let handle {
-            if !handle.send(bytes) { isPaused = true }
+            send(bytes, to: handle)
         } else {
             early.writeBuffer(&bytes)
         }
+    }
+
+    private func send(_ bytes: ByteBuffer, to handle: StreamHandle) {
+        // Sending may lead straight to `resume()`, where the socket takes at once what waits.
+        isPaused = true
+        if handle.send(bytes) { isPaused = false }
     }
 
     func read(context: ChannelHandlerContext) {

@@ -24,8 +24,13 @@ enum ChannelSettings {
     /// How much a socket to the network may have taken and not sent, in bytes, before it takes no more.
     ///
     /// What it has taken can be overtaken by nothing, and on a slow line Linux would take megabytes. 64 KiB is one turn of a
-    /// portal's queues, and half a millisecond of a line of 1 Gbit/s.
+    /// portal's queues, and half a millisecond of a line of 1 Gbit/s; where a line is slower, ``WritePace`` makes it less.
     static let unsentByteCount: ChannelOptions.Types.SocketOption.Value = 64 << 10
+
+    /// Bounds what a socket keeps unsent; a carrier that is no TCP has no such bound.
+    static func boundUnsent(_ channel: any Channel, to byteCount: Int) {
+        try? channel.syncOptions?.setOption(.tcpOption(.unsentByteCount), value: .init(byteCount))
+    }
 
     /// On a path as short as that, in microseconds there and back, a node's socket holds no more than ``shortPathByteCount``.
     static let shortPathTime: UInt32 = 1000
@@ -176,8 +181,8 @@ extension ServerBootstrap {
 
     /// The options of every accepted connection.
     func companionwayOptions() -> ServerBootstrap {
-        // What waits here is dropped when it is full, and asks again after a second, after three, after seven.
-        serverChannelOption(.backlog, value: 4096)
+        serverChannelOption(.backlog, value: ChannelSettings.backlog)
+            .serverChannelOption(.autoRead, value: false)
             .serverChannelOption(.maxMessagesPerRead, value: ChannelSettings.acceptsPerEvent)
             .childChannelOption(.recvAllocator, value: ChannelSettings.receiveAllocator)
             .childChannelOption(.maxMessagesPerRead, value: ChannelSettings.readsPerEvent)
@@ -186,8 +191,7 @@ extension ServerBootstrap {
 
     /// The options of every TCP connection that is accepted.
     func networkOptions() -> ServerBootstrap {
-        serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+        childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.tcpOption(.unsentByteCount), value: ChannelSettings.unsentByteCount)
     }
 }

@@ -127,14 +127,34 @@ package struct InheritedAcceptor: Acceptor {
         prepare: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
         accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws -> [any Channel] {
-        let descriptor = socket.descriptor
-        let bootstrap = ServerBootstrap(group: group).companionwayOptions()
+        var channels: [any Channel] = []
+        do {
+            for loop in group.makeIterator() {
+                // Each channel closes its own descriptor; the socket goes with the last.
+                let descriptor =
+                    channels.isEmpty ? socket.descriptor : fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 0)
+                guard descriptor >= 0 else { throw IOError(errnoCode: errno, reason: "dup") }
+                channels.append(try await listen(with: descriptor, on: loop, prepare, accept))
+            }
+        } catch {
+            for channel in channels { channel.close(promise: nil) }
+            throw error
+        }
+        return channels
+    }
+
+    private func listen(
+        with descriptor: CInt, on loop: any EventLoop,
+        _ prepare: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>,
+        _ accept: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws -> any Channel {
+        let bootstrap = ServerBootstrap(group: loop).companionwayOptions()
             .serverChannelInitializer { channel in
                 // NIO has it listen anew, with a short queue: what comes while nobody accepts has to wait, not fail.
                 _ = Glibc.listen(descriptor, ChannelSettings.backlog)
                 return prepare(channel)
             }.childChannelInitializer(accept)
         let used = socket.family == .network ? bootstrap.networkOptions() : bootstrap
-        return [try await used.withBoundSocket(descriptor).get()]
+        return try await used.withBoundSocket(descriptor).get()
     }
 }

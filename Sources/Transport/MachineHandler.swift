@@ -13,12 +13,11 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
 
     /// How long a peer may take nothing of what waits for it, unless its owner says another time.
     static var writeTime: TimeAmount { .seconds(30) }
-    /// After how many bytes no more goes to a socket at a time: many while it takes all at once, few where it does not.
-    ///
-    /// What it has not taken cannot be overtaken any more, so on a slow line little is given to it.
-    private static var roundByteCounts: ClosedRange<Int> { (64 << 10)...(256 << 10) }
     /// How long a timer waits at least: so long that the loop sees to its sockets first, and not longer.
     private static var leastTime: TimeAmount { .microseconds(5) }
+    /// For how many small reads of whole frames a peer is remembered to have written one in pieces: of one that does, half
+    /// of the reads are parts.
+    private static var pieceMemory: Int { 16 }
     /// How long the peer's end is awaited once everything is said.
     static var closeTime: TimeAmount { .seconds(2) }
 
@@ -34,12 +33,15 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     private var isUnsettled = false
     private var holdsRead = false
     private var readByteCount = 0
-    /// Whether the peer writes a frame in pieces, and the system holds each back until we have acknowledged the last.
-    private var writesInPieces = false
+    /// For how many small reads the peer counts as one that writes a frame in pieces, each of which its system holds back
+    /// until we have acknowledged the last.
+    private var pieceCount = 0
     private var hasSeenEnd = false
     private var hasClosedOutput = false
     private var unwritten = 0
-    private var roundByteCount = roundByteCounts.upperBound
+    /// Whether the socket has not taken all of the last round at once.
+    private var isWaiting = false
+    private var pace = WritePace()
     private var writeDeadline: NIODeadline?
 
     /// A handler for one machine.
@@ -91,12 +93,17 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
 
     /// Lets a peer that writes in pieces have its acknowledgement at once, and not 40 ms later.
     ///
-    /// Nobody of ours does, and what comes in bulk is acknowledged anyway; so neither pays for the system call.
+    /// Nobody of ours does, and what comes in bulk is acknowledged anyway; so neither pays for the system call, which takes
+    /// as long as all else that is done with a small packet. Where the machine wants no input, what waits is no part.
     private func acknowledgeIfAwaited(_ context: ChannelHandlerContext) {
         defer { readByteCount = 0 }
         guard readByteCount < ChannelSettings.bulkByteCount else { return }
-        if !writesInPieces, machine.isWithinFrame { writesInPieces = true }
-        if writesInPieces { ChannelSettings.acknowledge(context.channel) }
+        if machine.wantsInput, machine.isWithinFrame {
+            pieceCount = Self.pieceMemory
+        } else if pieceCount > 0 {
+            pieceCount -= 1
+        }
+        if pieceCount > 0 { ChannelSettings.acknowledge(context.channel) }
     }
 
     func read(context: ChannelHandlerContext) {
@@ -161,7 +168,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
         guard let context, context.channel.isActive, unwritten == 0 else { return false }
         let now = NIODeadline.now()
         var byteCount = 0
-        while byteCount < roundByteCount, let buffer = machine.nextWrite(at: now) {
+        while byteCount < pace.roundByteCount, let buffer = machine.nextWrite(at: now) {
             let promise = context.eventLoop.makePromise(of: Void.self)
             unwritten += 1
             byteCount += buffer.readableBytes
@@ -171,15 +178,20 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
         guard unwritten > 0 else { return false }
         writeDeadline = now + writeTime
         context.flush()
-        let sizes = Self.roundByteCounts
-        roundByteCount = unwritten == 0 ? min(2 * roundByteCount, sizes.upperBound) : sizes.lowerBound
+        pace.gave(byteCount, isTaken: unwritten == 0, at: now)
+        isWaiting = unwritten > 0
         return true
     }
 
     private func written() {
         unwritten -= 1
         writeDeadline = unwritten > 0 ? .now() + writeTime : nil
-        if unwritten == 0 { settle() }
+        guard unwritten == 0 else { return }
+        if isWaiting, pace.took(at: .now()), let channel = context?.channel {
+            ChannelSettings.boundUnsent(channel, to: pace.unsentByteCount)
+        }
+        isWaiting = false
+        settle()
     }
 
     private func resumeReading() {

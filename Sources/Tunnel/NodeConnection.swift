@@ -86,7 +86,7 @@ package final class NodeConnection: ConnectionMachine {
     package func receive(_ bytes: ByteBuffer, at now: NIODeadline) {
         guard !isEnded else { return }
         lifecycle.heard(at: now)
-        sessions.noteUnwritten(isEnded: isEnded)
+        sessions.arrived(isEnded: isEnded, at: now)
         secure.receive(bytes)
         process(at: now)
     }
@@ -98,7 +98,7 @@ package final class NodeConnection: ConnectionMachine {
     }
 
     package func nextWrite(at now: NIODeadline) -> ByteBuffer? {
-        guard let bytes = secure.nextOutbound() else {
+        guard let bytes = sessions.nextWrite(takesTurns: !isEnded, at: now) else {
             sessions.noteWritten(isEnded: isEnded)
             return nil
         }

@@ -15,6 +15,7 @@ final class NodeSessions {
     private let outputs = NodeOutputs()
     private let waits = StreamWaits()
     private let meter: NodeMeter
+    private let outlet: Outlet
     private var held: ConnectionHolding
 
     /// The sessions of a connection that dials the portal or peer with that key.
@@ -32,9 +33,10 @@ final class NodeSessions {
         }
         number = configuration.accounts.makeConnectionNumber()
         meter = NodeMeter(configuration.accounts.counters)
+        outlet = Outlet(secure)
         let context = SessionContext(
             connection: number, holdings: configuration.accounts.holdings, waits: waits, outputs: outputs,
-            wallClock: configuration.wallClock)
+            outlet: outlet, wallClock: configuration.wallClock)
         let payer = configuration.accounts.payer(for: .portal(remote)).open()
         held = ConnectionHolding(paidBy: payer, in: context)
         outer = PeerSession(
@@ -51,6 +53,22 @@ final class NodeSessions {
     func settle() {
         outer.streams.settle()
         tunnels.settle()
+    }
+
+    /// What is to be written next: what is sealed already, then what the stream sends whose turn it is.
+    func nextWrite(takesTurns: Bool, at now: NIODeadline) -> ByteBuffer? {
+        outlet.now = now
+        var next = outer.secure.nextOutbound()
+        while next == nil, takesTurns, takeTurn() { next = outer.secure.nextOutbound() }
+        return next
+    }
+
+    /// Has the stream whose turn it is send; whether there was one.
+    private func takeTurn() -> Bool {
+        guard let (key, byteCount) = outlet.turns.next(at: outlet.now) else { return false }
+        self[key.session]?.streams.takeTurn(key, sending: byteCount)
+        settle()
+        return true
     }
 
     // MARK: Outputs
@@ -81,6 +99,12 @@ final class NodeSessions {
         meter.sent(localByteCount)
         let byteCount = outer.secure.heldByteCount - outer.secure.arrivedByteCount
         if held.noteUnwritten(byteCount) { pay(isEnded: isEnded) }
+    }
+
+    /// Something has come.
+    func arrived(isEnded: Bool, at now: NIODeadline) {
+        outlet.now = now
+        noteUnwritten(isEnded: isEnded)
     }
 
     /// The socket has taken everything.

@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import SecureSession
 
 /// What the sessions of one connection share.
 struct SessionContext {
@@ -7,8 +8,30 @@ struct SessionContext {
     let holdings: Holdings
     let waits: StreamWaits
     let outputs: NodeOutputs
+    /// What its streams bring, taken together.
+    let inward = SharedWay()
+    /// What they send.
+    let outward = SharedWay()
+    /// Whose turn it is to send.
+    let outlet: Outlet
     /// Milliseconds since 1970.
     let wallClock: @Sendable () -> Int64
+}
+
+/// What the streams of one connection send through.
+final class Outlet {
+    private let outer: SecureSession
+    var turns = OutboundTurns()
+    /// When something last came, or could be written.
+    var now = NIODeadline.uptimeNanoseconds(0)
+
+    init(_ outer: SecureSession) { self.outer = outer }
+
+    /// How much a stream may send at once, in bytes; nothing where others wait, or much is sealed already.
+    var room: Int {
+        turns.isEmpty && outer.outboundByteCount < OutboundTurns.aheadByteCount
+            ? turns.loneByteCount : 0
+    }
 }
 
 /// The one queue of outputs that the sessions of a connection share, so that they come out in order.

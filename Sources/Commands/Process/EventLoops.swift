@@ -37,6 +37,8 @@ enum EventLoops {
         let needed = count * countPerLoop + otherCount
         let free = ProcessDescriptors.freeCount(upTo: needed)
         guard free == needed else { throw shortage(free, needed) }
-        return MultiThreadedEventLoopGroup(numberOfThreads: count)
+        // One has nothing to be compared with.
+        guard count > 1 else { return MultiThreadedEventLoopGroup(numberOfThreads: count) }
+        return MultiThreadedEventLoopGroup(numberOfThreads: count, metricsDelegate: LoopLoads.shared)
     }
 }

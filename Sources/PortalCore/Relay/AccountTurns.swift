@@ -1,15 +1,12 @@
 internal import NIOCore
 
 /// The tunnels of one account towards one receiver: they share its turn.
-final class AccountTurns<Batch: QueuedBatch> {
+final class AccountTurns<Batch: QueuedBatch>: TurnTaker {
     let id: Int
     /// How many tunnels there are.
     var tunnelCount = 0
     /// Those that have something to send.
-    var round = CircularBuffer<TunnelQueue<Batch>>(initialCapacity: 1)
-    /// Whether the first of `round` was given what it may send in this turn.
-    var isTunnelTurnBegun = false
-    /// How much may still be sent in this turn, in bytes.
+    var round = TurnRing<TunnelQueue<Batch>>()
     var deficit = 0
     var hasTurn = false
 
@@ -19,24 +16,14 @@ final class AccountTurns<Batch: QueuedBatch> {
     func take(quantumByteCount: Int, at now: NIODeadline) -> (
         queue: TunnelQueue<Batch>, taken: TunnelQueue<Batch>.Taken
     )? {
-        while let queue = round.first {
-            if !isTunnelTurnBegun {
-                queue.deficit += quantumByteCount
-                isTunnelTurnBegun = true
-            }
+        while let queue = round.current(quantumByteCount: quantumByteCount) {
             switch queue.take(within: deficit, at: now) {
             case .overdrawn:
-                finishTunnelTurn()
-                round.append(queue)
+                round.pass()
             case .empty, .uncredited:
-                // What a tunnel did not use up is no claim on later turns.
-                finishTunnelTurn()
-                queue.deficit = 0
-                queue.hasTurn = false
+                round.rest()
             case .paced(let ready):
-                finishTunnelTurn()
-                queue.deficit = 0
-                queue.hasTurn = false
+                round.leave()
                 return (queue, .paced(until: ready))
             case .batch(let batch):
                 deficit -= batch.turnByteCount
@@ -48,19 +35,9 @@ final class AccountTurns<Batch: QueuedBatch> {
         return nil
     }
 
-    func finishTunnelTurn() {
-        _ = round.popFirst()
-        isTunnelTurnBegun = false
-    }
-
-    /// Takes a tunnel out of the round: one that comes and goes leaves nothing behind.
+    /// Takes a tunnel out.
     func remove(_ queue: TunnelQueue<Batch>) {
         tunnelCount -= 1
-        guard queue.hasTurn else { return }
-        if round.first === queue {
-            finishTunnelTurn()
-        } else {
-            round.removeAll { $0 === queue }
-        }
+        round.remove(queue)
     }
 }

@@ -2,12 +2,14 @@ package import NIOCore
 
 /// What waits to be sent on one connection: a queue per tunnel, served in turns by account, and in each by tunnel.
 ///
-/// Deficit round-robin (Shreedhar and Varghese, 1995), twice: at each turn an account may send ``quantumByteCount``
-/// more than it has sent, and of its tunnels each the same; so accounts get equal shares of the socket, however many
-/// tunnels they have and however they cut their packets. An end stands behind its tunnel's batches.
+/// Deficit round-robin, twice (``TurnRing``): at each turn an account may send ``quantumByteCount`` more than it has sent, and
+/// of its tunnels each the same; so accounts get equal shares of the socket, however many tunnels they have and however
+/// they cut their packets. A tunnel that had nothing waiting goes first with a few bytes, and so does an account. An end
+/// stands behind its tunnel's batches.
 ///
 /// ### Invariants
-/// - A tunnel stands in its account's round exactly while it has a turn, and the account in `round` likewise.
+/// - A tunnel stands in its account's round exactly while it has a turn, and the account in `round` likewise; what waits has
+///   one.
 /// - An account is known exactly while it has a tunnel here.
 /// - A tunnel that is paced has no turn until its time has come.
 /// - Only tunnels that are here are stalled, and a turn is begun only where somebody has one.
@@ -27,11 +29,11 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     private var queues: [TunnelID: TunnelQueue<Batch>] = [:]
     private var accounts: [Int: AccountTurns<Batch>] = [:]
     /// The accounts that have something to send.
-    private var round = CircularBuffer<AccountTurns<Batch>>(initialCapacity: 1)
-    /// Whether the first of `round` was given what it may send in this turn.
-    private var isTurnBegun = false
+    private var round = TurnRing<AccountTurns<Batch>>()
     /// Since when the tunnels whose senders are paused have made no progress.
     private var stalledSince: [TunnelID: NIODeadline] = [:]
+    /// When to look at those: no later than the first of them is stuck, so that no input has to look at all.
+    package private(set) var stuckDeadline: NIODeadline?
 
     /// The tunnels that may send nothing before their time: their payers have had what their rate gives.
     private var paced: [TunnelID: NIODeadline] = [:]
@@ -56,7 +58,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// Drops a tunnel's queue and closes its flow.
     package mutating func remove(_ tunnel: TunnelID) {
         defer { assert(invariantsHold) }
-        stalledSince[tunnel] = nil
+        isStalled(tunnel, since: nil)
         paced[tunnel] = nil
         guard let queue = queues.removeValue(forKey: tunnel) else { return }
         queue.flow.close()
@@ -64,12 +66,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         account.remove(queue)
         guard account.tunnelCount == 0 else { return }
         accounts[account.id] = nil
-        guard account.hasTurn else { return }
-        if round.first === account {
-            finishTurn()
-        } else {
-            round.removeAll { $0 === account }
-        }
+        round.remove(account)
     }
 
     /// Drops everything, and closes every flow.
@@ -83,7 +80,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
         stalledSince.removeAll()
         paced.removeAll()
         pacedDeadline = nil
-        isTurnBegun = false
+        stuckDeadline = nil
         assert(invariantsHold)
     }
 
@@ -91,7 +88,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     package mutating func append(_ batch: consuming Batch, to tunnel: TunnelID, at now: NIODeadline) {
         guard let queue = queues[tunnel], !queue.flow.isClosed else { return }
         queue.append(batch)
-        if queue.flow.isPaused, stalledSince[tunnel] == nil { stalledSince[tunnel] = now }
+        if queue.flow.isPaused, stalledSince[tunnel] == nil { isStalled(tunnel, since: now) }
         activate(queue)
         assert(invariantsHold)
     }
@@ -102,7 +99,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     package mutating func appendEnd(message: String?, to tunnel: TunnelID) {
         guard let queue = queues[tunnel] else { return }
         queue.appendEnd(message: message)
-        stalledSince[tunnel] = nil
+        isStalled(tunnel, since: nil)
         activate(queue)
         assert(invariantsHold)
     }
@@ -121,8 +118,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     private var invariantsHold: Bool {
         round.count <= accounts.count && accounts.count <= queues.count
             && stalledSince.count <= queues.count && paced.count <= queues.count
-            && (!isTurnBegun || !round.isEmpty)
-            && (round.first.map { $0.hasTurn && $0.tunnelCount > 0 } ?? true)
+            && round.invariantsHold && (round.first.map { $0.tunnelCount > 0 } ?? true)
     }
 
     /// Whether nothing waits.
@@ -132,16 +128,10 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     package mutating func next(at now: NIODeadline) -> Turn? {
         defer { assert(invariantsHold) }
         resumePaced(at: now)
-        while let account = round.first {
-            if !isTurnBegun {
-                account.deficit += Self.quantumByteCount
-                isTurnBegun = true
-            }
+        while let account = round.current(quantumByteCount: Self.quantumByteCount) {
             guard let (queue, taken) = account.take(quantumByteCount: Self.quantumByteCount, at: now)
             else {
-                finishTurn()
-                account.deficit = 0
-                account.hasTurn = false
+                round.rest()
                 continue
             }
             switch taken {
@@ -158,8 +148,7 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
                 // It waits for nobody who reads: that is no standstill.
                 if stalledSince[queue.flow.tunnel] != nil { stalledSince[queue.flow.tunnel] = now }
             case .accountOverdrawn, .overdrawn, .empty, .uncredited:
-                finishTurn()
-                round.append(account)
+                round.pass()
             }
         }
         return nil
@@ -167,11 +156,13 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
 
     /// The tunnels that are stuck: their senders are paused, and for `patience` nothing was taken out.
     package mutating func stuck(at now: NIODeadline) -> [TunnelID] {
+        guard let look = stuckDeadline, look <= now else { return [] }
+        defer { stuckDeadline = stalledSince.values.min().map { $0 + patience } }
         let due = stalledSince.filter { $0.value + patience <= now }.keys.sorted()
         return due.filter { tunnel in
             // Its sender has found by itself that there is room again.
             let isPaused = queues[tunnel]?.flow.isPaused == true
-            if !isPaused { stalledSince[tunnel] = nil }
+            if !isPaused { isStalled(tunnel, since: nil) }
             return isPaused
         }
     }
@@ -180,12 +171,9 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
     /// were longer, and what it has queued is little enough now.
     package mutating func resumeIfRoom(_ tunnel: TunnelID) -> Bool {
         guard queues[tunnel]?.flow.resumeIfRoom() == true else { return false }
-        stalledSince[tunnel] = nil
+        isStalled(tunnel, since: nil)
         return true
     }
-
-    /// When the first tunnel is going to be stuck.
-    package var stuckDeadline: NIODeadline? { stalledSince.values.min().map { $0 + patience } }
 
     /// Gives those a turn whose time has come, the one that has waited longest first.
     package mutating func resumePaced(at now: NIODeadline) {
@@ -200,22 +188,23 @@ package struct OutboundQueues<Batch: QueuedBatch>: ~Copyable {
 
     private mutating func activate(_ queue: TunnelQueue<Batch>) {
         guard !queue.hasTurn, paced.isEmpty || paced[queue.flow.tunnel] == nil else { return }
-        queue.hasTurn = true
-        let account = queue.account
-        account.round.append(queue)
-        guard !account.hasTurn else { return }
-        account.hasTurn = true
-        round.append(account)
-    }
-
-    private mutating func finishTurn() {
-        _ = round.popFirst()
-        isTurnBegun = false
+        let (account, isSparse) = (queue.account, queue.isSparse)
+        account.round.join(queue, isSparse: isSparse)
+        if !account.hasTurn { round.join(account, isSparse: isSparse) }
     }
 
     private mutating func noteProgress(of flow: TunnelFlow, at now: NIODeadline) {
         guard stalledSince[flow.tunnel] != nil else { return }
-        stalledSince[flow.tunnel] = flow.isPaused ? now : nil
+        isStalled(flow.tunnel, since: flow.isPaused ? now : nil)
+    }
+
+    private mutating func isStalled(_ tunnel: TunnelID, since time: NIODeadline?) {
+        stalledSince[tunnel] = time
+        if let time {
+            stuckDeadline = min(stuckDeadline ?? time + patience, time + patience)
+        } else if stalledSince.isEmpty {
+            stuckDeadline = nil
+        }
     }
 }
 

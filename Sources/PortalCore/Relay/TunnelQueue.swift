@@ -3,7 +3,7 @@ internal import NIOCore
 /// What waits for one tunnel, in order, and how much of it may go in this turn.
 ///
 /// A class, so that a look-up is all that a batch costs: a struct in a dictionary is hashed for at every change.
-final class TunnelQueue<Batch: QueuedBatch> {
+final class TunnelQueue<Batch: QueuedBatch>: TurnTaker {
     /// What there is to take.
     enum Taken {
         /// The first batch.
@@ -32,7 +32,6 @@ final class TunnelQueue<Batch: QueuedBatch> {
     /// With whose other tunnels it takes turns.
     let account: AccountTurns<Batch>
 
-    /// How much may still be sent in this turn, in bytes.
     var deficit = 0
     /// How much the receiver takes, in bytes.
     private var credit: Int
@@ -48,6 +47,11 @@ final class TunnelQueue<Batch: QueuedBatch> {
     }
 
     var isEmpty: Bool { batches.isEmpty && end == nil }
+
+    /// Whether what waits is so little that it goes in front of what others have.
+    var isSparse: Bool {
+        batches.count <= 1 && (batches.first?.turnByteCount ?? 0) <= TurnRing<TunnelQueue>.sparseByteCount
+    }
 
     func append(_ batch: consuming Batch) {
         guard end == nil else { return }

@@ -9,7 +9,7 @@ struct RoundTripTime {
     private static let leastTime = TimeAmount.milliseconds(1)
 
     /// What a window has to carry each millisecond, in bytes.
-    private static let usefulByteCount = 1 << 20
+    private static let usefulByteCount = 4 << 20
 
     private var now = NIODeadline.uptimeNanoseconds(0)
     private var receivedByteCount = 0
@@ -22,6 +22,15 @@ struct RoundTripTime {
     private var shortest: TimeAmount?
     /// The shortest with the window as it is; `nil` while there is none.
     private var shortestInWindow: TimeAmount?
+    /// What may be under way where the way is shared.
+    private(set) var probe = PathProbe()
+
+    /// Looks how long the path takes, while no grant allows more than little; what is awaited now is dropped.
+    mutating func beginProbe() {
+        probe.begin()
+        awaited = nil
+        isGrowing = false
+    }
 
     /// Whether little waits on the path, as far as is known.
     ///
@@ -34,8 +43,9 @@ struct RoundTripTime {
 
     /// Whether a window of that many bytes may hold the sender back, as far as is known.
     ///
-    /// One that carries 1 MiB each millisecond of the path there and back, 1 GB/s, is four times what the ends of a tunnel
-    /// were measured to do: more would wait in front of one of them. The figures: docs/benchmarks.md.
+    /// One that carries 4 MiB each millisecond of the path there and back, 4 GB/s, is ten times what the ends of a tunnel
+    /// were measured to do: more would only wait. A quarter of that cost one flow 6 % of its rate; what others wait for
+    /// it on a shared way is held otherwise, by ``PathProbe``. The figures: docs/benchmarks.md.
     func mayNeedMore(than window: Int) -> Bool {
         guard let shortest else { return false }
         return Int64(window) * 1_000_000 < Int64(Self.usefulByteCount) * shortest.nanoseconds
@@ -48,6 +58,7 @@ struct RoundTripTime {
         let time = now - awaited.since
         shortest = min(shortest ?? time, time)
         if !isGrowing { shortestInWindow = min(shortestInWindow ?? time, time) }
+        probe.took(time)
         self.awaited = nil
         isGrowing = false
     }

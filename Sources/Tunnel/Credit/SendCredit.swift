@@ -10,7 +10,8 @@
 package struct SendCredit {
     /// What may still be sent.
     package private(set) var available = Credit.initialByteCount
-    private var window = Credit.initialByteCount
+    /// All that can be under way at once.
+    package private(set) var window = Credit.initialByteCount
 
     package init() {}
 

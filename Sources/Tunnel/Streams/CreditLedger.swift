@@ -94,6 +94,9 @@ struct CreditLedger {
     /// Whether every stream has to grant back what it keeps.
     var isGrantDue: Bool { receipts.isGrantDue }
 
+    /// Whether what is kept back on a shared way may be.
+    var mayWithhold: Bool { receipts.mayWithhold }
+
     /// The streams whose readers owe grants.
     var owingStreams: Set<StreamID> { owing }
 
@@ -103,6 +106,7 @@ struct CreditLedger {
         assert(receipts.undrained == streams.reduce(0) { $0 + $1.received.undrained }, "all that waits")
         assert(
             receipts.ungranted == streams.reduce(0) { $0 + $1.received.ungranted }, "all that is kept back")
+        assert(receipts.withheld == streams.reduce(0) { $0 + $1.received.withheld }, "all that is withheld")
         let owe = Set(streams.filter { $0.received.ungranted > 0 }.map(\.key.stream))
         assert(owing == owe, "who owes grants")
     }

@@ -243,6 +243,9 @@ final class PeerStreams {
 
     func offer(_ bytes: ByteBuffer, on key: StreamKey) -> Bool { services.offer(bytes, on: key) }
 
+    /// It is the turn of a stream.
+    func takeTurn(_ key: StreamKey, sending byteCount: Int) { services.takeTurn(key, sending: byteCount) }
+
     func offerEnd(on key: StreamKey) { services.offerEnd(on: key) }
 
     func drained(_ byteCount: Int, on key: StreamKey) { services.drained(byteCount, on: key) }

@@ -38,6 +38,8 @@ final class ServiceStream {
 
     private(set) var credit = SendCredit()
     private(set) var received = ReceiveCredit()
+    /// How much it sends, and how much of that it may have under way on a shared way.
+    private(set) var sending = SendPace()
 
     /// Taken from the local end and not yet allowed to be sent: at most one read of it.
     private var unsent = CircularBuffer<ByteBuffer>()
@@ -117,15 +119,21 @@ final class ServiceStream {
     }
 
     /// What may be sent now, of what the local end gave.
-    func takeSendable(limit: Int) -> ByteBuffer? {
+    func takeSendable(limit: Int, at now: NIODeadline) -> ByteBuffer? {
         guard limit > 0, var first = unsent.popFirst(),
             let bytes = first.readSlice(length: min(limit, first.readableBytes))
         else { return nil }
         if first.readableBytes > 0 { unsent.prepend(first) } else { unsentCapacity -= first.storageCapacity }
         unsentByteCount -= bytes.readableBytes
         credit.spend(bytes.readableBytes)
+        sending.sent(bytes.readableBytes, at: now)
         sentByteCount += bytes.readableBytes
         return bytes
+    }
+
+    /// How much may be sent as far as others on the way are concerned.
+    func room(isShared: Bool) -> Int {
+        sending.room(behind: credit.unreturned, of: credit.window, isShared: isShared)
     }
 
     /// Whether the half-close is due, which then counts as sent.
@@ -147,10 +155,12 @@ final class ServiceStream {
     /// Takes bytes that ``receive(_:at:)`` has counted; `open` appends them to the buffer it is lent.
     func fill(_ byteCount: Int, _ open: (inout ByteBuffer) -> Void) { incoming.fill(byteCount, open) }
 
-    func receive(_ packet: CreditPacket) throws(CreditError) {
+    func receive(_ packet: CreditPacket, at now: NIODeadline) throws(CreditError) {
         switch packet {
         case .grant(let byteCount):
+            let window = credit.window
             try credit.add(byteCount)
+            if credit.window == window { sending.granted(byteCount, at: now) }
         case .end:
             guard !hasReceivedEnd else { throw .afterEnd }
             hasReceivedEnd = true
@@ -184,14 +194,14 @@ final class ServiceStream {
     /// The local end has taken bytes; returns the grants to send.
     ///
     /// Behind the other side's end too, because they free what the stream uses of the session's credit.
-    func drained(_ byteCount: Int, mayGrow: () -> Bool) -> [Int] {
+    func drained(_ byteCount: Int, isShared: Bool, mayGrow: () -> Bool) -> [Int] {
         handed.byteCount = max(0, handed.byteCount - byteCount)
         if handed.byteCount == 0 { handed.capacity = 0 }
-        return received.drain(byteCount, mayGrow: { !hasReceivedEnd && mayGrow() })
+        return received.drain(byteCount, isShared: isShared, mayGrow: { !hasReceivedEnd && mayGrow() })
     }
 
     /// The grant of what was drained and kept back.
-    func grantBack() -> [Int] { received.grantBack() }
+    func grantBack(withholding: Bool) -> [Int] { received.grantBack(withholding: withholding) }
 
     /// The first grant of an `echo`, which says that this caller speaks credit.
     func openingGrant() -> [Int] { received.doubleWindow() }

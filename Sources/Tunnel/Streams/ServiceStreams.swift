@@ -65,6 +65,8 @@ final class ServiceStreams {
             try ledger.receiving(service) { service throws(CreditError) in
                 try service.receive(byteCount, at: arrival)
             }
+            let isSparse = service.received.pace.isSparse
+            context.inward.note(service.key, isSparse: isSparse, at: arrival)
             if ledger.holdsTooMuch { throw .exceeded }
             let held = service.heldByteCount(with: byteCount)
             guard held <= service.place.byteCount || pay(held, service.place.open) else {
@@ -86,7 +88,10 @@ final class ServiceStreams {
             guard type == .json, let json = try? JSONValue(body: body) else { throw .badPacket }
             let packet = try CreditPacket(json)
             if case .grant(let byteCount) = packet { ledger.noteGrant(of: byteCount, at: arrival) }
-            try ledger.sending(service) { service throws(CreditError) in try service.receive(packet) }
+            let arrival = arrival
+            try ledger.sending(service) { service throws(CreditError) in
+                try service.receive(packet, at: arrival)
+            }
             touched.insert(stream)
         } catch {
             breach(error, on: stream)
@@ -122,6 +127,15 @@ final class ServiceStreams {
         pump(service)
         service.owesWantsMore = service.isBacklogged
         return !service.isBacklogged
+    }
+
+    /// It is the turn of a stream, if it is there yet.
+    func takeTurn(_ key: StreamKey, sending byteCount: Int) {
+        guard let service = service(key) else { return }
+        let before = service.sentByteCount
+        pump(service, atMost: byteCount)
+        context.outlet.turns.sent(service.sentByteCount - before)
+        touched.insert(key.stream)
     }
 
     func offerEnd(on key: StreamKey) {
@@ -198,8 +212,11 @@ final class ServiceStreams {
         // Small grants cost the other side as much as large ones, so they are given when nothing else is left.
         for least in [SendTurns.leastByteCount, 1] where ledger.isGrantDue {
             for stream in ledger.owingStreams {
-                guard let service = streams[stream], service.received.ungranted >= least else { continue }
-                grant(of: service) { $0.grantBack() }
+                guard let service = streams[stream] else { continue }
+                let withholding = ledger.mayWithhold
+                let received = service.received
+                guard received.ungranted - (withholding ? received.withheld : 0) >= least else { continue }
+                grant(of: service) { $0.grantBack(withholding: withholding) }
             }
         }
     }
@@ -214,12 +231,24 @@ final class ServiceStreams {
     }
 
     private func pump(_ service: ServiceStream) {
+        pump(service, atMost: context.outlet.room)
+    }
+
+    /// Sends what the stream may of what it has, up to that many bytes; with more it waits for its turn.
+    private func pump(_ service: ServiceStream, atMost byteCount: Int) {
         let stream = service.key.stream
         var isOver = service.wait == .over
+        var room = byteCount
+        let now = context.outlet.now
         while service.isBacklogged {
-            let allowance = ledger.allowance(for: service, isOverdue: isOver)
-            guard let bytes = ledger.sending(service, { $0.takeSendable(limit: allowance) }) else { break }
+            let allowance = allowance(for: service, isOverdue: isOver)
+            guard room > 0 || allowance == 0 else { return awaitTurn(service, behind: byteCount) }
+            let limit = min(allowance, room)
+            guard let bytes = ledger.sending(service, { $0.takeSendable(limit: limit, at: now) })
+            else { break }
+            context.outward.note(service.key, isSparse: service.sending.pace.isSparse, at: now)
             if isOver { (isOver, service.wait) = (false, nil) }
+            room -= bytes.readableBytes
             secure.send(bytes, on: stream)
             if service.localEnd == .echo {
                 drain(bytes.readableBytes, of: service)
@@ -240,16 +269,34 @@ final class ServiceStreams {
         }
     }
 
+    /// What a stream may send now; one that has waited long enough for what is its own is held by nothing else.
+    private func allowance(for service: ServiceStream, isOverdue: Bool) -> Int {
+        let allowed = ledger.allowance(for: service, isOverdue: isOverdue)
+        guard allowed > 0 else { return allowed }
+        let room = service.room(isShared: context.outward.isShared(at: context.outlet.now))
+        return min(allowed, max(room, isOverdue ? PathProbe.leastByteCount : 0))
+    }
+
+    /// Has a stream wait for its turn, in front of the others where it had none before and has little.
+    private func awaitTurn(_ service: ServiceStream, behind byteCount: Int) {
+        ledger.waitsNoMore(service.key.stream)
+        let isSparse = byteCount == 0 && service.unsentByteCount <= OutboundTurns.turnByteCount
+        context.outlet.turns.wait(service.key, isSparse: isSparse)
+    }
+
     /// Has a stream wait for credit, and for a little while only where it has some.
     private func wait(_ service: ServiceStream) {
         ledger.wait(service.key.stream)
-        guard service.wait == nil, ledger.allowance(for: service, isOverdue: true) > 0 else { return }
+        guard service.wait == nil, allowance(for: service, isOverdue: true) > 0 else { return }
         service.wait = .begun
         context.waits.append(service.key, at: arrival)
     }
 
     private func drain(_ byteCount: Int, of service: ServiceStream) {
-        grant(of: service) { $0.drained(byteCount) { [payer] in !payer.isMemoryShort } }
+        let isShared = context.inward.isShared(at: arrival)
+        grant(of: service) {
+            $0.drained(byteCount, isShared: isShared) { [payer] in !payer.isMemoryShort }
+        }
     }
 
     private func grant(of service: ServiceStream, _ grants: (ServiceStream) -> [Int]) {

@@ -102,6 +102,36 @@ struct OutboundQueuesTests {
         #expect((9...10).contains(sent.count), "the other account's tunnels take turns among themselves")
     }
 
+    @Test(
+        "send a few bytes in front of what others have, of the same account and of another",
+        arguments: [true, false])
+    func fewBytes(isSameAccount: Bool) {
+        var queues = OutboundQueues<TestBatch>()
+        let causer = ground.pool.open()
+        let (bulk, typing) = (ground.flow(1, of: causer), ground.flow(2, of: isSameAccount ? causer : nil))
+        queues.insert(bulk)
+        queues.insert(typing)
+        for batch in 0..<8 { queue(batch, 32 << 10, to: bulk, of: &queues) }
+        guard case .batch(TunnelID(1), _, _)? = queues.next(at: Self.start) else {
+            Issue.record("what is alone goes")
+            return
+        }
+        queue(100, 512, to: typing, of: &queues)
+        guard case .batch(TunnelID(2), let batch, _)? = queues.next(at: Self.start) else {
+            Issue.record("in the midst of the other's turn")
+            return
+        }
+        #expect(batch.number == 100)
+        // More of them belongs to that turn; the next waits for the rest of the other's, and for no more.
+        queue(101, 512, to: typing, of: &queues)
+        var order: [TunnelID] = []
+        while order.count < 4, case .batch(let tunnel, _, _)? = queues.next(at: Self.start) {
+            order.append(tunnel)
+            if order.count == 2 { queue(102, 512, to: typing, of: &queues) }
+        }
+        #expect(order == [2, 1, 2, 1].map { TunnelID($0) })
+    }
+
     @Test("send each tunnel's batches in order, then its end, then nothing")
     func order() {
         var queues = OutboundQueues<TestBatch>()
