@@ -111,4 +111,29 @@ struct DemoCommandTests {
         #expect(demo.complaints.contains("step ") && demo.complaints.contains("3 s were over"))
         #expect(demo.leftovers.isEmpty && demo.descendants.isEmpty)
     }
+
+    private struct ClusterSummary: Decodable {
+        let bytes: Int
+        let verified: Bool
+        let machineSeconds: Double
+        let serverSeconds: Double
+        let isWhole: Bool
+        let steps: [Step]
+
+        struct Step: Decodable {
+            let title: String
+        }
+    }
+
+    @Test("plays one portal on three machines, of which one dies, and leaves nothing behind")
+    func cluster() async throws {
+        let demo = try BuiltCway("demo", "--cluster", "--size", "8", "--json")
+        let code = try await demo.code()
+        try #require(code == 0 && demo.complaints.isEmpty, "\(code) \(demo.complaints)")
+        let summary = try JSONDecoder().decode(ClusterSummary.self, from: Data(demo.output.utf8))
+        #expect(summary.bytes == 8 << 20 && summary.verified && summary.isWhole && summary.steps.count == 10)
+        #expect(summary.machineSeconds <= 10 && summary.serverSeconds <= 10)
+        #expect(demo.leftovers.isEmpty)
+        #expect(try await demo.hasNoDescendants())
+    }
 }

@@ -208,12 +208,20 @@ struct ClusterScript: Sendable {
     private func endInOrder() async throws {
         try await narrator.step("Clean-up", "People first, then the machines, NATS last.") {
             let processes = stage.release()
-            for process in processes.reversed() where !DemoProcess.Role.servers.contains(process.role) {
-                try await end(process)
+            let (servers, others) = (
+                processes.filter { DemoProcess.Role.servers.contains($0.role) },
+                processes.filter { !DemoProcess.Role.servers.contains($0.role) }
+            )
+            let machines = others.filter { DemoProcess.Role.machines.contains($0.role) }
+            for person in others.reversed() where !machines.contains(where: { $0 === person }) {
+                try await end(person)
             }
-            for process in processes where DemoProcess.Role.servers.contains(process.role) {
-                process.signal(SIGTERM)
-                _ = try await process.ended()
+            // Each lets the others' people go on for a while, so all at once.
+            for machine in machines { machine.signal(SIGTERM) }
+            for machine in machines { try await end(machine) }
+            for server in servers {
+                server.signal(SIGTERM)
+                _ = try await server.ended()
             }
             return "\(processes.count) processes ended"
         }

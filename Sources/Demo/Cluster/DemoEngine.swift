@@ -110,7 +110,7 @@ struct DemoMachine: Sendable {
             role,
             [
                 "portal", "--listen", "127.0.0.1:\(port)", "--cluster", engine.addresses, "--cluster-listen",
-                "127.0.0.1:\(linkPort)",
+                "127.0.0.1:\(linkPort)", "--drain", "2",
             ])
     }
 

@@ -81,7 +81,12 @@ package struct OwnProgram: Sendable {
             }
             // What it inherited would stay open when this process closes it: sockets, and ends of other pipes.
             unsafe shim_process_close_from(&actions, STDERR_FILENO + 1)
-            unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+            // Threads of a pool have signals blocked, and a program that is started there would have too.
+            var noSignals = sigset_t()
+            unsafe sigemptyset(&noSignals)
+            unsafe posix_spawnattr_setsigmask(&attributes, &noSignals)
+            unsafe posix_spawnattr_setflags(
+                &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
         } else {
             unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         }
