@@ -86,17 +86,15 @@ struct PortalAddressTests {
         }
     }
 
-    @Test("has one machine's word for all, and no other's silence is waited for beyond 3 s")
+    @Test("has one machine's word for all, whatever another's silence may hide")
     func word() async throws {
         let portal = absent()
         try await portal.run { address in
             // It takes connections, and says nothing.
             let silent = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .bind(host: "127.0.0.4", port: Int(address.net.port)).get()
-            let start = ContinuousClock.now
             let failure = try await call(
                 ["machines.test"], of: address, leadingTo: ["127.0.0.1", "127.0.0.4"])
-            #expect(ContinuousClock.now - start < .seconds(9), "a handshake may take ten")
             guard case .targetAbsent? = failure else {
                 Issue.record("\(String(describing: failure))")
                 return

@@ -66,7 +66,7 @@ struct SharedPolicyTests {
         #expect(answers.values.allSatisfy { $0 == .admitted(isFresh: true) || $0 == .refused(.usedUp) })
         let reached = machines[2].policy.mark.index
         machines.removeLast()
-        machines.append(try homes[2].machine(at: server))
+        machines.append(try await homes[2].nextMachine(at: server))
         #expect(machines[2].policy.mark.index >= reached)
         try await machines[2].start()
         let end = machines[0].policy.mark
@@ -148,7 +148,7 @@ struct SharedPolicyTests {
             for machine in [source, target, stranger] { try await machine.end() }
         }
         for wrong in [older, another, wiped] {
-            let machine = try home.machine(at: wrong)
+            let machine = try await home.nextMachine(at: wrong)
             try await machine.start()
             #expect(machine.policy.status.standing.isFrozen)
             await #expect(throws: ClusterPolicyFailure.self) {
@@ -164,7 +164,7 @@ struct SharedPolicyTests {
             #expect(machine.policy.mark.index == 5)
             try await machine.end()
         }
-        let machine = try home.machine(at: server)
+        let machine = try await home.nextMachine(at: server)
         try await machine.start()
         try await machine.awaits { try $0.log.urgentDenials().isEmpty }
         #expect(try machine.membership.denied().count == 3 && machine.policy.status.standing == .current)

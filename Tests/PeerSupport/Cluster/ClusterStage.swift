@@ -89,6 +89,14 @@ package final class ClusterStage: Sendable {
             try FileManager.default.copyItem(
                 atPath: path("machine0/secret"), toPath: path("machine\(index)/secret"))
         }
+        for index in places.indices {
+            // For commands that change who may do what.
+            let servers = engine.addresses.split(separator: ",").map { "\"\($0)\"" }.joined(separator: ",")
+            let settings =
+                #"{"cluster":{"servers":[\#(servers)],"listen":"127.0.0.1:\#(places[index].linkPort)"}}"#
+            try settings.write(
+                toFile: path("machine\(index)/config.json"), atomically: false, encoding: .utf8)
+        }
         for index in places.indices { try startMachine(index) }
         for index in places.indices { try await isReady(index) }
     }
@@ -147,7 +155,11 @@ package final class ClusterStage: Sendable {
             throw CwayProcess.Failure(description: "machine \(index): \(error): \(process?.log ?? "")")
         }
         guard process?.ending == nil else {
-            throw CwayProcess.Failure(description: "machine \(index) has ended: \(process?.log ?? "")")
+            _ = try await process?.end()
+            throw CwayProcess.Failure(
+                description:
+                    "machine \(index) has ended: \(String(describing: process?.ending)), \(process?.log ?? "")"
+            )
         }
     }
 
