@@ -36,27 +36,48 @@ struct PortalPolicyCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
+        let content: Content
         if announce != nil || call != nil {
             let change = PolicyChange.audiences(announcers: announce?.audience, callers: call?.audience)
-            try await PolicyWriting(options).write { _, author in _ = try await author.make(change) }
+            content = try await PolicyWriting(options).write { opened, author in
+                _ = try await author.make(change)
+                return try Content(of: opened)
+            }
+        } else {
+            content = try Content(of: options.openIfPresent(for: .reading) ?? options.open())
         }
-        let opened = try options.openIfPresent(for: .reading) ?? options.open()
-        let (policy, memberCount, denied) = try opened.perform { (keyring) throws(KeyringError) in
-            (
-                try Membership(keyring).policy(), try Membership(keyring).all().count,
-                try Membership(keyring).denied().map(\.key.id)
-            )
+        try print(content)
+    }
+
+    /// What the keyring says.
+    private struct Content: Sendable {
+        let policy: AudiencePolicy
+        let memberCount: Int
+        let denied: [String]
+
+        init(of opened: OpenedKeyring) throws(CommandFailure) {
+            (policy, memberCount, denied) = try opened.perform { (keyring) throws(KeyringError) in
+                (
+                    try Membership(keyring).policy(), try Membership(keyring).all().count,
+                    try Membership(keyring).denied().map(\.key.id)
+                )
+            }
         }
+    }
+
+    private func print(_ content: Content) throws {
+        let policy = content.policy
         let (announcers, callers) = (Who(policy.announcers).rawValue, Who(policy.callers).rawValue)
         guard !json else {
             let document: JSONValue = [
-                "announce": .string(announcers), "call": .string(callers), "members": .count(memberCount),
-                "denied": .array(denied.map { .string($0) }),
+                "announce": .string(announcers), "call": .string(callers),
+                "members": .count(content.memberCount),
+                "denied": .array(content.denied.map { .string($0) }),
             ]
             return try CommandEnvironment.current.print(json: document.description)
         }
-        var lines = ["announce  \(announcers)", "call      \(callers)", "members   \(memberCount)"]
-        lines += denied.map { "denied    \($0)" }
+        var lines = ["announce  \(announcers)", "call      \(callers)", "members   \(content.memberCount)"]
+        lines += content.denied.map { "denied    \($0)" }
         try CommandEnvironment.current.print(lines.joined(separator: "\n"))
     }
 }

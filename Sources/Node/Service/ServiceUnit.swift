@@ -151,7 +151,7 @@ package struct ServiceUnit: Equatable, Sendable {
     }
 
     private var runningLines: [String] {
-        var lines = ["Restart=on-failure", "RestartSec=1", "TimeoutStopSec=15", "WatchdogSec=30"]
+        var lines = ["Restart=on-failure", "RestartSec=1", "TimeoutStopSec=25", "WatchdogSec=30"]
         switch role {
         case .portal, .serve: lines.insert("ExecReload=/bin/kill -HUP $MAINPID", at: 0)
         // Nothing comes of another try: `cway --help` has the codes.
