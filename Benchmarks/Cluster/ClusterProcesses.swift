@@ -182,7 +182,7 @@ struct ClusterProcesses {
         let absent = try Identity.random().publicKey.id
         let denied = try RawEnd(.random(), to: stage.id, at: stage.places[0].port)
         try denied.announce()
-        _ = try await stage.output(home: "machine0", ["portal", "members", "deny", denied.id])
+        _ = try await stage.output(home: "machine0", ["portal", "deny", denied.id])
         let unknown = try Identity.random().publicKey.bytes.array
         let token = Foundation.Data(unknown).base64EncodedString() + ".token1"
         let asker = try await ClusterAsker(at: 1, of: stage)
