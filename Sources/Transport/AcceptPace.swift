@@ -68,8 +68,9 @@ final class AcceptPace: ChannelDuplexHandler {
 ///
 /// A round of NIO's whose first `accept` fails leaves the socket registered, and the loop would turn for nothing else:
 /// no read is asked for again, so nothing is asked that could say no. Hence the switch is what stops it.
-final class AcceptPause: ChannelInboundHandler {
+final class AcceptPause: ChannelDuplexHandler {
     typealias InboundIn = any Channel
+    typealias OutboundIn = Never
 
     /// How long a pause is.
     private static let time = TimeAmount.seconds(1)
@@ -88,6 +89,11 @@ final class AcceptPause: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    /// What ``AcceptPace`` has held back may come when nothing is to be accepted any more.
+    func read(context: ChannelHandlerContext) {
+        if isWanted, !isPaused { context.read() }
+    }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard let shortage = Shortage(error) else { return report(.notAccepted(error)) }

@@ -62,11 +62,18 @@ package final class Listener: Sendable {
 }
 
 /// The loops that accept, one at a time.
+///
+/// A loop stops before the next one begins: two that wait for one socket are both woken by a connection, and the one that
+/// finds it taken has been woken in vain, which NIO takes for a fault.
 private final class AcceptingLoops: Sendable {
     private struct State {
         var placement: LoopPlacement
         /// What listens, where an address has a channel on each loop.
         var channels: [any Channel] = []
+        /// The loop that accepts.
+        var accepting = 0
+        /// Whether it hands over to another.
+        var isChanging = false
     }
 
     private let loops: [any EventLoop]
@@ -77,38 +84,67 @@ private final class AcceptingLoops: Sendable {
         state = Mutex(State(placement: LoopPlacement(loopCount: loops.count)))
     }
 
-    /// Has the first loop accept.
+    /// Has the first loop accept, and where an address has one channel, that.
     func begin(with channels: [any Channel]) {
         state.withLock { $0.channels = channels }
-        turn(channels)
+        for channel in channels {
+            let isAlone = channels.count { $0.localAddress == channel.localAddress } == 1
+            if isAlone { channel.eventLoop.execute { Self.set(true, on: [channel]) } }
+        }
+        let first = self.channels(on: 0)
+        loops[0].execute { Self.set(true, on: first) }
     }
 
     /// A channel was accepted; its loop may be the last one's for a while.
     func joined(_ channel: any Channel) {
         guard let index = loops.firstIndex(where: { $0 === channel.eventLoop }) else { return }
         let now = NIODeadline.now()
-        let (isOther, channels) = state.withLock { state in
-            let before = state.placement.current
+        state.withLock { state in
             state.placement.joined(index) { LoopLoads.shared.share(of: loops[$0], at: now) }
-            return (before != state.placement.current, state.channels)
         }
         channel.closeFuture.whenComplete { [self] _ in state.withLock { $0.placement.left(index) } }
-        if isOther { turn(channels) }
+        change()
     }
 
-    /// Has the channels of the present loop accept, and no others.
-    ///
-    /// Each looks when it gets to it which loop that is: of two changes at once, the words for one could come to a loop
-    /// behind those for the other, and in the end none would accept.
-    private func turn(_ channels: [any Channel]) {
-        for channel in channels {
-            let isAlone = channels.count { $0.localAddress == channel.localAddress } == 1
-            channel.eventLoop.execute { [self] in
-                let present = state.withLock { $0.placement.current }
-                // It fails where the listener is closed, and then there is nothing to be switched.
-                try? channel.pipeline.syncOperations.handler(type: AcceptPause.self).isWanted =
-                    isAlone || channel.eventLoop === loops[present]
+    /// Has the loop that accepts hand over to the one that is to, unless it does already.
+    private func change() {
+        let former = state.withLock { state -> Int? in
+            guard !state.isChanging, state.accepting != state.placement.current else { return nil }
+            state.isChanging = true
+            return state.accepting
+        }
+        guard let former else { return }
+        let ending = channels(on: former)
+        loops[former].execute { [self] in
+            Self.set(false, on: ending)
+            let next = state.withLock { state in
+                state.accepting = state.placement.current
+                return state.accepting
             }
+            let beginning = self.channels(on: next)
+            loops[next].execute { [self] in
+                Self.set(true, on: beginning)
+                state.withLock { $0.isChanging = false }
+                // The one that is to may be another by now.
+                change()
+            }
+        }
+    }
+
+    /// The channels of a loop whose addresses have one on each.
+    private func channels(on loop: Int) -> [any Channel] {
+        let channels = state.withLock(\.channels)
+        return channels.filter { channel in
+            channel.eventLoop === loops[loop]
+                && channels.count { $0.localAddress == channel.localAddress } > 1
+        }
+    }
+
+    /// Has channels accept, or no more; on their loop.
+    private static func set(_ isWanted: Bool, on channels: [any Channel]) {
+        for channel in channels {
+            // It fails where the listener is closed, and then there is nothing to be switched.
+            try? channel.pipeline.syncOperations.handler(type: AcceptPause.self).isWanted = isWanted
         }
     }
 }

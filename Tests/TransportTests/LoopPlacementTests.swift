@@ -137,4 +137,51 @@ struct LoopPlacementTests {
         await listener.close()
         try await group.shutdownGracefully()
     }
+
+    /// NIO's own assertions end the process where a loop is woken for a connection that another has taken.
+    @Test("changes while all loops work, and none is woken in vain", .timeLimit(.minutes(1)))
+    func changes() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 3)
+        let dialling = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let listener = try await Listener.start(
+            over: TCPAcceptor(ListenAddress("127.0.0.1:0")), group: group
+        ) { channel in
+            channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Work()) }
+        }
+        let port = listener.port
+        let byte = ByteBuffer(bytes: [0])
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            for _ in 0..<64 {
+                tasks.addTask {
+                    var channels: [any Channel] = []
+                    for number in 0..<160 {
+                        let channel = try await ClientBootstrap(group: dialling).connect(
+                            host: "127.0.0.1", port: port
+                        ).get()
+                        channel.writeAndFlush(byte, promise: nil)
+                        channels.append(channel)
+                        if number % 8 == 7 {
+                            for channel in channels.prefix(7) { channel.close(promise: nil) }
+                        }
+                        if number % 8 == 7 { channels.removeFirst(7) }
+                    }
+                    for channel in channels { channel.close(promise: nil) }
+                }
+            }
+            try await tasks.waitForAll()
+        }
+        await listener.close()
+        try await group.shutdownGracefully()
+        try await dialling.shutdownGracefully()
+    }
+
+    /// Takes time for what comes, so that a loop learns late of all else.
+    private final class Work: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            let end = NIODeadline.now() + .microseconds(300)
+            while .now() < end {}
+        }
+    }
 }
