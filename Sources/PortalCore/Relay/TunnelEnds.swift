@@ -78,7 +78,10 @@ struct TunnelEnds: ~Copyable {
 
     mutating func insert(_ tunnel: PortalTunnel, on stream: StreamID) {
         let leg = PortalLeg(tunnel, stream: stream, on: peer.id, at: peer.now)
-        if peer.isLink { leg.window = ReceiveWindow(at: peer.now) }
+        if peer.isLink {
+            let isFromEndpoint = tunnel.endpoint.connection == peer.id
+            leg.window = ReceiveWindow(takesLongPackets: isFromEndpoint, at: peer.now)
+        }
         legs.insert(leg)
         queues.insert(
             tunnel.end(on: peer.id).flow, credit: peer.isLink ? ReceiveWindow.firstByteCount : .max)

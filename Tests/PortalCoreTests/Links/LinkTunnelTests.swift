@@ -102,6 +102,20 @@ struct LinkTunnelTests {
         #expect(stage.client.ends.isEmpty && stage.far.metrics.tunnelCuts.isEmpty)
     }
 
+    @Test("carries packets of an endpoint that are longer than its window")
+    func longPackets() throws {
+        let stage = try LinkStage()
+        let tunnel = try stage.tunnel()
+        for length in [700_000, 1_048_000, 700_000] {
+            let long = JSONValue.string(String(repeating: "x", count: length))
+            try stage.endpoint.session.muxrpc.send(long, on: tunnel.far)
+            stage.world.run()
+        }
+        stage.settle()
+        let lengths = stage.client.values[tunnel.near]?.map { $0.string?.utf8.count }
+        #expect(lengths == [700_000, 1_048_000, 700_000] && stage.client.ends.isEmpty)
+    }
+
     @Test("ends in an error at both ends when the link breaks, and never in a clean end")
     func breaks() throws {
         let stage = try LinkStage()
