@@ -141,9 +141,12 @@ struct TunnelEnds: ~Copyable {
     }
 
     /// The other side has ended: the end goes behind what waits.
+    ///
+    /// That something is not reachable from here no endpoint says in the place of a machine.
     mutating func farSideEnded(_ tunnel: TunnelID, message: String?) {
         guard legs.closeReceive(of: tunnel) else { return }
-        queues.appendEnd(message: message, to: tunnel)
+        queues.appendEnd(
+            message: message == ErrorText.notReachable ? ErrorText.otherSideIsGone : message, to: tunnel)
     }
 
     /// Ends every tunnel towards the peer; ``removeAll()`` forgets them.

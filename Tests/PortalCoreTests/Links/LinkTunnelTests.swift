@@ -177,6 +177,19 @@ struct LinkTunnelTests {
         #expect(hidden.ends.values.first == ErrorText.otherSideIsGone)
     }
 
+    @Test("is refused by an endpoint that says what only a machine says of itself")
+    func forged() throws {
+        let stage = try LinkStage()
+        let stream = try stage.call()
+        let far = try #require(stage.endpoint.tunnels.last?.stream)
+        stage.endpoint.session.muxrpc.fail(far, message: ErrorText.notReachable)
+        stage.world.run()
+        #expect(stage.neighbours.failures == [.refused] && stage.client.ends.isEmpty)
+        stage.neighbours.asked.last?.take(.missed)
+        stage.world.run()
+        #expect(stage.client.ends == [stream: ErrorText.otherSideIsGone])
+    }
+
     @Test("is nothing that a client can ask for, and a link has nothing else")
     func apart() throws {
         let stage = try LinkStage()
