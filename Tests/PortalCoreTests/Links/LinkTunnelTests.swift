@@ -190,6 +190,16 @@ struct LinkTunnelTests {
         #expect(stage.client.ends == [stream: ErrorText.otherSideIsGone])
     }
 
+    @Test("is one of as many as a session carries, however few one peer may have")
+    func many() throws {
+        let stage = try LinkStage { number, settings in if number == 1 { settings.tunnelLimit = 2 } }
+        for _ in 0..<3 {
+            let (endpoint, _) = try stage.world.worlds[1].announced()
+            let stream = try stage.call(endpoint)
+            #expect(endpoint.tunnels.count == 1 && stage.client.ends[stream] == nil)
+        }
+    }
+
     @Test("is nothing that a client can ask for, and a link has nothing else")
     func apart() throws {
         let stage = try LinkStage()
