@@ -30,7 +30,8 @@ package final class ClusterLinks: MachineLinks {
 
     /// The links of a machine of a portal.
     ///
-    /// `report` is told what happens, on any event loop, and `note` what the tunnels on them do.
+    /// `report` is told what happens, on any event loop and in order, and `note` what the tunnels on them do. The first is
+    /// called under a lock: it only takes note, and asks nothing of the links.
     /// - Throws: `SodiumError.outOfGuardedMemory`.
     package init(
         of portal: Portal, as machine: MachineID, on group: any EventLoopGroup,
@@ -102,19 +103,19 @@ package final class ClusterLinks: MachineLinks {
             }
             surplus?.close(promise: nil)
         case .controlStands:
-            if let machine = register.withLock({ $0.controlStands(number) }) { report(.up(machine)) }
+            register.withLock { if let machine = $0.controlStands(number) { report(.up(machine)) } }
         case .heard: tell(number) { .heard($0) }
         case .message(let message): tell(number) { .message(message, from: $0) }
         }
     }
 
     private func tell(_ number: Int, _ event: (MachineID) -> MachineLinkEvent) {
-        if let machine = register.withLock({ $0.machine(of: number) }) { report(event(machine)) }
+        register.withLock { if let machine = $0.machine(of: number) { report(event(machine)) } }
     }
 
     /// A link is over: where it was the last for messages of its machine that is told.
     private func ended(_ number: Int) {
-        if let machine = register.withLock({ $0.remove(number) }) { report(.down(machine)) }
+        register.withLock { if let machine = $0.remove(number) { report(.down(machine)) } }
     }
 
     // MARK: Dialling
@@ -122,7 +123,7 @@ package final class ClusterLinks: MachineLinks {
     package func dial(_ machine: MachineID, at address: String) {
         guard register.withLock({ $0.beginDial(machine) }) else { return }
         connect(to: machine, at: address, on: group.next()).whenFailure { _ in
-            if self.register.withLock({ $0.dialFailed(machine) }) { self.report(.down(machine)) }
+            self.register.withLock { if $0.dialFailed(machine) { self.report(.down(machine)) } }
         }
     }
 
