@@ -83,6 +83,9 @@ struct ClusterLinksTests {
             #expect(await first.await(.up(second.id)))
             #expect(await second.await(.up(first.id)))
             #expect(await third.await(.up(first.id)))
+            // Whoever asks again is told again.
+            first.links.dial(second.id, at: second.address)
+            #expect(await first.await(.up(second.id)))
             let long = [UInt8](repeating: 7, count: 66_000)
             first.links.send(long, to: second.id)
             #expect(await second.await(.message(long, from: first.id)))

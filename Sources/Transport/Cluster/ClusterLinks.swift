@@ -121,7 +121,12 @@ package final class ClusterLinks: MachineLinks {
     // MARK: Dialling
 
     package func dial(_ machine: MachineID, at address: String) {
-        guard register.withLock({ $0.beginDial(machine) }) else { return }
+        let isBegun = register.withLock { register in
+            // Who asks has not heard of it, or did not know the machine then.
+            if register.isUp(machine) { report(.up(machine)) }
+            return register.beginDial(machine)
+        }
+        guard isBegun else { return }
         connect(to: machine, at: address, on: group.next()).whenFailure { _ in
             self.register.withLock { if $0.dialFailed(machine) { self.report(.down(machine)) } }
         }

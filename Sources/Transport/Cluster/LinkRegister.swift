@@ -5,7 +5,7 @@ internal import PortalCore
 /// Which links of a machine stand, and which are dialled.
 ///
 /// ### Invariants
-/// - A machine is told to be up once, by the first of its links for messages, and down by the last.
+/// - A machine is told to be up by the first of its links for messages, and down by the last.
 /// - There is one session for each machine and event loop.
 struct LinkRegister {
     struct SessionKey: Hashable {
@@ -92,7 +92,7 @@ struct LinkRegister {
         links.filter { $0.value.isControl && $0.value.machine == machine }.keys.sorted()
     }
 
-    private func isUp(_ machine: MachineID) -> Bool {
+    func isUp(_ machine: MachineID) -> Bool {
         links.values.contains { $0.isUp && $0.machine == machine }
     }
 
