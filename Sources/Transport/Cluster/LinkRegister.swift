@@ -137,4 +137,8 @@ struct LinkRegister {
     }
 
     mutating func sessionFailed(_ key: SessionKey, at now: NIODeadline) { sessions[key] = .failed(at: now) }
+        // A machine that starts again has another name, so what was tried in vain would pile up.
+        sessions = sessions.filter {
+            if case .failed(let time) = $0.value { now - time < Self.redialTime } else { true }
+        }
 }
