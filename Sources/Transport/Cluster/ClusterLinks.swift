@@ -14,7 +14,7 @@ internal import TypedSodium
 package final class ClusterLinks: MachineLinks {
     /// How long it may take to be connected and introduced.
     private static let dialTime = TimeAmount.seconds(3)
-    /// How many accepted links may not have said yet which machine they come from.
+    /// How many accepted links may not have said yet which machine they come from; the oldest goes.
     package static let strangerLimit = 64
     /// How many links for messages one machine may have here; the oldest goes.
     private static let controlLimit = 4
@@ -58,26 +58,27 @@ package final class ClusterLinks: MachineLinks {
     package func listen(over acceptor: any Acceptor) async throws -> Listener {
         try await Listener.start(over: acceptor, group: group) { channel in
             channel.eventLoop.makeCompletedFuture {
-                guard self.register.withLock({ $0.takeStrangerPlace(limit: Self.strangerLimit) }) else {
-                    throw LinkError.tooManyStrangers
-                }
-                let place = StrangerPlace { self.register.withLock { $0.strangerCount -= 1 } }
-                channel.closeFuture.whenComplete { _ in place.giveBack() }
                 let mailbox = ChannelMailbox<LinkConnection>(eventLoop: channel.eventLoop)
                 let machine = LinkConnection(
                     accepting: self.terms, portal: self.portal, mailbox: mailbox,
                     on: ObjectIdentifier(channel.eventLoop), at: .now())
-                try self.serve(channel, machine, mailbox) { _ in place.giveBack() }
+                let number = try self.serve(channel, machine, mailbox) { _ in }
+                let surplus = self.register.withLock {
+                    $0.takeStrangerPlace(number, limit: Self.strangerLimit)
+                }
+                surplus?.close(promise: nil)
             }
         }
     }
 
     /// Gives a channel its machine; `introduced` is called when the other side has proved which machine it is.
+    ///
+    /// - Throws: ``LinkError/ended`` once all links are closed.
     private func serve(
         _ channel: any Channel, _ machine: LinkConnection, _ mailbox: ChannelMailbox<LinkConnection>,
         introduced: @escaping (Int) -> Void
-    ) throws {
-        let number = register.withLock { $0.add(mailbox, channel) }
+    ) throws -> Int {
+        guard let number = register.withLock({ $0.add(mailbox, channel) }) else { throw LinkError.ended }
         let handler = MachineHandler(
             machine, writeTime: Self.writeTime,
             perform: { [weak self] output in
@@ -90,6 +91,7 @@ package final class ClusterLinks: MachineLinks {
             })
         mailbox.open(handler)
         try channel.pipeline.syncOperations.addHandler(handler)
+        return number
     }
 
     private func perform(_ output: LinkOutput, _ number: Int) {
@@ -188,7 +190,7 @@ package final class ClusterLinks: MachineLinks {
         let link = try LinkConnection(
             dialling: machine.fixedBytes, key: key, for: session == nil ? .control : .tunnels, terms,
             portal: portal, mailbox: mailbox, on: ObjectIdentifier(channel.eventLoop), at: .now())
-        try serve(channel, link, mailbox) { number in
+        _ = try serve(channel, link, mailbox) { number in
             if let session, let id = link.id {
                 self.register.withLock { $0.sessionStands(session, id, over: number) }
             }
@@ -206,9 +208,9 @@ package final class ClusterLinks: MachineLinks {
         for channel in register.withLock({ $0.channels(of: machine) }) { channel.close(promise: nil) }
     }
 
-    /// Ends every link in good order, and returns when the last is gone; what listens is closed before.
+    /// Ends every link in good order, and returns when the last is gone; none is made any more.
     package func close() async {
-        let all = register.withLock(\.all)
+        let all = register.withLock { $0.beginClosing() }
         for link in all { link.mailbox.act { $0.close(at: .now()) } }
         for link in all {
             do {
@@ -222,8 +224,6 @@ package final class ClusterLinks: MachineLinks {
 
 /// Why a link was not made.
 package enum LinkError: Error, Equatable, Sendable {
-    /// As many that were accepted have not said yet which machine they come from.
-    case tooManyStrangers
     /// Nothing has that name.
     case noSuchMachine
     /// It took too long.
@@ -239,16 +239,4 @@ private final class KeyHolder: Sendable {
     init(_ keys: consuming ClusterKeys) { self.keys = keys }
 
     func key(of machine: MachineID) -> PublicKey? { try? keys.identity(of: machine).publicKey }
-}
-
-/// A place among links that have not said yet which machine they come from, given back once.
-private final class StrangerPlace: Sendable {
-    private let release: @Sendable () -> Void
-    private let isGivenBack = Atomic(false)
-
-    init(_ release: @escaping @Sendable () -> Void) { self.release = release }
-
-    func giveBack() {
-        if !isGivenBack.exchange(true, ordering: .relaxed) { release() }
-    }
 }

@@ -39,20 +39,22 @@ struct LinkRegister {
     /// The machines whose links for messages are dialled.
     private var dialled: Set<MachineID> = []
     private var lastNumber = 0
-    /// How many that were accepted have not said yet which machine they come from.
-    var strangerCount = 0
-
-    var all: [Link] { Array(links.values) }
+    /// Those that were accepted and have not said yet which machine they come from, the oldest first.
+    private var strangers: [Int] = []
+    /// Whether no link is made any more.
+    private var isClosing = false
 
     // MARK: Links come and go
 
-    mutating func takeStrangerPlace(limit: Int) -> Bool {
-        guard strangerCount < limit else { return false }
-        strangerCount += 1
-        return true
+    /// A link was accepted; the oldest that has not said yet where it comes from, where there are too many of those.
+    mutating func takeStrangerPlace(_ number: Int, limit: Int) -> (any Channel)? {
+        strangers.append(number)
+        return strangers.count > limit ? links[strangers.removeFirst()]?.channel : nil
     }
 
-    mutating func add(_ mailbox: ChannelMailbox<LinkConnection>, _ channel: any Channel) -> Int {
+    /// The number of another link; `nil` where none is made any more.
+    mutating func add(_ mailbox: ChannelMailbox<LinkConnection>, _ channel: any Channel) -> Int? {
+        guard !isClosing else { return nil }
         lastNumber += 1
         links[lastNumber] = Link(mailbox: mailbox, channel: channel)
         return lastNumber
@@ -62,6 +64,7 @@ struct LinkRegister {
     mutating func introduce(
         _ number: Int, as machine: MachineID, for use: LinkUse, limit: Int
     ) -> (any Channel)? {
+        strangers.removeAll { $0 == number }
         links[number]?.machine = machine
         links[number]?.isControl = use == .control
         guard use == .control else { return nil }
@@ -81,9 +84,16 @@ struct LinkRegister {
 
     /// A link is over; its machine, where that is not up any more.
     mutating func remove(_ number: Int) -> MachineID? {
+        strangers.removeAll { $0 == number }
         guard let link = links.removeValue(forKey: number), let machine = link.machine else { return nil }
         if let session = link.session { sessions[session] = nil }
         return link.isUp && !isUp(machine) ? machine : nil
+    }
+
+    /// No link is made any more; those that there are.
+    mutating func beginClosing() -> [Link] {
+        isClosing = true
+        return Array(links.values)
     }
 
     func machine(of number: Int) -> MachineID? { links[number]?.machine }
@@ -127,6 +137,10 @@ struct LinkRegister {
         case let known?: return known
         case nil: break
         }
+        // A machine that starts again has another name, so what was tried in vain would pile up.
+        sessions = sessions.filter {
+            if case .failed(let time) = $0.value { now - time < Self.redialTime } else { true }
+        }
         sessions[key] = .dialled(future)
         return nil
     }
@@ -137,8 +151,4 @@ struct LinkRegister {
     }
 
     mutating func sessionFailed(_ key: SessionKey, at now: NIODeadline) { sessions[key] = .failed(at: now) }
-        // A machine that starts again has another name, so what was tried in vain would pile up.
-        sessions = sessions.filter {
-            if case .failed(let time) = $0.value { now - time < Self.redialTime } else { true }
-        }
 }
