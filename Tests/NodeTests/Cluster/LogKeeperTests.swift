@@ -126,4 +126,22 @@ struct LogKeeperTests {
         #expect(marks.value == [1])
         try await publisher.close()
     }
+
+    @Test("holds up nobody once it is given up, also where there is no connection")
+    func abandoned() async throws {
+        let (first, second) = (try invite(), try invite())
+        let (process, isLost) = (server.process, isLost)
+        await #expect(throws: ClusterPolicyFailure.self) {
+            try await client.submit(for: .milliseconds(1)) { _ in
+                process?.signal(SIGKILL)
+                isLost.update { $0 = true }
+                return [first]
+            }
+        }
+        server.kill()
+        try await server.start()
+        isLost.update { $0 = false }
+        #expect(try await client.submit(for: .eventDeadline) { _ in [second] } == [.made])
+        try await publisher.close()
+    }
 }
