@@ -13,6 +13,7 @@ package import TypedSodium
 ///
 /// ### Invariants
 /// - The mark never falls.
+/// - A keyring is changed by the log only once ``start()`` has found that it may follow it.
 /// - A change that is answered for is in the log, and in this machine's keyring.
 package final class SharedPolicy: ClusterPolicy {
     /// How long a change is tried.
@@ -35,6 +36,8 @@ package final class SharedPolicy: ClusterPolicy {
         var heard: UInt64 = 0
         var standing = ClusterPolicyStatus.Standing.behind("it was not read yet")
         var isEngineUp = true
+        /// Whether the keyring was seen to be one that may follow the log.
+        var hasBegun = false
         var urgent: [PublicKey: UrgentDenial] = [:]
         var told: [UrgentDenial] = []
     }
@@ -141,6 +144,12 @@ package final class SharedPolicy: ClusterPolicy {
         } catch let failure as ClusterPolicyFailure where failure.freezes {
             stand(.frozen("\(failure)"))
         }
+        begun()
+    }
+
+    private func begun() {
+        state.withLock { $0.hasBegun = true }
+        kicks.continuation.yield()
     }
 
     package func run() async {
@@ -169,11 +178,12 @@ package final class SharedPolicy: ClusterPolicy {
     /// Reads the log where there may be more of it, and tries to get urgent denials into it.
     private func look() async {
         await noteUrgency()
-        let (isUp, isFrozen) = state.withLock { state -> (Bool, Bool) in
-            if case .frozen = state.standing { return (state.isEngineUp, true) }
-            return (state.isEngineUp, false)
+        let (mayLook, isFrozen) = state.withLock { state -> (Bool, Bool) in
+            let mayLook = state.isEngineUp && state.hasBegun
+            if case .frozen = state.standing { return (mayLook, true) }
+            return (mayLook, false)
         }
-        guard isUp else { return }
+        guard mayLook else { return }
         do {
             try await client.call { keeper, connection in
                 // Somebody may have brought the right store back.
@@ -257,7 +267,7 @@ package final class SharedPolicy: ClusterPolicy {
     ) async throws -> [PolicyOutcome] {
         // What was denied before is so in the log before.
         let urgentCount = Mutex(0)
-        let all = try await client.submit(for: patience) { membership throws(KeyringError) in
+        let all = try await submit(for: patience) { membership throws(KeyringError) in
             let urgent = try membership.urgentDenials().prefix(PolicyChanges.limit - changes.count)
             urgentCount.withLock { $0 = urgent.count }
             return urgent.map { .denial($0.key) } + changes
@@ -273,7 +283,7 @@ package final class SharedPolicy: ClusterPolicy {
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
     package func redeem(_ requests: [MemberRequest]) async throws -> [Redemption] {
         let foreseen = Mutex<[Redemption?]>([])
-        let outcomes = try await client.submit(for: Self.patience) { membership throws(KeyringError) in
+        let outcomes = try await submit(for: Self.patience) { membership throws(KeyringError) in
             // Others may have been faster: who is refused by now needs no record.
             let redemptions = try membership.foresee(requests, now: WallClock.seconds())
             foreseen.withLock { $0 = redemptions }
@@ -310,9 +320,19 @@ package final class SharedPolicy: ClusterPolicy {
 
     /// Gets the urgent denials into the log.
     private func log(urgent patience: Duration) async throws {
-        _ = try await client.submit(for: patience) { membership throws(KeyringError) in
+        _ = try await submit(for: patience) { membership throws(KeyringError) in
             try membership.urgentDenials().prefix(PolicyChanges.limit).map { .denial($0.key) }
         }
+    }
+
+    /// Has in the log what a plan wants, which is applied to its end before: not to a keyring that may not follow it.
+    private func submit(
+        for patience: Duration, _ plan: @escaping LogKeeper.Plan
+    ) async throws -> [PolicyOutcome] {
+        guard state.withLock(\.hasBegun) else {
+            throw ClusterPolicyFailure.unavailable("this machine has not read the log yet")
+        }
+        return try await client.submit(for: patience, plan)
     }
 
     // MARK: Beginning a log
@@ -342,6 +362,7 @@ package final class SharedPolicy: ClusterPolicy {
         state.withLock { $0.mark = PolicyMark() }
         try await client.begin(for: Self.patience)
         stand(.current)
+        begun()
         return mark.index
     }
 }
