@@ -245,6 +245,46 @@ struct MembershipLogTests {
         _ = try TestedKeyring(copying: other).check()
     }
 
+    @Test("urgent denials that no log will say any more count in full with the first change of a portal run alone")
+    func urgentAlone() throws {
+        let (anna, ben, invite) = (try person(2).publicKey, try person(3).publicKey, try inviteKey(100))
+        _ = try apply(.invite(invite, label: "", uses: 5, expiry: nil), as: 1)
+        _ = try apply(.redemption(MemberRequest(invite: invite, feed: anna)), as: 2)
+        _ = try log.denyUrgently([Denial(key: anna, since: Self.now)])
+        #expect(try log.leave())
+        // Others come by what has admitted her no more, nor does she.
+        #expect(try membership.invites.redeem(invite, by: ben, now: Self.now) == .refused(.revoked))
+        #expect(try membership.denied() == [Denial(key: anna, since: Self.now)])
+        #expect(try log.urgentDenials().isEmpty)
+        #expect(try membership.undeny(anna) && membership.denied().isEmpty)
+        _ = try TestedKeyring(copying: tested).check()
+    }
+
+    @Test("who is denied in the midst of an import has admitted nobody more on any machine")
+    func deniedWhileImporting() throws {
+        for number in 0..<700 {
+            try membership.add(
+                person(1_000 + number).publicKey, label: String(repeating: "m", count: 100), now: Self.now)
+        }
+        _ = try membership.invites.create(
+            label: "", uses: 9, expiry: nil, seed: person(100).seed(), now: Self.now)
+        // Keys go in order: this one is in the last part.
+        let keys = try membership.all().map(\.key)
+        let anna = try #require(
+            keys.max { $0.bytes.array.lexicographicallyPrecedes($1.bytes.array) })
+        _ = try membership.invites.redeem(inviteKey(100), by: anna, now: Self.now)
+        let second = Membership(try TestedKeyring(owner: 6).open())
+        var changes = try log.beginImport()
+        changes.insert(.denial(anna), at: 1)
+        for (index, change) in changes.enumerated() {
+            for one in [log, second.log] {
+                try Self.apply([change], UInt64(index) + 1, to: one, at: Self.now + UInt64(index))
+            }
+        }
+        #expect(try membership.invites.all()[0].closing != nil)
+        #expect(try second.invites.all() == membership.invites.all())
+    }
+
     @Test("a restored keyring follows no log any more")
     func restored() throws {
         _ = try apply(.denial(person(2).publicKey), as: 1)
