@@ -174,8 +174,8 @@ struct MembershipLogTests {
         let byAnna = PolicyChange.redemption(MemberRequest(invite: invite, feed: anna))
         _ = try apply(byAnna, as: 2)
         let denial = Denial(key: anna, since: Self.now)
-        #expect(try log.denyUrgently([denial]) == .counts)
-        #expect(try log.denyUrgently([denial]) == .counts)
+        #expect(try log.denyUrgently([denial]) == .counts(new: [anna]))
+        #expect(try log.denyUrgently([denial]) == .counts(new: []))
         #expect(try membership.denied() == [denial] && log.urgentDenials() == [denial])
         // Nobody comes by what admitted her, and she by nothing; but of the log, which has not heard of it, nothing changes.
         let requests = [
@@ -189,7 +189,16 @@ struct MembershipLogTests {
         #expect(try apply(.allowance(anna), as: 5) == .applied([.made]))
         #expect(try membership.denied().isEmpty)
         let many = try (0..<1_001).map { Denial(key: try person(10_000 + $0).publicKey, since: 1) }
-        #expect(try log.denyUrgently(Array(many.prefix(1_000))) == .counts)
+        // What the log says, and what is said again, is nothing new.
+        _ = try apply(.denial(ben), as: 6)
+        let number = try keyring.sequence()
+        #expect(try log.denyUrgently([Denial(key: ben, since: 1)]) == .counts(new: []))
+        #expect(try keyring.sequence() == number)
+        #expect(
+            try log.denyUrgently(Array(many.prefix(500))) == .counts(new: many.prefix(500).map(\.key)))
+        // Those count that find a place.
+        #expect(try log.denyUrgently(many) == .tooMany(limit: 1_000))
+        #expect(try log.urgentDenials() == Array(many.prefix(1_000)))
         #expect(try log.denyUrgently([many[1_000]]) == .tooMany(limit: 1_000))
     }
 
@@ -245,7 +254,7 @@ struct MembershipLogTests {
         _ = try TestedKeyring(copying: other).check()
     }
 
-    @Test("urgent denials that no log will say any more count in full with the first change of a portal run alone")
+    @Test("urgent denials that no log will say count in full with the first change of a portal run alone")
     func urgentAlone() throws {
         let (anna, ben, invite) = (try person(2).publicKey, try person(3).publicKey, try inviteKey(100))
         _ = try apply(.invite(invite, label: "", uses: 5, expiry: nil), as: 1)
