@@ -122,6 +122,9 @@ final class LogKeeper: Sendable {
         }
     }
 
+    /// The last record is read again with the next step: others say that it is another one.
+    func doubt() { state.withLock { $0.isProven = false } }
+
     // MARK: Following
 
     /// Applies the log to its end.
@@ -142,7 +145,7 @@ final class LogKeeper: Sendable {
             throw fail(.gone(known: known))
         }
         guard extent.last >= known else { throw fail(.rolledBack(last: extent.last, known: known)) }
-        // The last record that is known is read again, once: the log may be another one of the same length.
+        // The last record that is known is read again, once or in doubt: the log may be another one of the same length.
         var number = isProven || known == 0 ? known + 1 : known
         while number <= extent.last {
             guard extent.first <= number else { throw fail(.gap(at: number)) }
@@ -304,6 +307,15 @@ final class LogKeeper: Sendable {
         state.withLock { $0.failure = failure }
         return failure
     }
+}
+
+/// Passes marks on to what does not stand yet when they may first come.
+final class MarkRelay: Sendable {
+    private let content = Mutex<@Sendable (PolicyMark) -> Void>({ _ in })
+
+    func take(_ tell: @escaping @Sendable (PolicyMark) -> Void) { content.withLock { $0 = tell } }
+
+    func tell(_ mark: PolicyMark) { content.withLock { $0 }(mark) }
 }
 
 extension PolicyMark {

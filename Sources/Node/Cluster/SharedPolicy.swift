@@ -40,12 +40,16 @@ package final class SharedPolicy: ClusterPolicy {
         var hasBegun = false
         var urgent: [PublicKey: UrgentDenial] = [:]
         var told: [UrgentDenial] = []
+        /// What others deny, until a task has looked at it.
+        var waiting: [PublicKey: UrgentDenial] = [:]
+        var isHearing = false
     }
 
     private let keyring: Keyring
     private let membership: MembershipLog
     private let client: LogClient
     private let logger: Logger
+    private let troubles: TroubleLog
     private let state: Mutex<State>
     private let tell: Mutex<@Sendable (ClusterPolicyEvent) -> Void>
     private let kicks = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -58,6 +62,7 @@ package final class SharedPolicy: ClusterPolicy {
     ) throws {
         self.keyring = keyring
         self.logger = logger
+        troubles = TroubleLog(logger)
         let membership = Membership(keyring).log
         self.membership = membership
         let mark = PolicyMark(try membership.state().place)
@@ -86,33 +91,57 @@ package final class SharedPolicy: ClusterPolicy {
     }
 
     package func heard(_ mark: PolicyMark) {
-        let isAhead = state.withLock { state in
+        let (isAhead, isOther) = state.withLock { state in
             defer { state.heard = max(state.heard, mark.index) }
-            return mark.index > max(state.mark.index, state.heard)
+            let isOther = mark.index == state.mark.index && mark.hash != state.mark.hash
+            return (mark.index > max(state.mark.index, state.heard), isOther)
         }
-        if isAhead { kicks.continuation.yield() }
+        if isOther {
+            troubles.say(
+                .error, "another machine has another log of policy: each looks which one NATS has",
+                reason: "record \(mark.index) is not the same", as: "fork")
+            client.keeper.doubt()
+        }
+        if isAhead || isOther { kicks.continuation.yield() }
     }
 
     package func heard(_ denials: [UrgentDenial]) {
-        let fresh = state.withLock { state in
-            denials.filter {
-                state.urgent[$0.key] == nil && (client.keeper.allowance(of: $0.key) ?? 0) <= $0.index
-            }
+        let begins = state.withLock { state in
+            for denial in denials
+            where state.urgent[denial.key] == nil && state.waiting.count < UrgentDenials.limit
+                && (client.keeper.allowance(of: denial.key) ?? 0) <= denial.index
+            { state.waiting[denial.key] = denial }
+            guard !state.isHearing, !state.waiting.isEmpty else { return false }
+            state.isHearing = true
+            return true
         }
-        guard !fresh.isEmpty else { return }
-        Task {
-            do {
-                let wanted = fresh.map { Denial(key: $0.key, since: $0.since) }
-                _ = try await Blocking.run { [membership] in try membership.denyUrgently(wanted) }
-                logger.notice(
-                    "another machine denies keys before the log does",
-                    metadata: ["ids": "\(fresh.map(\.key.id).joined(separator: " "))"])
-                kicks.continuation.yield()
-            } catch {
-                logger.error(
-                    "a denial of another machine could not be kept",
-                    metadata: ["reason": "\(ErrorWords.text(of: error))"])
+        if begins { Task { await keepHeard() } }
+    }
+
+    /// Keeps what others deny; one task does, for as long as there is some.
+    private func keepHeard() async {
+        while true {
+            let heard = state.withLock { state in
+                defer { state.waiting = [:] }
+                state.isHearing = !state.waiting.isEmpty
+                return state.waiting.values.map { Denial(key: $0.key, since: $0.since) }
             }
+            guard !heard.isEmpty else { return }
+            do {
+                switch try await Blocking.run({ [membership] in try membership.denyUrgently(heard) }) {
+                case .counts(new: []): continue
+                case .counts(let new):
+                    logger.notice(
+                        "another machine denies keys before the log does",
+                        metadata: ["ids": "\(new.map(\.id).joined(separator: " "))"])
+                case .tooMany(let limit): throw ClusterPolicyFailure.tooManyDenials(limit: limit)
+                }
+            } catch {
+                troubles.say(
+                    .error, "a denial of another machine could not be kept",
+                    reason: ErrorWords.text(of: error))
+            }
+            kicks.continuation.yield()
         }
     }
 
@@ -178,16 +207,12 @@ package final class SharedPolicy: ClusterPolicy {
     /// Reads the log where there may be more of it, and tries to get urgent denials into it.
     private func look() async {
         await noteUrgency()
-        let (mayLook, isFrozen) = state.withLock { state -> (Bool, Bool) in
-            let mayLook = state.isEngineUp && state.hasBegun
-            if case .frozen = state.standing { return (mayLook, true) }
-            return (mayLook, false)
-        }
+        let (mayLook, standing) = state.withLock { ($0.isEngineUp && $0.hasBegun, $0.standing) }
         guard mayLook else { return }
         do {
             try await client.call { keeper, connection in
-                // Somebody may have brought the right store back.
-                if isFrozen { try keeper.restart() }
+                // The right store may be back.
+                if case .frozen = standing { try keeper.restart() }
                 try keeper.follow(connection)
             }
             stand(.current)
@@ -208,7 +233,9 @@ package final class SharedPolicy: ClusterPolicy {
 
     /// Tells which denials the log does not have yet, where they are others than before.
     private func noteUrgency() async {
-        let urgent = (try? await Blocking.run { [membership] in try membership.urgentDenials() }) ?? []
+        // What cannot be read is not known to be gone.
+        guard let urgent = try? await Blocking.run({ [membership] in try membership.urgentDenials() })
+        else { return }
         let news = state.withLock { state -> [UrgentDenial]? in
             let known = state.urgent
             state.urgent = [:]
@@ -308,6 +335,8 @@ package final class SharedPolicy: ClusterPolicy {
         let denial = Denial(key: key, since: WallClock.seconds())
         let urgency = try await Blocking.run { [membership] in try membership.denyUrgently([denial]) }
         if case .tooMany(let limit) = urgency { throw ClusterPolicyFailure.tooManyDenials(limit: limit) }
+        // Two may note it side by side: the last to do so is the look that follows.
+        defer { kicks.continuation.yield() }
         await noteUrgency()
         do {
             try await log(urgent: Self.denialPatience)
@@ -365,13 +394,4 @@ package final class SharedPolicy: ClusterPolicy {
         begun()
         return mark.index
     }
-}
-
-/// Passes marks on to what does not stand yet when they may first come.
-private final class MarkRelay: Sendable {
-    private let content = Mutex<@Sendable (PolicyMark) -> Void>({ _ in })
-
-    func take(_ tell: @escaping @Sendable (PolicyMark) -> Void) { content.withLock { $0 = tell } }
-
-    func tell(_ mark: PolicyMark) { content.withLock { $0 }(mark) }
 }

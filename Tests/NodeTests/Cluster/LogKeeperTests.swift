@@ -127,6 +127,27 @@ struct LogKeeperTests {
         try await publisher.close()
     }
 
+    @Test("is looked at again, and frozen, where another machine has another log as long as this one's")
+    func fork() async throws {
+        let machine = try PolicyHome(of: home.portal).machine(at: server)
+        try await machine.start()
+        _ = try await machine.policy.make([invite()])
+        #expect(machine.policy.mark.index == 1)
+        let seal = try ClusterSeal(ClusterKeys(portal: home.portal))
+        let (name, subject) = (seal.logName, seal.logSubject)
+        try machine.connection.publish([], to: "$JS.API.STREAM.DELETE.\(name)")
+        try machine.connection.flush()
+        try await step { _, connection in
+            let stream = try connection.stream(name, subject: subject)
+            try stream.createIfAbsent(replicas: 1)
+            _ = try stream.append([1, 2, 3], behind: 0)
+        }
+        machine.policy.heard(PolicyMark(index: 1, hash: FixedBytes()))
+        try await machine.stands { $0.isFrozen }
+        try await machine.end()
+        try await publisher.close()
+    }
+
     @Test("holds up nobody once it is given up, also where there is no connection")
     func abandoned() async throws {
         let (first, second) = (try invite(), try invite())
