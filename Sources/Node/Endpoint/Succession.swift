@@ -69,7 +69,10 @@ struct Succession<Connection: Hashable & Sendable>: Sendable {
     // MARK: What happens
 
     /// A connection wants another one beside it.
+    ///
+    /// One that is not announced yet, and is to follow another, is no way to go any more: its end has another one dialled.
     mutating func wished(_ wish: SuccessorWish, by connection: Connection) -> [Order] {
+        if connection == candidate { return [.close(connection)] }
         guard connection == current else { return [] }
         // Who is asked to go goes, whether the machine is heard again or not.
         if self.wish != .move { self.wish = wish }
