@@ -147,6 +147,8 @@ struct PortalAnnouncer: Sendable {
             return connections.succession.announced(number)
         case .wished(let wish, by: let number):
             guard let address = connections.stays[number]?.connection.address else { return [] }
+            let orders = connections.succession.wished(wish, by: number)
+            guard !orders.isEmpty else { return [] }
             // The others come first, if there are any.
             addresses.tried(address)
             logger.info(
@@ -154,7 +156,7 @@ struct PortalAnnouncer: Sendable {
                     ? "the portal's machine stops: going to another one"
                     : "the portal's machine is silent: dialling another one beside it",
                 metadata: ["address": "\(address.words)"])
-            return connections.succession.wished(wish, by: number)
+            return orders
         case .ended(let number, let end):
             if let stay = connections.stays.removeValue(forKey: number) {
                 addresses.tried(stay.connection.address)
