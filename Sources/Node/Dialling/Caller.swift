@@ -104,7 +104,8 @@ package struct Caller: Sendable {
         var seen: Set<PublicKey> = []
         for portal in ways.map(\.portal.key) where seen.insert(portal).inserted {
             let ways = ways.filter { $0.portal.key == portal }
-            let addresses = await addresses.addresses(of: ways.map(\.portal), avoiding: avoided)
+            let hosts = ways.map { ($0.portal, $0.author) }
+            let addresses = await addresses.addresses(of: hosts, avoiding: avoided)
             portals.append(
                 addresses.compactMap { address in
                     ways.first { $0.portal == address.portal }.map { Attempt(way: $0, address: address) }
