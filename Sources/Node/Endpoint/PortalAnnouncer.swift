@@ -75,10 +75,10 @@ struct PortalAnnouncer: Sendable {
             var orders = connections.succession.start()
             while true {
                 for order in orders {
-                    perform(order, &connections, conflicts, in: &tasks) { continuation.yield($0) }
+                    perform(order, &connections, conflicts, in: &tasks, continuation)
                 }
                 guard let happening = await happenings.first(where: { _ in true }) else { break }
-                orders = await see(to: happening, &connections, in: &tasks) { continuation.yield($0) }
+                orders = await see(to: happening, &connections, in: &tasks, continuation)
             }
             tasks.cancelAll()
         }
@@ -88,13 +88,13 @@ struct PortalAnnouncer: Sendable {
 
     private func perform(
         _ order: Succession<Int>.Order, _ connections: inout Connections, _ conflicts: TroubleLog,
-        in tasks: inout DiscardingTaskGroup, _ tell: @escaping @Sendable (Happening) -> Void
+        in tasks: inout DiscardingTaskGroup, _ happenings: AsyncStream<Happening>.Continuation
     ) {
         switch order {
         case .dial(let pause):
             let time = time(of: pause, &connections)
             let current = connections.succession.current.flatMap { connections.stays[$0]?.connection.address }
-            tasks.addTask { await dial(after: time, beside: current, tell) }
+            tasks.addTask { await dial(after: time, beside: current, happenings) }
         case .retire(let number): connections.stays[number]?.retire()
         case .close(let number):
             guard let link = connections.stays[number]?.connection.link else { return }
@@ -122,7 +122,7 @@ struct PortalAnnouncer: Sendable {
 
     private func see(
         to happening: Happening, _ connections: inout Connections, in tasks: inout DiscardingTaskGroup,
-        _ tell: @escaping @Sendable (Happening) -> Void
+        _ happenings: AsyncStream<Happening>.Continuation
     ) async -> [Succession<Int>.Order] {
         switch happening {
         case .dialled(let connection):
@@ -135,9 +135,11 @@ struct PortalAnnouncer: Sendable {
                 return []
             }
             if connections.succession.current == number { connections.startedAt = .now }
-            let stay = PortalStay(announcer: self, connection: connection, number: number, tell: tell)
+            let stay = PortalStay(announcer: self, connection: connection, number: number) {
+                happenings.yield($0)
+            }
             connections.stays[number] = stay
-            tasks.addTask { tell(.ended(number, await stay.run())) }
+            tasks.addTask { happenings.yield(.ended(number, await stay.run())) }
             return orders
         case .dialFailed:
             return connections.succession.dialFailed(isCurrentSilent: await connections.isCurrentSilent)
@@ -173,7 +175,7 @@ struct PortalAnnouncer: Sendable {
     // MARK: Dialling
 
     private func dial(
-        after pause: Duration, beside current: DialAddress?, _ tell: @Sendable (Happening) -> Void
+        after pause: Duration, beside current: DialAddress?, _ happenings: AsyncStream<Happening>.Continuation
     ) async {
         let isAlone = current == nil
         if pause > .zero {
@@ -199,8 +201,8 @@ struct PortalAnnouncer: Sendable {
             }
             connection.link.ended.whenComplete { _ in connection.events.finish() }
             accounts.counters.note(.dialled)
-            guard !Task.isCancelled else { return await connection.link.close() }
-            tell(.dialled(connection))
+            // Nobody hears of it any more where the place was removed meanwhile, which cancels the task.
+            if case .terminated = happenings.yield(.dialled(connection)) { await connection.link.close() }
         } catch {
             let failure = HopFailure(error)
             // Nothing comes of waiting, unlike with a portal that is away.
@@ -210,7 +212,7 @@ struct PortalAnnouncer: Sendable {
             troubles.say(level, "no connection to the portal", reason: "\(failure)")
             watch.failed("\(failure)", at: place)
             if isAlone { watch.reached(.away, at: place) }
-            tell(.dialFailed)
+            happenings.yield(.dialFailed)
         }
     }
 
