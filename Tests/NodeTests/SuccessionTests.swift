@@ -77,6 +77,18 @@ struct SuccessionTests {
         #expect(succession.wished(.silence, by: 1) == [.dial(after: .none)], "and another time anew")
     }
 
+    @Test("is another one later and later where each is asked to move as soon as it is announced")
+    func moveAfterMove() {
+        var succession = stage()
+        for next in 2...4 {
+            let orders = succession.wished(.move, by: next - 1, isSteady: false)
+            #expect(orders == [.dial(after: .backoff)])
+            #expect(succession.dialled(next, isCurrentSilent: false) == [])
+            #expect(succession.announced(next).first == .retire(next - 1))
+        }
+        #expect(succession.wished(.silence, by: 4, isSteady: false) == [.dial(after: .none)])
+    }
+
     @Test("goes where its machine asks it to, within a second, heard or not")
     func move() {
         var succession = stage()

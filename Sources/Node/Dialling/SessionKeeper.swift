@@ -42,6 +42,9 @@ actor SessionKeeper {
     private var lastWaiter: UInt64 = 0
     private var hasStopped = false
     private let troubles: TroubleLog
+    private var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
+    /// Since when the current one stands.
+    private var start = ContinuousClock.now
 
     /// A keeper of sessions in which a service is offered; where it `triesOnce`, any failure ends it.
     init(
@@ -95,7 +98,6 @@ actor SessionKeeper {
     }
 
     private func dialOnAndOn(_ isReady: @Sendable () throws -> Void) async throws {
-        var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
         var isFirst = true
         var successor: PeerConnection?
         while !Task.isCancelled {
@@ -109,17 +111,18 @@ actor SessionKeeper {
                 if troubles.end() || !isFirst { logger.info("connected again") }
                 if isFirst { try isReady() }
                 isFirst = false
-                let start = ContinuousClock.now
+                start = .now
                 let failure: HopFailure?
                 switch await stay(in: connection) {
                 case .succeeded(let other):
+                    noteSteady()
                     retire(connection)
                     successor = other
                     continue
                 case .over(let hop): failure = hop
                 }
                 watch.lost(failure?.description)
-                if ContinuousClock.now - start >= Self.steadyTime { backoff.succeeded() }
+                noteSteady()
                 if let failure, failure.isFinal { throw failure }
                 guard !triesOnce else {
                     throw failure ?? .connectionLost("the other side has said goodbye")
@@ -134,12 +137,17 @@ actor SessionKeeper {
                     .warning, "no session yet: dialling on until there is one", reason: "\(failure)",
                     as: "\(failure.progress)")
             }
-            await Self.pause(&backoff)
+            await pause()
         }
         if let successor { await successor.close() }
     }
 
-    private static func pause(_ backoff: inout Backoff) async {
+    /// Begins the pauses anew where the current session has done what it was for.
+    private func noteSteady() {
+        if .now - start >= Self.steadyTime { backoff.succeeded() }
+    }
+
+    private func pause() async {
         let pause = backoff.failed(at: .now(), fraction: .random(in: 0..<1))
         // Cancelled when the command ends: the loop's condition sees to the rest.
         try? await Task.sleep(for: .nanoseconds(pause.nanoseconds))
@@ -189,9 +197,11 @@ actor SessionKeeper {
                     ? "the portal's machine stops: going to another one"
                     : "the portal's machine is silent: dialling another one beside it",
                 metadata: ["address": "\(connection.address?.words ?? "")"])
-            // All whom a machine has asked to go are not to come at one moment.
-            if wish == .move { try? await Task.sleep(for: .seconds(.random(in: 0..<1.0))) }
-            var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
+            // All whom a machine has asked to go are not to come at one moment: the first pause is such a one, too.
+            if wish == .move {
+                noteSteady()
+                await pause()
+            }
             while !Task.isCancelled {
                 if let other = try? await connect(asking: false, avoiding: connection.address) {
                     if wish == .move { return other }
@@ -199,7 +209,7 @@ actor SessionKeeper {
                     await other.close()
                     break
                 }
-                await Self.pause(&backoff)
+                await pause()
                 guard wish == .silence else { continue }
                 guard await connection.link.isSilent else { break }
             }

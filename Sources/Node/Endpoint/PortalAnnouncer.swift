@@ -21,6 +21,10 @@ struct PortalAnnouncer: Sendable {
     private static let unsuitableTime = Duration.seconds(60)
     /// After how long without another node of this identity its next appearance is news.
     private static let peaceTime = Duration.seconds(600)
+    /// After how long an announcement has done what it was for, so that its end is the first failure again.
+    ///
+    /// A portal that ends each at once, or has it go elsewhere, is otherwise dialled twice a second for ever.
+    private static let steadyTime = Duration.seconds(5)
 
     let place: EndpointView.Place
     let identity: Identity
@@ -49,10 +53,18 @@ struct PortalAnnouncer: Sendable {
     private struct Connections {
         var succession = Succession<Int>()
         var stays: [Int: PortalStay] = [:]
-        var announced: Set<Int> = []
+        var announcedAt: [Int: ContinuousClock.Instant] = [:]
         var lastNumber = 0
         var backoff = Backoff()
         var startedAt = ContinuousClock.now
+
+        /// Whether one has been announced for long enough, of which the backoff takes note.
+        @discardableResult
+        mutating func noteSteady(_ number: Int) -> Bool {
+            guard let at = announcedAt[number], .now - at >= PortalAnnouncer.steadyTime else { return false }
+            backoff.succeeded()
+            return true
+        }
 
         /// Whether the portal of the one that counts is silent.
         var isCurrentSilent: Bool {
@@ -144,12 +156,12 @@ struct PortalAnnouncer: Sendable {
         case .dialFailed:
             return connections.succession.dialFailed(isCurrentSilent: await connections.isCurrentSilent)
         case .announced(let number):
-            connections.announced.insert(number)
-            connections.backoff.succeeded()
+            connections.announcedAt[number] = .now
             return connections.succession.announced(number)
         case .wished(let wish, by: let number):
             guard let address = connections.stays[number]?.connection.address else { return [] }
-            let orders = connections.succession.wished(wish, by: number)
+            let isSteady = connections.noteSteady(number)
+            let orders = connections.succession.wished(wish, by: number, isSteady: isSteady)
             guard !orders.isEmpty else { return [] }
             // The others come first, if there are any.
             addresses.tried(address)
@@ -163,7 +175,8 @@ struct PortalAnnouncer: Sendable {
             if let stay = connections.stays.removeValue(forKey: number) {
                 addresses.tried(stay.connection.address)
             }
-            if connections.announced.remove(number) != nil, connections.announced.isEmpty {
+            connections.noteSteady(number)
+            if connections.announcedAt.removeValue(forKey: number) != nil, connections.announcedAt.isEmpty {
                 await state.left(portal.key)
                 accounts.counters.note(portal.key, isAttached: false)
             }
