@@ -18,6 +18,8 @@ actor SessionKeeper {
     private static let retiredLimit = 2
     /// After how long a session has done what it was for, so that its end is the first failure again.
     private static let steadyTime = Duration.seconds(10)
+    /// How long a dial beside a session that is over may still take before another one begins.
+    private static let besideTime = Duration.seconds(5)
 
     /// Why nobody gets a session.
     enum Refusal: Error, Equatable {
@@ -45,6 +47,8 @@ actor SessionKeeper {
     private var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
     /// Since when the current one stands.
     private var start = ContinuousClock.now
+    /// Whether another one is being dialled beside it.
+    private var isDiallingBeside = false
 
     /// A keeper of sessions in which a service is offered; where it `triesOnce`, any failure ends it.
     init(
@@ -170,13 +174,29 @@ actor SessionKeeper {
             continuation.yield(.over(failure.map { HopFailure($0) }))
         }
         let beside = Task {
-            guard !triesOnce, let other = await successor(of: connection) else { return }
-            if case .terminated = continuation.yield(.succeeded(other)) { await other.close() }
+            guard !triesOnce else { return }
+            let other = await successor(of: connection)
+            if case .terminated = continuation.yield(other.map(Stay.succeeded) ?? .over(nil)) {
+                await other?.close()
+            }
         }
-        let stay = await withTaskCancellationHandler {
+        var stay = await withTaskCancellationHandler {
             await stays.first { _ in true }
         } onCancel: {
             Task { await connection.close() }
+        }
+        if case .over(let failure)? = stay {
+            current = nil
+            if isDiallingBeside, failure?.isFinal != true {
+                let limit = Task {
+                    try await Task.sleep(for: Self.besideTime)
+                    continuation.yield(.over(failure))
+                }
+                if case .succeeded(let other)? = await stays.first(where: { _ in true }) {
+                    stay = .succeeded(other)
+                }
+                limit.cancel()
+            }
         }
         beside.cancel()
         continuation.finish()
@@ -188,7 +208,7 @@ actor SessionKeeper {
     }
 
     /// The session that is dialled beside one where its portal wants that, or falls silent; `nil` once the task is
-    /// cancelled.
+    /// cancelled, or where it does not stand and the first one is over meanwhile.
     private func successor(of connection: PeerConnection) async -> PeerConnection? {
         for await wish in connection.wishes.all {
             if let address = connection.address { dialler.caller.addresses.tried(address) }
@@ -203,12 +223,17 @@ actor SessionKeeper {
                 await pause()
             }
             while !Task.isCancelled {
-                if let other = try? await connect(asking: false, avoiding: connection.address) {
-                    if wish == .move { return other }
+                isDiallingBeside = true
+                let other = try? await connect(asking: false, avoiding: connection.address)
+                isDiallingBeside = false
+                let isOver = current?.link !== connection.link
+                if let other {
+                    if wish == .move || isOver { return other }
                     if await connection.link.isSilent { return other }
                     await other.close()
                     break
                 }
+                if isOver { return nil }
                 await pause()
                 guard wish == .silence else { continue }
                 guard await connection.link.isSilent else { break }
