@@ -31,7 +31,7 @@ struct PortalDialling: Sendable {
     ) async throws -> Connection {
         let addresses = addresses
         let hosts = hosts.map { ($0, AddressAuthor.owner) }
-        var race = PortalRace(ways: await addresses.addresses(of: hosts, avoiding: avoided)) { address in
+        var race = PortalRace(ways: await addresses.addresses(of: hosts, avoiding: avoided)) { address, _ in
             let events = LinkEvents()
             addresses.tried(address)
             do {
