@@ -240,9 +240,11 @@ extension ClusterSimulation {
         later(.seconds(1)) { $0.judge(lookUp) }
     }
 
-    /// A second after its end it is known whether a look-up had to find its endpoint.
+    /// A second after its end it is known whether a look-up had to find its endpoint: one that shares its key with
+    /// another process since then need not be where it was.
     private func judge(_ lookUp: History.LookUp) {
-        guard let expected = lookUp.expected, let attachment = endpoints[lookUp.endpoint].attachment,
+        guard !twins.contains(lookUp.endpoint),
+            let expected = lookUp.expected, let attachment = endpoints[lookUp.endpoint].attachment,
             attachment.portal == expected, attachment.since <= lookUp.beganAt - .seconds(1),
             portals[expected].healthySince <= lookUp.beganAt - .seconds(1),
             portals[lookUp.asker].healthySince <= lookUp.beganAt - .seconds(1),
