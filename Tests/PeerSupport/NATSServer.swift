@@ -9,7 +9,7 @@ package final class NATSServer {
     package let port: UInt16
     private let folder: URL
     private let arguments: [String]
-    private var process: ChildProcess?
+    package private(set) var process: ChildProcess?
 
     /// Starts a server that is ready for clients.
     package init(_ arguments: [String] = [], configuration: String? = nil) async throws {

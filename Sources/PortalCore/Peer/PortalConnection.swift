@@ -353,9 +353,9 @@ package final class PortalConnection: RelayReceiver {
     }
 
     private func checkLiveness(at now: NIODeadline) {
-        guard !calls.yielding.isOver(at: now, lifecycle.isUnanswered) else { return breakOff(.silent) }
         // While we do not read the peer its silence means nothing.
         if calls.tunnels.isPaused || isCalling { lifecycle.heard(at: now) }
+        guard !calls.yielding.isOver(at: now, lifecycle.isUnanswered) else { return breakOff(.silent) }
         switch lifecycle.livenessReached(now, expecting: peer.patience) {
         case .ask: askPeer(at: now)
         case .giveUp: breakOff(.silent)
