@@ -1,3 +1,4 @@
+internal import Account
 package import Connection
 internal import MuxRPC
 package import NIOCore
@@ -31,6 +32,8 @@ package final class LinkConnection: RelayReceiver {
     package static let silenceTime = LinkSession.silenceTime
     /// What the other machine may leave unread of answers and messages, in bytes; it is broken, where it leaves more.
     private static let unreadByteLimit = 8 << 20
+    /// In what steps that is charged, in bytes.
+    private static let stepByteCount = 64 << 10
     private static let closingTime = TimeAmount.seconds(2)
     private static let heardTime = TimeAmount.milliseconds(100)
 
@@ -38,6 +41,8 @@ package final class LinkConnection: RelayReceiver {
     private let mailbox: any RelayMailbox
     private let loop: ObjectIdentifier?
     private let link: LinkSession
+    private let account: Account
+    private var held = RunningCharge()
     private var tunnels: LinkTunnels?
     private var control: ControlStream?
     private var outputs = CircularBuffer<LinkOutput>(initialCapacity: 1)
@@ -48,6 +53,7 @@ package final class LinkConnection: RelayReceiver {
         _ link: LinkSession, portal: Portal, mailbox: any RelayMailbox, on loop: ObjectIdentifier?
     ) {
         (self.link, self.portal, self.mailbox, self.loop) = (link, portal, mailbox, loop)
+        account = portal.accounts.pool.open()
     }
 
     /// A link that was accepted; `mailbox` is what will reach it.
@@ -139,6 +145,7 @@ package final class LinkConnection: RelayReceiver {
         } catch {
             breakOff()
         }
+        pay()
         assert(tunnels?.invariantsHold ?? true)
     }
 
@@ -218,12 +225,22 @@ package final class LinkConnection: RelayReceiver {
             tunnels?.sendGrants()
             if let buffer = link.session.nextOutbound() { return buffer }
         } while link.isOpen && tunnels?.takeTurn(for: link.session, at: now) == true
+        pay()
         return nil
+    }
+
+    /// Charges packets that have not come whole, and what waits beside the batches of tunnels.
+    ///
+    /// Where there is no room it is held all the same: it is bounded, and the machines of a portal are one owner's.
+    private func pay() {
+        let byteCount = link.session.pendingByteCount + link.session.muxrpc.outboxCapacity
+        _ = held.pay(for: byteCount / Self.stepByteCount * Self.stepByteCount, at: account)
     }
 
     /// Sends a sealed message; whether there is a stream for it, and room.
     package func send(_ message: [UInt8]) -> Bool {
         guard link.isOpen, let control else { return false }
+        defer { pay() }
         return control.send(message, over: link.session)
     }
 
