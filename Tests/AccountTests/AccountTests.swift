@@ -63,6 +63,29 @@ struct AccountTests {
         #expect(pool.heldCount == 0)
     }
 
+    @Test("has room for an account only where all that hold something have it")
+    func roomForAll() {
+        let pool = Account.bytes(limit: 1 << 20)
+        let accounts = (0..<4).map { _ in pool.open() }
+        for account in accounts { #expect(account.take(32 << 10)) }
+        #expect(accounts[0].hasRoom(for: 150 << 10))
+        #expect(!accounts[0].hasRoom(for: 180 << 10), "of 640 KiB that are lent each would want so much")
+        for account in accounts { account.release(32 << 10) }
+        #expect(!pool.isGettingShort)
+    }
+
+    @Test("draws little ahead where there are many")
+    func ahead() {
+        let pool = Account.bytes(limit: 16 << 20)
+        let accounts = (0..<500).map { _ in pool.open() }
+        for account in accounts { #expect(account.take(10 << 10)) }
+        #expect(pool.heldCount <= 500 * (10 << 10) + (1 << 20))
+        #expect(pool.isGettingShort)
+        for account in accounts { #expect(account.isGettingShort) }
+        for account in accounts { account.release(10 << 10) }
+        #expect(pool.heldCount == 0)
+    }
+
     @Test("never lends one account more than its own limit")
     func limits() {
         let pool = Account.bytes(limit: 1 << 20, keepsReserve: false)

@@ -85,11 +85,15 @@ struct PortalAllowance {
     /// Charged twice it would have a tunnel cut that has only waited.
     mutating func passOn() { read = RunningCharge() }
 
-    /// Takes less at once of a peer that has to wait, while what is read ahead of its turn is missing to others.
+    /// Charges what a read has left, and takes less at once of a peer that has to wait while memory gets short.
     ///
     /// Of a thousand that fill one endpoint's queues each would hold a read, and there would be no room for what the queues
     /// have to take.
-    mutating func paceReads(isPaused: Bool, at account: Account) {
+    /// - Throws: `SecureSessionError.overAllowance`.
+    mutating func payForRead(
+        of session: SecureSession, at account: Account, isPaused: Bool
+    ) throws(SecureSessionError) {
+        try pay(for: session, at: account, isPaused: isPaused)
         if isPaused {
             if account.isGettingShort { readByteCount = Self.leastReadByteCount }
         } else if readByteCount < TunnelFlow.readByteCount {

@@ -166,9 +166,8 @@ package final class PortalConnection: RelayReceiver {
             calls.tunnels.flush()
             peer.keystream.used(by: session, at: now)
             if isServing || isBlocked {
-                try allowance.pay(for: session, at: peer.account, isPaused: calls.tunnels.isPaused)
+                try allowance.payForRead(of: session, at: peer.account, isPaused: calls.tunnels.isPaused)
             }
-            allowance.paceReads(isPaused: calls.tunnels.isPaused, at: peer.account)
             isHoldingInput = isBlocked
             if isHoldingInput { lifecycle.withHandshake { $0.messageArrived(at: now) } }
             if hasInputEnded { try session.inputEnded() }
@@ -283,15 +282,11 @@ package final class PortalConnection: RelayReceiver {
                 return buffer
             }
             if calls.subscriptions.isWaiting { calls.subscriptions.update(at: now) }
-        } while session.outboundByteCount > 0 || takeTunnelTurn(at: now)
+        } while session.outboundByteCount > 0
+            || (lifecycle.isOpen && calls.tunnels.takeTurn(for: session, at: now))
         // What has been written is paid for no longer; for the rest, the next input says so.
         if isServing { try? allowance.pay(for: session, at: peer.account) }
         return nil
-    }
-
-    /// Seals what a tunnel sends next; whether there was anything.
-    private func takeTunnelTurn(at now: NIODeadline) -> Bool {
-        lifecycle.isOpen && calls.tunnels.takeTurn(for: session, at: now)
     }
 
     // MARK: Messages

@@ -194,8 +194,8 @@ package final class TunnelFlow: Sendable {
         guard state.isPaused else { return false }
         let read = min(Self.readByteCount, limit / 2)
         let fits = state.queuedByteCount + read <= limit && leavesRoom(state)
-        let isSmall = state.queuedByteCount <= Self.smallByteCount
-        guard isSmall || fits && account.hasRoom(for: read) else { return false }
+        let isShort = state.queuedByteCount > Self.smallByteCount && !account.hasRoom(for: read)
+        guard state.queuedByteCount == 0 || fits && !isShort else { return false }
         state.isPaused = false
         return true
     }

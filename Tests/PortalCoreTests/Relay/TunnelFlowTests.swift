@@ -40,6 +40,39 @@ struct TunnelFlowTests {
         #expect(!flow.release(64 << 10), "a pause is ended once")
     }
 
+    @Test("stops nobody for a little, though its account has no room for a read")
+    func small() {
+        let ground = Ground(poolByteCount: 128 << 10)
+        let flow = ground.flow(1)
+        let little = flow.queue(2000)
+        #expect(little != nil && !flow.isPaused)
+        let more = flow.queue(20_000)
+        #expect(more != nil && flow.isPaused)
+        #expect(flow.release(20_000) && !flow.isPaused)
+    }
+
+    @Test("stops a thousand that fill at the same time before any is refused")
+    func crowd() {
+        let ground = Ground(poolByteCount: 128 << 20)
+        let flows = (0..<1000).map { ground.flow(UInt64($0), of: ground.pool.open()) }
+        var filling = flows
+        var charges: [Charge] = []
+        while !filling.isEmpty {
+            filling = filling.filter { flow in
+                // What was read while there was room goes on in turns, until the queue is full.
+                guard case .queued(let charge, let isFull) = flow.add(flow.turnByteCount) else {
+                    Issue.record("refused with \(flow.queuedByteCount) queued")
+                    return false
+                }
+                charges.append(charge)
+                return !isFull
+            }
+        }
+        let queued = flows.map(\.queuedByteCount)
+        #expect((queued.min() ?? 0) >= 16 << 10)
+        #expect((queued.max() ?? 0) <= 128 << 10)
+    }
+
     @Test("shares what an endpoint's tunnels may hold among those that fill", arguments: [3, 10, 100])
     func shares(count: Int) {
         let ground = Ground()
@@ -136,8 +169,10 @@ struct TunnelFlowTests {
 
 /// A pool, and one endpoint's part of it.
 struct Ground {
-    let pool = Account.bytes(limit: 256 << 20)
+    let pool: Account
     let load = EndpointLoad(limitByteCount: 64 << 20)
+
+    init(poolByteCount: Int = 256 << 20) { pool = .bytes(limit: poolByteCount) }
 
     func flow(
         _ number: UInt64, of causer: Account? = nil, limit: Int = TunnelFlow.limitByteCount
