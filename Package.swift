@@ -147,7 +147,7 @@ let package = Package(
         .target(
             name: "Demo",
             dependencies: [
-                "Blinding", "Multiserver", "Node", "Transport", "TypedSodium", nioCore,
+                "Blinding", "Multiserver", "Node", "Transport", "TypedSodium", "Watching", nioCore,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
