@@ -298,7 +298,7 @@ let package = Package(
                 "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "KeyringChild", "LMDB", "Multiserver",
                 "TypedSodium", "TestSupport",
-            ], swiftSettings: settings),
+            ], resources: [.copy("Vectors")], swiftSettings: settings),
         .testTarget(
             name: "NodeTests",
             dependencies: [
