@@ -214,7 +214,7 @@ let package = Package(
         .testTarget(name: "QRCodeTests", dependencies: ["QRCode"], swiftSettings: settings),
         .testTarget(
             name: "NATSTests",
-            dependencies: ["NATS", "PeerSupport", "TestSupport", "Transport", nioCore],
+            dependencies: ["NATS", "PeerSupport", "TestSupport", "Transport", "TypedSodium", nioCore],
             resources: [.copy("Certificates")], swiftSettings: settings),
         .testTarget(
             name: "SecretHandshakeTests", dependencies: ["SecretHandshake", "TypedSodium", "TestSupport"],
