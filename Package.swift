@@ -248,7 +248,7 @@ let package = Package(
             dependencies: [
                 // The built executable too: the tests start it.
                 "ClusterSimulation", "MuxRPC", "Multiserver", "PeerSupport", "SecretHandshake", "TypedSodium",
-                "cway", nioCore,
+                "Watching", "cway", nioCore,
             ], swiftSettings: settings),
         .testTarget(
             name: "PortalCoreTests",
