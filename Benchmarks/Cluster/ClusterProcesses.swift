@@ -10,6 +10,7 @@ struct ClusterProcesses {
     private static let seconds = 2.0
     private static let announcementCount = 300
     private static let pairCount = 4
+    private static let callCount = 500
 
     let plan: Plan
 
@@ -64,6 +65,7 @@ struct ClusterProcesses {
             try await flows(stage, &findings)
             try announcements(stage, &findings)
             try await misses(stage, &findings)
+            try await strangers(stage, &findings)
             try await deaths(stage, &findings)
         }
     }
@@ -199,6 +201,32 @@ struct ClusterProcesses {
                 Row(
                     name: name, figures: sample.figures("", against: number == 0 ? nil : controls),
                     group: "a miss, \(tries) tries each"))
+        }
+    }
+
+    // MARK: Strangers
+
+    /// A member's calls across two machines, calm and beside strangers that ask its machine for tokens of chance.
+    private func strangers(_ stage: ClusterStage, _ findings: inout Findings) async throws {
+        let target = try await AnsweringEnd.start(on: stage, at: 1)
+        let callers = try await stage.members(8).map { member in
+            try RawEnd(member, to: stage.id, at: stage.places[0].port)
+        }
+        _ = try callers.slowest(of: Self.callCount, to: target)
+        for count in [0, 8, 32] {
+            let strangers = Strangers(count, on: stage, at: 0)
+            if count > 0 { try await strangers.count.first { $0 > 1_000 ? () : nil } }
+            let (start, before) = (ContinuousClock.now, strangers.count.value)
+            let time = try callers.slowest(of: Self.callCount, to: target)
+            let seconds = (ContinuousClock.now - start).inSeconds
+            findings.rows.append(
+                Row(
+                    name: count == 0 ? "calm" : "beside \(count) strangers",
+                    figures: [
+                        Figure("p99 of a call", "ms", time.inSeconds * 1e3),
+                        Figure("asked meanwhile", "/s", Double(strangers.count.value - before) / seconds),
+                    ], group: "a member's call across two machines"))
+            strangers.stop()
         }
     }
 
