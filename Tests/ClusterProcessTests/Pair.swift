@@ -46,6 +46,7 @@ enum PacedReader {
                 let outcome = PatternService.fetch(
                     Int(Double(bytesPerSecond) * (time / .seconds(1))), seed: seed, from: port
                 ) { count in
+                    // Time itself is what a rate waits for.
                     let due = start + .seconds(Double(count) / Double(bytesPerSecond))
                     let left = ContinuousClock.now.duration(to: due) / .seconds(1)
                     if left > 0 { Thread.sleep(forTimeInterval: left) }
