@@ -23,6 +23,7 @@ package final class NATSConnection: @unchecked Sendable {
     package static let payloadLimit = 1 << 20
 
     private static let dialMilliseconds: Int64 = 2_000
+    private static let faultMilliseconds: Int64 = 500
     private static let pingMilliseconds: Int64 = 500
     private static let pingLimit: Int32 = 2
     private static let writeMilliseconds: Int64 = 1_000
@@ -71,11 +72,9 @@ package final class NATSConnection: @unchecked Sendable {
         unsafe pointer = opened
         self.watcher = watcher
         guard !isConnected else { return }
-        // Of the first try; libnats itself says later that there is no server.
+        // libnats tells later, at most, that there is no server.
         watcher.note(refusal: failure)
-        if watcher.refusal == nil, settings.isOverTLS {
-            try unsafe watcher.note(refusal: Self.fault(of: options))
-        }
+        if watcher.refusal == nil { try unsafe watcher.note(refusal: Self.fault(of: options)) }
     }
 
     deinit {
@@ -83,11 +82,12 @@ package final class NATSConnection: @unchecked Sendable {
         unsafe natsConnection_Destroy(pointer)
     }
 
-    /// Why a certificate is not believed: libnats keeps it of nothing but a try that is not made again.
+    /// Why nobody is let in, or a certificate is not believed: libnats tells it of nothing but a try that is not made again.
     private static func fault(of options: OpaquePointer) throws(NATSError) -> String? {
         try check(
             unsafe natsOptions_SetRetryOnFailedConnect(options, false, nil, nil),
             "natsOptions_SetRetryOnFailedConnect")
+        try check(unsafe natsOptions_SetTimeout(options, faultMilliseconds), "natsOptions_SetTimeout")
         // Nothing is told of this one.
         try check(unsafe natsOptions_SetClosedCB(options, nil, nil), "natsOptions_SetClosedCB")
         try check(unsafe natsOptions_SetDisconnectedCB(options, nil, nil), "natsOptions_SetDisconnectedCB")
@@ -96,7 +96,9 @@ package final class NATSConnection: @unchecked Sendable {
         var connection: OpaquePointer?
         let status = unsafe natsConnection_Connect(&connection, options)
         unsafe natsConnection_Destroy(connection)
-        guard status == NATS_SSL_ERROR, let text = unsafe nats_GetLastError(nil) else { return nil }
+        guard status == NATS_SSL_ERROR || status == NATS_CONNECTION_AUTH_FAILED,
+            let text = unsafe nats_GetLastError(nil)
+        else { return nil }
         return unsafe String(cString: text)
     }
 

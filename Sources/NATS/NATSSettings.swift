@@ -23,9 +23,6 @@ package struct NATSSettings: Equatable, Sendable {
     /// The certificates that servers' must be signed with; without them the system's are believed.
     package var authorityFile: String?
 
-    /// Whether servers show certificates.
-    var isOverTLS: Bool { authorityFile != nil || servers.contains { $0.hasPrefix("tls://") } }
-
     /// These servers.
     package init(servers: [String], name: String) {
         self.servers = servers
