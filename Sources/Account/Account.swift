@@ -14,13 +14,29 @@ internal import Synchronization
 package final class Account: Sendable {
     /// What the accounts of one pool share.
     private final class Pool: Sendable {
-        let steps: ClosedRange<Int>
+        /// How much of the pool all accounts together may have drawn and not used, as a divisor.
+        private static let aheadDivisor = 16
+
         let tree: Mutex<AccountTree>
+        let leastStep: Int
+        private let limit: Int
+        private let steps: ClosedRange<Int>
+        private let accountCount = Atomic(1)
 
         init(limit: Int, keepsReserve: Bool, steps: ClosedRange<Int>) {
+            self.limit = limit
             self.steps = steps
+            leastStep = steps.lowerBound
             tree = Mutex(AccountTree(limit: limit, keepsReserve: keepsReserve))
         }
+
+        /// How much an account draws ahead at most: what a thousand have drawn and not used would be missing to all.
+        var greatestStep: Int {
+            let part = limit / (2 * Self.aheadDivisor * accountCount.load(ordering: .relaxed))
+            return max(steps.lowerBound, min(steps.upperBound, part))
+        }
+
+        func count(_ change: Int) { accountCount.add(change, ordering: .relaxed) }
     }
 
     /// What was charged here, and what was drawn from the pool for it.
@@ -43,7 +59,7 @@ package final class Account: Sendable {
 
     /// A pool of bytes.
     ///
-    /// Its accounts draw 4 KiB at first, and up to 256 KiB at a time. With `keepsReserve` an eighth is kept for
+    /// Its accounts draw 4 KiB at first, and up to 256 KiB at a time, less where there are many. With `keepsReserve` an eighth is kept for
     /// accounts below their equal share.
     package static func bytes(limit: Int, keepsReserve: Bool = true) -> Account {
         Account(limit: limit, keepsReserve: keepsReserve, steps: 4 << 10...256 << 10)
@@ -62,11 +78,13 @@ package final class Account: Sendable {
 
     deinit {
         guard parent != nil else { return }
+        pool.count(-1)
         pool.tree.withLock { $0.close(place) }
     }
 
     /// An account below this one, which may never hold more than `limit`.
     package func open(limit: Int = .max, keepsReserve: Bool = false) -> Account {
+        pool.count(1)
         let place = pool.tree.withLock { $0.open(in: self.place, limit: limit, keepsReserve: keepsReserve) }
         return Account(pool: pool, parent: self, place: place)
     }
@@ -112,8 +130,8 @@ package final class Account: Sendable {
             own.used += count
             return true
         }
-        // As much again as is used, within the steps: who holds little draws little ahead.
-        let step = max(missing, min(max(own.used, pool.steps.lowerBound), pool.steps.upperBound))
+        // As much again as is used, within the steps: an account that holds little draws little ahead.
+        let step = max(missing, min(max(own.used, pool.leastStep), pool.greatestStep))
         let drawn = pool.tree.withLock { tree -> Int in
             if tree.draw(step, at: place) { return step }
             return missing < step && tree.draw(missing, at: place) ? missing : 0
@@ -130,7 +148,7 @@ package final class Account: Sendable {
             precondition(count <= own.used, "only what was taken is released")
             own.used -= count
             // What lies drawn and unused is missing to others; a busy account keeps as much as it uses, up to a step.
-            let slack = min(own.used, pool.steps.upperBound - pool.steps.lowerBound)
+            let slack = min(own.used, pool.greatestStep - pool.leastStep)
             guard own.drawn - own.used > 2 * slack else { return }
             pool.tree.withLock { $0.giveBack(own.drawn - own.used - slack, at: place) }
             own.drawn = own.used + slack
@@ -145,12 +163,16 @@ package final class Account: Sendable {
     /// What may be held here and below at this moment; it changes with what others hold.
     package var capacity: Int { pool.tree.withLock { $0.capacity(of: place) } }
 
+    /// Whether a quarter of what may be held is held, here or in an account above: what is held ahead of its turn had better
+    /// be little now.
+    package var isGettingShort: Bool { pool.tree.withLock { $0.holds(moreThanOneOf: 4, from: place) } }
+
     /// Whether that much more may be charged at this moment.
     package func hasRoom(for count: Int) -> Bool { own.withLock { hasRoom(for: count, in: $0) } }
 
     private func hasRoom(for count: Int, in own: Drawn) -> Bool {
         let missing = count - (own.drawn - own.used)
-        return missing <= 0 || pool.tree.withLock { $0.capacity(of: place) - $0.held(by: place) >= missing }
+        return missing <= 0 || pool.tree.withLock { $0.hasRoom(for: missing, at: place) }
     }
 
     /// The account within which somebody has to give way, so that this one may hold that much more: the first on the

@@ -74,6 +74,32 @@ struct AccountTree: ~Copyable {
         return min(limit, max(lent, fair))
     }
 
+    /// Whether an account, or one above it, holds more than that part of what it may.
+    func holds(moreThanOneOf part: Int, from place: Place) -> Bool {
+        var place: Place? = place
+        while let current = place {
+            if nodes[current].held > capacity(of: current) / part { return true }
+            place = nodes[current].parent
+        }
+        return false
+    }
+
+    /// Whether an account may hold that much more, also when all that hold something beside it come to want as much at the
+    /// same time: what is lent is seen by all of them. Twice the reserve is left for what is under way meanwhile.
+    func hasRoom(for count: Int, at place: Place) -> Bool {
+        guard capacity(of: place) - nodes[place].held >= count else { return false }
+        var current = place
+        while let parent = nodes[current].parent {
+            let claimants = max(1, nodes[parent].activeCount)
+            let whole = capacity(of: parent)
+            let isLent = nodes[current].held + count > whole / (claimants + 1)
+            let reserve = nodes[parent].keepsReserve ? 2 * (whole / Self.reserveDivisor) : 0
+            if isLent, (whole - reserve - nodes[parent].held) / claimants < count { return false }
+            current = parent
+        }
+        return true
+    }
+
     /// Lets an account hold more; whether it may.
     mutating func draw(_ count: Int, at place: Place) -> Bool {
         guard count <= capacity(of: place) - nodes[place].held else { return false }

@@ -94,8 +94,6 @@ package enum ClusterEvent: Equatable, Sendable {
     case serving
     /// This machine's clock is not the others': it does not serve.
     case notServing
-    /// All that a drain had to ask have been asked, and its time is over.
-    case drained
 }
 
 /// What was dropped, by reason, and what came.

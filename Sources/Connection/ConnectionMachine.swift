@@ -29,6 +29,9 @@ package protocol ConnectionMachine: AnyObject {
     /// Whether the socket should be read.
     var wantsInput: Bool { get }
 
+    /// How much is to be read at once at most, in bytes.
+    var readByteCount: Int { get }
+
     /// What is to become of the connection.
     var phase: ConnectionPhase { get }
 
@@ -41,6 +44,11 @@ package protocol ConnectionMachine: AnyObject {
     /// The peer's system has so many bytes of what was written, over all time, and more is on the way; told before
     /// ``timeReached(_:)`` where ``isUnanswered`` says so.
     func acknowledged(_ byteCount: UInt64, at now: NIODeadline)
+}
+
+extension ConnectionMachine {
+    /// As much as a socket's buffer gives at once: a read is passed on while it is in the processor's cache.
+    package var readByteCount: Int { 256 << 10 }
 }
 
 extension NIODeadline? {

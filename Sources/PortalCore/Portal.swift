@@ -251,7 +251,12 @@ package final class Portal: Sendable {
 
     // MARK: Other machines
 
-    /// Looks at who is announced, or changes it, under the portal's lock; others are told what follows.
+    /// Looks at who is announced, under the portal's lock.
+    func look<Result>(_ body: (PortalDirectory, ConnectionTable) -> Result) -> Result {
+        tables.withLock { body($0.announcements.directory, $0.connections) }
+    }
+
+    /// Changes who is announced, under the portal's lock; others are told what follows.
     func withDirectory<Result>(
         _ body: (inout PortalDirectory, ConnectionTable) -> Result
     ) -> Result {

@@ -133,7 +133,15 @@ private struct SendState {
 /// for good. It does so for allocators that tell the next size, which this one does not; without, it keeps the first
 /// ones only, which are small. To allocate another for every read costs a thousandth of what is done with the read.
 struct ReadBuffers: RecvByteBufferAllocator {
-    private var sizes = AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 256, maximum: 256 << 10)
+    static let greatestByteCount = 256 << 10
+
+    private var sizes: AdaptiveRecvByteBufferAllocator
+
+    /// Buffers that begin small, or with a `maximum` as large as that.
+    init(maximum: Int? = nil) {
+        sizes = AdaptiveRecvByteBufferAllocator(
+            minimum: 256, initial: maximum ?? 256, maximum: maximum ?? Self.greatestByteCount)
+    }
 
     func buffer(allocator: ByteBufferAllocator) -> ByteBuffer { sizes.buffer(allocator: allocator) }
 

@@ -32,6 +32,8 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     private var isSettling = false
     private var isUnsettled = false
     private var holdsRead = false
+    /// How much the channel reads at once.
+    private var readLimit = ReadBuffers.greatestByteCount
     private var readByteCount = 0
     /// For how many small reads the peer counts as one that writes a frame in pieces, each of which its system holds back
     /// until we have acknowledged the last.
@@ -195,6 +197,11 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     }
 
     private func resumeReading() {
+        if machine.readByteCount != readLimit, let channel = context?.channel {
+            readLimit = machine.readByteCount
+            // A carrier without the option is read as before.
+            try? channel.syncOptions?.setOption(.recvAllocator, value: ReadBuffers(maximum: readLimit))
+        }
         guard holdsRead, machine.wantsInput, let context else { return }
         holdsRead = false
         context.read()

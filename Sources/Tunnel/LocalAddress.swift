@@ -42,6 +42,11 @@ package enum LocalAddressKind: String, Sendable {
         self = found
     }
 
+    /// Whether a host is the address that stands for all of a machine's own, and leads nobody there.
+    package static func isUnspecified(_ host: String) -> Bool {
+        (try? SocketAddress(ipAddress: host, port: 0)).flatMap(LocalAddressKind.init) == .unspecified
+    }
+
     private static func kind(ofIPv4 bytes: some RandomAccessCollection<UInt8>) -> LocalAddressKind? {
         let bytes = Array(bytes)
         switch (bytes[0], bytes[1]) {

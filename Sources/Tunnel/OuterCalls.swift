@@ -16,6 +16,8 @@ final class OuterCalls {
     /// The latest `tunnel.announce`, whose end may come long after its answer.
     private var announceCall: RequestNumber?
     private var tokens = AnnouncedTokens()
+    /// Whether the portal has asked for a move: its owner learns it once, however often it is asked.
+    private var wasAskedToMove = false
 
     init(
         configuration: NodeConnection.Configuration, portal: PublicKey, secure: SecureSession,
@@ -37,7 +39,7 @@ final class OuterCalls {
         case .packet(let stream): tunnels.openPacket(on: stream)
         case .bytes(let stream, let bytes): tunnels.receive(bytes, on: stream)
         case .streamEnded(let stream, let error): tunnels.end(stream, error, at: now)
-        case .moveAsked: outputs.append(.moveAsked)
+        case .moveAsked: noteMove()
         case .client, .proof: secure.refuse()  // we dialled: nobody proves anything to us here
         case .dismissed, .established, .ended: break  // only whom we have called can send us away
         }
@@ -132,6 +134,12 @@ final class OuterCalls {
     }
 
     // MARK: What the portal asks
+
+    private func noteMove() {
+        guard !wasAskedToMove else { return }
+        wasAskedToMove = true
+        outputs.append(.moveAsked)
+    }
 
     /// Answers `tunnel.connect`.
     private func answer(_ connect: TunnelRequest, on stream: StreamID, at now: NIODeadline) {

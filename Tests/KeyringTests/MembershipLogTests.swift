@@ -174,8 +174,8 @@ struct MembershipLogTests {
         let byAnna = PolicyChange.redemption(MemberRequest(invite: invite, feed: anna))
         _ = try apply(byAnna, as: 2)
         let denial = Denial(key: anna, since: Self.now)
-        #expect(try log.denyUrgently([denial]) == .counts)
-        #expect(try log.denyUrgently([denial]) == .counts)
+        #expect(try log.denyUrgently([denial]) == .counts(new: [anna]))
+        #expect(try log.denyUrgently([denial]) == .counts(new: []))
         #expect(try membership.denied() == [denial] && log.urgentDenials() == [denial])
         // Nobody comes by what admitted her, and she by nothing; but of the log, which has not heard of it, nothing changes.
         let requests = [
@@ -189,7 +189,16 @@ struct MembershipLogTests {
         #expect(try apply(.allowance(anna), as: 5) == .applied([.made]))
         #expect(try membership.denied().isEmpty)
         let many = try (0..<1_001).map { Denial(key: try person(10_000 + $0).publicKey, since: 1) }
-        #expect(try log.denyUrgently(Array(many.prefix(1_000))) == .counts)
+        // What the log says, and what is said again, is nothing new.
+        _ = try apply(.denial(ben), as: 6)
+        let number = try keyring.sequence()
+        #expect(try log.denyUrgently([Denial(key: ben, since: 1)]) == .counts(new: []))
+        #expect(try keyring.sequence() == number)
+        #expect(
+            try log.denyUrgently(Array(many.prefix(500))) == .counts(new: many.prefix(500).map(\.key)))
+        // Those count that find a place.
+        #expect(try log.denyUrgently(many) == .tooMany(limit: 1_000))
+        #expect(try log.urgentDenials() == Array(many.prefix(1_000)))
         #expect(try log.denyUrgently([many[1_000]]) == .tooMany(limit: 1_000))
     }
 
@@ -243,6 +252,46 @@ struct MembershipLogTests {
             try bring(change)
         }
         _ = try TestedKeyring(copying: other).check()
+    }
+
+    @Test("urgent denials that no log will say count in full with the first change of a portal run alone")
+    func urgentAlone() throws {
+        let (anna, ben, invite) = (try person(2).publicKey, try person(3).publicKey, try inviteKey(100))
+        _ = try apply(.invite(invite, label: "", uses: 5, expiry: nil), as: 1)
+        _ = try apply(.redemption(MemberRequest(invite: invite, feed: anna)), as: 2)
+        _ = try log.denyUrgently([Denial(key: anna, since: Self.now)])
+        #expect(try log.leave())
+        // Others come by what has admitted her no more, nor does she.
+        #expect(try membership.invites.redeem(invite, by: ben, now: Self.now) == .refused(.revoked))
+        #expect(try membership.denied() == [Denial(key: anna, since: Self.now)])
+        #expect(try log.urgentDenials().isEmpty)
+        #expect(try membership.undeny(anna) && membership.denied().isEmpty)
+        _ = try TestedKeyring(copying: tested).check()
+    }
+
+    @Test("who is denied in the midst of an import has admitted nobody more on any machine")
+    func deniedWhileImporting() throws {
+        for number in 0..<700 {
+            try membership.add(
+                person(1_000 + number).publicKey, label: String(repeating: "m", count: 100), now: Self.now)
+        }
+        _ = try membership.invites.create(
+            label: "", uses: 9, expiry: nil, seed: person(100).seed(), now: Self.now)
+        // Keys go in order: this one is in the last part.
+        let keys = try membership.all().map(\.key)
+        let anna = try #require(
+            keys.max { $0.bytes.array.lexicographicallyPrecedes($1.bytes.array) })
+        _ = try membership.invites.redeem(inviteKey(100), by: anna, now: Self.now)
+        let second = Membership(try TestedKeyring(owner: 6).open())
+        var changes = try log.beginImport()
+        changes.insert(.denial(anna), at: 1)
+        for (index, change) in changes.enumerated() {
+            for one in [log, second.log] {
+                try Self.apply([change], UInt64(index) + 1, to: one, at: Self.now + UInt64(index))
+            }
+        }
+        #expect(try membership.invites.all()[0].closing != nil)
+        #expect(try second.invites.all() == membership.invites.all())
     }
 
     @Test("a restored keyring follows no log any more")

@@ -22,7 +22,7 @@ struct PortalAddressTests {
     ) async throws -> HopFailure? {
         var caller = try caller ?? Caller(identity: .random(), network: .scuttlebutt)
         if !addresses.isEmpty {
-            caller.addresses = AddressBook { net in
+            caller.addresses = AddressBook { net, _ in
                 addresses.compactMap { try? SocketAddress(ipAddress: $0, port: Int(net.port)) }
             }
         }

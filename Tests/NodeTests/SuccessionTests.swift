@@ -51,6 +51,44 @@ struct SuccessionTests {
         #expect(end == [.dial(after: .backoff)] && succession.current == 1)
     }
 
+    @Test(
+        "is another one still where the next falls silent or has to go before it is announced",
+        arguments: [
+            SuccessorWish.silence, .move,
+        ])
+    func candidatesWish(_ wish: SuccessorWish) {
+        var succession = stage()
+        _ = succession.wished(.move, by: 1)
+        #expect(succession.dialled(2, isCurrentSilent: false) == [])
+        #expect(succession.wished(wish, by: 2) == [.close(2)] && succession.current == 1)
+        let end = succession.ended(2, .lost(wasAnnounced: false), isCurrentSilent: false)
+        #expect(end == [.dial(after: .backoff)], "the first one still has to go")
+        #expect(succession.dialled(3, isCurrentSilent: false) == [])
+        #expect(succession.announced(3) == [.retire(1)] && succession.current == 3)
+    }
+
+    @Test("is the first where the next falls silent, and the first is heard again")
+    func candidatesSilence() {
+        var succession = stage()
+        _ = succession.wished(.silence, by: 1)
+        #expect(succession.dialled(2, isCurrentSilent: true) == [])
+        #expect(succession.wished(.silence, by: 2) == [.close(2)])
+        #expect(succession.ended(2, .lost(wasAnnounced: false), isCurrentSilent: false) == [])
+        #expect(succession.wished(.silence, by: 1) == [.dial(after: .none)], "and another time anew")
+    }
+
+    @Test("is another one later and later where each is asked to move as soon as it is announced")
+    func moveAfterMove() {
+        var succession = stage()
+        for next in 2...4 {
+            let orders = succession.wished(.move, by: next - 1, isSteady: false)
+            #expect(orders == [.dial(after: .backoff)])
+            #expect(succession.dialled(next, isCurrentSilent: false) == [])
+            #expect(succession.announced(next).first == .retire(next - 1))
+        }
+        #expect(succession.wished(.silence, by: 4, isSteady: false) == [.dial(after: .none)])
+    }
+
     @Test("goes where its machine asks it to, within a second, heard or not")
     func move() {
         var succession = stage()

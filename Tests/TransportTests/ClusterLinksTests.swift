@@ -83,6 +83,9 @@ struct ClusterLinksTests {
             #expect(await first.await(.up(second.id)))
             #expect(await second.await(.up(first.id)))
             #expect(await third.await(.up(first.id)))
+            // Whoever asks again is told again.
+            first.links.dial(second.id, at: second.address)
+            #expect(await first.await(.up(second.id)))
             let long = [UInt8](repeating: 7, count: 66_000)
             first.links.send(long, to: second.id)
             #expect(await second.await(.message(long, from: first.id)))
@@ -148,27 +151,44 @@ struct ClusterLinksTests {
         try await group.shutdownGracefully()
     }
 
-    @Test("take so many at a time that have not said who they are, and no more")
+    @Test("are not made any more once all are closed")
+    func closed() async throws {
+        try await withMachines(2) { machines in
+            let (first, second) = (machines[0], machines[1])
+            await first.links.close()
+            first.links.dial(second.id, at: second.address)
+            #expect(await first.await(.down(second.id)))
+            second.links.dial(first.id, at: first.address)
+            #expect(await second.await(.down(first.id)))
+            let loop = MultiThreadedEventLoopGroup.singleton.next()
+            let none = try await first.links.session(to: second.id, at: second.address, on: loop).get()
+            #expect(none == nil)
+        }
+    }
+
+    @Test("that have not said who they are give way to the next, the oldest first")
     func strangers() async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         try await withMachines(2) { machines in
+            let (closings, closed) = AsyncStream.makeStream(of: Int.self)
             var silent: [any Channel] = []
-            for _ in 0..<ClusterLinks.strangerLimit {
-                silent.append(
-                    try await ClientBootstrap(group: group).connect(
-                        host: "127.0.0.1", port: machines[1].listener.port
-                    ).get())
+            for number in 0..<ClusterLinks.strangerLimit {
+                let channel = try await ClientBootstrap(group: group).connect(
+                    host: "127.0.0.1", port: machines[1].listener.port
+                ).get()
+                channel.closeFuture.whenComplete { _ in closed.yield(number) }
+                silent.append(channel)
             }
-            // They are closed when their time is over, and then others get in.
-            var isUp = false
-            while !isUp {
-                machines[0].links.dial(machines[1].id, at: machines[1].address)
-                for await event in machines[0].events {
-                    isUp = event == .up(machines[1].id)
-                    if isUp || event == .down(machines[1].id) { break }
-                }
+            machines[0].links.dial(machines[1].id, at: machines[1].address)
+            for await event in machines[0].events where event != .heard(machines[1].id) {
+                #expect(event == .up(machines[1].id))
+                break
             }
             for channel in silent { try await channel.closeFuture.get() }
+            closed.finish()
+            // Two loops accept them, which need not agree on who came first of all.
+            let oldest = await closings.first { _ in true }
+            #expect(try #require(oldest) < ClusterLinks.strangerLimit / 2)
         }
     }
 }

@@ -47,9 +47,6 @@ package struct PolicyLog: Sendable {
     /// Goes on behind what this machine's own store has.
     package init(appliedTo mark: PolicyMark) { self.mark = mark }
 
-    /// Whether a record of this machine's is on its way.
-    package var isAppending: Bool { pending != nil }
-
     /// The record that is to be appended behind ``mark``, whose index is the last number that the stream has to have;
     /// `nil` where another is on its way, the log is frozen, or it is too long.
     package mutating func append(_ body: [UInt8], salt: MachineID) -> PolicyRecord? {
@@ -93,16 +90,6 @@ package struct PolicyLog: Sendable {
         guard record.index <= mark.index else { return last == mark.index ? .sendAgain(record) : .nothing }
         pending = nil
         return .displaced
-    }
-
-    /// Whether the stream is to be read, because another machine has come farther.
-    ///
-    /// - Throws: ``Failure`` where it has another record in the same place, and ever after.
-    package mutating func compare(with other: PolicyMark) throws(Failure) -> Bool {
-        if let failure { throw failure }
-        guard other.index == mark.index else { return other.index > mark.index }
-        guard other.hash == mark.hash else { throw freeze(.forked(at: other.index)) }
-        return false
     }
 
     private mutating func freeze(_ failure: Failure) -> Failure {

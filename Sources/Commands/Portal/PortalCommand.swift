@@ -168,19 +168,21 @@ struct PortalRunCommand: AsyncParsableCommand {
             threads: nil, logger: logger, serving, reload: reload, shutdownTime: shutdownTime
         ) {
             [configuration] group in
+            // They end from the last to the first: who watches the portal sees it end.
             [
                 StatusService("portal", in: opened.home, group: group, logger: logger) {
                     [watch = configuration.watch, running = configuration.running] report in
                     report.portal = await watch.snapshot().map(PortalReport.init)
                     report.cluster = running.member.map { ClusterReport($0.snapshot) }
-                },
-                PortalService(configuration, group: group, logger: logger) {
-                    addresses in
-                    for address in addresses { try CommandEnvironment.current.print("\(address)") }
-                    ServiceManager.ofProcess.ready("accepts connections")
-                },
+                }
             ] + watchers.services(for: Watched(configuration.running), group: group, logger: logger)
-                + watchers.services(for: source, group: group, logger: logger)
+                + watchers.services(for: source, group: group, logger: logger) + [
+                    PortalService(configuration, group: group, logger: logger) {
+                        addresses in
+                        for address in addresses { try CommandEnvironment.current.print("\(address)") }
+                        ServiceManager.ofProcess.ready("accepts connections")
+                    }
+                ]
         }
         _ = consume lock
     }

@@ -103,6 +103,10 @@ package struct Membership: Sendable {
     func make(_ wanted: [PolicyChange], now: UInt64) throws(KeyringError) -> [PolicyOutcome] {
         try store.change { (transaction, change) throws(KeyringError) in
             try MembershipLog.allowChange(transaction)
+            // Run alone, there is no log that will ever say these.
+            for denial in try StoredUrgency.all(transaction) {
+                _ = try PolicyTable.make(.denial(denial.key), at: denial.since, &transaction, &change)
+            }
             var outcomes: [PolicyOutcome] = []
             for wanted in wanted {
                 outcomes.append(try PolicyTable.make(wanted, at: now, &transaction, &change))

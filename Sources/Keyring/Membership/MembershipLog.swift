@@ -38,9 +38,9 @@ package struct MembershipLog: Sendable {
 
     /// What came of wanting to deny at once.
     package enum Urgency: Equatable, Sendable {
-        /// It is denied from now on, or was so.
-        case counts
-        /// As many wait for the log as may.
+        /// All are denied from now on, these of them newly.
+        case counts(new: [PublicKey])
+        /// As many wait for the log as may: those that came first.
         case tooMany(limit: Int)
     }
 
@@ -201,19 +201,35 @@ package struct MembershipLog: Sendable {
 
     /// Denies at once, before the log does; of what the log says nothing is changed.
     package func denyUrgently(_ denials: [Denial]) throws(KeyringError) -> Urgency {
-        try store.change { (transaction, change) throws(KeyringError) in
-            var urgent = try StoredUrgency.all(transaction)
-            let former = urgent.count
-            for denial in denials where !urgent.contains(where: { $0.key == denial.key }) {
-                guard try transaction.record(StoredDenial.self, denial.key) == nil else { continue }
-                guard urgent.count < StoredUrgency.limit else { return .tooMany(limit: StoredUrgency.limit) }
-                urgent.append(denial)
-            }
-            guard urgent.count > former else { return .counts }
-            try StoredUrgency.put(urgent, &transaction)
-            change.mark()
-            return .counts
+        // Other machines say theirs every few seconds: what is known costs no write.
+        let (all, news) = try store.read { (transaction) throws(KeyringError) in
+            try Self.urgency(with: denials, transaction)
         }
+        guard !news.isEmpty else { return .counts(new: []) }
+        guard all.count - news.count < StoredUrgency.limit else {
+            return .tooMany(limit: StoredUrgency.limit)
+        }
+        return try store.change { (transaction, change) throws(KeyringError) in
+            let (all, news) = try Self.urgency(with: denials, transaction)
+            try StoredUrgency.put(Array(all.prefix(StoredUrgency.limit)), &transaction)
+            if !news.isEmpty { change.mark() }
+            return all.count > StoredUrgency.limit
+                ? .tooMany(limit: StoredUrgency.limit) : .counts(new: news.map(\.key))
+        }
+    }
+
+    /// What the log does not have with these, and which of these are new.
+    private static func urgency<Access>(
+        with denials: [Denial], _ transaction: borrowing KeyringTransaction<Access>
+    ) throws(KeyringError) -> (all: [Denial], news: [Denial]) {
+        let urgent = try StoredUrgency.all(transaction)
+        var (known, news) = (Set(urgent.map(\.key)), [Denial]())
+        for denial in denials where !known.contains(denial.key) {
+            guard try transaction.record(StoredDenial.self, denial.key) == nil else { continue }
+            known.insert(denial.key)
+            news.append(denial)
+        }
+        return (urgent + news, news)
     }
 
     /// The denials that the log does not have yet.

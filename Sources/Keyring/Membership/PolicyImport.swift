@@ -143,6 +143,14 @@ package struct PolicyImport: Hashable, Sendable {
         if isLast {
             try transaction.clear(.importing)
             try transaction.clear(.importer)
+            // Who was denied in the midst of it may have been no member yet on the machines that had it to come.
+            for (key, denial) in try transaction.records(StoredDenial.self) {
+                guard let uses = try transaction.record(StoredMember.self, key)?.membership?.uses else {
+                    continue
+                }
+                _ = try InviteTable<MemberInviteKind>.close(
+                    whatAdmitted: uses, &transaction, now: denial.since)
+            }
         } else {
             try transaction.set(.importing, to: 1)
         }

@@ -138,14 +138,16 @@ package final class ClusterEngine: Sendable {
     private func follow(_ event: NATSEvent, _ troubles: TroubleLog) async {
         switch event {
         case .connected:
-            let server = try? await call { $0.server }
+            // Not behind calls of streams, which may take seconds each.
+            let publisher = state.withLock(\.session)?.publisher
+            let server = try? await publisher?.perform { $0.server }.get()
             state.withLock { state in
                 state.condition.isConnected = true
-                state.condition.server = server ?? nil
+                state.condition.server = server
                 state.condition.complaint = nil
             }
             troubles.end()
-            logger.notice("cluster: NATS is there", metadata: ["server": "\((server ?? nil) ?? "unknown")"])
+            logger.notice("cluster: NATS is there", metadata: ["server": "\(server ?? "unknown")"])
             tell(.up)
         case .disconnected:
             state.withLock { state in

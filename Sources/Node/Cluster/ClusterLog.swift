@@ -5,14 +5,17 @@ internal import Synchronization
 
 /// What a portal's operator reads of what happens among its machines.
 ///
-/// Messages that do not open may come as fast as somebody likes; they are counted, and said once a minute together.
+/// Messages that do not open may come as fast as somebody likes; they are counted, and said once an hour together.
 final class ClusterLog: Sendable {
     private let logger: Logger
     private let troubles: TroubleLog
+    private let forgeries: TroubleLog
+    private let forgedCount = Atomic(0)
 
     init(logger: Logger) {
         self.logger = logger
         troubles = TroubleLog(logger)
+        forgeries = TroubleLog(logger)
     }
 
     /// Writes an event down.
@@ -40,14 +43,13 @@ final class ClusterLog: Sendable {
             logger.error(
                 "cluster: this machine does not serve, because its clock is not the others'",
                 metadata: ["remedy": "set the clock; it goes on by itself"])
-        case .drained: break
         }
     }
 
     /// Says what is odd about how things are, once an hour while it is so.
     func look(at snapshot: ClusterSnapshot) {
-        if snapshot.forgedCount > 0, snapshot.machines.isEmpty {
-            troubles.say(
+        if snapshot.forgedCount > forgedCount.exchange(snapshot.forgedCount, ordering: .relaxed) {
+            forgeries.say(
                 .warning, "cluster: messages of others come and do not open",
                 reason: "\(snapshot.forgedCount) so far",
                 as: "forged")

@@ -100,7 +100,7 @@ package final class ClusterMember: Sendable {
             "cluster: this machine ends: its endpoints are asked to go elsewhere",
             metadata: ["within": "\(plan.drain)", "tunnels": "\(portal.load.tunnelCount)"])
         runtime.drain(during: TimeAmount(plan.drain))
-        while ContinuousClock.now < end {
+        while ContinuousClock.now < end, !Task.isCancelled {
             try? await Task.sleep(for: Self.drainStep)
             if portal.load.tunnelCount == 0, runtime.look({ $0.machine.ownClaims.isEmpty }) { break }
         }

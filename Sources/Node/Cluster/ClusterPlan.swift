@@ -1,5 +1,6 @@
 package import NATS
 package import Multiserver
+internal import Tunnel
 
 /// What a machine of a cluster needs to begin, read and found to be whole.
 package struct ClusterPlan: Sendable {
@@ -17,7 +18,13 @@ package struct ClusterPlan: Sendable {
     /// - Throws: ``ClusterPlanError``.
     package init(_ settings: ClusterSettings) throws(ClusterPlanError) {
         guard let listen = settings.listen else { throw .noListen }
-        let ownHost = listen.host.flatMap { try? NetAddress(host: $0, port: max(1, listen.port)) }
+        let ownHost = listen.host.flatMap { host in
+            LocalAddressKind.isUnspecified(host)
+                ? nil : try? NetAddress(host: host, port: max(1, listen.port))
+        }
+        if let advertised = settings.advertise, LocalAddressKind.isUnspecified(advertised.host) {
+            throw .nobodysAddress(advertised)
+        }
         guard let address = settings.advertise ?? (listen.port == 0 ? nil : ownHost) else {
             throw .noAddress(listen)
         }
@@ -44,6 +51,8 @@ package enum ClusterPlanError: Error, Equatable, Sendable {
     case noListen
     /// What it listens at tells others nothing.
     case noAddress(ListenAddress)
+    /// What the others are told is every machine's own address.
+    case nobodysAddress(NetAddress)
     /// The credentials for NATS are none.
     case credentials(NATSIdentityError)
 }
@@ -56,6 +65,9 @@ extension ClusterPlanError: CustomStringConvertible {
             "the other machines cannot dial this one: give --cluster-listen HOST:PORT, at an address that they reach"
         case .noAddress(let listen):
             "\(listen) does not say where other machines dial this one: give --cluster-advertise HOST:PORT"
+        case .nobodysAddress(let address):
+            "\(address.hostAndPort) leads each machine to itself: give --cluster-advertise HOST:PORT with a host that "
+                + "the other machines reach"
         case .credentials(let error): "\(error)"
         }
     }

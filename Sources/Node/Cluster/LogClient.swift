@@ -101,8 +101,9 @@ final class LogClient: Sendable {
                 }
             }
         } catch {
-            _ = try? await call { keeper, _ in keeper.abandon(request) }
-            throw error
+            // Also where there is no connection: the changes of others would wait behind it for ever.
+            guard let made = keeper.abandon(request) else { throw error }
+            return made
         }
         return made.withLock { $0 }
     }

@@ -30,6 +30,8 @@ final class LogKeeper: Sendable {
         var failure: ClusterPolicyFailure?
         /// Which request the record on its way belongs to.
         var owner: UInt64?
+        /// What records of requests came to that were found in the log, until those ask again.
+        var settled: [UInt64: [PolicyOutcome]] = [:]
         /// Whether the stream was seen to have this machine's last record.
         var isProven = false
         /// At which record keys were last allowed.
@@ -115,9 +117,13 @@ final class LogKeeper: Sendable {
         let place = try membership.state().place
         state.withLock { state in
             state = State(
-                log: PolicyLog(appliedTo: PolicyMark(place)), allowances: state.allowances)
+                log: PolicyLog(appliedTo: PolicyMark(place)), settled: state.settled,
+                allowances: state.allowances)
         }
     }
+
+    /// The last record is read again with the next step: others say that it is another one.
+    func doubt() { state.withLock { $0.isProven = false } }
 
     // MARK: Following
 
@@ -129,9 +135,7 @@ final class LogKeeper: Sendable {
     /// At which record a key was last allowed, as far as that is remembered.
     func allowance(of key: PublicKey) -> UInt64? { state.withLock { $0.allowances[key] } }
 
-    private func catchUp(
-        _ connection: NATSConnection
-    ) throws -> (own: [PolicyOutcome]?, verdict: PolicyLog.Verdict) {
+    private func catchUp(_ connection: NATSConnection) throws -> PolicyLog.Verdict {
         let (failure, known, isProven) = state.withLock { ($0.failure, $0.log.mark.index, $0.isProven) }
         if let failure { throw failure }
         let stream = try stream(of: connection)
@@ -141,37 +145,35 @@ final class LogKeeper: Sendable {
             throw fail(.gone(known: known))
         }
         guard extent.last >= known else { throw fail(.rolledBack(last: extent.last, known: known)) }
-        var own: [PolicyOutcome]?
-        // The last record that is known is read again, once: the log may be another one of the same length.
+        // The last record that is known is read again, once or in doubt: the log may be another one of the same length.
         var number = isProven || known == 0 ? known + 1 : known
         while number <= extent.last {
             guard extent.first <= number else { throw fail(.gap(at: number)) }
-            own = try take(stream.message(number), number) ?? own
+            try take(stream.message(number), number)
             number += 1
         }
         do throws(PolicyLog.Failure) {
-            let verdict = try state.withLock { (state) throws(PolicyLog.Failure) in
+            return try state.withLock { (state) throws(PolicyLog.Failure) in
                 state.isProven = true
-                return try state.log.reachedEnd(extent.last)
+                let verdict = try state.log.reachedEnd(extent.last)
+                if verdict == .displaced { state.owner = nil }
+                return verdict
             }
-            return (own, verdict)
         } catch {
             throw fail(ClusterPolicyFailure(error))
         }
     }
 
     /// Applies a message of the stream.
-    ///
-    /// - Returns: what it came to, where it is the record that this machine has sent.
-    private func take(_ message: [UInt8], _ number: UInt64) throws -> [PolicyOutcome]? {
+    private func take(_ message: [UInt8], _ number: UInt64) throws {
         let record: PolicyRecord
         do throws(ClusterError) { record = try seal.openRecord(message) } catch {
             throw fail(.foreign(at: number))
         }
-        return try take(record, number)
+        try take(record, number)
     }
 
-    private func take(_ record: PolicyRecord, _ number: UInt64) throws -> [PolicyOutcome]? {
+    private func take(_ record: PolicyRecord, _ number: UInt64) throws {
         let changes: PolicyChanges
         do throws(PolicyChanges.Fault) { changes = try PolicyChanges(decoding: record.body) } catch {
             throw fail(.later(at: number))
@@ -184,17 +186,20 @@ final class LogKeeper: Sendable {
         } catch {
             throw fail(ClusterPolicyFailure(error))
         }
-        guard step != .known else { return nil }
+        guard step != .known else { return }
         let outcomes = try apply(changes, record)
         state.withLock { state in
             for case .allowance(let key) in changes.list {
                 if state.allowances.count >= Self.allowanceLimit { state.allowances = [:] }
                 state.allowances[key] = record.index
             }
+            // Whichever step finds it: its request, planned anew, would meet what it has made itself.
+            if case .applyOwn = step, let owner = state.owner {
+                state.settled[owner] = outcomes
+                state.owner = nil
+            }
         }
         tell(record.mark)
-        guard case .applyOwn = step else { return nil }
-        return outcomes
     }
 
     private func apply(_ changes: PolicyChanges, _ record: PolicyRecord) throws -> [PolicyOutcome] {
@@ -234,14 +239,13 @@ final class LogKeeper: Sendable {
     ///
     /// - Throws: `NATSError`, `KeyringError`, ``ClusterPolicyFailure``.
     func attempt(_ request: UInt64, _ plan: Plan, _ connection: NATSConnection) throws -> Attempt {
-        let (own, verdict) = try catchUp(connection)
-        let isOwner = state.withLock { state in
-            defer { if own != nil || verdict == .displaced { state.owner = nil } }
-            return state.owner == request
+        let end = Result { try catchUp(connection) }
+        let (settled, isOwner) = state.withLock {
+            ($0.settled.removeValue(forKey: request), $0.owner == request)
         }
-        if let own, isOwner { return .made(own) }
-        if case .sendAgain(let record) = verdict {
-            return isOwner ? try send(record, connection) : .waits
+        if let settled { return .made(settled) }
+        if case .sendAgain(let record) = try end.get() {
+            return isOwner ? try send(record, of: request, connection) : .waits
         }
         let changes = try plan(membership)
         guard !changes.isEmpty else { return .made([]) }
@@ -253,19 +257,25 @@ final class LogKeeper: Sendable {
             return record
         }
         guard let record else { return .waits }
-        return try send(record, connection)
+        return try send(record, of: request, connection)
     }
 
     /// Nobody waits for a request any more; whether it gets into the log is left to chance.
-    func abandon(_ request: UInt64) {
+    ///
+    /// - Returns: what it came to, where it was found in the log meanwhile.
+    func abandon(_ request: UInt64) -> [PolicyOutcome]? {
         state.withLock { state in
-            guard state.owner == request else { return }
-            state.owner = nil
-            state.log.refused()
+            if state.owner == request {
+                state.owner = nil
+                state.log.refused()
+            }
+            return state.settled.removeValue(forKey: request)
         }
     }
 
-    private func send(_ record: PolicyRecord, _ connection: NATSConnection) throws -> Attempt {
+    private func send(
+        _ record: PolicyRecord, of owner: UInt64, _ connection: NATSConnection
+    ) throws -> Attempt {
         let number: UInt64
         do throws(NATSError) {
             number = try stream(of: connection).append(
@@ -274,9 +284,8 @@ final class LogKeeper: Sendable {
             // Even so it may stand there, sent a moment before: the stream tells.
             return error == .outdated ? .outrun : .unanswered(error)
         }
-        let outcomes = try take(record, number)
-        state.withLock { $0.owner = nil }
-        return .made(outcomes ?? [])
+        try take(record, number)
+        return .made(state.withLock { $0.settled.removeValue(forKey: owner) } ?? [])
     }
 
     private static func nonce() -> Nonce {
@@ -298,6 +307,15 @@ final class LogKeeper: Sendable {
         state.withLock { $0.failure = failure }
         return failure
     }
+}
+
+/// Passes marks on to what does not stand yet when they may first come.
+final class MarkRelay: Sendable {
+    private let content = Mutex<@Sendable (PolicyMark) -> Void>({ _ in })
+
+    func take(_ tell: @escaping @Sendable (PolicyMark) -> Void) { content.withLock { $0 = tell } }
+
+    func tell(_ mark: PolicyMark) { content.withLock { $0 }(mark) }
 }
 
 extension PolicyMark {

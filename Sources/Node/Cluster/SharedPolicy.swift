@@ -13,6 +13,7 @@ package import TypedSodium
 ///
 /// ### Invariants
 /// - The mark never falls.
+/// - A keyring is changed by the log only once ``start()`` has found that it may follow it.
 /// - A change that is answered for is in the log, and in this machine's keyring.
 package final class SharedPolicy: ClusterPolicy {
     /// How long a change is tried.
@@ -35,14 +36,20 @@ package final class SharedPolicy: ClusterPolicy {
         var heard: UInt64 = 0
         var standing = ClusterPolicyStatus.Standing.behind("it was not read yet")
         var isEngineUp = true
+        /// Whether the keyring was seen to be one that may follow the log.
+        var hasBegun = false
         var urgent: [PublicKey: UrgentDenial] = [:]
         var told: [UrgentDenial] = []
+        /// What others deny, until a task has looked at it.
+        var waiting: [PublicKey: UrgentDenial] = [:]
+        var isHearing = false
     }
 
     private let keyring: Keyring
     private let membership: MembershipLog
     private let client: LogClient
     private let logger: Logger
+    private let troubles: TroubleLog
     private let state: Mutex<State>
     private let tell: Mutex<@Sendable (ClusterPolicyEvent) -> Void>
     private let kicks = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -55,6 +62,7 @@ package final class SharedPolicy: ClusterPolicy {
     ) throws {
         self.keyring = keyring
         self.logger = logger
+        troubles = TroubleLog(logger)
         let membership = Membership(keyring).log
         self.membership = membership
         let mark = PolicyMark(try membership.state().place)
@@ -83,33 +91,57 @@ package final class SharedPolicy: ClusterPolicy {
     }
 
     package func heard(_ mark: PolicyMark) {
-        let isAhead = state.withLock { state in
+        let (isAhead, isOther) = state.withLock { state in
             defer { state.heard = max(state.heard, mark.index) }
-            return mark.index > max(state.mark.index, state.heard)
+            let isOther = mark.index == state.mark.index && mark.hash != state.mark.hash
+            return (mark.index > max(state.mark.index, state.heard), isOther)
         }
-        if isAhead { kicks.continuation.yield() }
+        if isOther {
+            troubles.say(
+                .error, "another machine has another log of policy: each looks which one NATS has",
+                reason: "record \(mark.index) is not the same", as: "fork")
+            client.keeper.doubt()
+        }
+        if isAhead || isOther { kicks.continuation.yield() }
     }
 
     package func heard(_ denials: [UrgentDenial]) {
-        let fresh = state.withLock { state in
-            denials.filter {
-                state.urgent[$0.key] == nil && (client.keeper.allowance(of: $0.key) ?? 0) <= $0.index
-            }
+        let begins = state.withLock { state in
+            for denial in denials
+            where state.urgent[denial.key] == nil && state.waiting.count < UrgentDenials.limit
+                && (client.keeper.allowance(of: denial.key) ?? 0) <= denial.index
+            { state.waiting[denial.key] = denial }
+            guard !state.isHearing, !state.waiting.isEmpty else { return false }
+            state.isHearing = true
+            return true
         }
-        guard !fresh.isEmpty else { return }
-        Task {
-            do {
-                let wanted = fresh.map { Denial(key: $0.key, since: $0.since) }
-                _ = try await Blocking.run { [membership] in try membership.denyUrgently(wanted) }
-                logger.notice(
-                    "another machine denies keys before the log does",
-                    metadata: ["ids": "\(fresh.map(\.key.id).joined(separator: " "))"])
-                kicks.continuation.yield()
-            } catch {
-                logger.error(
-                    "a denial of another machine could not be kept",
-                    metadata: ["reason": "\(ErrorWords.text(of: error))"])
+        if begins { Task { await keepHeard() } }
+    }
+
+    /// Keeps what others deny; one task does, for as long as there is some.
+    private func keepHeard() async {
+        while true {
+            let heard = state.withLock { state in
+                defer { state.waiting = [:] }
+                state.isHearing = !state.waiting.isEmpty
+                return state.waiting.values.map { Denial(key: $0.key, since: $0.since) }
             }
+            guard !heard.isEmpty else { return }
+            do {
+                switch try await Blocking.run({ [membership] in try membership.denyUrgently(heard) }) {
+                case .counts(new: []): continue
+                case .counts(let new):
+                    logger.notice(
+                        "another machine denies keys before the log does",
+                        metadata: ["ids": "\(new.map(\.id).joined(separator: " "))"])
+                case .tooMany(let limit): throw ClusterPolicyFailure.tooManyDenials(limit: limit)
+                }
+            } catch {
+                troubles.say(
+                    .error, "a denial of another machine could not be kept",
+                    reason: ErrorWords.text(of: error))
+            }
+            kicks.continuation.yield()
         }
     }
 
@@ -141,6 +173,12 @@ package final class SharedPolicy: ClusterPolicy {
         } catch let failure as ClusterPolicyFailure where failure.freezes {
             stand(.frozen("\(failure)"))
         }
+        begun()
+    }
+
+    private func begun() {
+        state.withLock { $0.hasBegun = true }
+        kicks.continuation.yield()
     }
 
     package func run() async {
@@ -169,15 +207,12 @@ package final class SharedPolicy: ClusterPolicy {
     /// Reads the log where there may be more of it, and tries to get urgent denials into it.
     private func look() async {
         await noteUrgency()
-        let (isUp, isFrozen) = state.withLock { state -> (Bool, Bool) in
-            if case .frozen = state.standing { return (state.isEngineUp, true) }
-            return (state.isEngineUp, false)
-        }
-        guard isUp else { return }
+        let (mayLook, standing) = state.withLock { ($0.isEngineUp && $0.hasBegun, $0.standing) }
+        guard mayLook else { return }
         do {
             try await client.call { keeper, connection in
-                // Somebody may have brought the right store back.
-                if isFrozen { try keeper.restart() }
+                // The right store may be back.
+                if case .frozen = standing { try keeper.restart() }
                 try keeper.follow(connection)
             }
             stand(.current)
@@ -198,7 +233,9 @@ package final class SharedPolicy: ClusterPolicy {
 
     /// Tells which denials the log does not have yet, where they are others than before.
     private func noteUrgency() async {
-        let urgent = (try? await Blocking.run { [membership] in try membership.urgentDenials() }) ?? []
+        // What cannot be read is not known to be gone.
+        guard let urgent = try? await Blocking.run({ [membership] in try membership.urgentDenials() })
+        else { return }
         let news = state.withLock { state -> [UrgentDenial]? in
             let known = state.urgent
             state.urgent = [:]
@@ -257,7 +294,7 @@ package final class SharedPolicy: ClusterPolicy {
     ) async throws -> [PolicyOutcome] {
         // What was denied before is so in the log before.
         let urgentCount = Mutex(0)
-        let all = try await client.submit(for: patience) { membership throws(KeyringError) in
+        let all = try await submit(for: patience) { membership throws(KeyringError) in
             let urgent = try membership.urgentDenials().prefix(PolicyChanges.limit - changes.count)
             urgentCount.withLock { $0 = urgent.count }
             return urgent.map { .denial($0.key) } + changes
@@ -273,7 +310,7 @@ package final class SharedPolicy: ClusterPolicy {
     /// - Throws: ``ClusterPolicyFailure``; `KeyringError`.
     package func redeem(_ requests: [MemberRequest]) async throws -> [Redemption] {
         let foreseen = Mutex<[Redemption?]>([])
-        let outcomes = try await client.submit(for: Self.patience) { membership throws(KeyringError) in
+        let outcomes = try await submit(for: Self.patience) { membership throws(KeyringError) in
             // Others may have been faster: who is refused by now needs no record.
             let redemptions = try membership.foresee(requests, now: WallClock.seconds())
             foreseen.withLock { $0 = redemptions }
@@ -298,6 +335,8 @@ package final class SharedPolicy: ClusterPolicy {
         let denial = Denial(key: key, since: WallClock.seconds())
         let urgency = try await Blocking.run { [membership] in try membership.denyUrgently([denial]) }
         if case .tooMany(let limit) = urgency { throw ClusterPolicyFailure.tooManyDenials(limit: limit) }
+        // Two may note it side by side: the last to do so is the look that follows.
+        defer { kicks.continuation.yield() }
         await noteUrgency()
         do {
             try await log(urgent: Self.denialPatience)
@@ -310,9 +349,19 @@ package final class SharedPolicy: ClusterPolicy {
 
     /// Gets the urgent denials into the log.
     private func log(urgent patience: Duration) async throws {
-        _ = try await client.submit(for: patience) { membership throws(KeyringError) in
+        _ = try await submit(for: patience) { membership throws(KeyringError) in
             try membership.urgentDenials().prefix(PolicyChanges.limit).map { .denial($0.key) }
         }
+    }
+
+    /// Has in the log what a plan wants, which is applied to its end before: not to a keyring that may not follow it.
+    private func submit(
+        for patience: Duration, _ plan: @escaping LogKeeper.Plan
+    ) async throws -> [PolicyOutcome] {
+        guard state.withLock(\.hasBegun) else {
+            throw ClusterPolicyFailure.unavailable("this machine has not read the log yet")
+        }
+        return try await client.submit(for: patience, plan)
     }
 
     // MARK: Beginning a log
@@ -342,15 +391,7 @@ package final class SharedPolicy: ClusterPolicy {
         state.withLock { $0.mark = PolicyMark() }
         try await client.begin(for: Self.patience)
         stand(.current)
+        begun()
         return mark.index
     }
-}
-
-/// Passes marks on to what does not stand yet when they may first come.
-private final class MarkRelay: Sendable {
-    private let content = Mutex<@Sendable (PolicyMark) -> Void>({ _ in })
-
-    func take(_ tell: @escaping @Sendable (PolicyMark) -> Void) { content.withLock { $0 = tell } }
-
-    func tell(_ mark: PolicyMark) { content.withLock { $0 }(mark) }
 }

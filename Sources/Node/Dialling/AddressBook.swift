@@ -1,9 +1,9 @@
 internal import Connection
-package import Multiserver
-package import NIOCore
-internal import NIOPosix
+internal import Multiserver
+internal import NIOCore
 internal import Synchronization
 internal import Transport
+internal import Tunnel
 
 /// One address at which a portal is dialled: as it was named, and where that leads.
 struct DialAddress: Hashable, Sendable {
@@ -26,23 +26,27 @@ struct DialAddress: Hashable, Sendable {
 /// A name with several addresses of a family is several addresses, since a machine may stand behind each; one with an
 /// address of either family is one, which is dialled by whichever of the two answers first.
 package final class AddressBook: Sendable {
-    /// Finds the addresses of a host and port; none where it cannot.
-    package typealias LookUp = @Sendable (NetAddress) async -> [SocketAddress]
+    /// A host of a portal, and who has named it.
+    typealias Host = (portal: PeerAddress, author: AddressAuthor)
 
     /// How many addresses of a name are dialled.
     private static let addressLimit = 16
-    /// How long a name is looked up before it is dialled as it stands.
-    private static let lookUpTime = Duration.seconds(5)
 
     private let order = Mutex(AddressOrder<DialAddress>())
-    private let lookUp: LookUp
+    /// Apart, so that nobody else's names keep the owner's waiting.
+    private let owners, others: NameAnswers
 
-    /// A book in which nothing was tried; it asks the system for names unless told otherwise.
-    package init(lookUp: @escaping LookUp = AddressBook.askSystem) { self.lookUp = lookUp }
+    /// A book in which nothing was tried; it asks the system for names unless told otherwise, and for none longer than so.
+    package init(
+        lookUpTime: Duration = .seconds(1), lookUp: @escaping NameAnswers.LookUp = NameAnswers.askSystem
+    ) {
+        owners = NameAnswers(of: .owner, time: lookUpTime, lookUp)
+        others = NameAnswers(of: .others, time: lookUpTime, lookUp)
+    }
 
     /// The addresses of one portal in the order in which to try them; different for each call, and without one that is to
     /// be avoided where there is another.
-    func addresses(of hosts: [PeerAddress], avoiding avoided: DialAddress? = nil) async -> [DialAddress] {
+    func addresses(of hosts: [Host], avoiding avoided: DialAddress? = nil) async -> [DialAddress] {
         let found = await withTaskGroup(of: (Int, [DialAddress]).self) { tasks in
             for (index, host) in hosts.enumerated() {
                 tasks.addTask { (index, await self.addresses(of: host)) }
@@ -59,9 +63,10 @@ package final class AddressBook: Sendable {
         }
     }
 
-    private func addresses(of host: PeerAddress) async -> [DialAddress] {
+    private func addresses(of host: Host) async -> [DialAddress] {
+        let (host, names) = (host.portal, host.author == .owner ? owners : others)
         guard !NameLookUp.isAddress(host.net.host) else { return [DialAddress(portal: host)] }
-        let addresses = await lookUp(host.net)
+        let addresses = await names.addresses(of: host.net)
         let families = Dictionary(grouping: addresses, by: \.protocol).values
         guard families.contains(where: { $0.count > 1 }) else {
             return [DialAddress(portal: host, addresses: addresses)]
@@ -76,30 +81,4 @@ package final class AddressBook: Sendable {
 
     /// A connection stands there.
     func stood(_ address: DialAddress) { order.withLock { $0.stood(address) } }
-
-    /// Threads of their own, since the system may ask the network for as long as it likes; few, so that a name server
-    /// which does not answer costs no more than those.
-    private static let threads = {
-        let pool = NIOThreadPool(numberOfThreads: 2)
-        pool.start()
-        return pool
-    }()
-
-    /// Asks the system, and does not wait for longer than a name server may take.
-    package static let askSystem: LookUp = { net in
-        let (answers, continuation) = AsyncStream.makeStream(of: [SocketAddress].self)
-        Task {
-            let found = try? await threads.runIfActive {
-                NameLookUp.addresses(of: net.host, port: net.port)
-            }
-            continuation.yield(found ?? [])
-        }
-        let timer = Task {
-            try await Task.sleep(for: lookUpTime)
-            continuation.yield([])
-        }
-        defer { timer.cancel() }
-        for await addresses in answers { return addresses }
-        return []
-    }
 }

@@ -68,8 +68,8 @@ package struct Caller: Sendable {
         case .tunnel(let target, let ways):
             let portals = await attempts(along: ways, avoiding: address)
             // A portal's addresses are raced among themselves, so that each portal has one head start.
-            let race = PortalRace(ways: portals) { attempts in
-                try await connect(to: target, attempts, on: eventLoop)
+            let race = PortalRace(ways: portals) { attempts, stood in
+                try await connect(to: target, attempts, on: eventLoop, stood)
             } close: {
                 await $0.close()
             }
@@ -78,12 +78,18 @@ package struct Caller: Sendable {
     }
 
     private func connect(
-        to target: PublicKey, _ attempts: [Attempt], on eventLoop: any EventLoop
+        to target: PublicKey, _ attempts: [Attempt], on eventLoop: any EventLoop,
+        _ stood: @escaping @Sendable () -> Void
     ) async throws -> PeerConnection {
-        var race = PortalRace(ways: attempts) { attempt in
-            try await busyTime.run { asking in
-                try await connect(
-                    to: target, attempt, isOnlyOne: attempts.count == 1, asking: &asking, on: eventLoop)
+        var race = PortalRace(ways: attempts) { attempt, stoodThere in
+            var attempt = attempt
+            attempt.isOnlyOne = attempts.count == 1
+            attempt.stood = {
+                stoodThere()
+                stood()
+            }
+            return try await busyTime.run { [attempt] asking in
+                try await connect(to: target, attempt, asking: &asking, on: eventLoop)
             }
         } close: {
             await $0.close()
@@ -96,6 +102,10 @@ package struct Caller: Sendable {
     private struct Attempt: Sendable {
         let way: Route.Way
         let address: DialAddress
+        /// Whether its portal has no other address.
+        var isOnlyOne = true
+        /// Is told when the connection to the portal stands.
+        var stood: @Sendable () -> Void = {}
     }
 
     /// Every address of every portal: the portals in their order, the addresses of each in the order of this dial.
@@ -104,7 +114,8 @@ package struct Caller: Sendable {
         var seen: Set<PublicKey> = []
         for portal in ways.map(\.portal.key) where seen.insert(portal).inserted {
             let ways = ways.filter { $0.portal.key == portal }
-            let addresses = await addresses.addresses(of: ways.map(\.portal), avoiding: avoided)
+            let hosts = ways.map { ($0.portal, $0.author) }
+            let addresses = await addresses.addresses(of: hosts, avoiding: avoided)
             portals.append(
                 addresses.compactMap { address in
                     ways.first { $0.portal == address.portal }.map { Attempt(way: $0, address: address) }
@@ -142,36 +153,41 @@ package struct Caller: Sendable {
     /// Connects through a portal at one address; where there is no other, it is dialled once more when that leads to a
     /// machine that cannot reach the target's.
     private func connect(
-        to target: PublicKey, _ attempt: Attempt, isOnlyOne: Bool, asking: inout BusyTime.Asking,
-        on eventLoop: any EventLoop
+        to target: PublicKey, _ attempt: Attempt, asking: inout BusyTime.Asking, on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
         do {
-            return try await connect(to: target, attempt, asking: &asking, on: eventLoop)
-        } catch HopFailure.cutOff where isOnlyOne {
-            return try await connect(to: target, attempt, asking: &asking, on: eventLoop)
+            return try await connectOnce(to: target, attempt, asking: &asking, on: eventLoop)
+        } catch HopFailure.cutOff where attempt.isOnlyOne {
+            return try await connectOnce(to: target, attempt, asking: &asking, on: eventLoop)
         }
     }
 
-    private func connect(
+    private func connectOnce(
         to target: PublicKey, _ attempt: Attempt, asking: inout BusyTime.Asking, on eventLoop: any EventLoop
     ) async throws -> PeerConnection {
         let (way, wishes) = (attempt.way, SuccessorWishes())
         addresses.tried(attempt.address)
         let link = try await dial(attempt.address, namedBy: way.author, on: eventLoop) { wishes.note($0) }
         addresses.stood(attempt.address)
+        attempt.stood()
         do {
             let session = try await openTunnel(to: target, along: way, over: link, asking: &asking)
             return PeerConnection(link: link, session: session, through: attempt.address, wishes: wishes)
         } catch {
             await link.close()
-            if case SessionFailure.targetNotThere(ErrorText.membersCall) = error {
-                throw HopFailure.callersAreMembers(way.portal.net)
-            }
-            let failure = HopFailure(settingUp: error, through: way.portal)
+            let failure = failure(of: error, along: way)
             if case .cutOff = failure { addresses.tried(attempt.address) }
-            if way.pair != nil, case .targetAbsent = failure { throw HopFailure.friendAbsent }
             throw failure
         }
+    }
+
+    private func failure(of error: any Error, along way: Route.Way) -> HopFailure {
+        if case SessionFailure.targetNotThere(ErrorText.membersCall) = error {
+            return .callersAreMembers(way.portal.net)
+        }
+        let failure = HopFailure(settingUp: error, through: way.portal)
+        if way.pair != nil, case .targetAbsent = failure { return .friendAbsent }
+        return failure
     }
 
     private func shownKey(at portal: PublicKey) throws -> Identity {

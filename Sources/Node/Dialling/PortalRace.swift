@@ -7,6 +7,8 @@ struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
     ///
     /// Source: RFC 8305, section 8: the recommended delay.
     var headStart = Duration.milliseconds(250)
+    /// What it gets beyond that where a connection stands by then: what is still to come is the way to the target.
+    var standingTime = Duration.seconds(2)
     /// How long the others are still waited for once one has said that the target is not there; `nil` until they have
     /// failed too.
     ///
@@ -16,18 +18,22 @@ struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
     private enum Outcome {
         case connected(Connection)
         case failed(HopFailure)
+        case stood(Int)
         case headStartOver(of: Int)
         case waitedEnough
     }
 
+    /// Comes to a session along a way; says when a connection stands, where more is to come behind that.
+    typealias Attempt =
+        @Sendable (_ way: Way, _ stood: @escaping @Sendable () -> Void) async throws -> Connection
+
     let ways: [Way]
-    let attempt: @Sendable (Way) async throws -> Connection
+    let attempt: Attempt
     /// Closes what comes to stand behind the first.
     let close: @Sendable (Connection) async -> Void
 
     init(
-        ways: [Way], attempt: @escaping @Sendable (Way) async throws -> Connection,
-        close: @escaping @Sendable (Connection) async -> Void
+        ways: [Way], attempt: @escaping Attempt, close: @escaping @Sendable (Connection) async -> Void
     ) {
         self.ways = ways
         self.attempt = attempt
@@ -41,6 +47,7 @@ struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
     func run() async throws -> Connection {
         let (outcomes, continuation) = AsyncStream.makeStream(of: Outcome.self)
         var startedCount = 0
+        var standing: Set<Int> = []
         var failures: [HopFailure] = []
         func startNext() {
             guard startedCount < ways.count else { return }
@@ -58,11 +65,17 @@ struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
                 failures.append(failure)
                 guard failures.count < ways.count else { break race }
                 startNext()
-                if failure.isPortalsWord { wait(continuation) }
+                if let wordTime, failure.isPortalsWord { post(.waitedEnough, after: wordTime, continuation) }
+            case .stood(let number): standing.insert(number)
             case .headStartOver(let number):
-                if number == startedCount - 1 { startNext() }
-            case .waitedEnough:
-                if startedCount == ways.count { break race }
+                guard number == startedCount - 1 else { continue }
+                // Behind a portal's word there is not that much time left for the others.
+                if standing.remove(number) != nil, !failures.contains(where: \.isPortalsWord) {
+                    post(.headStartOver(of: number), after: standingTime, continuation)
+                } else {
+                    startNext()
+                }
+            case .waitedEnough: break race
             }
         }
         continuation.finish()
@@ -74,11 +87,12 @@ struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
         throw furthest
     }
 
-    private func wait(_ continuation: AsyncStream<Outcome>.Continuation) {
-        guard let wordTime else { return }
+    private func post(
+        _ outcome: Outcome, after time: Duration, _ continuation: AsyncStream<Outcome>.Continuation
+    ) {
         Task {
-            try? await Task.sleep(for: wordTime)
-            continuation.yield(.waitedEnough)
+            try? await Task.sleep(for: time)
+            continuation.yield(outcome)
         }
     }
 
@@ -86,18 +100,15 @@ struct PortalRace<Way: Sendable, Connection: Sendable>: Sendable {
     private func start(
         _ way: Way, number: Int, _ continuation: AsyncStream<Outcome>.Continuation
     ) {
-        let (attempt, close, headStart) = (attempt, close, headStart)
+        let (attempt, close) = (attempt, close)
         Task {
             do {
-                let connection = try await attempt(way)
+                let connection = try await attempt(way) { continuation.yield(.stood(number)) }
                 if case .terminated = continuation.yield(.connected(connection)) { await close(connection) }
             } catch {
                 continuation.yield(.failed(HopFailure(error)))
             }
         }
-        Task {
-            try? await Task.sleep(for: headStart)
-            continuation.yield(.headStartOver(of: number))
-        }
+        post(.headStartOver(of: number), after: headStart, continuation)
     }
 }

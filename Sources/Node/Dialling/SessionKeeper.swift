@@ -18,6 +18,8 @@ actor SessionKeeper {
     private static let retiredLimit = 2
     /// After how long a session has done what it was for, so that its end is the first failure again.
     private static let steadyTime = Duration.seconds(10)
+    /// How long a dial beside a session that is over may still take before another one begins.
+    private static let besideTime = Duration.seconds(5)
 
     /// Why nobody gets a session.
     enum Refusal: Error, Equatable {
@@ -42,6 +44,11 @@ actor SessionKeeper {
     private var lastWaiter: UInt64 = 0
     private var hasStopped = false
     private let troubles: TroubleLog
+    private var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
+    /// Since when the current one stands.
+    private var start = ContinuousClock.now
+    /// Whether another one is being dialled beside it.
+    private var isDiallingBeside = false
 
     /// A keeper of sessions in which a service is offered; where it `triesOnce`, any failure ends it.
     init(
@@ -95,7 +102,6 @@ actor SessionKeeper {
     }
 
     private func dialOnAndOn(_ isReady: @Sendable () throws -> Void) async throws {
-        var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
         var isFirst = true
         var successor: PeerConnection?
         while !Task.isCancelled {
@@ -109,17 +115,18 @@ actor SessionKeeper {
                 if troubles.end() || !isFirst { logger.info("connected again") }
                 if isFirst { try isReady() }
                 isFirst = false
-                let start = ContinuousClock.now
+                start = .now
                 let failure: HopFailure?
                 switch await stay(in: connection) {
                 case .succeeded(let other):
+                    noteSteady()
                     retire(connection)
                     successor = other
                     continue
                 case .over(let hop): failure = hop
                 }
                 watch.lost(failure?.description)
-                if ContinuousClock.now - start >= Self.steadyTime { backoff.succeeded() }
+                noteSteady()
                 if let failure, failure.isFinal { throw failure }
                 guard !triesOnce else {
                     throw failure ?? .connectionLost("the other side has said goodbye")
@@ -134,12 +141,17 @@ actor SessionKeeper {
                     .warning, "no session yet: dialling on until there is one", reason: "\(failure)",
                     as: "\(failure.progress)")
             }
-            await Self.pause(&backoff)
+            await pause()
         }
         if let successor { await successor.close() }
     }
 
-    private static func pause(_ backoff: inout Backoff) async {
+    /// Begins the pauses anew where the current session has done what it was for.
+    private func noteSteady() {
+        if .now - start >= Self.steadyTime { backoff.succeeded() }
+    }
+
+    private func pause() async {
         let pause = backoff.failed(at: .now(), fraction: .random(in: 0..<1))
         // Cancelled when the command ends: the loop's condition sees to the rest.
         try? await Task.sleep(for: .nanoseconds(pause.nanoseconds))
@@ -162,13 +174,29 @@ actor SessionKeeper {
             continuation.yield(.over(failure.map { HopFailure($0) }))
         }
         let beside = Task {
-            guard !triesOnce, let other = await successor(of: connection) else { return }
-            if case .terminated = continuation.yield(.succeeded(other)) { await other.close() }
+            guard !triesOnce else { return }
+            let other = await successor(of: connection)
+            if case .terminated = continuation.yield(other.map(Stay.succeeded) ?? .over(nil)) {
+                await other?.close()
+            }
         }
-        let stay = await withTaskCancellationHandler {
+        var stay = await withTaskCancellationHandler {
             await stays.first { _ in true }
         } onCancel: {
             Task { await connection.close() }
+        }
+        if case .over(let failure)? = stay {
+            current = nil
+            if isDiallingBeside, failure?.isFinal != true {
+                let limit = Task {
+                    try await Task.sleep(for: Self.besideTime)
+                    continuation.yield(.over(failure))
+                }
+                if case .succeeded(let other)? = await stays.first(where: { _ in true }) {
+                    stay = .succeeded(other)
+                }
+                limit.cancel()
+            }
         }
         beside.cancel()
         continuation.finish()
@@ -180,7 +208,7 @@ actor SessionKeeper {
     }
 
     /// The session that is dialled beside one where its portal wants that, or falls silent; `nil` once the task is
-    /// cancelled.
+    /// cancelled, or where it does not stand and the first one is over meanwhile.
     private func successor(of connection: PeerConnection) async -> PeerConnection? {
         for await wish in connection.wishes.all {
             if let address = connection.address { dialler.caller.addresses.tried(address) }
@@ -189,17 +217,24 @@ actor SessionKeeper {
                     ? "the portal's machine stops: going to another one"
                     : "the portal's machine is silent: dialling another one beside it",
                 metadata: ["address": "\(connection.address?.words ?? "")"])
-            // All whom a machine has asked to go are not to come at one moment.
-            if wish == .move { try? await Task.sleep(for: .seconds(.random(in: 0..<1.0))) }
-            var backoff = Backoff(earlyCeiling: Backoff.callerEarlyCeiling)
+            // All whom a machine has asked to go are not to come at one moment: the first pause is such a one, too.
+            if wish == .move {
+                noteSteady()
+                await pause()
+            }
             while !Task.isCancelled {
-                if let other = try? await connect(asking: false, avoiding: connection.address) {
-                    if wish == .move { return other }
+                isDiallingBeside = true
+                let other = try? await connect(asking: false, avoiding: connection.address)
+                isDiallingBeside = false
+                let isOver = current?.link !== connection.link
+                if let other {
+                    if wish == .move || isOver { return other }
                     if await connection.link.isSilent { return other }
                     await other.close()
                     break
                 }
-                await Self.pause(&backoff)
+                if isOver { return nil }
+                await pause()
                 guard wish == .silence else { continue }
                 guard await connection.link.isSilent else { break }
             }

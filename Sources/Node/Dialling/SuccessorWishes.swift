@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import Transport
 
 /// Why another connection to a portal is wanted beside one that stands.
@@ -8,11 +9,12 @@ enum SuccessorWish: Equatable, Sendable {
     case move
 }
 
-/// The wishes of a connection, from its event loop to a task; the newest counts.
+/// The wishes of a connection, from its event loop to a task; the newest counts, and none after a move.
 final class SuccessorWishes: Sendable {
     /// Each wish, as it comes.
     let all: AsyncStream<SuccessorWish>
     private let continuation: AsyncStream<SuccessorWish>.Continuation
+    private let wasAskedToMove = Mutex(false)
 
     /// Nothing is wished for.
     init() {
@@ -22,8 +24,12 @@ final class SuccessorWishes: Sendable {
     /// Takes note of what may be one.
     func note(_ event: NodeLinkEvent) {
         switch event {
-        case .fellSilent: continuation.yield(.silence)
-        case .moveAsked: continuation.yield(.move)
+        case .fellSilent:
+            // A move is asked for once only: nothing may come in its place.
+            if !wasAskedToMove.withLock(\.self) { continuation.yield(.silence) }
+        case .moveAsked:
+            wasAskedToMove.withLock { $0 = true }
+            continuation.yield(.move)
         default: break
         }
     }

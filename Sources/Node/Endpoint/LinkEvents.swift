@@ -4,8 +4,8 @@ package import Transport
 /// What happens on a connection, from its event loop to its owner's task, in order.
 ///
 /// What is only for the log is left out, and counted, where ``logLimit`` of it wait already: peers cause it as fast as
-/// they like. The rest always arrives, and is bounded where it arises: an announcement has one answer and one end, and
-/// a session has at most four questions.
+/// they like. The rest always arrives, and is bounded where it arises: an announcement has one answer and one end, a
+/// session has at most four questions, a silence takes seconds, and a move is told of once.
 package final class LinkEvents: Sendable {
     /// How many events wait that are only for the log.
     package static let logLimit = 1_024

@@ -21,6 +21,10 @@ struct PortalAnnouncer: Sendable {
     private static let unsuitableTime = Duration.seconds(60)
     /// After how long without another node of this identity its next appearance is news.
     private static let peaceTime = Duration.seconds(600)
+    /// After how long an announcement has done what it was for, so that its end is the first failure again.
+    ///
+    /// A portal that ends each at once, or has it go elsewhere, is otherwise dialled twice a second for ever.
+    private static let steadyTime = Duration.seconds(5)
 
     let place: EndpointView.Place
     let identity: Identity
@@ -49,10 +53,18 @@ struct PortalAnnouncer: Sendable {
     private struct Connections {
         var succession = Succession<Int>()
         var stays: [Int: PortalStay] = [:]
-        var announced: Set<Int> = []
+        var announcedAt: [Int: ContinuousClock.Instant] = [:]
         var lastNumber = 0
         var backoff = Backoff()
         var startedAt = ContinuousClock.now
+
+        /// Whether one has been announced for long enough, of which the backoff takes note.
+        @discardableResult
+        mutating func noteSteady(_ number: Int) -> Bool {
+            guard let at = announcedAt[number], .now - at >= PortalAnnouncer.steadyTime else { return false }
+            backoff.succeeded()
+            return true
+        }
 
         /// Whether the portal of the one that counts is silent.
         var isCurrentSilent: Bool {
@@ -75,10 +87,10 @@ struct PortalAnnouncer: Sendable {
             var orders = connections.succession.start()
             while true {
                 for order in orders {
-                    perform(order, &connections, conflicts, in: &tasks) { continuation.yield($0) }
+                    perform(order, &connections, conflicts, in: &tasks, continuation)
                 }
                 guard let happening = await happenings.first(where: { _ in true }) else { break }
-                orders = await see(to: happening, &connections, in: &tasks) { continuation.yield($0) }
+                orders = await see(to: happening, &connections, in: &tasks, continuation)
             }
             tasks.cancelAll()
         }
@@ -88,13 +100,13 @@ struct PortalAnnouncer: Sendable {
 
     private func perform(
         _ order: Succession<Int>.Order, _ connections: inout Connections, _ conflicts: TroubleLog,
-        in tasks: inout DiscardingTaskGroup, _ tell: @escaping @Sendable (Happening) -> Void
+        in tasks: inout DiscardingTaskGroup, _ happenings: AsyncStream<Happening>.Continuation
     ) {
         switch order {
         case .dial(let pause):
             let time = time(of: pause, &connections)
             let current = connections.succession.current.flatMap { connections.stays[$0]?.connection.address }
-            tasks.addTask { await dial(after: time, beside: current, tell) }
+            tasks.addTask { await dial(after: time, beside: current, happenings) }
         case .retire(let number): connections.stays[number]?.retire()
         case .close(let number):
             guard let link = connections.stays[number]?.connection.link else { return }
@@ -122,7 +134,7 @@ struct PortalAnnouncer: Sendable {
 
     private func see(
         to happening: Happening, _ connections: inout Connections, in tasks: inout DiscardingTaskGroup,
-        _ tell: @escaping @Sendable (Happening) -> Void
+        _ happenings: AsyncStream<Happening>.Continuation
     ) async -> [Succession<Int>.Order] {
         switch happening {
         case .dialled(let connection):
@@ -135,18 +147,22 @@ struct PortalAnnouncer: Sendable {
                 return []
             }
             if connections.succession.current == number { connections.startedAt = .now }
-            let stay = PortalStay(announcer: self, connection: connection, number: number, tell: tell)
+            let stay = PortalStay(announcer: self, connection: connection, number: number) {
+                happenings.yield($0)
+            }
             connections.stays[number] = stay
-            tasks.addTask { tell(.ended(number, await stay.run())) }
+            tasks.addTask { happenings.yield(.ended(number, await stay.run())) }
             return orders
         case .dialFailed:
             return connections.succession.dialFailed(isCurrentSilent: await connections.isCurrentSilent)
         case .announced(let number):
-            connections.announced.insert(number)
-            connections.backoff.succeeded()
+            connections.announcedAt[number] = .now
             return connections.succession.announced(number)
         case .wished(let wish, by: let number):
             guard let address = connections.stays[number]?.connection.address else { return [] }
+            let isSteady = connections.noteSteady(number)
+            let orders = connections.succession.wished(wish, by: number, isSteady: isSteady)
+            guard !orders.isEmpty else { return [] }
             // The others come first, if there are any.
             addresses.tried(address)
             logger.info(
@@ -154,12 +170,13 @@ struct PortalAnnouncer: Sendable {
                     ? "the portal's machine stops: going to another one"
                     : "the portal's machine is silent: dialling another one beside it",
                 metadata: ["address": "\(address.words)"])
-            return connections.succession.wished(wish, by: number)
+            return orders
         case .ended(let number, let end):
             if let stay = connections.stays.removeValue(forKey: number) {
                 addresses.tried(stay.connection.address)
             }
-            if connections.announced.remove(number) != nil, connections.announced.isEmpty {
+            connections.noteSteady(number)
+            if connections.announcedAt.removeValue(forKey: number) != nil, connections.announcedAt.isEmpty {
                 await state.left(portal.key)
                 accounts.counters.note(portal.key, isAttached: false)
             }
@@ -171,7 +188,7 @@ struct PortalAnnouncer: Sendable {
     // MARK: Dialling
 
     private func dial(
-        after pause: Duration, beside current: DialAddress?, _ tell: @Sendable (Happening) -> Void
+        after pause: Duration, beside current: DialAddress?, _ happenings: AsyncStream<Happening>.Continuation
     ) async {
         let isAlone = current == nil
         if pause > .zero {
@@ -197,8 +214,8 @@ struct PortalAnnouncer: Sendable {
             }
             connection.link.ended.whenComplete { _ in connection.events.finish() }
             accounts.counters.note(.dialled)
-            guard !Task.isCancelled else { return await connection.link.close() }
-            tell(.dialled(connection))
+            // Nobody hears of it any more where the place was removed meanwhile, which cancels the task.
+            if case .terminated = happenings.yield(.dialled(connection)) { await connection.link.close() }
         } catch {
             let failure = HopFailure(error)
             // Nothing comes of waiting, unlike with a portal that is away.
@@ -208,7 +225,7 @@ struct PortalAnnouncer: Sendable {
             troubles.say(level, "no connection to the portal", reason: "\(failure)")
             watch.failed("\(failure)", at: place)
             if isAlone { watch.reached(.away, at: place) }
-            tell(.dialFailed)
+            happenings.yield(.dialFailed)
         }
     }
 

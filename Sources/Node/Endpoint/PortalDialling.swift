@@ -1,5 +1,6 @@
 internal import Multiserver
 internal import Transport
+internal import Tunnel
 
 /// Dials a portal at whichever of its addresses answers.
 struct PortalDialling: Sendable {
@@ -29,7 +30,8 @@ struct PortalDialling: Sendable {
         _ attempt: @escaping @Sendable (DialAddress, LinkEvents) async throws -> NodeLink
     ) async throws -> Connection {
         let addresses = addresses
-        var race = PortalRace(ways: await addresses.addresses(of: hosts, avoiding: avoided)) { address in
+        let hosts = hosts.map { ($0, AddressAuthor.owner) }
+        var race = PortalRace(ways: await addresses.addresses(of: hosts, avoiding: avoided)) { address, _ in
             let events = LinkEvents()
             addresses.tried(address)
             do {

@@ -68,13 +68,18 @@ struct Succession<Connection: Hashable & Sendable>: Sendable {
 
     // MARK: What happens
 
-    /// A connection wants another one beside it.
-    mutating func wished(_ wish: SuccessorWish, by connection: Connection) -> [Order] {
+    /// A connection wants another one beside it; whether it was announced for long enough to do what it was for.
+    ///
+    /// One that is not announced yet, and is to follow another, is no way to go any more: its end has another one dialled.
+    mutating func wished(
+        _ wish: SuccessorWish, by connection: Connection, isSteady: Bool = true
+    ) -> [Order] {
+        if connection == candidate { return [.close(connection)] }
         guard connection == current else { return [] }
         // Who is asked to go goes, whether the machine is heard again or not.
         if self.wish != .move { self.wish = wish }
         guard !isDialling, candidate == nil else { return [] }
-        return dial(after: wish == .move ? .spread : .none)
+        return dial(after: wish == .silence ? .none : isSteady ? .spread : .backoff)
     }
 
     /// A dial has come to a connection; whether the one that counts is silent at this moment.

@@ -216,7 +216,7 @@ package struct PortalService: Service {
     /// which nobody dials.
     private func address(of server: PortalServer, at host: String?) throws(AddressError) -> PeerAddress? {
         guard let bound = server.addresses.first, let port = bound.port else { return nil }
-        let isForAll = ["0.0.0.0", "::"].contains(bound.ipAddress)
+        let isForAll = bound.ipAddress.map(LocalAddressKind.isUnspecified) ?? false
         let ownHost = host ?? (isForAll ? nil : bound.ipAddress) ?? "localhost"
         let net = try NetAddress(
             host: configuration.settings.publicHost ?? ownHost, port: UInt16(clamping: port))

@@ -142,7 +142,10 @@ struct ConnectionTable {
         guard let target = remote ?? far.peer, policy.letsAnnounce(target) else {
             throw .unreachable(wish.request.targetText)
         }
-        guard near.tunnels.count < tunnelLimit else { throw .tooManyTunnels }
+        // At either end of a link as many; a caller at another machine hears of that what is said of a full endpoint.
+        guard near.tunnels.count < (near.isLink ? Self.linkTunnelLimit : tunnelLimit) else {
+            throw near.isLink ? .busy : .tooManyTunnels
+        }
         let source = wish.remoteSource ?? near.source
         // What passes two machines is counted by the one that the caller is connected to.
         let meters =

@@ -7,11 +7,18 @@ internal import NIOCore
 /// the same however the packets were cut before. The window grows while a flow uses it up quickly, so that a long way
 /// between two machines is filled, and a receiver that is slow has little waiting.
 ///
+/// JSON cannot be cut on its way: a packet that is longer than half of the first window may be sent where that half is
+/// left, and the sender then owes the rest. So long are only those of an endpoint; a client's have 64 KiB at most.
+///
 /// ### Invariants
 /// - What the sender may still send is the window, less what has come and was not granted again.
 struct ReceiveWindow {
     /// What may be sent at first, in bytes.
     static let firstByteCount = 256 << 10
+    /// What is to be left for a packet that is longer than that, in bytes; less is never left where all was taken.
+    static let longPacketByteCount = firstByteCount / 2
+    /// What the longest packet is at most, in bytes: 1 MiB, and what frames it.
+    private static let packetByteCount = (1 << 20) + (64 << 10)
     /// What may be under way at most, in bytes.
     static let mostByteCount = 4 << 20
     /// A window that is used up within that time is too small.
@@ -22,13 +29,16 @@ struct ReceiveWindow {
     private(set) var heldByteCount = 0
     private var passedByteCount = 0
     private var begunAt: NIODeadline
+    private let takesLongPackets: Bool
 
-    init(at now: NIODeadline) { begunAt = now }
+    init(takesLongPackets: Bool, at now: NIODeadline) {
+        (self.takesLongPackets, begunAt) = (takesLongPackets, now)
+    }
 
-    /// Bytes have come; whether they were granted.
+    /// Bytes have come; whether they were granted, or a long packet's that the sender owes.
     mutating func receive(_ byteCount: Int) -> Bool {
         heldByteCount += byteCount
-        return heldByteCount <= self.byteCount
+        return heldByteCount <= self.byteCount + (takesLongPackets ? Self.packetByteCount : 0)
     }
 
     /// The receiver has taken bytes; how many are granted for them.

@@ -26,7 +26,7 @@ package struct Neighbourhood: Sendable {
     /// For each of these tokens the keys that have proved to announce it here.
     package func announcers(of tokens: [(token: FixedBytes<32>, provedBy: PublicKey?)]) -> [[PublicKey]] {
         slices(of: tokens).flatMap { slice in
-            portal.withDirectory { directory, _ in
+            portal.look { directory, _ in
                 slice.map { directory.announcers(of: PairToken($0.token), provedBy: $0.provedBy) }
             }
         }
@@ -60,7 +60,7 @@ package struct Neighbourhood: Sendable {
     /// Has these announce themselves at another machine.
     package func move(_ peers: [PublicKey]) {
         for slice in slices(of: peers) {
-            let mailboxes = portal.withDirectory { directory, connections in
+            let mailboxes = portal.look { directory, connections in
                 slice.flatMap { directory.connections(of: $0) }.compactMap { connections.mailbox(of: $0) }
             }
             for mailbox in mailboxes { mailbox.post(.move) }

@@ -5,6 +5,9 @@ internal import SecureSession
 
 /// What one peer of a portal may make it do and hold: how often it calls, and what its calls and answers take in memory.
 struct PortalAllowance {
+    /// How much is read at once of a peer that has to wait anyway while memory gets short, in bytes.
+    static let leastReadByteCount = 32 << 10
+
     /// How much a connection may hold even where its account has no room, in bytes: what any handshake takes.
     static let freeByteCount = 4 << 10
 
@@ -16,6 +19,8 @@ struct PortalAllowance {
     private var read = RunningCharge()
     /// Whether there is no room for them.
     private(set) var isOverdrawn = false
+    /// How much is read of the peer at once, in bytes.
+    private(set) var readByteCount = TunnelFlow.readByteCount
 
     init(_ settings: PortalSettings, at now: NIODeadline) {
         burst = Int(settings.callBurst)
@@ -75,9 +80,26 @@ struct PortalAllowance {
         }
     }
 
+    /// What was read of the peer goes on into queues, which pay for it; what cannot is charged again.
+    ///
+    /// Charged twice it would have a tunnel cut that has only waited.
+    mutating func passOn() { read = RunningCharge() }
+
+    /// Takes less at once of a peer that has to wait, while what is read ahead of its turn is missing to others.
+    ///
+    /// Of a thousand that fill one endpoint's queues each would hold a read, and there would be no room for what the queues
+    /// have to take.
+    mutating func paceReads(isPaused: Bool, at account: Account) {
+        if isPaused {
+            if account.isGettingShort { readByteCount = Self.leastReadByteCount }
+        } else if readByteCount < TunnelFlow.readByteCount {
+            readByteCount *= 2
+        }
+    }
+
     /// Gives back what was charged: the session is over, or is charged to another account from now on.
     mutating func giveBack() {
         charge = nil
-        read = RunningCharge()
+        passOn()
     }
 }

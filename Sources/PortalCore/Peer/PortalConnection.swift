@@ -72,6 +72,9 @@ package final class PortalConnection: RelayReceiver {
     /// Whether the socket should be read.
     package var wantsInput: Bool { phase != .broken && !isBlocked }
 
+    /// How much is to be read at once, in bytes.
+    package var readByteCount: Int { allowance.readByteCount }
+
     /// Whether a frame of the peer has begun to arrive, and not arrived whole; what has to wait is no sign of it.
     package var isWithinFrame: Bool { session.isWithinFrame && !isHoldingInput }
 
@@ -142,6 +145,7 @@ package final class PortalConnection: RelayReceiver {
     private func process(at now: NIODeadline) {
         guard phase != .broken else { return }
         peer.now = now
+        allowance.passOn()
         calls.tunnels.beginRead(of: session.inboundByteCount)
         // Nobody waits any more, so what would be left of the input would pile up.
         session.muxrpc.peerCallLimit =
@@ -164,6 +168,7 @@ package final class PortalConnection: RelayReceiver {
             if isServing || isBlocked {
                 try allowance.pay(for: session, at: peer.account, isPaused: calls.tunnels.isPaused)
             }
+            allowance.paceReads(isPaused: calls.tunnels.isPaused, at: peer.account)
             isHoldingInput = isBlocked
             if isHoldingInput { lifecycle.withHandshake { $0.messageArrived(at: now) } }
             if hasInputEnded { try session.inputEnded() }
@@ -348,9 +353,9 @@ package final class PortalConnection: RelayReceiver {
     }
 
     private func checkLiveness(at now: NIODeadline) {
-        guard !calls.yielding.isOver(at: now, lifecycle.isUnanswered) else { return breakOff(.silent) }
         // While we do not read the peer its silence means nothing.
         if calls.tunnels.isPaused || isCalling { lifecycle.heard(at: now) }
+        guard !calls.yielding.isOver(at: now, lifecycle.isUnanswered) else { return breakOff(.silent) }
         switch lifecycle.livenessReached(now, expecting: peer.patience) {
         case .ask: askPeer(at: now)
         case .giveUp: breakOff(.silent)

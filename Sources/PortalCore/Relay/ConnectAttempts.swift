@@ -43,8 +43,10 @@ struct ConnectAttempt {
 
     /// Whether it waits until the other machines have said something.
     var isWaiting: Bool { tunnel == nil }
+    /// Whether other machines are asked, or one of them is reached: what they have named may still change.
+    var isAskedElsewhere: Bool { if case .underWay = search { true } else { isReached } }
     /// Whether what the client sends may be needed once more.
-    var keepsEarly: Bool { isWaiting || request.isByToken || isReached || !others.isEmpty }
+    var keepsEarly: Bool { isWaiting || request.isByToken || isAskedElsewhere || !others.isEmpty }
 }
 
 /// The calls that may still go to another announcer, until the one that was asked has sent something.
@@ -108,9 +110,7 @@ struct ConnectAttempts {
         account: Account, at now: NIODeadline
     ) {
         guard !others.isEmpty || hasNeighbours else { return }
-        let keepsEarly = request.isByToken || !others.isEmpty
-        let byteCount = keepsEarly ? Self.earlyByteCount : RelayedBatch.overheadByteCount
-        guard let charge = account.charge(byteCount) else { return }
+        guard let charge = account.charge(RelayedBatch.overheadByteCount) else { return }
         var attempt = ConnectAttempt(
             request: request, stream: stream, others: Array(others.prefix(Self.tryLimit - 1)),
             end: now + Self.time, charge: charge)
@@ -196,20 +196,19 @@ struct ConnectAttempts {
 
     // MARK: What the client sends
 
-    /// The client has sent something to an announcer; what is too much to be sent again decides for whom was asked.
-    mutating func note(_ batch: borrowing RelayedBatch, on tunnel: TunnelID) {
+    /// The client has sent something to an announcer; what is too much to be sent again, or is not paid for by `account`,
+    /// decides for whom was asked.
+    mutating func note(_ batch: borrowing RelayedBatch, on tunnel: TunnelID, account: Account) {
         guard let stream = byTunnel[tunnel], let attempt = attempts[stream], attempt.keepsEarly else {
             return
         }
-        let byteCount = attempt.earlyByteCount + batch.packets.byteCount
-        guard byteCount <= (attempt.isReached ? Self.lookUpByteCount : Self.earlyByteCount) else {
-            return drop(attempt)
-        }
-        attempts[stream]?.earlyByteCount = byteCount
-        attempts[stream]?.early.append(batch.copied())
+        let limit = attempt.isAskedElsewhere ? Self.lookUpByteCount : Self.earlyByteCount
+        guard attempt.earlyByteCount + batch.packets.byteCount <= limit,
+            keepEarly(batch.copied(), on: stream, account: account)
+        else { return drop(attempt) }
     }
 
-    /// Keeps what a client has sent whose call waits; whether it is little enough, and `account` pays for it.
+    /// Keeps what a client has sent; whether it is little enough, and `account` pays for it.
     mutating func keepEarly(_ batch: consuming RelayedBatch, on stream: StreamID, account: Account) -> Bool {
         guard var attempt = attempts.removeValue(forKey: stream) else { return false }
         defer { attempts[stream] = attempt }

@@ -153,7 +153,7 @@ struct PortalLegs: ~Copyable {
         guard leg.window?.receive(batch.packets.byteCount) ?? true else {
             return peer.cut(leg.tunnel, .overrun)
         }
-        if !attempts.isEmpty { attempts.note(batch, on: leg.tunnel.id) }
+        if !attempts.isEmpty { attempts.note(batch, on: leg.tunnel.id, account: peer.account) }
         inspect(batch, of: leg)
         noteCarried(leg, at: peer.now)
         noteAnswered(leg, batch.packetCount)

@@ -331,8 +331,7 @@ struct PortalTunnels: ~Copyable {
     mutating func farSideEnded(_ tunnel: TunnelID, message: String?) {
         if let call = ends.legs.unanswered.removeWaiting(tunnel) { ends.drop(call.tunnel) }
         guard !askNext(insteadOf: tunnel, message: message) else { return }
-        ends.farSideEnded(
-            tunnel, message: message == ErrorText.notReachable ? ErrorText.otherSideIsGone : message)
+        ends.farSideEnded(tunnel, message: message)
     }
 
     /// Ends the tunnels that the peer has asked for, in the order in which they were opened.

@@ -78,7 +78,10 @@ struct TunnelEnds: ~Copyable {
 
     mutating func insert(_ tunnel: PortalTunnel, on stream: StreamID) {
         let leg = PortalLeg(tunnel, stream: stream, on: peer.id, at: peer.now)
-        if peer.isLink { leg.window = ReceiveWindow(at: peer.now) }
+        if peer.isLink {
+            let isFromEndpoint = tunnel.endpoint.connection == peer.id
+            leg.window = ReceiveWindow(takesLongPackets: isFromEndpoint, at: peer.now)
+        }
         legs.insert(leg)
         queues.insert(
             tunnel.end(on: peer.id).flow, credit: peer.isLink ? ReceiveWindow.firstByteCount : .max)
@@ -138,9 +141,12 @@ struct TunnelEnds: ~Copyable {
     }
 
     /// The other side has ended: the end goes behind what waits.
+    ///
+    /// That something is not reachable from here no endpoint says in the place of a machine.
     mutating func farSideEnded(_ tunnel: TunnelID, message: String?) {
         guard legs.closeReceive(of: tunnel) else { return }
-        queues.appendEnd(message: message, to: tunnel)
+        queues.appendEnd(
+            message: message == ErrorText.notReachable ? ErrorText.otherSideIsGone : message, to: tunnel)
     }
 
     /// Ends every tunnel towards the peer; ``removeAll()`` forgets them.

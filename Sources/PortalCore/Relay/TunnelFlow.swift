@@ -31,6 +31,10 @@ package final class TunnelFlow: Sendable {
     /// What one queue may always hold while its endpoint's part is taken by others, in bytes: one turn.
     static let leastByteCount = 64 << 10
 
+    /// What a queue may hold without a pause, whatever else is held: to stop reading an endpoint for less, which sends credit to
+    /// a thousand callers, would have all of them wait for each.
+    static let smallByteCount = 4 << 10
+
     /// What became of bytes that were added.
     package enum Admission {
         /// They are queued, and charged; where that is enough, pause until the receiver says so.
@@ -124,8 +128,9 @@ package final class TunnelFlow: Sendable {
         state.withLock { state in
             guard !state.isClosed else { return .closed }
             hold(charge.count, in: &state)
+            let isShort = !hasRoom && state.queuedByteCount > Self.smallByteCount
             state.isPaused =
-                state.isPaused || !hasRoom || state.queuedByteCount > limit || !leavesRoom(state)
+                state.isPaused || isShort || state.queuedByteCount > limit || !leavesRoom(state)
             assert(state.invariantsHold)
             return .queued(charge, isFull: state.isPaused)
         }
@@ -189,7 +194,8 @@ package final class TunnelFlow: Sendable {
         guard state.isPaused else { return false }
         let read = min(Self.readByteCount, limit / 2)
         let fits = state.queuedByteCount + read <= limit && leavesRoom(state)
-        guard state.queuedByteCount == 0 || fits && account.hasRoom(for: read) else { return false }
+        let isSmall = state.queuedByteCount <= Self.smallByteCount
+        guard isSmall || fits && account.hasRoom(for: read) else { return false }
         state.isPaused = false
         return true
     }

@@ -33,7 +33,7 @@ final class TunnelQueue<Batch: QueuedBatch>: TurnTaker {
     let account: AccountTurns<Batch>
 
     var deficit = 0
-    /// How much the receiver takes, in bytes.
+    /// How much the receiver takes, in bytes; below 0 where the last packet was a long one.
     private var credit: Int
 
     var batches = CircularBuffer<Batch>(initialCapacity: 1)
@@ -78,12 +78,14 @@ final class TunnelQueue<Batch: QueuedBatch>: TurnTaker {
     func grant(_ byteCount: Int) { credit = min(credit, Int.max >> 1) + byteCount }
 
     func take(within accountDeficit: Int, at now: NIODeadline) -> Taken {
-        guard let byteCount = batches.first?.turnByteCount, let wireByteCount = batches.first?.wireByteCount
+        guard let (byteCount, wireByteCount) = batches.first.map({ ($0.turnByteCount, $0.wireByteCount) })
         else {
             if let end { return .end(message: end.message) }
             return .empty
         }
-        guard wireByteCount <= credit else { return .uncredited }
+        guard min(wireByteCount, ReceiveWindow.longPacketByteCount) <= credit else {
+            return .uncredited
+        }
         if let ready = flow.meters.pause(at: now) { return .paced(until: ready) }
         guard byteCount <= deficit else { return .overdrawn }
         guard byteCount <= accountDeficit, let batch = batches.popFirst() else {

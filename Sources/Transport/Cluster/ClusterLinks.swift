@@ -14,7 +14,7 @@ internal import TypedSodium
 package final class ClusterLinks: MachineLinks {
     /// How long it may take to be connected and introduced.
     private static let dialTime = TimeAmount.seconds(3)
-    /// How many accepted links may not have said yet which machine they come from.
+    /// How many accepted links may not have said yet which machine they come from; the oldest goes.
     package static let strangerLimit = 64
     /// How many links for messages one machine may have here; the oldest goes.
     private static let controlLimit = 4
@@ -30,7 +30,8 @@ package final class ClusterLinks: MachineLinks {
 
     /// The links of a machine of a portal.
     ///
-    /// `report` is told what happens, on any event loop, and `note` what the tunnels on them do.
+    /// `report` is told what happens, on any event loop and in order, and `note` what the tunnels on them do. The first is
+    /// called under a lock: it only takes note, and asks nothing of the links.
     /// - Throws: `SodiumError.outOfGuardedMemory`.
     package init(
         of portal: Portal, as machine: MachineID, on group: any EventLoopGroup,
@@ -57,26 +58,27 @@ package final class ClusterLinks: MachineLinks {
     package func listen(over acceptor: any Acceptor) async throws -> Listener {
         try await Listener.start(over: acceptor, group: group) { channel in
             channel.eventLoop.makeCompletedFuture {
-                guard self.register.withLock({ $0.takeStrangerPlace(limit: Self.strangerLimit) }) else {
-                    throw LinkError.tooManyStrangers
-                }
-                let place = StrangerPlace { self.register.withLock { $0.strangerCount -= 1 } }
-                channel.closeFuture.whenComplete { _ in place.giveBack() }
                 let mailbox = ChannelMailbox<LinkConnection>(eventLoop: channel.eventLoop)
                 let machine = LinkConnection(
                     accepting: self.terms, portal: self.portal, mailbox: mailbox,
                     on: ObjectIdentifier(channel.eventLoop), at: .now())
-                try self.serve(channel, machine, mailbox) { _ in place.giveBack() }
+                let number = try self.serve(channel, machine, mailbox) { _ in }
+                let surplus = self.register.withLock {
+                    $0.takeStrangerPlace(number, limit: Self.strangerLimit)
+                }
+                surplus?.close(promise: nil)
             }
         }
     }
 
     /// Gives a channel its machine; `introduced` is called when the other side has proved which machine it is.
+    ///
+    /// - Throws: ``LinkError/ended`` once all links are closed.
     private func serve(
         _ channel: any Channel, _ machine: LinkConnection, _ mailbox: ChannelMailbox<LinkConnection>,
         introduced: @escaping (Int) -> Void
-    ) throws {
-        let number = register.withLock { $0.add(mailbox, channel) }
+    ) throws -> Int {
+        guard let number = register.withLock({ $0.add(mailbox, channel) }) else { throw LinkError.ended }
         let handler = MachineHandler(
             machine, writeTime: Self.writeTime,
             perform: { [weak self] output in
@@ -89,6 +91,7 @@ package final class ClusterLinks: MachineLinks {
             })
         mailbox.open(handler)
         try channel.pipeline.syncOperations.addHandler(handler)
+        return number
     }
 
     private func perform(_ output: LinkOutput, _ number: Int) {
@@ -102,27 +105,32 @@ package final class ClusterLinks: MachineLinks {
             }
             surplus?.close(promise: nil)
         case .controlStands:
-            if let machine = register.withLock({ $0.controlStands(number) }) { report(.up(machine)) }
+            register.withLock { if let machine = $0.controlStands(number) { report(.up(machine)) } }
         case .heard: tell(number) { .heard($0) }
         case .message(let message): tell(number) { .message(message, from: $0) }
         }
     }
 
     private func tell(_ number: Int, _ event: (MachineID) -> MachineLinkEvent) {
-        if let machine = register.withLock({ $0.machine(of: number) }) { report(event(machine)) }
+        register.withLock { if let machine = $0.machine(of: number) { report(event(machine)) } }
     }
 
     /// A link is over: where it was the last for messages of its machine that is told.
     private func ended(_ number: Int) {
-        if let machine = register.withLock({ $0.remove(number) }) { report(.down(machine)) }
+        register.withLock { if let machine = $0.remove(number) { report(.down(machine)) } }
     }
 
     // MARK: Dialling
 
     package func dial(_ machine: MachineID, at address: String) {
-        guard register.withLock({ $0.beginDial(machine) }) else { return }
+        let isBegun = register.withLock { register in
+            // Who asks has not heard of it, or did not know the machine then.
+            if register.isUp(machine) { report(.up(machine)) }
+            return register.beginDial(machine)
+        }
+        guard isBegun else { return }
         connect(to: machine, at: address, on: group.next()).whenFailure { _ in
-            if self.register.withLock({ $0.dialFailed(machine) }) { self.report(.down(machine)) }
+            self.register.withLock { if $0.dialFailed(machine) { self.report(.down(machine)) } }
         }
     }
 
@@ -182,7 +190,7 @@ package final class ClusterLinks: MachineLinks {
         let link = try LinkConnection(
             dialling: machine.fixedBytes, key: key, for: session == nil ? .control : .tunnels, terms,
             portal: portal, mailbox: mailbox, on: ObjectIdentifier(channel.eventLoop), at: .now())
-        try serve(channel, link, mailbox) { number in
+        _ = try serve(channel, link, mailbox) { number in
             if let session, let id = link.id {
                 self.register.withLock { $0.sessionStands(session, id, over: number) }
             }
@@ -200,9 +208,9 @@ package final class ClusterLinks: MachineLinks {
         for channel in register.withLock({ $0.channels(of: machine) }) { channel.close(promise: nil) }
     }
 
-    /// Ends every link in good order, and returns when the last is gone; what listens is closed before.
+    /// Ends every link in good order, and returns when the last is gone; none is made any more.
     package func close() async {
-        let all = register.withLock(\.all)
+        let all = register.withLock { $0.beginClosing() }
         for link in all { link.mailbox.act { $0.close(at: .now()) } }
         for link in all {
             do {
@@ -216,8 +224,6 @@ package final class ClusterLinks: MachineLinks {
 
 /// Why a link was not made.
 package enum LinkError: Error, Equatable, Sendable {
-    /// As many that were accepted have not said yet which machine they come from.
-    case tooManyStrangers
     /// Nothing has that name.
     case noSuchMachine
     /// It took too long.
@@ -233,16 +239,4 @@ private final class KeyHolder: Sendable {
     init(_ keys: consuming ClusterKeys) { self.keys = keys }
 
     func key(of machine: MachineID) -> PublicKey? { try? keys.identity(of: machine).publicKey }
-}
-
-/// A place among links that have not said yet which machine they come from, given back once.
-private final class StrangerPlace: Sendable {
-    private let release: @Sendable () -> Void
-    private let isGivenBack = Atomic(false)
-
-    init(_ release: @escaping @Sendable () -> Void) { self.release = release }
-
-    func giveBack() {
-        if !isGivenBack.exchange(true, ordering: .relaxed) { release() }
-    }
 }

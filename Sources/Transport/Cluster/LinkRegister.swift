@@ -5,7 +5,7 @@ internal import PortalCore
 /// Which links of a machine stand, and which are dialled.
 ///
 /// ### Invariants
-/// - A machine is told to be up once, by the first of its links for messages, and down by the last.
+/// - A machine is told to be up by the first of its links for messages, and down by the last.
 /// - There is one session for each machine and event loop.
 struct LinkRegister {
     struct SessionKey: Hashable {
@@ -39,20 +39,22 @@ struct LinkRegister {
     /// The machines whose links for messages are dialled.
     private var dialled: Set<MachineID> = []
     private var lastNumber = 0
-    /// How many that were accepted have not said yet which machine they come from.
-    var strangerCount = 0
-
-    var all: [Link] { Array(links.values) }
+    /// Those that were accepted and have not said yet which machine they come from, the oldest first.
+    private var strangers: [Int] = []
+    /// Whether no link is made any more.
+    private var isClosing = false
 
     // MARK: Links come and go
 
-    mutating func takeStrangerPlace(limit: Int) -> Bool {
-        guard strangerCount < limit else { return false }
-        strangerCount += 1
-        return true
+    /// A link was accepted; the oldest that has not said yet where it comes from, where there are too many of those.
+    mutating func takeStrangerPlace(_ number: Int, limit: Int) -> (any Channel)? {
+        strangers.append(number)
+        return strangers.count > limit ? links[strangers.removeFirst()]?.channel : nil
     }
 
-    mutating func add(_ mailbox: ChannelMailbox<LinkConnection>, _ channel: any Channel) -> Int {
+    /// The number of another link; `nil` where none is made any more.
+    mutating func add(_ mailbox: ChannelMailbox<LinkConnection>, _ channel: any Channel) -> Int? {
+        guard !isClosing else { return nil }
         lastNumber += 1
         links[lastNumber] = Link(mailbox: mailbox, channel: channel)
         return lastNumber
@@ -62,6 +64,7 @@ struct LinkRegister {
     mutating func introduce(
         _ number: Int, as machine: MachineID, for use: LinkUse, limit: Int
     ) -> (any Channel)? {
+        strangers.removeAll { $0 == number }
         links[number]?.machine = machine
         links[number]?.isControl = use == .control
         guard use == .control else { return nil }
@@ -81,9 +84,16 @@ struct LinkRegister {
 
     /// A link is over; its machine, where that is not up any more.
     mutating func remove(_ number: Int) -> MachineID? {
+        strangers.removeAll { $0 == number }
         guard let link = links.removeValue(forKey: number), let machine = link.machine else { return nil }
         if let session = link.session { sessions[session] = nil }
         return link.isUp && !isUp(machine) ? machine : nil
+    }
+
+    /// No link is made any more; those that there are.
+    mutating func beginClosing() -> [Link] {
+        isClosing = true
+        return Array(links.values)
     }
 
     func machine(of number: Int) -> MachineID? { links[number]?.machine }
@@ -92,7 +102,7 @@ struct LinkRegister {
         links.filter { $0.value.isControl && $0.value.machine == machine }.keys.sorted()
     }
 
-    private func isUp(_ machine: MachineID) -> Bool {
+    func isUp(_ machine: MachineID) -> Bool {
         links.values.contains { $0.isUp && $0.machine == machine }
     }
 
@@ -126,6 +136,10 @@ struct LinkRegister {
         case .failed(let time)? where now - time >= Self.redialTime: break
         case let known?: return known
         case nil: break
+        }
+        // A machine that starts again has another name, so what was tried in vain would pile up.
+        sessions = sessions.filter {
+            if case .failed(let time) = $0.value { now - time < Self.redialTime } else { true }
         }
         sessions[key] = .dialled(future)
         return nil

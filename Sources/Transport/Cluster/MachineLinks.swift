@@ -6,7 +6,8 @@ package import PortalCore
 ///
 /// Every call returns at once. What happens is told as ``MachineLinkEvent``, on any thread, in order for each machine.
 package protocol MachineLinks: Sendable {
-    /// Dials the control link to a machine, once: the owner says when again. Nothing where one stands or is dialled.
+    /// Dials the control link to a machine, once: the owner says when again. Nothing where one is dialled; one that stands
+    /// is told again.
     func dial(_ machine: MachineID, at address: String)
 
     /// Ends every link with a machine.

@@ -54,7 +54,7 @@ package struct ReceiveCredit {
     /// where it may grow: a fixed one of 256 KiB would cap a stream at 2.6 MB/s over 100 ms. Nor is it
     /// doubled where what fills the present one waits on the way already: more would only wait longer, and with it
     /// whatever shares the way. On a way that is shared with streams that bring little it is not doubled, and a part is
-    /// kept back.
+    /// kept back: half of each drain, until it is enough, so that grants never cease meanwhile.
     package mutating func drain(
         _ byteCount: Int, isShared: Bool = false, mayGrow: () -> Bool = { true }
     ) -> [Int] {
@@ -66,7 +66,7 @@ package struct ReceiveCredit {
         if isShared, !wasShared { path.beginProbe() }
         wasShared = isShared
         let limit = isShared ? min(path.probe.byteCount(at: pace.bytesPerSecond), window) : window
-        keptBack = window - limit
+        keptBack = min(window - limit, keptBack + byteCount / 2)
         guard ungranted - keptBack >= min(Self.stepByteCount(of: window), limit / 4) else { return [] }
         path.granted(behind: outstanding)
         let grants = grantBack()
@@ -80,6 +80,9 @@ package struct ReceiveCredit {
     package var withheld: Int { min(ungranted, keptBack) }
 
     /// The grant of what was drained, if anything was, but for what is withheld; of that too where it cannot be spared.
+    ///
+    /// On a shared way a large one ends with a small part: by that the sender sees that the stream is held here. Its
+    /// ``SendPace`` would take for under way what is withheld, and hardly send.
     package mutating func grantBack(withholding: Bool = true) -> [Int] {
         defer { assertInvariant() }
         // A grant of exactly the window means that it doubles; see `SendCredit`.
@@ -87,7 +90,8 @@ package struct ReceiveCredit {
         guard grant > 0 else { return [] }
         ungranted -= grant
         outstanding += grant
-        return [grant]
+        let last = PathProbe.leastByteCount / 2
+        return wasShared && grant >= PathProbe.leastByteCount ? [grant - last, last] : [grant]
     }
 
     /// The grant that doubles the window, unless it has grown to its limit.

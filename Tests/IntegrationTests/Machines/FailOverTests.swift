@@ -42,6 +42,14 @@ extension Integration {
                     ] + flags)
                 port = try #require(try await forward.line().split(separator: ":").last.flatMap { Int($0) })
             }
+
+            /// Opens a connection through both; at which machine the endpoint is then, and at which it is not.
+            func open() async throws -> (LocalConnection, at: MachinePair.Machine, not: MachinePair.Machine) {
+                let open = try await LocalConnection.dial(port)
+                try await open.expectEcho("before")
+                let (holder, other) = try await network.holder(of: "endpoint", on: stage)
+                return (open, holder, other)
+            }
         }
 
         @Test(
@@ -51,9 +59,7 @@ extension Integration {
             try await Stage.run { stage in
                 try await MachinePair.run { network in
                     let served = try await Served(network, on: stage)
-                    let open = try await LocalConnection.dial(served.port)
-                    try await open.expectEcho("before")
-                    let (holder, other) = try await network.holder(of: "endpoint", on: stage)
+                    let (open, holder, other) = try await served.open()
                     let start = ContinuousClock.now
                     holder.forwarder.set(.silent)
                     let time = try await LocalConnection.freshCall(to: served.port, since: start)
@@ -71,10 +77,7 @@ extension Integration {
         func shortSilence() async throws {
             try await Stage.run { stage in
                 try await MachinePair.run { network in
-                    let served = try await Served(network, on: stage)
-                    let open = try await LocalConnection.dial(served.port)
-                    try await open.expectEcho("before")
-                    let (holder, _) = try await network.holder(of: "endpoint", on: stage)
+                    let (open, holder, _) = try await Served(network, on: stage).open()
                     holder.forwarder.set(.paused)
                     try await Task.sleep(for: .seconds(4))  // longer than until it is asked
                     holder.forwarder.set(.forwarding)
@@ -92,9 +95,7 @@ extension Integration {
             try await Stage.run { stage in
                 try await MachinePair.run { network in
                     let served = try await Served(network, on: stage)
-                    let open = try await LocalConnection.dial(served.port)
-                    try await open.expectEcho("before")
-                    let (holder, other) = try await network.holder(of: "endpoint", on: stage)
+                    let (open, holder, other) = try await served.open()
                     let key = try PublicKey(id: try await stage.id(home: "endpoint"))
                     Neighbourhood(of: holder.portal).move([key])
                     try await served.endpoint.logLine(with: "going to another one")

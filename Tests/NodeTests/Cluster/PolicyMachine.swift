@@ -79,10 +79,10 @@ final class PolicyMachine {
         }
     }
 
-    /// Starts it, and follows from then on.
+    /// Starts it, and follows from then on; in the order of the portal, which runs it beside its start.
     func start() async throws {
-        try await policy.start()
         running = Task { [policy] in await policy.run() }
+        try await policy.start()
     }
 
     /// Ends it, as a process ends: what was under way stays as it is.

@@ -113,6 +113,30 @@ struct SharedPolicyTests {
         for machine in [first, second, third] { try await machine.end() }
     }
 
+    @Test("a keyring that may not follow the log is not changed by it, whatever is asked before its start")
+    func noFollower() async throws {
+        let server = try await NATSServer(["-js"])
+        let first = try PolicyHome(of: portal).machine(at: server)
+        try await first.start()
+        _ = try await first.policy.make([.member(try key(), label: "of the log")])
+        let other = try PolicyHome(of: portal)
+        let own = try key()
+        try Membership(try other.keyring()).add(own, label: "own", now: WallClock.seconds())
+        let second = try await other.nextMachine(at: server)
+        second.policy.engineChanged(isUp: true)
+        await #expect(throws: ClusterPolicyFailure.self) {
+            try await second.policy.make([.member(portal.publicKey, label: "of the page")])
+        }
+        await #expect(throws: ClusterPolicyFailure.ownPolicy) { try await second.start() }
+        guard case .urgent = try await second.policy.deny(portal.publicKey) else {
+            Issue.record("a keyring that follows no log has written to it")
+            return
+        }
+        for machine in [first, second] { try await machine.end() }
+        #expect(try second.membership.all().map(\.key) == [own] && second.policy.mark.index == 0)
+        #expect(try first.membership.all().count == 1)
+    }
+
     @Test(
         "a log that is older than what a machine has, another, or gone is not believed, until the right one is back"
     )

@@ -102,6 +102,20 @@ struct LinkTunnelTests {
         #expect(stage.client.ends.isEmpty && stage.far.metrics.tunnelCuts.isEmpty)
     }
 
+    @Test("carries packets of an endpoint that are longer than its window")
+    func longPackets() throws {
+        let stage = try LinkStage()
+        let tunnel = try stage.tunnel()
+        for length in [700_000, 1_048_000, 700_000] {
+            let long = JSONValue.string(String(repeating: "x", count: length))
+            try stage.endpoint.session.muxrpc.send(long, on: tunnel.far)
+            stage.world.run()
+        }
+        stage.settle()
+        let lengths = stage.client.values[tunnel.near]?.map { $0.string?.utf8.count }
+        #expect(lengths == [700_000, 1_048_000, 700_000] && stage.client.ends.isEmpty)
+    }
+
     @Test("ends in an error at both ends when the link breaks, and never in a clean end")
     func breaks() throws {
         let stage = try LinkStage()
@@ -161,6 +175,29 @@ struct LinkTunnelTests {
         stage.world.run()
         #expect(stage.client.ends[found] == ErrorText.membersCall)
         #expect(hidden.ends.values.first == ErrorText.otherSideIsGone)
+    }
+
+    @Test("is refused by an endpoint that says what only a machine says of itself")
+    func forged() throws {
+        let stage = try LinkStage()
+        let stream = try stage.call()
+        let far = try #require(stage.endpoint.tunnels.last?.stream)
+        stage.endpoint.session.muxrpc.fail(far, message: ErrorText.notReachable)
+        stage.world.run()
+        #expect(stage.neighbours.failures == [.refused] && stage.client.ends.isEmpty)
+        stage.neighbours.asked.last?.take(.missed)
+        stage.world.run()
+        #expect(stage.client.ends == [stream: ErrorText.otherSideIsGone])
+    }
+
+    @Test("is one of as many as a session carries, however few one peer may have")
+    func many() throws {
+        let stage = try LinkStage { number, settings in if number == 1 { settings.tunnelLimit = 2 } }
+        for _ in 0..<3 {
+            let (endpoint, _) = try stage.world.worlds[1].announced()
+            let stream = try stage.call(endpoint)
+            #expect(endpoint.tunnels.count == 1 && stage.client.ends[stream] == nil)
+        }
     }
 
     @Test("is nothing that a client can ask for, and a link has nothing else")

@@ -162,6 +162,26 @@ struct NeighbourhoodTests {
         #expect(neighbours.take().last == "left \(peer.key.id)")
     }
 
+    @Test("leaves a silenced endpoint that is not read, because it has called too much")
+    mutating func silencedUnread() throws {
+        let neighbours = neighbours
+        let world = try PortalWorld {
+            $0.neighbours = neighbours
+            ($0.callsPerSecond, $0.callBurst) = (0.25, 8)
+        }
+        let (peer, link) = try world.connect(.random())
+        let token = try random.tokens(1)[0]
+        _ = try peer.announce([token])
+        for _ in 0..<12 { _ = try peer.call("whoami") }
+        world.run()
+        #expect(!link.connection.wantsInput)
+        let neighbourhood = Neighbourhood(of: world.portal)
+        neighbourhood.yield(peer.key, .silenced, since: 1)
+        #expect(neighbourhood.announcers(of: [(token.bytes, nil)]) == [[]])
+        world.wait(.seconds(2))
+        #expect(link.connection.isOpen && !link.connection.wantsInput)
+    }
+
     @Test("lists what all machines have, and says so where that is too much")
     func lists() throws {
         let (peer, _) = try world.connect(.random())

@@ -167,6 +167,56 @@ struct WaitingCallTests {
         #expect(client.ends.count == 1)
     }
 
+    @Test("pays for what is kept to be sent again, and goes nowhere else once that is too much")
+    func kept() throws {
+        let world = try world()
+        let (client, _) = try world.connect(.random())
+        let (link, side) = try world.connect(.random())
+        let target = try Identity.random().publicKey
+        let stream = try client.connect(to: target.id)
+        world.run()
+        neighbours.asked[0].take(.reach(link: side.connection.id, endpoint: target))
+        world.run()
+        let before = world.portal.metrics.heldByteCount
+        for _ in 0..<15 {
+            client.session.send(ByteBuffer(repeating: 1, count: 4000), on: stream)
+            world.run()
+        }
+        let far = try #require(link.tunnels.first?.stream)
+        #expect(link.bytes[far]?.readableBytes == 60_000 && world.portal.metrics.queuedByteCount == 0)
+        #expect(world.portal.metrics.heldByteCount - before >= 60_000)
+        client.session.send(ByteBuffer(repeating: 1, count: 8000), on: stream)
+        world.run()
+        #expect(link.bytes[far]?.readableBytes == 68_000 && neighbours.openCount == 0)
+        #expect(world.portal.metrics.heldByteCount - before < 20_000)
+    }
+
+    @Test("loses nothing of what is sent while a place that is silent is left for the next")
+    mutating func silentPlace() throws {
+        let world = try world()
+        let (client, _) = try world.connect(.random())
+        let links = try (0..<2).map { _ in try world.connect(.random()) }
+        let target = try Identity.random().publicKey
+        for (number, target) in [target.id, try random.tokens(1)[0].target].enumerated() {
+            let stream = try client.connect(to: target)
+            client.session.send(hello, on: stream)
+            world.run()
+            let asked = neighbours.asked[number]
+            asked.take(.reach(link: links[0].1.connection.id, endpoint: links[0].0.key))
+            world.wait(.milliseconds(800))
+            #expect(neighbours.failures.count == number + 1)
+            let more = ByteBuffer(repeating: 8, count: 6000)
+            client.session.send(more, on: stream)
+            world.run()
+            asked.take(.reach(link: links[1].1.connection.id, endpoint: links[1].0.key))
+            world.run()
+            let far = try #require(links[1].0.tunnels.last?.stream)
+            #expect(links[1].0.bytes[far] == hello + more)
+            links[1].0.session.send(hello, on: far)
+            world.run()
+        }
+    }
+
     @Test("ends with its stream, with its connection, and with what its caller may")
     func ends() throws {
         let world = try world()
