@@ -147,7 +147,7 @@ let package = Package(
         .target(
             name: "Demo",
             dependencies: [
-                "Blinding", "Multiserver", "Node", "Transport", "TypedSodium", nioCore,
+                "Blinding", "Multiserver", "Node", "Transport", "TypedSodium", "Watching", nioCore,
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ], swiftSettings: settings),
@@ -214,7 +214,7 @@ let package = Package(
         .testTarget(name: "QRCodeTests", dependencies: ["QRCode"], swiftSettings: settings),
         .testTarget(
             name: "NATSTests",
-            dependencies: ["NATS", "PeerSupport", "TestSupport", "Transport", nioCore],
+            dependencies: ["NATS", "PeerSupport", "TestSupport", "Transport", "TypedSodium", nioCore],
             resources: [.copy("Certificates")], swiftSettings: settings),
         .testTarget(
             name: "SecretHandshakeTests", dependencies: ["SecretHandshake", "TypedSodium", "TestSupport"],
@@ -248,7 +248,7 @@ let package = Package(
             dependencies: [
                 // The built executable too: the tests start it.
                 "ClusterSimulation", "MuxRPC", "Multiserver", "PeerSupport", "SecretHandshake", "TypedSodium",
-                "cway", nioCore,
+                "Watching", "cway", nioCore,
             ], swiftSettings: settings),
         .testTarget(
             name: "PortalCoreTests",
@@ -298,7 +298,7 @@ let package = Package(
                 "PeerSupport",
                 "Blinding", "Connection", "Invitation", "Keyring", "KeyringChild", "LMDB", "Multiserver",
                 "TypedSodium", "TestSupport",
-            ], swiftSettings: settings),
+            ], resources: [.copy("Vectors")], swiftSettings: settings),
         .testTarget(
             name: "NodeTests",
             dependencies: [

@@ -10,6 +10,7 @@ struct ClusterProcesses {
     private static let seconds = 2.0
     private static let announcementCount = 300
     private static let pairCount = 4
+    private static let callCount = 500
 
     let plan: Plan
 
@@ -23,36 +24,28 @@ struct ClusterProcesses {
 
     // MARK: Look-ups
 
-    /// Misses of a member, which every machine answers.
+    /// Misses of many members, which every machine answers: at a rate that leaves room, and as many as there can be.
+    ///
+    /// No session asks so often that its own bound would be what is measured.
     private func lookUps(machineCount: Int) async throws -> Row {
         var set = ClusterStage.Plan()
         set.machineCount = machineCount
         set.serverCount = machineCount == 1 ? 1 : 3
         return try await ClusterStage.run(set) { stage in
-            let asker = try await ClusterAsker(at: 0, of: stage)
-            _ = try asker.times(during: 0.3, atOnce: 16)
-            let before = cpuSeconds(of: stage)
-            let single = try asker.times(during: plan.chosenSeconds ?? Self.seconds, atOnce: 1)
-            let middle = cpuSeconds(of: stage)
-            let many = try asker.times(during: plan.chosenSeconds ?? Self.seconds, atOnce: 64)
-            let after = cpuSeconds(of: stage)
+            let crowd = try await ClusterCrowd(stage)
+            let seconds = plan.chosenSeconds ?? Self.seconds
+            _ = try await crowd.ask(sessionCount: 16, perSecond: 20, during: 0.5)
+            let few = try await crowd.ask(sessionCount: 16, perSecond: 20, during: seconds)
+            let many = try await crowd.ask(sessionCount: 384, perSecond: 45, during: seconds)
             return Row(
                 name: "\(machineCount) \(machineCount == 1 ? "machine" : "machines")",
                 figures: [
-                    Figure("alone p50", "ms", single.values.median),
-                    Figure("alone p99", "ms", single.p99),
-                    Figure("of 64 p50", "ms", many.values.median), Figure("of 64 p99", "ms", many.p99),
-                    Figure("rate", "/s", many.rate),
-                    Figure("CPU alone", "ms", (middle - before) * 1e3 / Double(single.values.count)),
-                    Figure("CPU of 64", "ms", (after - middle) * 1e3 / Double(many.values.count)),
+                    Figure("of few", "/s", few.times.rate), Figure("their p50", "ms", few.times.p50),
+                    Figure("their p99", "ms", few.times.p99), Figure("of many", "/s", many.times.rate),
+                    Figure("p50 of many", "ms", many.times.p50), Figure("p99 of many", "ms", many.times.p99),
+                    Figure("CPU each", "ms", many.cpuSeconds * 1e3 / Double(many.times.values.count)),
                 ], group: "look-ups that all machines answer")
         }
-    }
-
-    /// The processor time of all machines and NATS servers.
-    private func cpuSeconds(of stage: ClusterStage) -> Double {
-        let machines = stage.places.indices.compactMap { stage.machine($0)?.id }
-        return ProcessTable().usage(of: machines + stage.engine.processNumbers, withMemory: false).cpuSeconds
     }
 
     private func redis(_ findings: inout Findings) throws {
@@ -72,6 +65,7 @@ struct ClusterProcesses {
             try await flows(stage, &findings)
             try announcements(stage, &findings)
             try await misses(stage, &findings)
+            try await strangers(stage, &findings)
             try await deaths(stage, &findings)
         }
     }
@@ -146,7 +140,7 @@ struct ClusterProcesses {
         let identities = try (0..<Self.announcementCount).map { _ in try Identity.random() }
         for name in ["announce", "announce elsewhere"] {
             let machine = name == "announce" ? 0 : 1
-            let (before, start) = (cpuSeconds(of: stage), ContinuousClock.now)
+            let (before, start) = (stage.cpuSeconds, ContinuousClock.now)
             let ends = try identities.map { identity in
                 let end = try RawEnd(identity, to: stage.id, at: stage.places[machine].port)
                 try end.announce()
@@ -162,7 +156,7 @@ struct ClusterProcesses {
                         figures: [
                             Figure(
                                 "CPU of all", "ms",
-                                (cpuSeconds(of: stage) - before) * 1e3 / Double(identities.count)),
+                                (stage.cpuSeconds - before) * 1e3 / Double(identities.count)),
                             Figure("time, one by one", "ms", time * 1e3 / Double(identities.count)),
                         ], group: "announcements, with their handshakes"))
             }
@@ -185,23 +179,54 @@ struct ClusterProcesses {
         _ = try await stage.output(home: "machine0", ["portal", "deny", denied.id])
         let unknown = try Identity.random().publicKey.bytes.array
         let token = Foundation.Data(unknown).base64EncodedString() + ".token1"
-        let asker = try await ClusterAsker(at: 1, of: stage)
+        // In turn, so that no session waits for its own bound.
+        let askers = try await stage.members(16).map { member in
+            try RawEnd(member, to: stage.id, at: stage.places[1].port)
+        }
         let classes = [
             ("absent", absent), ("hidden", hiddenID), ("unknown token", token), ("denied", denied.id),
         ]
         let tries = plan.chosenTries ?? 300
         var random = OracleRandom(seed: 9)
         var times = classes.map { _ in [Double]() }
-        for index in (0..<tries).flatMap({ _ in classes.indices }).shuffled(using: &random) {
-            times[index].append(try asker.time(to: classes[index].1))
+        let order = (0..<tries).flatMap { _ in classes.indices }.shuffled(using: &random)
+        for (number, index) in order.enumerated() {
+            let time = try askers[number % askers.count].miss(classes[index].1)
+            times[index].append(time.inSeconds * 1e3)
         }
-        let controls = OracleSample(times[0])
+        let controls = TimeSample(times[0])
         for (number, (name, _)) in classes.enumerated() {
-            let sample = OracleSample(times[number])
+            let sample = TimeSample(times[number])
             findings.rows.append(
                 Row(
                     name: name, figures: sample.figures("", against: number == 0 ? nil : controls),
                     group: "a miss, \(tries) tries each"))
+        }
+    }
+
+    // MARK: Strangers
+
+    /// A member's calls across two machines, calm and beside strangers that ask its machine for tokens of chance.
+    private func strangers(_ stage: ClusterStage, _ findings: inout Findings) async throws {
+        let target = try await AnsweringEnd.start(on: stage, at: 1)
+        let callers = try await stage.members(8).map { member in
+            try RawEnd(member, to: stage.id, at: stage.places[0].port)
+        }
+        _ = try callers.slowest(of: Self.callCount, to: target)
+        for count in [0, 8, 32] {
+            let strangers = Strangers(count, on: stage, at: 0)
+            if count > 0 { try await strangers.count.first { $0 > 1_000 ? () : nil } }
+            let (start, before) = (ContinuousClock.now, strangers.count.value)
+            let time = try callers.slowest(of: Self.callCount, to: target)
+            let seconds = (ContinuousClock.now - start).inSeconds
+            findings.rows.append(
+                Row(
+                    name: count == 0 ? "calm" : "beside \(count) strangers",
+                    figures: [
+                        Figure("p99 of a call", "ms", time.inSeconds * 1e3),
+                        Figure("asked meanwhile", "/s", Double(strangers.count.value - before) / seconds),
+                    ], group: "a member's call across two machines"))
+            strangers.stop()
         }
     }
 

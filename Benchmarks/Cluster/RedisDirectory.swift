@@ -64,8 +64,8 @@ final class RedisDirectory {
         ]
     }
 
-    private func times(during seconds: Double, atOnce width: Int) throws -> ClusterAsker.Times {
-        var times = ClusterAsker.Times()
+    private func times(during seconds: Double, atOnce width: Int) throws -> LookUpTimes {
+        var times = LookUpTimes()
         let start = ContinuousClock.now
         var number = 0
         while (ContinuousClock.now - start).inSeconds < seconds {

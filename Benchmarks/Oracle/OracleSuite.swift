@@ -3,6 +3,7 @@ internal import Foundation
 internal import Multiserver
 internal import NIOCore
 internal import NIOPosix
+internal import PeerSupport
 internal import SecretHandshake
 internal import Synchronization
 internal import Transport
@@ -107,10 +108,10 @@ struct OracleSuite: Suite {
             }
             for try await (index, answer) in tasks { answers[index].append(answer) }
         }
-        let controls = (OracleSample(answers[0].map(\.end)), OracleSample(answers[0].compactMap(\.ping)))
+        let controls = (TimeSample(answers[0].map(\.end)), TimeSample(answers[0].compactMap(\.ping)))
         return zip(cases, answers).map { entry, answers in
             let admitted = answers.count(where: \.isAdmitted)
-            let (end, ping) = (OracleSample(answers.map(\.end)), OracleSample(answers.compactMap(\.ping)))
+            let (end, ping) = (TimeSample(answers.map(\.end)), TimeSample(answers.compactMap(\.ping)))
             var figures = end.figures("", against: admitted > 0 ? nil : controls.0)
             if !ping.values.isEmpty { figures += ping.figures("ping ", against: controls.1) }
             return Row(name: entry.name, figures: figures, group: group)

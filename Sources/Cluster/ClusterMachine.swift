@@ -242,7 +242,7 @@ package struct ClusterMachine: Sendable {
             }
             switch envelope.message {
             case .question(let question):
-                consult(Consultation(asker: sender, question: question, path: path), at: now)
+                outbox.add(.consult(Consultation(asker: sender, question: question, path: path)))
             case .answer(let answer): take(lookUps.take(answer, from: sender, at: now), at: now)
             case .denials(let denials): outbox.add(.denied(denials.list, by: sender))
             default: takeBatch(envelope.message, from: sender, at: now)
@@ -357,7 +357,7 @@ package struct ClusterMachine: Sendable {
     package mutating func endLookUp(_ id: LookUpID) { lookUps.end(id) }
 
     /// The directory has these announcers of the tokens of a question: for each target of it the keys that have proved
-    /// to announce it here, none for what is no token.
+    /// to announce it here; those of what is no token count for nothing.
     package mutating func answer(
         _ consultation: Consultation, found: [[PublicKey]], at now: NIODeadline
     ) {
@@ -365,12 +365,6 @@ package struct ClusterMachine: Sendable {
         outbox.answer(
             .answer(Answer(to: consultation.question, announcers)), to: consultation.asker,
             over: consultation.path, at: clock.reading(at: now))
-    }
-
-    private mutating func consult(_ consultation: Consultation, at now: NIODeadline) {
-        guard consultation.tokens.isEmpty else { return outbox.add(.consult(consultation)) }
-        answer(
-            consultation, found: Array(repeating: [], count: consultation.question.targets.count), at: now)
     }
 
     private mutating func take(_ steps: [LookUps.Step], at now: NIODeadline) {

@@ -66,10 +66,13 @@ package struct Consultation: Equatable, Sendable {
         self.path = path
     }
 
-    /// The tokens of the question by their index in it.
+    /// What to look for among tokens, by its index in the question: of every target something, so that a miss of one takes
+    /// as long as of another.
+    ///
+    /// For an id that is a token of zeros, of which what is found counts for nothing.
     package var tokens: [(index: Int, token: FixedBytes<32>, key: PublicKey?)] {
-        question.targets.enumerated().compactMap { index, target in
-            guard case .token(let token, let key) = target else { return nil }
+        question.targets.enumerated().map { index, target in
+            guard case .token(let token, let key) = target else { return (index, FixedBytes(), nil) }
             return (index, token, key)
         }
     }

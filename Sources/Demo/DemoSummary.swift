@@ -1,8 +1,7 @@
-internal import FoundationEssentials
 internal import Node
 
 /// What the demo has measured, when all has held.
-package struct DemoSummary: Encodable {
+package struct DemoSummary: DemoReport {
     struct RoundTrip: Encodable {
         let p50: Double
         let p99: Double
@@ -21,11 +20,6 @@ package struct DemoSummary: Encodable {
 
         /// For people.
         var words: String { "\(Int(p50)) µs in the middle, \(Int(p99)) µs at the 99th percentile" }
-    }
-
-    struct Step: Encodable {
-        let title: String
-        let seconds: Double
     }
 
     struct Seen: Encodable {
@@ -55,45 +49,28 @@ package struct DemoSummary: Encodable {
     var freshKeyRefused = false
     /// From the command that removes the friend to the end of its last connection.
     var removalSeconds = 0.0
-    var steps: [Step] = []
+    var steps: [DemoStep] = []
     package var totalSeconds = 0.0
     /// Where the folder is, if it was kept.
     package var folder: String?
 
-    /// For scripts.
-    package func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
-    }
-
-    /// For people.
-    package var table: String {
-        let rows = [
-            (
+    package var rows: [DemoRow] {
+        [
+            DemoRow(
                 "throughput", "\(megabytesPerSecond.text(decimals: 1)) MB/s",
-                "\(bytes >> 20) MiB, SHA-256 equal"
-            ),
-            ("round trip", "\(roundTripMicroseconds.p50.text(decimals: 0)) µs", "median of small requests"),
-            ("", "\(roundTripMicroseconds.p99.text(decimals: 0)) µs", "99th percentile"),
-            ("beside a flood", "\(besideFloodMicroseconds.p50.text(decimals: 0)) µs", "the same, median"),
-            ("", "\(besideFloodMicroseconds.p99.text(decimals: 0)) µs", "99th percentile"),
-            ("portal saw", "\(portalSaw.bytes) bytes", "of the page, not a word of it readable"),
-            ("stranger", "refused", "the address told it nothing, and the portal neither"),
-            (
+                "\(bytes >> 20) MiB, SHA-256 equal"),
+            DemoRow(
+                "round trip", "\(roundTripMicroseconds.p50.text(decimals: 0)) µs", "median of small requests"),
+            DemoRow("", "\(roundTripMicroseconds.p99.text(decimals: 0)) µs", "99th percentile"),
+            DemoRow(
+                "beside a flood", "\(besideFloodMicroseconds.p50.text(decimals: 0)) µs", "the same, median"),
+            DemoRow("", "\(besideFloodMicroseconds.p99.text(decimals: 0)) µs", "99th percentile"),
+            DemoRow("portal saw", "\(portalSaw.bytes) bytes", "of the page, not a word of it readable"),
+            DemoRow("stranger", "refused", "the address told it nothing, and the portal neither"),
+            DemoRow(
                 "friend out", "\(removalSeconds.text(decimals: 2)) s",
-                "from the command to the end of its last connection"
-            ),
-            ("its fresh key", "refused", "with an invite that had uses left"),
-            (
-                "all of it", "\(totalSeconds.text(decimals: 1)) s",
-                folder == nil ? "and nothing left behind" : "and the folder kept"
-            ),
+                "from the command to the end of its last connection"),
+            DemoRow("its fresh key", "refused", "with an invite that had uses left"),
         ]
-        return rows.map { name, value, remark in
-            let gap = String(repeating: " ", count: max(0, 12 - value.count))
-            return "   " + name.padded(to: 14) + gap + value + "   "
-                + remark
-        }.joined(separator: "\n")
     }
 }

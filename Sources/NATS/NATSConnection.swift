@@ -1,5 +1,6 @@
 internal import CNATS
 internal import Glibc
+internal import Synchronization
 
 /// A connection to a NATS cluster, which is made again for ever.
 ///
@@ -22,6 +23,7 @@ package final class NATSConnection: @unchecked Sendable {
     package static let payloadLimit = 1 << 20
 
     private static let dialMilliseconds: Int64 = 2_000
+    private static let faultMilliseconds: Int64 = 500
     private static let pingMilliseconds: Int64 = 500
     private static let pingLimit: Int32 = 2
     private static let writeMilliseconds: Int64 = 1_000
@@ -61,7 +63,7 @@ package final class NATSConnection: @unchecked Sendable {
                 "natsOptions_SetRetryOnFailedConnect")
             let status = unsafe natsConnection_Connect(&connection, options)
             if status != NATS_NOT_YET_CONNECTED { try check(status, "natsConnection_Connect") }
-            if status == NATS_OK { tell(.connected) }
+            if status == NATS_OK { watcher.tell(.connected) }
         } catch {
             unsafe Unmanaged<ConnectionWatcher>.fromOpaque(closure).release()
             throw error
@@ -69,11 +71,35 @@ package final class NATSConnection: @unchecked Sendable {
         guard let opened = unsafe connection else { throw .notConnected }
         unsafe pointer = opened
         self.watcher = watcher
+        guard !isConnected else { return }
+        // libnats tells later, at most, that there is no server.
+        watcher.note(refusal: failure)
+        if watcher.refusal == nil { try unsafe watcher.note(refusal: Self.fault(of: options)) }
     }
 
     deinit {
         unsafe natsConnection_Close(pointer)
         unsafe natsConnection_Destroy(pointer)
+    }
+
+    /// Why nobody is let in, or a certificate is not believed: libnats tells it of nothing but a try that is not made again.
+    private static func fault(of options: OpaquePointer) throws(NATSError) -> String? {
+        try check(
+            unsafe natsOptions_SetRetryOnFailedConnect(options, false, nil, nil),
+            "natsOptions_SetRetryOnFailedConnect")
+        try check(unsafe natsOptions_SetTimeout(options, faultMilliseconds), "natsOptions_SetTimeout")
+        // Nothing is told of this one.
+        try check(unsafe natsOptions_SetClosedCB(options, nil, nil), "natsOptions_SetClosedCB")
+        try check(unsafe natsOptions_SetDisconnectedCB(options, nil, nil), "natsOptions_SetDisconnectedCB")
+        try check(unsafe natsOptions_SetReconnectedCB(options, nil, nil), "natsOptions_SetReconnectedCB")
+        try check(unsafe natsOptions_SetErrorHandler(options, nil, nil), "natsOptions_SetErrorHandler")
+        var connection: OpaquePointer?
+        let status = unsafe natsConnection_Connect(&connection, options)
+        unsafe natsConnection_Destroy(connection)
+        guard status == NATS_SSL_ERROR || status == NATS_CONNECTION_AUTH_FAILED,
+            let text = unsafe nats_GetLastError(nil)
+        else { return nil }
+        return unsafe String(cString: text)
     }
 
     private static func fill(_ options: OpaquePointer, _ settings: NATSSettings) throws(NATSError) {
@@ -137,8 +163,10 @@ package final class NATSConnection: @unchecked Sendable {
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// What went wrong last, in the words of the server or of libnats.
-    package var lastError: String? {
+    /// What went wrong last: why the servers have refused this program or are not believed, or the words of libnats.
+    package var lastError: String? { watcher.refusal ?? failure }
+
+    private var failure: String? {
         var text: UnsafePointer<CChar>?
         guard unsafe natsConnection_GetLastError(pointer, &text) != NATS_OK, let words = unsafe text else {
             return nil
@@ -184,9 +212,31 @@ package final class NATSConnection: @unchecked Sendable {
 
 /// What callbacks of a connection tell, until the last of them has come.
 private final class ConnectionWatcher: Sendable {
-    let tell: @Sendable (NATSEvent) -> Void
+    /// What a server says, or libnats of its certificate, and what to do about it.
+    private static let remedies = [
+        ("Authorization", "look at the user, the token or the file of credentials that it is given"),
+        ("Authentication", "look at the user, the token or the file of credentials that it is given"),
+        ("certificate", "name the file of the authority that has signed it"),
+    ]
 
-    init(_ tell: @escaping @Sendable (NATSEvent) -> Void) { self.tell = tell }
+    private let listener: @Sendable (NATSEvent) -> Void
+    private let words = Mutex<String?>(nil)
+
+    init(_ listener: @escaping @Sendable (NATSEvent) -> Void) { self.listener = listener }
+
+    /// Why there is no connection, where it cannot become one by itself.
+    var refusal: String? { words.withLock(\.self) }
+
+    func tell(_ event: NATSEvent) {
+        if event == .connected { words.withLock { $0 = nil } }
+        listener(event)
+    }
+
+    /// Keeps what went wrong, where somebody has to do something about it.
+    func note(refusal text: String?) {
+        guard let text, let remedy = Self.remedies.first(where: { text.contains($0.0) })?.1 else { return }
+        words.withLock { $0 = "\(text): \(remedy)" }
+    }
 }
 
 private func watcher(_ closure: UnsafeMutableRawPointer?) -> ConnectionWatcher? {
@@ -214,6 +264,11 @@ private func connectionFailed(
     _ connection: OpaquePointer?, _ subscription: OpaquePointer?, _ status: natsStatus,
     _ closure: UnsafeMutableRawPointer?
 ) {
+    if status == NATS_CONNECTION_AUTH_FAILED, let connection = unsafe connection {
+        var text: UnsafePointer<CChar>?
+        _ = unsafe natsConnection_GetLastError(connection, &text)
+        if let text = unsafe text { unsafe watcher(closure)?.note(refusal: String(cString: text)) }
+    }
     guard status == NATS_SLOW_CONSUMER, let subscription = unsafe subscription else { return }
     var count: Int64 = 0
     guard unsafe natsSubscription_GetDropped(subscription, &count) == NATS_OK else { return }

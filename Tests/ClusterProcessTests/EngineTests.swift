@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import PeerSupport
 import Testing
+import Watching
 
 extension ClusterProcesses {
     @Suite("NATS in trouble")
@@ -24,26 +25,36 @@ extension ClusterProcesses {
             return (value("+Inf"), value(bound))
         }
 
-        /// What part of each machine's timers comes in time, with a call of everybody every second.
+        /// What part of each machine's timers comes in time, with bytes to everybody and a fresh call a second.
         private static func sharesInTime(
-            during time: Duration, _ population: Population, seed: UInt64
+            rounds: UInt64, _ population: Population, seed: UInt64
         ) async throws -> [Double] {
             let stage = population.stage
             let before = try stage.places.indices.map { try timers(of: $0, stage) }
-            let start = ContinuousClock.now
-            var number = seed
-            while ContinuousClock.now - start < time {
-                await population.expectAll(byteCount: 10_000, seed: number)
+            for number in seed..<seed + rounds {
+                try await receive(population, bytesPerSecond: 100_000, for: .seconds(1), seed: number)
                 try await population.call(
                     population.endpoints[0], as: population.clients[1], byteCount: 1_000, seed: number,
                     mustSucceed: true)
-                number += 1
-                // An endpoint has so many sessions of strangers in a time, and no more.
-                try await Task.sleep(for: .seconds(1))
             }
             return try zip(stage.places.indices, before).map { index, before in
                 let after = try timers(of: index, stage)
                 return (after.inTime - before.inTime) / max(1, after.all - before.all)
+            }
+        }
+
+        /// Every client takes bytes for so long, and none is missing at the end.
+        private static func receive(
+            _ population: Population, bytesPerSecond rate: Int, for time: Duration, seed: UInt64
+        ) async throws {
+            await withTaskGroup(of: Void.self) { tasks in
+                for client in population.clients {
+                    tasks.addTask {
+                        let outcome = await PacedReader.received(
+                            from: client.port, bytesPerSecond: rate, for: time, seed: seed)
+                        #expect(outcome.isWhole, "client \(client.number): \(outcome)")
+                    }
+                }
             }
         }
 
@@ -53,11 +64,16 @@ extension ClusterProcesses {
                 var random = SimulationRandom(seed: 3)
                 let population = try await Population.start(4, on: stage, &random)
                 await population.expectAll(byteCount: 10_000, seed: 1)
-                let calm = try await Self.sharesInTime(during: .seconds(8), population, seed: 2)
+                let calm = try await Self.sharesInTime(rounds: 8, population, seed: 2)
+                let server = "127.0.0.1:\(stage.engine.port(of: 0))"
                 stage.engine.signal(0, SIGSTOP)
-                // A machine that talked over the frozen server may take a second to see it.
-                try await Task.sleep(for: .seconds(2))
-                let frozen = try await Self.sharesInTime(during: .seconds(13), population, seed: 50)
+                // A machine that talked over the frozen server takes a second to see it.
+                for index in stage.places.indices {
+                    try await stage.report(of: index) {
+                        $0.engine.isConnected && $0.engine.server?.contains(server) == false
+                    }
+                }
+                let frozen = try await Self.sharesInTime(rounds: 13, population, seed: 50)
                 stage.engine.signal(0, SIGCONT)
                 // A machine with too few processors is late at any time: it may not be later.
                 for (calm, frozen) in zip(calm, frozen) {
@@ -74,21 +90,26 @@ extension ClusterProcesses {
                 let population = try await Population.start(6, on: stage, &random)
                 await population.expectAll(byteCount: 10_000, seed: 1)
                 for index in 0..<stage.engine.count { stage.engine.kill(index) }
-                try await Task.sleep(for: .seconds(2))
+                try await stage.engine(isUp: false)
                 await population.expectAll(byteCount: 10_000, seed: 2)
                 // An endpoint that announces anew, and a call that has to look for it.
                 try await population.restart(population.endpoints[0])
-                try await Task.sleep(for: .seconds(2))
+                try await stage.areListed([population.endpoints[0].id])
                 try await population.call(
                     population.endpoints[0], as: population.clients[2], byteCount: 1_000, seed: 3,
                     mustSucceed: true)
-                try await Task.sleep(for: .seconds(ClusterProcesses.isLong ? 120 : 14))
+                try await Self.receive(
+                    population, bytesPerSecond: 10_000, for: .seconds(ClusterProcesses.isLong ? 120 : 14),
+                    seed: 3)
                 await population.expectAll(byteCount: 10_000, seed: 4)
                 for index in 0..<stage.engine.count { try stage.engine.start(index) }
                 for index in 0..<stage.engine.count { try await stage.engine.isReady(index) }
-                try await Task.sleep(for: .seconds(6))
+                try await stage.engine(isUp: true)
                 await population.expectAll(byteCount: 10_000, seed: 5)
-                for index in stage.places.indices { try await stage.isReady(index, within: .seconds(5)) }
+                for index in stage.places.indices {
+                    try await stage.isReady(index, within: .seconds(5))
+                    try await stage.report(of: index) { $0.policy?.standing == "current" }
+                }
                 // Who may do what can be changed again.
                 _ = try await stage.output(
                     home: "machine0",

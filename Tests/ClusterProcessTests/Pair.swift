@@ -38,7 +38,8 @@ struct Pair {
 enum PacedReader {
     /// How much comes within a time, where no more than so many bytes a second are taken.
     static func received(
-        from port: UInt16, bytesPerSecond: Int, for time: Duration, seed: UInt64
+        from port: UInt16, bytesPerSecond: Int, for time: Duration, seed: UInt64,
+        progress: @escaping @Sendable (Int) -> Void = { _ in }
     ) async -> PatternOutcome {
         await withCheckedContinuation { continuation in
             Thread.detachNewThread {
@@ -46,6 +47,8 @@ enum PacedReader {
                 let outcome = PatternService.fetch(
                     Int(Double(bytesPerSecond) * (time / .seconds(1))), seed: seed, from: port
                 ) { count in
+                    progress(count)
+                    // Time itself is what a rate waits for.
                     let due = start + .seconds(Double(count) / Double(bytesPerSecond))
                     let left = ContinuousClock.now.duration(to: due) / .seconds(1)
                     if left > 0 { Thread.sleep(forTimeInterval: left) }

@@ -1,8 +1,10 @@
 import ClusterSimulation
 import Foundation
+import Multiserver
 import NIOCore
 import PeerSupport
 import Synchronization
+import Watching
 
 /// Endpoints and clients of a cluster, each a process, and what came of all their transfers.
 final class Population: Sendable {
@@ -13,6 +15,8 @@ final class Population: Sendable {
         let service: PatternService
         /// What a client calls it.
         let target: String
+        /// Its key, where it is open.
+        let id: String
 
         var home: String { "endpoint\(number)" }
     }
@@ -63,7 +67,9 @@ final class Population: Sendable {
             let target = try await process.line()
             endpoints.append(
                 Endpoint(
-                    number: number, isHidden: isHidden, service: service, target: isHidden ? "home" : target))
+                    number: number, isHidden: isHidden, service: service,
+                    target: isHidden ? "home" : target,
+                    id: isHidden ? "" : try TunnelAddress(MultiserverAddress(target)).target.id))
         }
         var clients: [Client] = []
         for number in 0..<count {
@@ -159,6 +165,7 @@ final class Population: Sendable {
             }
             return await tasks.reduce(into: []) { $0.append($1) }
         }
+        checkAlive()
         return times.compactMap(\.self).max() ?? limit
     }
 
@@ -187,8 +194,47 @@ final class Population: Sendable {
 
     // MARK: What came of it
 
-    func violate(_ promise: Character, _ text: String) {
-        history.withLock { $0.violate(promise, text) }
+    /// Records what was found.
+    func note(_ finding: (inout History) -> Void) { history.withLock { finding(&$0) } }
+
+    /// What is to hold after some seconds of quiet with all machines and servers running.
+    func checkQuiet() async throws {
+        checkAlive()
+        for endpoint in endpoints {
+            let ports =
+                processes.withLock { $0[endpoint.number] }.map { SocketTable.remotePorts(of: $0.id) } ?? []
+            let machines = stage.places.indices.filter { ports.contains(stage.places[$0].port) }
+            note { $0.add("endpoint \(endpoint.number)", standsAt: machines) }
+        }
+        let open = endpoints.filter { !$0.isHidden }
+        let truth = Set(open.map(\.id))
+        for index in stage.places.indices {
+            let report = try await stage.report(of: index)
+            let list = try stage.list(of: index)
+            let bytes = try (
+                stage.metric("cway_portal_held_bytes", of: index) ?? .infinity,
+                stage.metric("cway_portal_held_limit_bytes", of: index) ?? 0
+            )
+            note { history in
+                history.add(policyIndex: report.policy?.index ?? 0, of: index)
+                history.add(list: list, of: index, truth: truth)
+                history.add("held bytes", of: index, held: bytes.0, limit: bytes.1)
+                history.add("look-ups", of: index, held: Double(report.lookUpCount), limit: 4_096)
+            }
+        }
+    }
+
+    /// Nobody's process ends by itself, whatever becomes of machines.
+    private func checkAlive() {
+        for endpoint in endpoints {
+            expectAlive(processes.withLock { $0[endpoint.number] }, "endpoint \(endpoint.number)")
+        }
+        for client in clients { expectAlive(client.process, "client \(client.number)") }
+    }
+
+    private func expectAlive(_ process: CwayProcess?, _ name: String) {
+        guard let process, process.ending != nil else { return }
+        note { $0.violate("a", "\(name) has ended: \(String(describing: process.ending)), \(process.log)") }
     }
 
     /// The findings so far, with those that stand in the endpoints' logs.

@@ -18,12 +18,14 @@ struct ProcessStorm {
     private static let quietTime = Duration.seconds(6)
 
     let population: Population
-    var random: SimulationRandom
+    private var guests: Guests
+    private var random: SimulationRandom
     /// What happened, and how long it took until the last client got through.
     private(set) var story: [(fault: Fault, time: Duration)] = []
 
-    init(_ population: Population, seed: UInt64) {
+    init(_ population: Population, seed: UInt64) async throws {
         self.population = population
+        guests = try await Guests(of: population)
         random = SimulationRandom(seed: seed)
     }
 
@@ -94,9 +96,12 @@ struct ProcessStorm {
             time = await recover()
         }
         story.append((fault, time))
+        try await guests.come(at: Int.random(in: stage.places.indices, using: &random))
         load.cancel()
         await load.value
         try await Task.sleep(for: Self.quietTime)
+        try await population.checkQuiet()
+        try await guests.check()
         await population.expectAll(byteCount: 200_000, seed: seed)
         for _ in 0..<3 {
             let open = population.endpoints.filter { !$0.isHidden }

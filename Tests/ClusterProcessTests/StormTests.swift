@@ -13,7 +13,7 @@ extension ClusterProcesses {
                 var random = SimulationRandom(seed: 14)
                 let population = try await Population.start(30, on: stage, &random)
                 await population.expectAll(byteCount: 100_000, seed: 1)
-                var storm = ProcessStorm(population, seed: 14)
+                var storm = try await ProcessStorm(population, seed: 14)
                 try await storm.run(for: .seconds(isLong ? 1_800 : 180))
                 let (violations, transferCount) = population.check()
                 let story = storm.story.map { "\($0.fault): \($0.time)" }

@@ -15,15 +15,17 @@ extension ClusterProcesses {
                 let population = try await Population.start(6, on: stage, &random)
                 await population.expectAll(byteCount: 10_000, seed: 1)
                 for machine in stage.places.indices {
+                    let begun = Watched<Set<Int>>([])
                     // They take some two seconds, of the five that a machine waits.
                     let transfers = population.clients.map { client in
                         Task {
                             await PacedReader.received(
                                 from: client.port, bytesPerSecond: 1_000_000, for: .seconds(2),
-                                seed: UInt64(client.number))
+                                seed: UInt64(client.number)
+                            ) { _ in begun.update { $0.insert(client.number) } }
                         }
                     }
-                    try await Task.sleep(for: .milliseconds(300))
+                    try await begun.first { $0.count == population.clients.count ? () : nil }
                     stage.machine(machine)?.signal(SIGTERM)
                     for (client, transfer) in zip(population.clients, transfers) {
                         let outcome = await transfer.value

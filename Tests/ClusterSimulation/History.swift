@@ -90,6 +90,40 @@ package struct History: Sendable {
         if mustSucceed, !succeeded { violate("a", "\(name): \(found)") }
     }
 
+    /// (b): somebody who is announced stands at one machine.
+    package mutating func add(_ name: String, standsAt machines: [Int]) {
+        if machines.count != 1 { violate("b", "\(name) stands at the machines \(machines)") }
+    }
+
+    /// (c): no more than an invite has uses are told that they are members.
+    package mutating func add(admittedCount: Int, uses: Int) {
+        if admittedCount > uses {
+            violate("c", "an invite for \(uses) has admitted \(admittedCount)")
+        }
+    }
+
+    /// (c): whoever was told to be a member is one, and the same are everywhere.
+    package mutating func add(
+        members: Set<String>, of machine: Int, others: Set<String>, atLeast admittedCount: Int
+    ) {
+        if members != others || members.count < admittedCount {
+            violate(
+                "c",
+                "machine \(machine) knows \(members.count) members, another \(others.count), and "
+                    + "\(admittedCount) were admitted")
+        }
+    }
+
+    /// (d): nobody is admitted long enough after its denial was acknowledged.
+    package mutating func add(denied: String, isAdmitted: Bool, at machine: Int) {
+        if isAdmitted { violate("d", "\(denied) is denied, and machine \(machine) admits it") }
+    }
+
+    /// (i): what is bounded stays within its bound.
+    package mutating func add(_ queue: String, of machine: Int, held: Double, limit: Double) {
+        if held > limit { violate("i", "machine \(machine), \(queue): \(held) of \(limit)") }
+    }
+
     /// (e): the index of the policy never falls.
     package mutating func add(policyIndex: UInt64, of machine: Int) {
         if let former = policyIndices[machine], former > policyIndex {

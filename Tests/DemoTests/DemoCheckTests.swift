@@ -19,6 +19,18 @@ struct DemoCheckTests {
         }
     }
 
+    @Test("has a code of its own where nats-server is not installed, and says how it gets there")
+    func noServer() throws {
+        let failure = #expect(throws: CommandFailure.self) {
+            try DemoEngine.server(path: "/dev:/proc", orIn: ["/sys"])
+        }
+        #expect(failure?.status.rawValue == 27)
+        #expect(failure?.message.contains("nats-server is not installed") == true)
+        #expect(failure?.message.contains("apt-get install nats-server") == true)
+        let found = try DemoEngine.server(path: "/dev")
+        #expect(DemoEngine.usualFolders.contains { found == "\($0)/nats-server" })
+    }
+
     @Test("finds a word that the portal could read, across packets too")
     func seenFrames() {
         let log: [Substring] = [

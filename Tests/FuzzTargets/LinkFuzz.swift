@@ -47,16 +47,16 @@ enum LinkFuzz {
         let settings = PortalSettings(name: "fuzzed") { 1_795_000_000_000 }
         let portal = Portal(identity: FuzzKeys.portal, network: FuzzKeys.network, settings: settings)
         var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
-        let endpoint = PortalSeat(portal, at: now)
+        let endpoint = PortalSeat(portal, as: FuzzKeys.endpoint, from: "192.0.2.1", at: now)
         let links = (0..<2).map { _ in LinkSeat(accepting: portal, terms, as: identities[1], at: now) }
-        for seat in [endpoint] + links as [any FuzzSeat] { settle([seat], at: now) }
+        for seat in [endpoint] + links as [any FuzzSeat] { FuzzSeats.settle([seat], at: now) }
         endpoint.peer.send(packet(flags: 0x02, number: 1, #"{"name":["tunnel","announce"],"args":[]}"#))
         for link in links where input.choice(8) != 0 {
             link.peer.send(packet(flags: 0x02, number: 1, calls[input.choice(2)]))
             link.peer.send(packet(flags: 0x0a, number: 2, calls[3 + input.choice(2)]))
         }
         let seats: [any FuzzSeat] = [endpoint] + links
-        settle(seats, at: now)
+        FuzzSeats.settle(seats, at: now)
         var rounds = 0
         while !input.isEmpty, rounds < 300 {
             rounds += 1
@@ -70,10 +70,10 @@ enum LinkFuzz {
             default: seat.peer.send(input.packet(calls), cutAt: input.choice(3) == 0 ? 9 : 4096)
             }
             for seat in seats { seat.pass(at: now) }
-            settle(seats, at: now)
+            FuzzSeats.settle(seats, at: now)
         }
         for seat in seats { seat.end(at: now) }
-        settle(seats, at: now)
+        FuzzSeats.settle(seats, at: now)
         precondition(portal.metrics.queuedByteCount == 0, "every link is gone, and bytes are still held")
         precondition(portal.metrics.tunnelCount == 0, "every link is gone, and tunnels still stand")
     }
@@ -85,86 +85,9 @@ enum LinkFuzz {
         bytes.writeString(body)
         return Array(bytes.readableBytesView)
     }
-
-    private static func settle(_ seats: [any FuzzSeat], at now: NIODeadline) {
-        var rounds = 0
-        while seats.map({ $0.turn(at: now) }).contains(true) {
-            rounds += 1
-            precondition(rounds < 10_000, "the links do not come to rest")
-        }
-    }
 }
 
-/// One connection of a machine, and what an event loop would do for it.
-private protocol FuzzSeat: AnyObject {
-    var peer: FuzzPeer { get }
-    var isReading: Bool { get set }
-    func end(at now: NIODeadline)
-    func pass(at now: NIODeadline)
-    func turn(at now: NIODeadline) -> Bool
-}
-
-private final class FuzzMailbox: RelayMailbox {
-    let messages = Mutex<[RelayMessage]>([])
-    func post(_ message: RelayMessage) { messages.withLock { $0.append(message) } }
-}
-
-private class MachineSeat<Machine: RelayReceiver>: FuzzSeat {
-    let peer: FuzzPeer
-    var isReading = true
-    private let mailbox: FuzzMailbox
-    private let machine: Machine
-    private var unread: [ByteBuffer] = []
-    private var hasEnded = false
-
-    init(_ machine: Machine, _ mailbox: FuzzMailbox, peer: FuzzPeer) {
-        (self.machine, self.mailbox, self.peer) = (machine, mailbox, peer)
-    }
-
-    func perform(_ output: Machine.Output) {}
-
-    func end(at now: NIODeadline) {
-        guard !hasEnded else { return }
-        hasEnded = true
-        machine.inputEnded(at: now)
-    }
-
-    func pass(at now: NIODeadline) {
-        if let deadline = machine.deadline, deadline <= now { machine.timeReached(now) }
-    }
-
-    func turn(at now: NIODeadline) -> Bool {
-        var hasMoved = performAll()
-        let messages = mailbox.messages.withLock { messages in
-            defer { messages = [] }
-            return messages
-        }
-        for message in messages {
-            machine.deliver(message, at: now)
-            hasMoved = true
-        }
-        if let bytes = peer.takeOutput() { unread.append(bytes) }
-        while !hasEnded, machine.wantsInput, !unread.isEmpty {
-            machine.receive(unread.removeFirst(), at: now)
-            hasMoved = true
-        }
-        while isReading, machine.phase != .broken, let bytes = machine.nextWrite(at: now) {
-            peer.receive(bytes)
-            hasMoved = true
-        }
-        return performAll() || hasMoved
-    }
-
-    private func performAll() -> Bool {
-        var hasMoved = false
-        while let output = machine.nextOutput() {
-            hasMoved = true
-            perform(output)
-        }
-        return hasMoved
-    }
-}
-
+/// A link of the machine.
 private final class LinkSeat: MachineSeat<LinkConnection> {
     init(accepting portal: Portal, _ terms: LinkTerms, as identity: Identity, at now: NIODeadline) {
         let mailbox = FuzzMailbox()
@@ -175,18 +98,5 @@ private final class LinkSeat: MachineSeat<LinkConnection> {
 
     override func perform(_ output: LinkOutput) {
         if case .portal(.post(let message, let mailbox)) = output { mailbox.post(message) }
-    }
-}
-
-private final class PortalSeat: MachineSeat<PortalConnection> {
-    init(_ portal: Portal, at now: NIODeadline) {
-        let mailbox = FuzzMailbox()
-        super.init(
-            PortalConnection(portal: portal, mailbox: mailbox, source: "192.0.2.1", at: now), mailbox,
-            peer: FuzzPeer(dialling: portal.identity.publicKey, as: FuzzKeys.endpoint))
-    }
-
-    override func perform(_ output: PortalOutput) {
-        if case .post(let message, let mailbox) = output { mailbox.post(message) }
     }
 }

@@ -1,8 +1,10 @@
+internal import FoundationEssentials
 internal import Glibc
 internal import Multiserver
 internal import NIOCore
 internal import Node
 internal import TypedSodium
+internal import Watching
 
 /// The demo's steps with one portal on three machines, in the order in which they are told.
 struct ClusterScript: Sendable {
@@ -255,10 +257,14 @@ struct ClusterScript: Sendable {
     private func linkedCount(of machine: DemoMachine) async throws -> Int {
         do {
             let report = try await stage.run(machine.role, ["portal", "cluster", "status", "--json"])
-            return try SeenMachines(json: report.joined(separator: "\n")).linkedCount
+            let json = Data(report.joined(separator: "\n").utf8)
+            let reports = try JSONDecoder().decode([ClusterReport].self, from: json)
+            return reports.flatMap(\.machines).count { $0.standing == "live" && $0.isLinked }
         } catch is CommandFailure {
             // It does not serve yet.
             return 0
+        } catch {
+            throw CommandFailure(.unexpected, "the status of the cluster is not as expected: \(error)")
         }
     }
 

@@ -7,7 +7,7 @@ internal import Node
 /// The three NATS servers of the demo: a cluster of their own on the loopback interface, with JetStream in its folder.
 package struct DemoEngine: Sendable {
     /// The places where packages put the server, beside those of `PATH`.
-    private static let usualFolders = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"]
+    package static let usualFolders = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"]
     /// So long the servers may take to choose a leader.
     private static let readyTime = Duration.seconds(15)
 
@@ -26,10 +26,12 @@ package struct DemoEngine: Sendable {
     /// Of each server: for clients, for the other servers, and for questions about its health.
     private let ports: [(client: Int, route: Int, health: Int)]
 
-    /// Finds the program of NATS.
+    /// Finds the program of NATS in the folders of `PATH`, or in these.
     ///
     /// - Throws: ``CommandFailure`` with ``ExitStatus/programMissing``.
-    package static func server(path: String?) throws -> String {
+    package static func server(
+        path: String?, orIn usualFolders: [String] = usualFolders
+    ) throws -> String {
         let folders = (path ?? "").split(separator: ":").map(String.init) + usualFolders
         let found = folders.lazy.map { "\($0)/nats-server" }.first(
             where: FileManager.default.isExecutableFile)

@@ -151,10 +151,10 @@ struct LogKeeperTests {
     @Test("holds up nobody once it is given up, also where there is no connection")
     func abandoned() async throws {
         let (first, second) = (try invite(), try invite())
-        let (process, isLost) = (server.process, isLost)
+        let (server, isLost) = (server, isLost)
         await #expect(throws: ClusterPolicyFailure.self) {
             try await client.submit(for: .milliseconds(1)) { _ in
-                process?.signal(SIGKILL)
+                server.signal(SIGKILL)
                 isLost.update { $0 = true }
                 return [first]
             }

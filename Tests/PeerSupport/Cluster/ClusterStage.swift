@@ -1,5 +1,7 @@
 package import Foundation
 internal import Glibc
+internal import Multiserver
+package import TypedSodium
 
 /// One portal on several machines, with NATS, as processes; whatever becomes of a test, nothing of them is left.
 package final class ClusterStage: Sendable {
@@ -178,14 +180,56 @@ package final class ClusterStage: Sendable {
         return places.firstIndex { ports.contains($0.port) }
     }
 
-    /// The value of a line of a machine's metrics, summed over its labels; `nil` where there is none.
-    package func metric(_ name: String, of index: Int) throws -> Double? {
+    /// The value of a line of a machine's metrics, of one label or summed over all; `nil` where there is none.
+    package func metric(_ name: String, _ label: String? = nil, of index: Int) throws -> Double? {
         let text = try LoopbackSocket.answer(of: places[index].metricsPort, to: "/metrics")
-        let lines = text.split(whereSeparator: \.isNewline).filter {
-            $0.hasPrefix(name + " ") || $0.hasPrefix(name + "{")
+        let lines = text.split(whereSeparator: \.isNewline).filter { line in
+            (line.hasPrefix(name + " ") || line.hasPrefix(name + "{"))
+                && (label.map { line.contains("\"\($0)\"") } ?? true)
         }
         guard !lines.isEmpty else { return nil }
         return lines.compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }.reduce(0, +)
+    }
+
+    /// Waits until a value of a machine's metrics is as wanted.
+    package func metric(
+        _ name: String, of index: Int, within limit: Duration = .eventDeadline,
+        where isWanted: @escaping @Sendable (Double) -> Bool
+    ) async throws {
+        do {
+            try await before(limit) {
+                while true {
+                    if let value = try? self.metric(name, of: index), isWanted(value) { return }
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+            }
+        } catch {
+            throw CwayProcess.Failure(
+                description: "machine \(index), \(name): \(try metric(name, of: index) ?? -1): \(error)")
+        }
+    }
+
+    /// Waits until each machine that runs has NATS, or none has it.
+    package func engine(isUp: Bool) async throws {
+        for index in places.indices where machine(index)?.ending == nil {
+            try await metric("cway_cluster_engine_up", of: index) { ($0 == 1) == isUp }
+        }
+    }
+
+    // MARK: Members
+
+    /// Fresh identities that all machines know as members.
+    package func members(_ count: Int) async throws -> [Identity] {
+        let name = "cway_cluster_policy_index"
+        let former = try metric(name, of: 0) ?? 0
+        var members: [Identity] = []
+        for _ in 0..<count {
+            let identity = try Identity.random()
+            _ = try await output(home: "machine0", ["portal", "members", "add", identity.publicKey.id])
+            members.append(identity)
+        }
+        for index in places.indices { try await metric(name, of: index) { $0 >= former + Double(count) } }
+        return members
     }
 
     // MARK: Nodes

@@ -11,11 +11,14 @@ package final class RawEnd {
     private let peer: RawPeer
     private let socket: LoopbackSocket
     private var packets: [Packet] = []
+    /// The last stream that it has opened itself, above those that a test numbers.
+    private var number: Int32 = 1_000
 
-    /// Connects to a portal whose id and port are known, and shakes hands.
-    package init(_ identity: Identity, to portal: String, at port: UInt16) throws {
+    /// Connects to a portal whose id and port are known, and shakes hands; from an address of the loopback network by its
+    /// last two bytes.
+    package init(_ identity: Identity, to portal: String, at port: UInt16, from source: UInt16 = 1) throws {
         peer = try RawPeer(identity, to: PublicKey(id: portal), network: .scuttlebutt)
-        socket = try LoopbackSocket.dialling(port, until: .now + .seconds(60))
+        socket = try LoopbackSocket.dialling(port, from: source, until: .now + .seconds(60))
         while !peer.isOpen {
             try flush()
             try take()
@@ -39,7 +42,65 @@ package final class RawEnd {
     /// Announces itself openly.
     package func announce() throws {
         try call(#"{"name":["tunnel","announce"],"args":[],"type":"async"}"#, number: 1)
-        _ = try packet { $0.header.requestNumber == -1 }
+        let answer = try packet { $0.header.requestNumber == -1 }
+        guard !answer.header.isEnd else { throw LoopbackSocket.Failure.ended }
+    }
+
+    /// The ids of those who are announced openly; its own may be among them, as it asks.
+    package func endpoints() throws -> Set<String> {
+        number += 1
+        try call(
+            #"{"name":["tunnel","endpoints"],"args":[],"type":"source"}"#, isStream: true, number: number)
+        let asked = number
+        let first = try packet { $0.header.requestNumber == -asked }
+        guard !first.header.isEnd else { throw LoopbackSocket.Failure.ended }
+        try endStream(number: asked)
+        guard case .array(let ids) = try JSONValue(parsing: first.body) else { return [] }
+        return Set(ids.compactMap { if case .string(let id) = $0 { id } else { nil } })
+    }
+
+    /// Asks for a target that is to be found nowhere, and returns how long the answer took.
+    package func miss(_ target: String) throws -> Duration {
+        let start = ContinuousClock.now
+        try misses([target])
+        return .now - start
+    }
+
+    /// Asks for targets at once that are to be found nowhere, until all of it is answered.
+    package func misses(_ targets: [String]) throws {
+        let numbers = targets.indices.map { number + 1 + Int32($0) }
+        number += Int32(targets.count)
+        for (number, target) in zip(numbers, targets) { try connect(to: target, number: number) }
+        for number in numbers { _ = try packet { $0.header.requestNumber == -number && $0.header.isEnd } }
+    }
+
+    /// Calls a target that answers with something, and returns how long that took.
+    package func answered(by target: String) throws -> Duration {
+        let start = ContinuousClock.now
+        number += 1
+        let called = number
+        try connect(to: target, number: called)
+        let answer = try packet { $0.header.requestNumber == -called }
+        guard !answer.header.isEnd else {
+            throw CwayProcess.Failure(description: "no answer: \(String(buffer: answer.body))")
+        }
+        let time = ContinuousClock.now - start
+        try endStream(number: called)
+        _ = try packet { $0.header.requestNumber == -called && $0.header.isEnd }
+        return time
+    }
+
+    /// Awaits a call, and answers it with a byte.
+    package func answerCall() throws {
+        let call = try packet { $0.header.requestNumber > 0 && $0.header.isStream && !$0.header.isEnd }
+        guard call.header.bodyType == .json else { return }
+        try send(number: -call.header.requestNumber, body: [1])
+        try endStream(number: -call.header.requestNumber)
+    }
+
+    private func endStream(number: Int32) throws {
+        peer.send(type: .json, isEnd: true, number: number, body: Array("true".utf8))
+        try flush()
     }
 
     /// Asks for a tunnel, on the stream of that number.

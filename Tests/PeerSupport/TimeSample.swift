@@ -1,10 +1,11 @@
-/// Times of one class.
-struct OracleSample {
-    let values: [Double]
+/// Times of one class, in milliseconds.
+package struct TimeSample: Sendable {
+    /// They, in order.
+    package let values: [Double]
 
-    init(_ values: [Double]) { self.values = values.sorted() }
+    package init(_ values: [Double]) { self.values = values.sorted() }
 
-    private var mean: Double { values.reduce(0, +) / Double(values.count) }
+    package var mean: Double { values.reduce(0, +) / Double(values.count) }
 
     /// The square of the mean's standard error.
     private var squaredError: Double {
@@ -18,7 +19,7 @@ struct OracleSample {
     ///
     /// Mann and Whitney's U, approximated by the normal distribution, with the correction for ties. A few times that are
     /// very long, as on a machine that does something else, count as no more than long.
-    func rankDistance(from other: OracleSample) -> Double {
+    package func rankDistance(from other: TimeSample) -> Double {
         let (own, others) = (Double(values.count), Double(other.values.count))
         guard own > 0, others > 0 else { return 0 }
         var (index, otherIndex, rank, rankSum, ties) = (0, 0, 0.0, 0.0, 0.0)
@@ -41,36 +42,14 @@ struct OracleSample {
         return variance > 0 ? difference / variance.squareRoot() : 0
     }
 
-    private func part(_ fraction: Double) -> Double {
+    /// The time within which so large a part of them lies.
+    package func part(_ fraction: Double) -> Double {
         values.isEmpty ? .nan : values[Int(Double(values.count - 1) * fraction)]
     }
 
-    func figures(_ prefix: String, against controls: OracleSample?) -> [Figure] {
-        var figures = [
-            Figure(prefix + "p50", "ms", part(0.5)), Figure(prefix + "p1", "ms", part(0.01)),
-            Figure(prefix + "p99", "ms", part(0.99)), Figure(prefix + "mean", "ms", mean),
-        ]
-        if let controls {
-            let error = (squaredError + controls.squaredError).squareRoot()
-            figures.append(
-                Figure(prefix + "from controls", "σ", error > 0 ? (mean - controls.mean) / error : 0))
-            figures.append(Figure(prefix + "by ranks", "z", rankDistance(from: controls)))
-        }
-        return figures
-    }
-}
-
-/// Random numbers that are the same in every run (SplitMix64).
-struct OracleRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var bits = state
-        bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
-        return bits ^ (bits >> 31)
+    /// How far the means lie apart, in their standard error; above 0 where this one is greater.
+    package func distance(from other: TimeSample) -> Double {
+        let error = (squaredError + other.squaredError).squareRoot()
+        return error > 0 ? (mean - other.mean) / error : 0
     }
 }

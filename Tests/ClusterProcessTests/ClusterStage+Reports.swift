@@ -1,0 +1,67 @@
+import Foundation
+import PeerSupport
+import TypedSodium
+import Watching
+
+extension ClusterStage {
+    /// What a machine says of all of them, once it is as wanted.
+    @discardableResult
+    func report(
+        of index: Int, where isWanted: @escaping @Sendable (ClusterReport) -> Bool = { _ in true }
+    ) async throws -> ClusterReport {
+        try await before(.eventDeadline) { [self] in
+            while true {
+                let status = try cway(
+                    home: "machine\(index)", ["portal", "cluster", "status", "--json"])
+                try await status.end()
+                let reports = try? JSONDecoder().decode(
+                    [ClusterReport].self, from: Data(status.outputText.utf8))
+                if let report = reports?.first, isWanted(report) { return report }
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+
+    /// Who is announced openly, as a machine says to somebody who asks.
+    func list(of index: Int) throws -> Set<String> {
+        let end = try RawEnd(.random(), to: id, at: places[index].port)
+        return try end.endpoints().subtracting([end.id])
+    }
+
+    /// Waits until every machine names somebody among those who are announced openly.
+    func areListed(_ ids: Set<String>, isListed: Bool = true) async throws {
+        for index in places.indices {
+            try await before(.eventDeadline) { [self] in
+                while try list(of: index).isSuperset(of: ids) != isListed {
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+            }
+        }
+    }
+
+    /// An invite of the portal for so many, as each machine would say it: by its own port.
+    func invite(uses: Int, label: String) async throws -> [String] {
+        let places = places
+        let code =
+            try await output(
+                home: "machine0",
+                [
+                    "portal", "invite", "--label", label, "--uses", "\(uses)", "--public-host",
+                    "127.0.0.1:\(places[0].port)",
+                ]
+            ).split(separator: "\n").first.map(String.init) ?? ""
+        return places.map { code.replacing(":\(places[0].port):", with: ":\($0.port):") }
+    }
+
+    /// The ids of the portal's members, as a machine's keyring has them.
+    func memberIDs(of index: Int) async throws -> Set<String> {
+        let text = try await output(home: "machine\(index)", ["portal", "members", "--json"])
+        let list = try JSONDecoder().decode([StoredMember].self, from: Data(text.utf8))
+        return Set(list.map(\.id))
+    }
+}
+
+/// A member as `cway portal members --json` has it.
+private struct StoredMember: Decodable {
+    let id: String
+}
