@@ -14,25 +14,26 @@ internal import Synchronization
 package final class Account: Sendable {
     /// What the accounts of one pool share.
     private final class Pool: Sendable {
-        /// How much of the pool all accounts together may have drawn and not used, as a divisor.
-        private static let aheadDivisor = 16
-
         let tree: Mutex<AccountTree>
         let leastStep: Int
         private let limit: Int
         private let steps: ClosedRange<Int>
+        private let sharesSteps: Bool
         private let accountCount = Atomic(1)
 
-        init(limit: Int, keepsReserve: Bool, steps: ClosedRange<Int>) {
+        init(limit: Int, keepsReserve: Bool, steps: ClosedRange<Int>, sharesSteps: Bool) {
             self.limit = limit
             self.steps = steps
+            self.sharesSteps = sharesSteps
             leastStep = steps.lowerBound
             tree = Mutex(AccountTree(limit: limit, keepsReserve: keepsReserve))
         }
 
-        /// How much an account draws ahead at most: what a thousand have drawn and not used would be missing to all.
+        /// How much an account draws ahead at most.
         var greatestStep: Int {
-            let part = limit / (2 * Self.aheadDivisor * accountCount.load(ordering: .relaxed))
+            guard sharesSteps else { return steps.upperBound }
+            // An account has up to two steps drawn and not used.
+            let part = limit / (32 * accountCount.load(ordering: .relaxed))
             return max(steps.lowerBound, min(steps.upperBound, part))
         }
 
@@ -59,21 +60,25 @@ package final class Account: Sendable {
 
     /// A pool of bytes.
     ///
-    /// Its accounts draw 4 KiB at first, and up to 256 KiB at a time, less where there are many. With `keepsReserve` an eighth is kept for
+    /// Its accounts draw 4 KiB at first, and up to 256 KiB at a time; where they `shareSteps` less the more there are, for
+    /// what a thousand have drawn and not used would be missing to all: a sixteenth of the pool, while that gives 4 KiB. With `keepsReserve` an eighth is kept for
     /// accounts below their equal share.
-    package static func bytes(limit: Int, keepsReserve: Bool = true) -> Account {
-        Account(limit: limit, keepsReserve: keepsReserve, steps: 4 << 10...256 << 10)
+    package static func bytes(
+        limit: Int, keepsReserve: Bool = true, shareSteps: Bool = false
+    ) -> Account {
+        Account(
+            limit: limit, keepsReserve: keepsReserve, steps: 4 << 10...256 << 10, sharesSteps: shareSteps)
     }
 
     /// A pool of places: tunnels, sessions, streams, descriptors.
     package static func places(limit: Int, keepsReserve: Bool = true) -> Account {
-        Account(limit: limit, keepsReserve: keepsReserve, steps: 1...1)
+        Account(limit: limit, keepsReserve: keepsReserve, steps: 1...1, sharesSteps: false)
     }
 
-    private convenience init(limit: Int, keepsReserve: Bool, steps: ClosedRange<Int>) {
+    private convenience init(limit: Int, keepsReserve: Bool, steps: ClosedRange<Int>, sharesSteps: Bool) {
         self.init(
-            pool: Pool(limit: limit, keepsReserve: keepsReserve, steps: steps), parent: nil,
-            place: AccountTree.root)
+            pool: Pool(limit: limit, keepsReserve: keepsReserve, steps: steps, sharesSteps: sharesSteps),
+            parent: nil, place: AccountTree.root)
     }
 
     deinit {

@@ -84,8 +84,9 @@ struct AccountTree: ~Copyable {
         return false
     }
 
-    /// Whether an account may hold that much more, also when all that hold something beside it come to want as much at the
-    /// same time: what is lent is seen by all of them. Twice the reserve is left for what is under way meanwhile.
+    /// Whether an account may hold that much more, also when all that hold something beside it come to want as much.
+    ///
+    /// What is lent is seen by all of them at the same time. Twice the reserve is left for what is under way meanwhile.
     func hasRoom(for count: Int, at place: Place) -> Bool {
         guard capacity(of: place) - nodes[place].held >= count else { return false }
         var current = place

@@ -66,7 +66,7 @@ final class PortalAccounts: Sendable {
 
     /// Accounts of that many bytes; one stranger may have a quarter of them.
     init(byteCount: Int) {
-        pool = .bytes(limit: byteCount)
+        pool = .bytes(limit: byteCount, shareSteps: true)
         members = pool.open(keepsReserve: true)
         strangers = pool.open(limit: byteCount / 2, keepsReserve: true)
         memberLookUps = lookUps.open()

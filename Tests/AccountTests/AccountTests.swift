@@ -76,7 +76,7 @@ struct AccountTests {
 
     @Test("draws little ahead where there are many")
     func ahead() {
-        let pool = Account.bytes(limit: 16 << 20)
+        let pool = Account.bytes(limit: 16 << 20, shareSteps: true)
         let accounts = (0..<500).map { _ in pool.open() }
         for account in accounts { #expect(account.take(10 << 10)) }
         #expect(pool.heldCount <= 500 * (10 << 10) + (1 << 20))

@@ -52,7 +52,7 @@ struct TunnelFlowTests {
     }
 
     @Test("stops a thousand that fill at the same time before any is refused")
-    func crowd() {
+    func stopsCrowds() {
         let ground = Ground(poolByteCount: 128 << 20)
         let flows = (0..<1000).map { ground.flow(UInt64($0), of: ground.pool.open()) }
         var filling = flows
