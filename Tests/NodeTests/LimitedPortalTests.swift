@@ -39,20 +39,26 @@ struct LimitedPortalTests {
     @Test("is dialled again while it ends connections at once, by each of fifty at a time")
     func fifty() async throws {
         try await refusing(500) { address, count in
-            try await withThrowingTaskGroup(of: Void.self) { tasks in
+            let lateCount = try await withThrowingTaskGroup(of: Int.self) { tasks in
                 for _ in 0..<50 {
                     tasks.addTask {
                         var caller = Caller(identity: try .random(), network: .scuttlebutt)
-                        // As long as it takes, on whatever machine.
+                        // As long as it takes, on whatever machine: also where a handshake is not over in its ten seconds.
                         caller.busyTime = BusyTime(limit: .seconds(60), pause: .milliseconds(1))
-                        let connection = try await caller.connect(
-                            .direct(address), on: MultiThreadedEventLoopGroup.singleton.next())
-                        await connection.close()
+                        for lateCount in 0..<5 {
+                            do {
+                                let connection = try await caller.connect(
+                                    .direct(address), on: MultiThreadedEventLoopGroup.singleton.next())
+                                await connection.close()
+                                return lateCount
+                            } catch HopFailure.unreachable where lateCount < 4 {}
+                        }
+                        return 5
                     }
                 }
-                try await tasks.waitForAll()
+                return try await tasks.reduce(0, +)
             }
-            #expect(count() == 550)
+            #expect((550...550 + lateCount).contains(count()))
         }
     }
 
