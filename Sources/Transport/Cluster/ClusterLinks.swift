@@ -90,7 +90,13 @@ package final class ClusterLinks: MachineLinks {
                 self?.ended(number)
             })
         mailbox.open(handler)
-        try channel.pipeline.syncOperations.addHandler(handler)
+        do {
+            try channel.pipeline.syncOperations.addHandler(handler)
+        } catch {
+            // A channel that is closed already never says that it is.
+            ended(number)
+            throw error
+        }
         return number
     }
 
