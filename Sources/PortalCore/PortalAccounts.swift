@@ -57,6 +57,9 @@ final class PortalAccounts: Sendable {
     /// The strangers together: never more than half, so that members always have as much.
     let strangers: Account
 
+    /// The links to other machines together: one beside members and strangers, however many there are.
+    let links: Account
+
     /// Places for calls that wait for other machines, and the part of them that strangers may have.
     private let lookUps = Account.places(limit: lookUpLimit)
     private let memberLookUps: Account
@@ -69,6 +72,7 @@ final class PortalAccounts: Sendable {
         pool = .bytes(limit: byteCount, shareSteps: true)
         members = pool.open(keepsReserve: true)
         strangers = pool.open(limit: byteCount / 2, keepsReserve: true)
+        links = pool.open()
         memberLookUps = lookUps.open()
         strangerLookUps = lookUps.open(limit: Self.lookUpLimit / 2)
         strangerByteCount = byteCount / 4

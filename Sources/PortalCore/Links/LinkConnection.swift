@@ -53,7 +53,7 @@ package final class LinkConnection: RelayReceiver {
         _ link: LinkSession, portal: Portal, mailbox: any RelayMailbox, on loop: ObjectIdentifier?
     ) {
         (self.link, self.portal, self.mailbox, self.loop) = (link, portal, mailbox, loop)
-        account = portal.accounts.pool.open()
+        account = portal.accounts.links.open()
     }
 
     /// A link that was accepted; `mailbox` is what will reach it.
