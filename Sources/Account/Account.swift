@@ -60,9 +60,9 @@ package final class Account: Sendable {
 
     /// A pool of bytes.
     ///
-    /// Its accounts draw 4 KiB at first, and up to 256 KiB at a time; where they `shareSteps` less the more there are, for
-    /// what a thousand have drawn and not used would be missing to all: a sixteenth of the pool, while that gives 4 KiB. With `keepsReserve` an eighth is kept for
-    /// accounts below their equal share.
+    /// Its accounts draw 4 KiB at first, and up to 256 KiB at a time. With `keepsReserve` an eighth is kept for accounts below
+    /// their equal share. Where they `shareSteps` they draw less the more there are, and 4 KiB at the least: what a thousand
+    /// have drawn and not used would be missing to all.
     package static func bytes(
         limit: Int, keepsReserve: Bool = true, shareSteps: Bool = false
     ) -> Account {
@@ -168,8 +168,9 @@ package final class Account: Sendable {
     /// What may be held here and below at this moment; it changes with what others hold.
     package var capacity: Int { pool.tree.withLock { $0.capacity(of: place) } }
 
-    /// Whether a quarter of what may be held is held, here or in an account above: what is held ahead of its turn had better
-    /// be little now.
+    /// Whether a quarter of what may be held is held, here or in an account above.
+    ///
+    /// What comes ahead of its turn had better be little then.
     package var isGettingShort: Bool { pool.tree.withLock { $0.holds(moreThanOneOf: 4, from: place) } }
 
     /// Whether that much more may be charged at this moment.

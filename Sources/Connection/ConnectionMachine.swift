@@ -47,8 +47,13 @@ package protocol ConnectionMachine: AnyObject {
 }
 
 extension ConnectionMachine {
-    /// As much as a socket's buffer gives at once: a read is passed on while it is in the processor's cache.
-    package var readByteCount: Int { 256 << 10 }
+    package var readByteCount: Int { ReadSize.greatestByteCount }
+}
+
+/// How much is read of a socket at once.
+package enum ReadSize {
+    /// The most, in bytes: a read is passed on while it is in the processor's cache.
+    package static let greatestByteCount = 256 << 10
 }
 
 extension NIODeadline? {

@@ -1,3 +1,4 @@
+internal import Connection
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
@@ -133,14 +134,12 @@ private struct SendState {
 /// for good. It does so for allocators that tell the next size, which this one does not; without, it keeps the first
 /// ones only, which are small. To allocate another for every read costs a thousandth of what is done with the read.
 struct ReadBuffers: RecvByteBufferAllocator {
-    static let greatestByteCount = 256 << 10
-
     private var sizes: AdaptiveRecvByteBufferAllocator
 
-    /// Buffers that begin small, or with a `maximum` as large as that.
-    init(maximum: Int? = nil) {
+    /// Buffers that begin as small as the last read was, in bytes.
+    init(behind lastByteCount: Int = 0, maximum: Int = ReadSize.greatestByteCount) {
         sizes = AdaptiveRecvByteBufferAllocator(
-            minimum: 256, initial: maximum ?? 256, maximum: maximum ?? Self.greatestByteCount)
+            minimum: 256, initial: min(max(256, lastByteCount), maximum), maximum: maximum)
     }
 
     func buffer(allocator: ByteBufferAllocator) -> ByteBuffer { sizes.buffer(allocator: allocator) }

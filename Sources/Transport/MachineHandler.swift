@@ -33,7 +33,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     private var isUnsettled = false
     private var holdsRead = false
     /// How much the channel reads at once.
-    private var readLimit = ReadBuffers.greatestByteCount
+    private var readLimit = ReadSize.greatestByteCount
     private var readByteCount = 0
     /// For how many small reads the peer counts as one that writes a frame in pieces, each of which its system holds back
     /// until we have acknowledged the last.
@@ -200,7 +200,8 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
         if machine.readByteCount != readLimit, let channel = context?.channel {
             readLimit = machine.readByteCount
             // A carrier without the option is read as before.
-            try? channel.syncOptions?.setOption(.recvAllocator, value: ReadBuffers(maximum: readLimit))
+            let buffers = ReadBuffers(behind: readByteCount, maximum: readLimit)
+            try? channel.syncOptions?.setOption(.recvAllocator, value: buffers)
         }
         guard holdsRead, machine.wantsInput, let context else { return }
         holdsRead = false

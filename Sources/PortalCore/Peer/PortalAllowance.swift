@@ -5,7 +5,7 @@ internal import SecureSession
 
 /// What one peer of a portal may make it do and hold: how often it calls, and what its calls and answers take in memory.
 struct PortalAllowance {
-    /// How much is read at once of a peer that has to wait anyway while memory gets short, in bytes.
+    /// How much is read at once at first, and of a peer that has to wait anyway while memory gets short, in bytes.
     static let leastReadByteCount = 32 << 10
 
     /// How much a connection may hold even where its account has no room, in bytes: what any handshake takes.
@@ -20,7 +20,7 @@ struct PortalAllowance {
     /// Whether there is no room for them.
     private(set) var isOverdrawn = false
     /// How much is read of the peer at once, in bytes.
-    private(set) var readByteCount = TunnelFlow.readByteCount
+    private(set) var readByteCount = leastReadByteCount
 
     init(_ settings: PortalSettings, at now: NIODeadline) {
         burst = Int(settings.callBurst)
@@ -80,23 +80,19 @@ struct PortalAllowance {
         }
     }
 
-    /// What was read of the peer goes on into queues, which pay for it; what cannot is charged again.
+    /// Charges what a read of so many bytes has left.
     ///
-    /// Charged twice it would have a tunnel cut that has only waited.
-    mutating func passOn() { read = RunningCharge() }
-
-    /// Charges what a read has left, and takes less at once of a peer that has to wait while memory gets short.
-    ///
-    /// Of a thousand that fill one endpoint's queues each would hold a read, and there would be no room for what the queues
-    /// have to take.
+    /// More is read at once where it was as much as may be, and less of a peer that has to wait while memory gets short: of a
+    /// thousand that begin to fill one endpoint's queues each would hold a read, and there would be no room for what the
+    /// queues have to take.
     /// - Throws: `SecureSessionError.overAllowance`.
     mutating func payForRead(
-        of session: SecureSession, at account: Account, isPaused: Bool
+        of byteCount: Int, in session: SecureSession, at account: Account, isPaused: Bool
     ) throws(SecureSessionError) {
         try pay(for: session, at: account, isPaused: isPaused)
         if isPaused {
             if account.isGettingShort { readByteCount = Self.leastReadByteCount }
-        } else if readByteCount < TunnelFlow.readByteCount {
+        } else if byteCount >= readByteCount, readByteCount < TunnelFlow.readByteCount {
             readByteCount *= 2
         }
     }
@@ -104,6 +100,6 @@ struct PortalAllowance {
     /// Gives back what was charged: the session is over, or is charged to another account from now on.
     mutating func giveBack() {
         charge = nil
-        passOn()
+        read = RunningCharge()
     }
 }

@@ -145,8 +145,8 @@ package final class PortalConnection: RelayReceiver {
     private func process(at now: NIODeadline) {
         guard phase != .broken else { return }
         peer.now = now
-        allowance.passOn()
-        calls.tunnels.beginRead(of: session.inboundByteCount)
+        let byteCount = session.inboundByteCount
+        calls.tunnels.beginRead(of: byteCount)
         // Nobody waits any more, so what would be left of the input would pile up.
         session.muxrpc.peerCallLimit =
             lifecycle.isLeaving ? .max : allowance.callLimit(at: now, isLast: hasInputEnded)
@@ -166,7 +166,8 @@ package final class PortalConnection: RelayReceiver {
             calls.tunnels.flush()
             peer.keystream.used(by: session, at: now)
             if isServing || isBlocked {
-                try allowance.payForRead(of: session, at: peer.account, isPaused: calls.tunnels.isPaused)
+                try allowance.payForRead(
+                    of: byteCount, in: session, at: peer.account, isPaused: calls.tunnels.isPaused)
             }
             isHoldingInput = isBlocked
             if isHoldingInput { lifecycle.withHandshake { $0.messageArrived(at: now) } }

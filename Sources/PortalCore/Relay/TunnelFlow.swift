@@ -1,4 +1,5 @@
 package import Account
+internal import Connection
 internal import Synchronization
 
 /// What one tunnel has queued in one direction, as its sender and its receiver see it.
@@ -23,7 +24,7 @@ package final class TunnelFlow: Sendable {
     package static let limitByteCount = 34 << 20
 
     /// What one read of the sender's socket brings at most, in bytes: with room for that a pause ends.
-    package static let readByteCount = 256 << 10
+    package static let readByteCount = ReadSize.greatestByteCount
 
     /// How much of what came over a link is sent on before more is granted, in bytes: a quarter of the first window.
     static let grantByteCount = ReceiveWindow.firstByteCount / 4
@@ -31,8 +32,9 @@ package final class TunnelFlow: Sendable {
     /// What one queue may always hold while its endpoint's part is taken by others, in bytes: one turn.
     static let leastByteCount = 64 << 10
 
-    /// What a queue may hold without a pause, whatever else is held: to stop reading an endpoint for less, which sends credit to
-    /// a thousand callers, would have all of them wait for each.
+    /// What a queue may hold without a pause, whatever else is held.
+    ///
+    /// An endpoint sends credit to a thousand callers: to read it no more for so little has all of them wait for each.
     static let smallByteCount = 4 << 10
 
     /// What became of bytes that were added.
