@@ -75,6 +75,8 @@ package final class NATSConnection: @unchecked Sendable {
         // libnats tells later, at most, that there is no server.
         watcher.note(refusal: failure)
         if watcher.refusal == nil { try unsafe watcher.note(refusal: Self.fault(of: options)) }
+        // The other try may have been let in meanwhile.
+        if isConnected { watcher.forgetRefusal() }
     }
 
     deinit {
@@ -228,9 +230,11 @@ private final class ConnectionWatcher: Sendable {
     var refusal: String? { words.withLock(\.self) }
 
     func tell(_ event: NATSEvent) {
-        if event == .connected { words.withLock { $0 = nil } }
+        if event == .connected { forgetRefusal() }
         listener(event)
     }
+
+    func forgetRefusal() { words.withLock { $0 = nil } }
 
     /// Keeps what went wrong, where somebody has to do something about it.
     func note(refusal text: String?) {
