@@ -41,10 +41,15 @@ extension ClusterStage {
 
     /// Waits until every machine names somebody among those who are announced openly.
     func areListed(_ ids: Set<String>, isListed: Bool = true) async throws {
-        for index in places.indices {
-            try await before(.eventDeadline) { [self] in
-                while try list(of: index).isSuperset(of: ids) != isListed {
-                    try await Task.sleep(for: .milliseconds(50))
+        for place in places {
+            let _: Set<String> = try await withCheckedThrowingContinuation { continuation in
+                // On a thread: it blocks until the machine says so.
+                Thread.detachNewThread { [id] in
+                    continuation.resume(
+                        with: Result {
+                            let end = try RawEnd(.random(), to: id, at: place.port)
+                            return try end.endpoints { $0.isSuperset(of: ids) == isListed }
+                        })
                 }
             }
         }
