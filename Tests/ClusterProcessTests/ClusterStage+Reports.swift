@@ -1,14 +1,12 @@
 import Foundation
 import PeerSupport
+import Testing
 import TypedSodium
 import Watching
 
 extension ClusterStage {
-    /// What a machine says of all of them, once it is as wanted.
-    @discardableResult
-    func report(
-        of index: Int, where isWanted: @escaping @Sendable (ClusterReport) -> Bool = { _ in true }
-    ) async throws -> ClusterReport {
+    /// What a machine says of all of them as soon as it says something.
+    func report(of index: Int) async throws -> ClusterReport {
         try await before(.eventDeadline) { [self] in
             while true {
                 let status = try cway(
@@ -16,10 +14,23 @@ extension ClusterStage {
                 try await status.end()
                 let reports = try? JSONDecoder().decode(
                     [ClusterReport].self, from: Data(status.outputText.utf8))
-                if let report = reports?.first, isWanted(report) { return report }
-                try await Task.sleep(for: .milliseconds(100))
+                if let report = reports?.first { return report }
+                try Task.checkCancellation()
             }
         }
+    }
+
+    /// What a machine says of all of them once it is as wanted: `cway status --watch` says it again and again.
+    @discardableResult
+    func report(
+        of index: Int, where isWanted: @escaping @Sendable (ClusterReport) -> Bool
+    ) async throws -> ClusterReport {
+        let status = try cway(home: "machine\(index)", ["status", "--watch", "--json"])
+        defer { status.discard() }
+        let line = try await status.line { line in
+            (try? WatchedStatus(line))?.cluster.map(isWanted) ?? false
+        }
+        return try #require(try WatchedStatus(line).cluster)
     }
 
     /// Who is announced openly, as a machine says to somebody who asks.
@@ -30,10 +41,15 @@ extension ClusterStage {
 
     /// Waits until every machine names somebody among those who are announced openly.
     func areListed(_ ids: Set<String>, isListed: Bool = true) async throws {
-        for index in places.indices {
-            try await before(.eventDeadline) { [self] in
-                while try list(of: index).isSuperset(of: ids) != isListed {
-                    try await Task.sleep(for: .milliseconds(50))
+        for place in places {
+            let _: Set<String> = try await withCheckedThrowingContinuation { continuation in
+                // On a thread: it blocks until the machine says so.
+                Thread.detachNewThread { [id] in
+                    continuation.resume(
+                        with: Result {
+                            let end = try RawEnd(.random(), to: id, at: place.port)
+                            return try end.endpoints { $0.isSuperset(of: ids) == isListed }
+                        })
                 }
             }
         }
@@ -59,6 +75,19 @@ extension ClusterStage {
         let list = try JSONDecoder().decode([StoredMember].self, from: Data(text.utf8))
         return Set(list.map(\.id))
     }
+}
+
+/// A line of `cway status --watch --json` in the home of a machine.
+private struct WatchedStatus: Decodable {
+    struct Process: Decodable {
+        let cluster: ClusterReport?
+    }
+
+    let processes: [Process]
+
+    init(_ line: String) throws { self = try JSONDecoder().decode(Self.self, from: Data(line.utf8)) }
+
+    var cluster: ClusterReport? { processes.compactMap(\.cluster).first }
 }
 
 /// A member as `cway portal members --json` has it.

@@ -27,7 +27,7 @@ extension ClusterProcesses {
                     return socket
                 }
                 // Until everything on the way is full.
-                try await stage.relaysNothing(0)
+                try await pair.service.stalledCount.first { $0 == stalled.count ? () : nil }
                 let beside = await PacedReader.received(
                     from: lively, bytesPerSecond: rate, for: .seconds(3), seed: 2)
                 #expect(beside.isWhole, "\(beside)")
@@ -85,19 +85,6 @@ extension ClusterProcesses {
 }
 
 extension ClusterStage {
-    /// Waits until no more passes through a machine than did before.
-    func relaysNothing(_ index: Int) async throws {
-        try await before(.eventDeadline) { [self] in
-            var (former, stillCount) = (-1.0, 0)
-            while stillCount < 10 {
-                let value = try metric("cway_portal_relayed_bytes", of: index) ?? 0
-                stillCount = value == former ? stillCount + 1 : 0
-                former = value
-                try await Task.sleep(for: .milliseconds(50))
-            }
-        }
-    }
-
     /// What each machine has in memory, in bytes.
     var memory: [Int] {
         get throws {

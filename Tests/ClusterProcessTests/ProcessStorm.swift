@@ -16,6 +16,8 @@ struct ProcessStorm {
     private static let reachTime = Duration.seconds(10)
     /// So long nothing happens before every call has to succeed.
     private static let quietTime = Duration.seconds(6)
+    /// So many bytes everybody gets in a round of calls while a machine or a server is away.
+    private static let awayByteCount = 1_000_000
 
     let population: Population
     private var guests: Guests
@@ -44,25 +46,31 @@ struct ProcessStorm {
     private mutating func strike(_ fault: Fault) async throws {
         let machine = Int.random(in: stage.places.indices, using: &random)
         let server = Int.random(in: 0..<stage.engine.count, using: &random)
-        let pause = Duration.milliseconds(Int.random(in: 1_000...4_000, using: &random))
+        let roundCount = Int.random(in: 1...3, using: &random)
         let seed = random.next()
         let load = Task { [population] in await Self.load(population, seed: seed) }
         let (population, stage) = (population, stage)
         @Sendable func recover() async -> Duration {
             await population.recover(within: Self.reachTime, after: "\(fault)", seed: seed)
         }
+        // While something is away, everybody gets through again and again.
+        @Sendable func callAll() async {
+            for round in 1...UInt64(roundCount) {
+                await population.expectAll(byteCount: Self.awayByteCount, seed: seed &+ 1_000 * round)
+            }
+        }
         var time = Duration.zero
         switch fault {
         case .killMachine:
             try await stage.killMachine(machine)
             time = await recover()
-            try await Task.sleep(for: pause)
+            await callAll()
             try stage.startMachine(machine)
             try await stage.isReady(machine)
         case .freezeMachine:
             stage.machine(machine)?.signal(SIGSTOP)
             time = await recover()
-            try await Task.sleep(for: pause)
+            await callAll()
             stage.machine(machine)?.signal(SIGCONT)
             try await stage.isReady(machine)
         case .drainMachine:
@@ -74,7 +82,7 @@ struct ProcessStorm {
         case .killServer, .wipeServer:
             stage.engine.kill(server)
             time = await recover()
-            try await Task.sleep(for: pause)
+            await callAll()
             if fault == .wipeServer { try stage.engine.wipe(server) }
             try stage.engine.start(server)
             try await stage.engine.isReady(server)

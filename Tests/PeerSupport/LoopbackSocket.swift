@@ -132,6 +132,12 @@ package final class LoopbackSocket: Sendable {
         return Readiness(canRead: events & ~POLLOUT != 0, canWrite: events & POLLOUT != 0)
     }
 
+    /// Waits for room to write, or for the end of the connection, and says whether there was either within the time.
+    package func hasRoom(within time: Duration) throws -> Bool {
+        var interest = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return try Self.check(unsafe poll(&interest, 1, Int32(time / .milliseconds(1))), "poll") > 0
+    }
+
     /// Reads what is there, at most `count` bytes; nothing means that the other side has ended.
     package func read(atMost count: Int) throws -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: count)

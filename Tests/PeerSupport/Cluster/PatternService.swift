@@ -70,7 +70,13 @@ package struct PatternOutcome: Sendable {
 package final class PatternService: Sendable {
     private static let requestByteCount = 16
     private static let pieceByteCount = 256 << 10
+    /// A reader that leaves no room for so long stalls.
+    private static let stallTime = Duration.milliseconds(500)
+    /// A reader that leaves no room for so long is given up.
+    private static let patience = Duration.seconds(10)
 
+    /// How many connections have no room to write, because everything on the way to their readers is full.
+    package let stalledCount = Watched(0)
     private let listener: LoopbackSocket
     package let port: UInt16
     private let isOver = Atomic(false)
@@ -82,7 +88,7 @@ package final class PatternService: Sendable {
         port = try listener.port
         Thread.detachNewThread { [self] in
             while !isOver.load(ordering: .relaxed), let connection = try? listener.accepted() {
-                Thread.detachNewThread { try? Self.serve(connection) }
+                Thread.detachNewThread { try? self.serve(connection) }
             }
         }
     }
@@ -92,20 +98,29 @@ package final class PatternService: Sendable {
         listener.cut()
     }
 
-    private static func serve(_ connection: LoopbackSocket) throws {
-        let request = try connection.read(exactly: requestByteCount)
+    private func serve(_ connection: LoopbackSocket) throws {
+        let request = try connection.read(exactly: Self.requestByteCount)
         let numbers = [request.prefix(8), request.suffix(8)].map { bytes in
             bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         }
         let pattern = PatternBytes(seed: numbers[0])
         var sent = 0
         while sent < Int(numbers[1]) {
-            sent += try connection.write(
-                pattern.slice(at: sent, limit: min(pieceByteCount, Int(numbers[1]) - sent)))
+            let count = try connection.writeNow(
+                pattern.slice(at: sent, limit: min(Self.pieceByteCount, Int(numbers[1]) - sent)))
+            sent += count
+            if count == 0 { try awaitRoom(on: connection) }
         }
         try connection.endWriting()
         // Until the other side has taken it.
         _ = try connection.read(atMost: 1)
+    }
+
+    private func awaitRoom(on connection: LoopbackSocket) throws {
+        if try connection.hasRoom(within: Self.stallTime) { return }
+        stalledCount.update { $0 += 1 }
+        defer { stalledCount.update { $0 -= 1 } }
+        guard try connection.hasRoom(within: Self.patience) else { throw LoopbackSocket.Failure.late }
     }
 
     /// What a client says to get so many bytes of a seed.

@@ -46,17 +46,41 @@ package final class RawEnd {
         guard !answer.header.isEnd else { throw LoopbackSocket.Failure.ended }
     }
 
-    /// The ids of those who are announced openly; its own may be among them, as it asks.
-    package func endpoints() throws -> Set<String> {
+    /// The ids of those who are announced openly, once they are as wanted; its own may be among them, as it asks.
+    ///
+    /// The portal says them at once and at each change, until this connection's minute is over.
+    @discardableResult
+    package func endpoints(where isWanted: (Set<String>) -> Bool = { _ in true }) throws -> Set<String> {
         number += 1
         try call(
             #"{"name":["tunnel","endpoints"],"args":[],"type":"source"}"#, isStream: true, number: number)
         let asked = number
-        let first = try packet { $0.header.requestNumber == -asked }
-        guard !first.header.isEnd else { throw LoopbackSocket.Failure.ended }
-        try endStream(number: asked)
-        guard case .array(let ids) = try JSONValue(parsing: first.body) else { return [] }
-        return Set(ids.compactMap { if case .string(let id) = $0 { id } else { nil } })
+        while true {
+            let next = try packet(withinDeadline: true) { packet in
+                packet.header.requestNumber == -asked || Self.isQuestion(packet)
+            }
+            guard next.header.requestNumber == -asked else {
+                try answer(next)
+                continue
+            }
+            guard !next.header.isEnd else { throw LoopbackSocket.Failure.ended }
+            guard case .array(let list) = try JSONValue(parsing: next.body) else { continue }
+            let ids = Set(list.compactMap { if case .string(let id) = $0 { id } else { nil } })
+            guard isWanted(ids) else { continue }
+            try endStream(number: asked)
+            return ids
+        }
+    }
+
+    /// Whether the portal asks for a sign of life, or for anything else that has one answer.
+    private static func isQuestion(_ packet: Packet) -> Bool {
+        packet.header.requestNumber > 0 && !packet.header.isStream
+    }
+
+    private func answer(_ question: Packet) throws {
+        peer.send(
+            type: .json, isStream: false, number: -question.header.requestNumber, body: Array("0".utf8))
+        try flush()
     }
 
     /// Asks for a target that is to be found nowhere, and returns how long the answer took.
@@ -110,10 +134,11 @@ package final class RawEnd {
             isStream: true, number: number)
     }
 
-    /// The first packet that is as wanted.
-    package func packet(where isWanted: (Packet) -> Bool) throws -> Packet {
+    /// The first packet that is as wanted, before the connection's minute is over where that matters.
+    package func packet(withinDeadline: Bool = false, where isWanted: (Packet) -> Bool) throws -> Packet {
         while true {
             if let index = packets.firstIndex(where: isWanted) { return packets.remove(at: index) }
+            if withinDeadline { _ = try socket.wait(toWrite: false) }
             try take()
         }
     }
