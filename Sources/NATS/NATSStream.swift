@@ -16,6 +16,8 @@ package final class NATSStream: @unchecked Sendable {
     }
 
     private static let waitMilliseconds: Int64 = 2_000
+    /// So often a stream is asked for whose subject another has just taken.
+    private static let creationCount = 50
 
     /// What the stream is called.
     package let name: String
@@ -42,13 +44,18 @@ package final class NATSStream: @unchecked Sendable {
 
     /// Makes the stream, unless there is one; of several that try at once all succeed.
     ///
-    /// - Throws: ``NATSError``.
+    /// While a server makes it for another, the subject is taken already and the name not yet, so it is asked again.
+    ///
+    /// - Throws: ``NATSError/subjectTaken(_:)`` where another stream has the subject, or another ``NATSError``.
     package func createIfAbsent(replicas: Int) throws(NATSError) {
-        var code = jsErrCode(0)
-        let status = unsafe shim_add_stream(
-            pointer, name, subject, Int32(replicas), Self.waitMilliseconds, &code)
-        guard status != NATS_OK, code != JSStreamNameExistErr else { return }
-        throw error(status, code, "js_AddStream")
+        for _ in 0..<Self.creationCount {
+            var code = jsErrCode(0)
+            let status = unsafe shim_add_stream(
+                pointer, name, subject, Int32(replicas), Self.waitMilliseconds, &code)
+            guard status != NATS_OK, code != JSStreamNameExistErr else { return }
+            guard code == JSStreamSubjectOverlapErr else { throw error(status, code, "js_AddStream") }
+        }
+        throw .subjectTaken(subject)
     }
 
     /// Which messages it has.
@@ -120,7 +127,7 @@ package final class NATSStream: @unchecked Sendable {
         case NATS_NO_RESPONDERS: return .noStreams
         case NATS_CONNECTION_DISCONNECTED, NATS_CONNECTION_CLOSED, NATS_INSUFFICIENT_BUFFER:
             return .notConnected
-        default: return .failed(call: call, NATSStatus(status))
+        default: return .failed(call: call, NATSStatus(status), code: code.rawValue)
         }
     }
 }

@@ -40,6 +40,22 @@ struct StreamTests {
         #expect(throws: NATSError.missing(51)) { try streams[1].message(51) }
     }
 
+    @Test("is made once by eight at a time, time after time; what another stream has is refused in words")
+    func creation() async throws {
+        let server = try await NATSServer(["-js"])
+        var connections: [NATSConnection] = []
+        for _ in 0..<8 { connections.append(try await connected(server)) }
+        for round in 0..<60 {
+            let streams = try connections.map { try $0.stream("cw-\(round)", subject: "cw.\(round).log") }
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                for stream in streams { tasks.addTask { try stream.createIfAbsent(replicas: 1) } }
+                try await tasks.waitForAll()
+            }
+        }
+        let other = try connections[0].stream("cw-other", subject: "cw.0.log")
+        #expect(throws: NATSError.subjectTaken("cw.0.log")) { try other.createIfAbsent(replicas: 1) }
+    }
+
     @Test("lets one of several append behind the same message, and tells the others")
     func contention() async throws {
         let server = try await NATSServer(["-js"])
