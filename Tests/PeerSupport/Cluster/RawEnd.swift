@@ -39,9 +39,10 @@ package final class RawEnd {
         try flush()
     }
 
-    /// Announces itself openly.
-    package func announce() throws {
-        try call(#"{"name":["tunnel","announce"],"args":[],"type":"async"}"#, number: 1)
+    /// Announces itself openly, or hidden by a token of 32 bytes, as base64.
+    package func announce(token: String? = nil) throws {
+        let arguments = token.map { #"{"hidden":true,"tokens":["\#($0)"]}"# } ?? ""
+        try call(#"{"name":["tunnel","announce"],"args":[\#(arguments)],"type":"async"}"#, number: 1)
         let answer = try packet { $0.header.requestNumber == -1 }
         guard !answer.header.isEnd else { throw LoopbackSocket.Failure.ended }
     }
@@ -70,6 +71,13 @@ package final class RawEnd {
             try endStream(number: asked)
             return ids
         }
+    }
+
+    /// Answers the portal's questions until it closes the connection.
+    package func awaitEnd() throws {
+        do {
+            while true { try answer(try packet(withinDeadline: true, where: Self.isQuestion)) }
+        } catch LoopbackSocket.Failure.ended {}
     }
 
     /// Whether the portal asks for a sign of life, or for anything else that has one answer.
