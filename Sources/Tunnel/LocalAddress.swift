@@ -1,3 +1,4 @@
+package import Multiserver
 package import NIOCore
 
 /// Who has named an address that is dialled.
@@ -98,4 +99,9 @@ package struct LocalAddressError: Error, Equatable, CustomStringConvertible {
 
     /// The cause, for people.
     package var description: String { "\(address) is a \(kind.rawValue) address" }
+}
+
+extension ListenAddress {
+    /// The host that others may dial; `nil` where it stands for every interface, as `*` or as 0.0.0.0 and ::.
+    package var dialledHost: String? { host.flatMap { LocalAddressKind.isUnspecified($0) ? nil : $0 } }
 }

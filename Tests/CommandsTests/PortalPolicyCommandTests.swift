@@ -86,6 +86,16 @@ struct PortalPolicyCommandTests {
         #expect(place.host == "portal.example.net" && place.port == 9009)
     }
 
+    @Test("an invite names no address that leads to no machine")
+    func everyInterface() async throws {
+        _ = await home.id()
+        for listen in ["*:9009", "0.0.0.0:9009", "[::]:9009"] {
+            try Data(#"{"listen": ["\#(listen)"]}"#.utf8).write(
+                to: URL(fileURLWithPath: home.path + "/config.json"))
+            #expect(await home.run("portal", "invite").ended(.usage))
+        }
+    }
+
     @Test("an invite is printed as JSON, with the id that the list shows")
     func json() async throws {
         let run = await home.run(

@@ -1,3 +1,4 @@
+import Multiserver
 import NIOCore
 import Testing
 import Tunnel
@@ -34,5 +35,16 @@ struct LocalAddressTests {
         ])
     func others(_ text: String) throws {
         #expect(LocalAddressKind(try SocketAddress(ipAddress: text, port: 8008)) == nil)
+    }
+
+    @Test(
+        "that stands for every interface is nothing that others dial",
+        arguments: [
+            ("*:8008", nil), ("0.0.0.0:8008", nil), ("[::]:8008", nil), ("::ffff:0.0.0.0:8008", nil),
+            ("192.0.2.1:8008", "192.0.2.1"), ("portal.example.org:8008", "portal.example.org"),
+            ("8008", "localhost"),
+        ] as [(String, String?)])
+    func dialled(_ text: String, _ host: String?) throws {
+        #expect(try ListenAddress(text).dialledHost == host)
     }
 }

@@ -5,6 +5,7 @@ internal import Keyring
 internal import Multiserver
 internal import MuxRPC
 internal import Node
+internal import Tunnel
 internal import TypedSodium
 
 /// `cway portal invite`.
@@ -82,7 +83,7 @@ struct PortalInviteCommand: AsyncParsableCommand {
         let common = options.common
         let settings = try await common.settings(in: opened.home, flags: common.flags).settings
         for listen in settings.listen {
-            if let host = settings.publicHost ?? listen.host,
+            if let host = settings.publicHost ?? listen.dialledHost,
                 let net = try? NetAddress(host: host, port: listen.port)
             {
                 return net

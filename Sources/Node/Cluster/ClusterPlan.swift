@@ -18,10 +18,7 @@ package struct ClusterPlan: Sendable {
     /// - Throws: ``ClusterPlanError``.
     package init(_ settings: ClusterSettings) throws(ClusterPlanError) {
         guard let listen = settings.listen else { throw .noListen }
-        let ownHost = listen.host.flatMap { host in
-            LocalAddressKind.isUnspecified(host)
-                ? nil : try? NetAddress(host: host, port: max(1, listen.port))
-        }
+        let ownHost = listen.dialledHost.flatMap { try? NetAddress(host: $0, port: max(1, listen.port)) }
         if let advertised = settings.advertise, LocalAddressKind.isUnspecified(advertised.host) {
             throw .nobodysAddress(advertised)
         }

@@ -34,6 +34,8 @@ final class LogKeeper: Sendable {
         var settled: [UInt64: [PolicyOutcome]] = [:]
         /// Whether the stream was seen to have this machine's last record.
         var isProven = false
+        /// How often others said that its last record is another one.
+        var doubtCount: UInt64 = 0
         /// At which record keys were last allowed.
         var allowances: [PublicKey: UInt64] = [:]
     }
@@ -123,7 +125,12 @@ final class LogKeeper: Sendable {
     }
 
     /// The last record is read again with the next step: others say that it is another one.
-    func doubt() { state.withLock { $0.isProven = false } }
+    func doubt() {
+        state.withLock { state in
+            state.isProven = false
+            state.doubtCount += 1
+        }
+    }
 
     // MARK: Following
 
@@ -136,7 +143,9 @@ final class LogKeeper: Sendable {
     func allowance(of key: PublicKey) -> UInt64? { state.withLock { $0.allowances[key] } }
 
     private func catchUp(_ connection: NATSConnection) throws -> PolicyLog.Verdict {
-        let (failure, known, isProven) = state.withLock { ($0.failure, $0.log.mark.index, $0.isProven) }
+        let (failure, known, isProven, doubtCount) = state.withLock {
+            ($0.failure, $0.log.mark.index, $0.isProven, $0.doubtCount)
+        }
         if let failure { throw failure }
         let stream = try stream(of: connection)
         let extent: NATSStream.Extent
@@ -154,7 +163,8 @@ final class LogKeeper: Sendable {
         }
         do throws(PolicyLog.Failure) {
             return try state.withLock { (state) throws(PolicyLog.Failure) in
-                state.isProven = true
+                // A doubt that came meanwhile may be about what had been read before.
+                state.isProven = state.doubtCount == doubtCount
                 let verdict = try state.log.reachedEnd(extent.last)
                 if verdict == .displaced { state.owner = nil }
                 return verdict

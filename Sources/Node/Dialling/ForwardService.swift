@@ -75,7 +75,7 @@ package struct ForwardService: Service {
         let result: Result<Void, any Error>
         do {
             let address = try NetAddress(
-                host: listen.host ?? "localhost", port: UInt16(clamping: listener.port))
+                host: listen.dialledHost ?? "localhost", port: UInt16(clamping: listener.port))
             watch.listens(at: address.hostAndPort)
             result = .success(try await keepSessions { try isReady(address) })
         } catch {

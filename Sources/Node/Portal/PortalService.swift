@@ -209,7 +209,7 @@ package struct PortalService: Service {
         guard configuration.sockets.isEmpty else {
             return configuration.sockets.map { (InheritedAcceptor($0), nil) }
         }
-        return settings.listen.map { (TCPAcceptor($0), $0.host) }
+        return settings.listen.map { (TCPAcceptor($0), $0.dialledHost) }
     }
 
     /// What others dial: the host as it was written or named, the port as it came out; `nil` for a Unix domain socket,
