@@ -35,6 +35,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     /// How much the channel reads at once.
     private var readLimit = ReadSize.greatestByteCount
     private var readByteCount = 0
+    private var lastReadByteCount = 0
     /// For how many small reads the peer counts as one that writes a frame in pieces, each of which its system holds back
     /// until we have acknowledged the last.
     private var pieceCount = 0
@@ -98,7 +99,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
     /// Nobody of ours does, and what comes in bulk is acknowledged anyway; so neither pays for the system call, which takes
     /// as long as all else that is done with a small packet. Where the machine wants no input, what waits is no part.
     private func acknowledgeIfAwaited(_ context: ChannelHandlerContext) {
-        defer { readByteCount = 0 }
+        defer { (lastReadByteCount, readByteCount) = (readByteCount, 0) }
         guard readByteCount < ChannelSettings.bulkByteCount else { return }
         if machine.wantsInput, machine.isWithinFrame {
             pieceCount = Self.pieceMemory
@@ -200,7 +201,7 @@ final class MachineHandler<Machine: ConnectionMachine>: ChannelDuplexHandler {
         if machine.readByteCount != readLimit, let channel = context?.channel {
             readLimit = machine.readByteCount
             // A carrier without the option is read as before.
-            let buffers = ReadBuffers(behind: readByteCount, maximum: readLimit)
+            let buffers = ReadBuffers(behind: max(readByteCount, lastReadByteCount), maximum: readLimit)
             try? channel.syncOptions?.setOption(.recvAllocator, value: buffers)
         }
         guard holdsRead, machine.wantsInput, let context else { return }

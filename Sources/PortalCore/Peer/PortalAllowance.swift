@@ -80,9 +80,14 @@ struct PortalAllowance {
         }
     }
 
-    /// Charges what a read of so many bytes has left.
+    /// What was read of the peer goes on into queues, which pay for it; what cannot is charged again.
     ///
-    /// More is read at once where it was as much as may be, and less of a peer that has to wait while memory gets short: of a
+    /// Charged twice it would have a tunnel cut that has only waited.
+    mutating func passOn() { read = RunningCharge() }
+
+    /// Charges what is left of all that was read, of which so many bytes have just come.
+    ///
+    /// More is read at once where they were as many as may be, and less of a peer that has to wait while memory gets short: of a
     /// thousand that begin to fill one endpoint's queues each would hold a read, and there would be no room for what the
     /// queues have to take.
     /// - Throws: `SecureSessionError.overAllowance`.
@@ -100,6 +105,6 @@ struct PortalAllowance {
     /// Gives back what was charged: the session is over, or is charged to another account from now on.
     mutating func giveBack() {
         charge = nil
-        read = RunningCharge()
+        passOn()
     }
 }

@@ -125,7 +125,7 @@ package final class PortalConnection: RelayReceiver {
         guard phase != .broken else { return }
         lifecycle.heard(at: now)
         session.receive(bytes)
-        process(at: now)
+        process(at: now, behind: bytes.readableBytes)
     }
 
     /// The other side sends nothing more, or the channel is gone.
@@ -142,16 +142,17 @@ package final class PortalConnection: RelayReceiver {
         process(at: now)
     }
 
-    private func process(at now: NIODeadline) {
+    /// Opens what has come, of which so many bytes have come just now.
+    private func process(at now: NIODeadline, behind byteCount: Int = 0) {
         guard phase != .broken else { return }
         peer.now = now
-        let byteCount = session.inboundByteCount
-        calls.tunnels.beginRead(of: byteCount)
+        calls.tunnels.beginRead(of: session.inboundByteCount)
         // Nobody waits any more, so what would be left of the input would pile up.
         session.muxrpc.peerCallLimit =
             lifecycle.isLeaving ? .max : allowance.callLimit(at: now, isLast: hasInputEnded)
         do {
             var mayGoOn = !isBlocked
+            if mayGoOn { allowance.passOn() }
             while mayGoOn, let event = try session.next() {
                 try handle(event)
                 if case .packet = event {

@@ -59,6 +59,12 @@ struct PortalReadTests {
         slow.isPeerReading = true
         world.run()
         #expect(endpoint.bytes[tunnel.far]?.readableBytes == 400 << 10)
+        #expect(fast.connection.readByteCount == 32 << 10, "nothing more has been read")
+        for (sent, expected) in [(20, 32), (40, 64), (70, 128)] {
+            client.session.send(ByteBuffer(repeating: 1, count: sent << 10), on: tunnel.near)
+            world.run()
+            #expect(fast.connection.readByteCount == expected << 10)
+        }
     }
 
     @Test("of one that calls too often is charged to it; without room for it the connection goes")
