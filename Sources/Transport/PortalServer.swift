@@ -141,7 +141,14 @@ package final class PortalServer: Sendable {
             ConnectionSeat.Calls(
                 isIdle: { portal.isIdle(id) }, drawn: { mailbox.act { $0.drawn(at: .now()) } },
                 giveWay: { mailbox.act { $0.giveWay(at: .now()) } }))
-        try channel.pipeline.syncOperations.addHandler(handler)
+        do {
+            try channel.pipeline.syncOperations.addHandler(handler)
+        } catch {
+            // A channel that is closed already never says that it is.
+            mailbox.close()
+            connections.remove(number)
+            throw error
+        }
     }
 
     /// Where it listens.

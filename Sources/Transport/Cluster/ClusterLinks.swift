@@ -94,6 +94,7 @@ package final class ClusterLinks: MachineLinks {
             try channel.pipeline.syncOperations.addHandler(handler)
         } catch {
             // A channel that is closed already never says that it is.
+            mailbox.close()
             ended(number)
             throw error
         }
