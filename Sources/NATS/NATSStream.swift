@@ -16,8 +16,8 @@ package final class NATSStream: @unchecked Sendable {
     }
 
     private static let waitMilliseconds: Int64 = 2_000
-    /// So often a stream is asked for whose subject another has just taken.
-    private static let creationCount = 50
+    /// So often a stream is asked for: once more than it takes where another was faster.
+    private static let creationCount = 3
 
     /// What the stream is called.
     package let name: String
@@ -44,7 +44,8 @@ package final class NATSStream: @unchecked Sendable {
 
     /// Makes the stream, unless there is one; of several that try at once all succeed.
     ///
-    /// While a server makes it for another, the subject is taken already and the name not yet, so it is asked again.
+    /// A server looks for the name first and for the subject later, and may have made it for another in between: then it
+    /// says that the subject is taken, and has the name when it is asked again.
     ///
     /// - Throws: ``NATSError/subjectTaken(_:)`` where another stream has the subject, or another ``NATSError``.
     package func createIfAbsent(replicas: Int) throws(NATSError) {

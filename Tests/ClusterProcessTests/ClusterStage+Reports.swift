@@ -33,6 +33,16 @@ extension ClusterStage {
         return try #require(try WatchedStatus(line).cluster)
     }
 
+    /// Waits until every machine talks over another NATS server than this one.
+    func isLeft(_ server: Int) async throws {
+        let address = "127.0.0.1:\(engine.port(of: server))"
+        for index in places.indices {
+            try await report(of: index) {
+                $0.engine.isConnected && $0.engine.server?.contains(address) == false
+            }
+        }
+    }
+
     /// Who is announced openly, as a machine says to somebody who asks.
     func list(of index: Int) throws -> Set<String> {
         let end = try RawEnd(.random(), to: id, at: places[index].port)
@@ -42,15 +52,9 @@ extension ClusterStage {
     /// Waits until every machine names somebody among those who are announced openly.
     func areListed(_ ids: Set<String>, isListed: Bool = true) async throws {
         for place in places {
-            let _: Set<String> = try await withCheckedThrowingContinuation { continuation in
-                // On a thread: it blocks until the machine says so.
-                Thread.detachNewThread { [id] in
-                    continuation.resume(
-                        with: Result {
-                            let end = try RawEnd(.random(), to: id, at: place.port)
-                            return try end.endpoints { $0.isSuperset(of: ids) == isListed }
-                        })
-                }
+            try await onThread { [id] in
+                let end = try RawEnd(.random(), to: id, at: place.port)
+                _ = try end.endpoints { $0.isSuperset(of: ids) == isListed }
             }
         }
     }

@@ -48,7 +48,9 @@ struct StreamTests {
         for round in 0..<60 {
             let streams = try connections.map { try $0.stream("cw-\(round)", subject: "cw.\(round).log") }
             try await withThrowingTaskGroup(of: Void.self) { tasks in
-                for stream in streams { tasks.addTask { try stream.createIfAbsent(replicas: 1) } }
+                for stream in streams {
+                    tasks.addTask { try await onThread { try stream.createIfAbsent(replicas: 1) } }
+                }
                 try await tasks.waitForAll()
             }
         }
