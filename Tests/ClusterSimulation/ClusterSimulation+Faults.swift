@@ -60,7 +60,9 @@ extension ClusterSimulation {
         let portal = portals[index]
         guard portal.isRunning(at: now) else { return }
         portal.frozenUntil = now + time
-        portal.healthySince = now + time + .seconds(1)
+        // One that the others have given up is dialled again once they have heard from it, which a network that loses
+        // messages may keep from them for some heartbeats.
+        portal.healthySince = now + time + (time < .seconds(3) ? .seconds(1) : .seconds(6))
         disturb(for: time + .seconds(1))
         events.add(.thaw(index), at: now + time)
         guard time >= .seconds(5) else { return }
