@@ -5,9 +5,9 @@ internal import TypedSodium
 
 /// Who pays at a portal for the memory that peers make it hold.
 ///
-/// Pool ← members ← key ← connection, or pool ← strangers ← token or source ← connection; below a connection stands
-/// what it has caused: tunnels, answers that it does not read, partial packets, announced tokens. All of it is opened
-/// here, so that one causer has one account, on however many connections.
+/// Pool ← members ← key ← connection, or pool ← strangers ← token or source ← connection, or pool ← links ← link; below a
+/// connection stands what it has caused: tunnels, answers that it does not read, partial packets, announced tokens. The
+/// accounts of keys, tokens and sources are opened here, so that one causer has one, on however many connections.
 ///
 /// An account lasts as long as somebody holds it, or something charged to it.
 final class PortalAccounts: Sendable {

@@ -9,7 +9,7 @@ extension ClusterProcesses {
     @Suite("NATS in trouble")
     struct EngineTests {
         /// The bound of the histogram up to which a loop is in time.
-        private static let bound = "0.025"
+        private static let bound = "0.02"
 
         /// How many timers of a machine's event loops came, and how many of them in time.
         private static func timers(of index: Int, _ stage: ClusterStage) throws -> (
@@ -65,18 +65,14 @@ extension ClusterProcesses {
                 let population = try await Population.start(4, on: stage, &random)
                 await population.expectAll(byteCount: 10_000, seed: 1)
                 let calm = try await Self.sharesInTime(rounds: 8, population, seed: 2)
-                let server = "127.0.0.1:\(stage.engine.port(of: 0))"
                 stage.engine.signal(0, SIGSTOP)
                 // A machine that talked over the frozen server takes a second to see it.
-                for index in stage.places.indices {
-                    try await stage.report(of: index) {
-                        $0.engine.isConnected && $0.engine.server?.contains(server) == false
-                    }
-                }
+                try await stage.isLeft(0)
                 let frozen = try await Self.sharesInTime(rounds: 13, population, seed: 50)
                 stage.engine.signal(0, SIGCONT)
                 // A machine with too few processors is late at any time: it may not be later.
                 for (calm, frozen) in zip(calm, frozen) {
+                    print("timers within \(Self.bound) s: \(calm), and \(frozen) beside a frozen server")
                     #expect(frozen >= min(0.99, calm - 0.02), "\(calm) of the timers in time, then \(frozen)")
                 }
                 #expect(population.check().violations == [])

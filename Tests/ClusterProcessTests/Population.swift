@@ -154,6 +154,7 @@ final class Population: Sendable {
                         let outcome = await fetch(client, byteCount: 2_000, seed: seed)
                         if outcome.isWhole { return .now - start }
                     }
+                    guard client.process.ending == nil else { return nil }
                     history.withLock {
                         $0.violate(
                             "a",

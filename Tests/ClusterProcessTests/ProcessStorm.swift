@@ -53,10 +53,14 @@ struct ProcessStorm {
         @Sendable func recover() async -> Duration {
             await population.recover(within: Self.reachTime, after: "\(fault)", seed: seed)
         }
-        // While something is away, everybody gets through again and again.
-        @Sendable func callAll() async {
-            for round in 1...UInt64(roundCount) {
-                await population.expectAll(byteCount: Self.awayByteCount, seed: seed &+ 1_000 * round)
+        let callers = freshCallers(roundCount)
+        // While something is away, everybody gets through again and again, by sessions that stand and by fresh ones.
+        @Sendable func callAll() async throws {
+            for (round, (endpoint, client)) in callers.enumerated() {
+                let seed = seed &+ 1_000 * UInt64(round + 1)
+                await population.expectAll(byteCount: Self.awayByteCount, seed: seed)
+                try await population.call(
+                    endpoint, as: client, byteCount: 10_000, seed: seed, mustSucceed: true)
             }
         }
         var time = Duration.zero
@@ -64,13 +68,13 @@ struct ProcessStorm {
         case .killMachine:
             try await stage.killMachine(machine)
             time = await recover()
-            await callAll()
+            try await callAll()
             try stage.startMachine(machine)
             try await stage.isReady(machine)
         case .freezeMachine:
             stage.machine(machine)?.signal(SIGSTOP)
             time = await recover()
-            await callAll()
+            try await callAll()
             stage.machine(machine)?.signal(SIGCONT)
             try await stage.isReady(machine)
         case .drainMachine:
@@ -82,7 +86,8 @@ struct ProcessStorm {
         case .killServer, .wipeServer:
             stage.engine.kill(server)
             time = await recover()
-            await callAll()
+            try await stage.isLeft(server)
+            try await callAll()
             if fault == .wipeServer { try stage.engine.wipe(server) }
             try stage.engine.start(server)
             try await stage.engine.isReady(server)
@@ -111,13 +116,20 @@ struct ProcessStorm {
         try await population.checkQuiet()
         try await guests.check()
         await population.expectAll(byteCount: 200_000, seed: seed)
-        for _ in 0..<3 {
-            let open = population.endpoints.filter { !$0.isHidden }
-            guard let endpoint = open.randomElement(using: &random),
-                let client = population.clients.randomElement(using: &random)
-            else { continue }
+        for (endpoint, client) in freshCallers(3) {
             try await population.call(
                 endpoint, as: client, byteCount: 100_000, seed: seed, mustSucceed: true)
+        }
+    }
+
+    /// So many open endpoints, and clients that are to call them by commands of their own.
+    private mutating func freshCallers(_ count: Int) -> [(Population.Endpoint, Population.Client)] {
+        let open = population.endpoints.filter { !$0.isHidden }
+        return (0..<count).compactMap { _ in
+            guard let endpoint = open.randomElement(using: &random),
+                let client = population.clients.randomElement(using: &random)
+            else { return nil }
+            return (endpoint, client)
         }
     }
 

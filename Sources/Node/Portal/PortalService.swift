@@ -204,7 +204,7 @@ package struct PortalService: Service {
         return portal
     }
 
-    /// Where connections come in, with the host as it was written, where it was.
+    /// Where connections come in, with the host as it was written, where that is one to dial.
     private func doors(_ settings: Settings) -> [(any Acceptor, host: String?)] {
         guard configuration.sockets.isEmpty else {
             return configuration.sockets.map { (InheritedAcceptor($0), nil) }

@@ -7,7 +7,7 @@ package final class LoopDelays: Sendable {
     /// How often each loop is measured; four timers a second are next to nothing, and a scrape sees sixty or more.
     private static let interval = TimeAmount.milliseconds(250)
     /// The upper bounds, in microseconds: from a timer's usual lateness to what everybody notices.
-    private static let bounds = [1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000]
+    private static let bounds = [1_000, 2_500, 5_000, 10_000, 20_000, 50_000, 100_000, 250_000, 1_000_000]
 
     private struct Counts {
         var buckets = [Int](repeating: 0, count: LoopDelays.bounds.count + 1)

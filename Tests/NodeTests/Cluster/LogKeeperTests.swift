@@ -148,6 +148,30 @@ struct LogKeeperTests {
         try await publisher.close()
     }
 
+    @Test("is looked at again where another machine doubts it while it is being read")
+    func doubted() async throws {
+        let change = try invite()
+        _ = try await client.submit(for: .eventDeadline) { _ in [change] }
+        let doubting = Watched<LogKeeper?>(nil)
+        let second = try LogKeeper(
+            Membership(PolicyHome(of: home.portal).keyring()).log,
+            ClusterSeal(ClusterKeys(portal: home.portal))
+        ) { _ in doubting.value?.doubt() }
+        doubting.update { $0 = second }
+        let seal = try ClusterSeal(ClusterKeys(portal: home.portal))
+        let (name, subject) = (seal.logName, seal.logSubject)
+        try await step { _, connection in
+            try second.begin(connection, replicas: 1)
+            try connection.publish([], to: "$JS.API.STREAM.DELETE.\(name)")
+            try connection.flush()
+            let stream = try connection.stream(name, subject: subject)
+            try stream.createIfAbsent(replicas: 1)
+            _ = try stream.append([1, 2, 3], behind: 0)
+            #expect(throws: ClusterPolicyFailure.self) { try second.follow(connection) }
+        }
+        try await publisher.close()
+    }
+
     @Test("holds up nobody once it is given up, also where there is no connection")
     func abandoned() async throws {
         let (first, second) = (try invite(), try invite())
