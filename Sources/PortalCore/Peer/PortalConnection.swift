@@ -38,8 +38,7 @@ package final class PortalConnection: RelayReceiver {
     /// are several.
     package init(
         portal: Portal, mailbox: any RelayMailbox, source: String = "unknown",
-        seat: (any ConnectionPlace)? = nil, on loop: ObjectIdentifier? = nil,
-        at now: NIODeadline
+        seat: (any ConnectionPlace)? = nil, on loop: ObjectIdentifier? = nil, at now: NIODeadline
     ) {
         self.portal = portal
         self.seat = seat
