@@ -23,6 +23,9 @@ package struct NATSSettings: Equatable, Sendable {
     /// The certificates that servers' must be signed with; without them the system's are believed.
     package var authorityFile: String?
 
+    /// Whether nothing may be said without TLS.
+    var isSecure: Bool { authorityFile != nil || servers.contains { $0.hasPrefix("tls://") } }
+
     /// These servers.
     package init(servers: [String], name: String) {
         self.servers = servers

@@ -68,7 +68,7 @@ extension ClusterProcesses {
                 stage.engine.signal(0, SIGSTOP)
                 // A machine that talked over the frozen server takes a second to see it.
                 try await stage.isLeft(0)
-                let frozen = try await Self.sharesInTime(rounds: 13, population, seed: 50)
+                let frozen = try await Self.sharesInTime(rounds: 15, population, seed: 50)
                 stage.engine.signal(0, SIGCONT)
                 // A machine with too few processors is late at any time: it may not be later.
                 for (calm, frozen) in zip(calm, frozen) {
@@ -95,7 +95,7 @@ extension ClusterProcesses {
                     population.endpoints[0], as: population.clients[2], byteCount: 1_000, seed: 3,
                     mustSucceed: true)
                 try await Self.receive(
-                    population, bytesPerSecond: 10_000, for: .seconds(ClusterProcesses.isLong ? 120 : 14),
+                    population, bytesPerSecond: 10_000, for: .seconds(120),
                     seed: 3)
                 await population.expectAll(byteCount: 10_000, seed: 4)
                 for index in 0..<stage.engine.count { try stage.engine.start(index) }

@@ -115,6 +115,23 @@ struct CredentialTests {
         #expect(connection.lastError == Self.refusal)
     }
 
+    @Test("nobody says who it is to a server without TLS that is named as one with it")
+    func downgrade() async throws {
+        let server = try await NATSServer(configuration: "authorization { user: cway, password: secret }")
+        for (scheme, isLetIn) in [("nats", true), ("tls", false)] {
+            var settings = NATSSettings(
+                servers: [server.address.replacing("nats://", with: "\(scheme)://")], name: "test")
+            settings.credentials = .user("cway", password: "secret")
+            let connection = try NATSConnection(settings) { _ in }
+            if isLetIn {
+                try connection.flush()
+            } else {
+                #expect(throws: NATSError.self) { try connection.flush(milliseconds: 1_000) }
+            }
+            #expect(connection.isConnected == isLetIn)
+        }
+    }
+
     @Test("over TLS too, where the server is believed by the given authority alone")
     func overTLS() async throws {
         defer { try? FileManager.default.removeItem(at: folder) }

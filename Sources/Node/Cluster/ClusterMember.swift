@@ -92,15 +92,21 @@ package final class ClusterMember: Sendable {
         while !runtime.isServing, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(50)) }
     }
 
-    /// Lets endpoints go elsewhere, and waits for tunnels: until there is neither, or the time is over.
+    /// Lets endpoints and clients go elsewhere, and waits for tunnels: until there are none, or the time is over.
     func drain() async {
         guard let portal = running.withLock({ $0?.portal }) else { return }
         let end = ContinuousClock.now + plan.drain
         logger.notice(
-            "cluster: this machine ends: its endpoints are asked to go elsewhere",
+            "cluster: this machine ends: its endpoints and clients are asked to go elsewhere",
             metadata: ["within": "\(plan.drain)", "tunnels": "\(portal.load.tunnelCount)"])
         runtime.drain(during: TimeAmount(plan.drain))
+        let neighbourhood = Neighbourhood(of: portal)
+        var clients = neighbourhood.clients[...]
+        // Over four fifths of the time, as endpoints.
+        let stepCount = max(1, clients.count / max(1, Int(plan.drain * 4 / 5 / Self.drainStep)) + 1)
         while ContinuousClock.now < end, !Task.isCancelled {
+            neighbourhood.move(clients: clients.prefix(stepCount))
+            clients = clients.dropFirst(stepCount)
             try? await Task.sleep(for: Self.drainStep)
             if portal.load.tunnelCount == 0, runtime.look({ $0.machine.ownClaims.isEmpty }) { break }
         }

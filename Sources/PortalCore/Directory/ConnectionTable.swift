@@ -72,6 +72,11 @@ struct ConnectionTable {
     var queuedByteCount: Int { byAccount.values.reduce(0) { $0 + $1.queuedByteCount } }
     var mailboxes: [any RelayMailbox] { members.values.map(\.mailbox) }
 
+    /// The connections whose peers have proved who they are.
+    var peers: [(connection: ConnectionID, peer: PublicKey)] {
+        members.compactMap { connection, member in member.peer.map { (connection, $0) } }
+    }
+
     subscript(connection: ConnectionID) -> Member? { members[connection] }
 
     /// How many connections, and ends of tunnels, each of these keys has; those without a connection are left out.

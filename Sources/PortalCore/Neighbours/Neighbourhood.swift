@@ -63,8 +63,24 @@ package struct Neighbourhood: Sendable {
             let mailboxes = portal.look { directory, connections in
                 slice.flatMap { directory.connections(of: $0) }.compactMap { connections.mailbox(of: $0) }
             }
-            for mailbox in mailboxes { mailbox.post(.move) }
+            for mailbox in mailboxes { mailbox.post(.move(orGoodbye: true)) }
         }
+    }
+
+    /// The connections on which nobody is announced.
+    package var clients: [ConnectionID] {
+        slices(of: portal.look { _, connections in connections.peers }).flatMap { slice in
+            portal.look { directory, _ in
+                slice.filter { !directory.connections(of: $0.peer).contains($0.connection) }
+                    .map(\.connection)
+            }
+        }
+    }
+
+    /// Has clients go on at another machine; those that do not know how keep their tunnels until this one ends.
+    package func move(clients: some Collection<ConnectionID>) {
+        let mailboxes = portal.look { _, connections in clients.compactMap { connections.mailbox(of: $0) } }
+        for mailbox in mailboxes { mailbox.post(.move(orGoodbye: false)) }
     }
 
     /// The machines together list these from now on, and those no more.

@@ -112,7 +112,7 @@ struct PortalCalls: ~Copyable {
         case .silenced:
             yielding.silence()
             return .askPeer
-        case .move: yielding.move()
+        case .move(let orGoodbye): yielding.move(orGoodbye: orGoodbye)
         case .attendanceChanged: subscriptions.becameStale()
         case .policyChanged: return .followPolicy
         case .announced(let call, let outcome): announcement.announced(call, outcome)

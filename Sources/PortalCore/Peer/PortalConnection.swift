@@ -202,7 +202,7 @@ package final class PortalConnection: RelayReceiver {
                 peer.refuse(request, ErrorText.tooManyConnections)
             }
         case .session(.ended(let stream, let error)): calls.streamEnded(stream, message: error?.message)
-        case .session(.reply(let call, .failure)) where calls.yielding.isMove(call):
+        case .session(.reply(let call, .failure)) where calls.yielding.isGoodbyeNext(onRefusalOf: call):
             close(.closed, message: ErrorText.portalIsClosing, at: peer.now)
         case .session(.reply), .session(.lateFailure): break  // to pings any answer will do
         case .session(.goodbye), .ended:

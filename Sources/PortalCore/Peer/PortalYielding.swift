@@ -14,6 +14,8 @@ struct PortalYielding {
     private(set) var deadline: NIODeadline?
     /// The call by which it was asked to move.
     private var call: RequestNumber?
+    /// Whether it hears goodbye where it does not know how.
+    private var isGoodbyeNext = false
 
     init(of peer: PortalPeer) { self.peer = peer }
 
@@ -27,12 +29,13 @@ struct PortalYielding {
         return isUnanswered
     }
 
-    /// Asks the peer to announce itself at another machine; one that does not know how hears goodbye instead.
-    mutating func move() {
+    /// Asks the peer to go to another machine. One that does not know how hears goodbye instead, or stays to the end.
+    mutating func move(orGoodbye: Bool) {
+        isGoodbyeNext = isGoodbyeNext || orGoodbye
         guard call == nil else { return }
         call = try? peer.session.muxrpc.call(Method.move.name, [])
     }
 
-    /// Whether an answer is that to the question to move.
-    func isMove(_ answered: RequestNumber) -> Bool { answered == call }
+    /// Whether a peer that has refused this call is to hear goodbye.
+    func isGoodbyeNext(onRefusalOf refused: RequestNumber) -> Bool { refused == call && isGoodbyeNext }
 }

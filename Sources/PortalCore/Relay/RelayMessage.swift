@@ -21,8 +21,8 @@ package enum RelayMessage: Sendable {
     case replaced
     /// Another machine has a better claim for what your peer announces by tokens: end where your peer is silent.
     case silenced
-    /// This machine ends: have your peer announce itself at another one.
-    case move
+    /// This machine ends: have your peer go to another one, or say goodbye where it does not know how.
+    case move(orGoodbye: Bool)
     /// Attendance has changed since you asked.
     case attendanceChanged
     /// The portal has another policy.

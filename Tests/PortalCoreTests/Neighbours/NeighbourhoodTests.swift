@@ -219,6 +219,18 @@ struct NeighbourhoodTests {
         #expect(clientLink.connection.isOpen)
     }
 
+    @Test("asks clients to move, and leaves those alone that do not know how")
+    mutating func movesClients() throws {
+        let (endpoint, _) = try world.endpoint()
+        let (client, _) = try world.connectNode(.random())
+        let (_, formerLink) = try world.connect(.random())
+        #expect(neighbourhood.clients.count == 2)
+        neighbourhood.move(clients: neighbourhood.clients)
+        world.run()
+        #expect(client.moveCount == 1 && endpoint.moveCount == 0)
+        #expect(formerLink.connection.isOpen)
+    }
+
     @Test("says in its metadata that it is one of several")
     func metadata() throws {
         let (peer, _) = try world.connect(.random())
