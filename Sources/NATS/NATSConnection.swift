@@ -128,7 +128,9 @@ package final class NATSConnection: @unchecked Sendable {
                 "natsOptions_SetUserCredentialsFromFiles")
         }
         // libnats does not look at the scheme, and would show who it is to whoever answers without TLS.
-        if settings.isSecure { try check(unsafe natsOptions_SetSecure(options, true), "natsOptions_SetSecure") }
+        if settings.isSecure {
+            try check(unsafe natsOptions_SetSecure(options, true), "natsOptions_SetSecure")
+        }
         if let file = settings.authorityFile {
             try check(
                 unsafe natsOptions_LoadCATrustedCertificates(options, file),

@@ -29,7 +29,9 @@ struct PortalYielding {
         return isUnanswered
     }
 
-    /// Asks the peer to go to another machine. One that does not know how hears goodbye instead, or stays to the end.
+    /// Asks the peer to go to another machine.
+    ///
+    /// One that does not know how hears goodbye instead, or stays to the end.
     mutating func move(orGoodbye: Bool) {
         isGoodbyeNext = isGoodbyeNext || orGoodbye
         guard call == nil else { return }
