@@ -36,16 +36,12 @@ struct ClusterStatusCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Print JSON.") private var json = false
 
     func run() async throws {
-        let client = StatusClient(home: try common.preparedHome().path)
-        let answers: [StatusClient.Answer]
+        let home = try common.preparedHome().path
+        let reports: [ClusterReport]
         do throws(StatusFailure) {
-            answers = try await client.ask()
+            reports = try await StatusClient.clusters(ofHome: home)
         } catch {
             throw CommandFailure(.unexpected, error)
-        }
-        let reports = answers.compactMap { answer -> ClusterReport? in
-            guard case .report(let report) = answer else { return nil }
-            return report.cluster
         }
         guard !reports.isEmpty else {
             throw CommandFailure(
@@ -60,5 +56,15 @@ struct ClusterStatusCommand: AsyncParsableCommand {
         }
         let troubles = reports.flatMap(ClusterText.troubles)
         guard troubles.isEmpty else { throw CommandFailure(.unhealthy, troubles.joined(separator: "; ")) }
+    }
+}
+
+extension StatusClient {
+    /// What the machines of a cluster say that run from a home.
+    static func clusters(ofHome path: String) async throws(StatusFailure) -> [ClusterReport] {
+        try await StatusClient(home: path).ask().compactMap { answer in
+            guard case .report(let report) = answer else { return nil }
+            return report.cluster
+        }
     }
 }

@@ -60,6 +60,30 @@ enum ClusterText {
         return "at \(engine.server ?? "one") of \(servers)"
     }
 
+    /// How far apart the clocks of two machines may be before their owner should look, in milliseconds.
+    private static let clockMilliseconds = 2_000
+
+    /// What the doctor says of a machine that runs.
+    static func finding(of report: ClusterReport) -> Finding {
+        let hop = "machine \(short(report.machine))"
+        let troubles = troubles(of: report)
+        guard troubles.isEmpty else { return Finding(hop, failure: troubles.joined(separator: "; ")) }
+        let unlinked = report.machines.filter { !$0.isLinked }
+        guard unlinked.isEmpty else {
+            let addresses = unlinked.map(\.address.printableLine).joined(separator: ", ")
+            return Finding(
+                hop, .odd, "there is no link to \(addresses)",
+                remedy: "look whether they run, and at the firewall between the machines")
+        }
+        let late = report.machines.compactMap(\.clockMilliseconds).max { abs($0) < abs($1) } ?? 0
+        guard abs(late) < Self.clockMilliseconds else {
+            return Finding(
+                hop, .odd, "another machine's clock is \(late) ms off this one's",
+                remedy: "run NTP on all of them: from 10 s on a machine does not serve")
+        }
+        return Finding(hop, .good, "serves, with links to \(report.machines.count) others")
+    }
+
     /// What does not work.
     static func troubles(of report: ClusterReport) -> [String] {
         var troubles: [String] = []

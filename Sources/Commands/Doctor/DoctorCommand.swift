@@ -6,6 +6,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import Node
 internal import Synchronization
+internal import Watching
 
 /// `cway doctor`: every hop that a node depends on.
 struct DoctorCommand: AsyncParsableCommand {
@@ -92,6 +93,10 @@ struct DoctorCommand: AsyncParsableCommand {
                 try report(cipher)
                 for finding in await ClusterCheck(settings.cluster).findings(on: eventLoop) {
                     try report(finding)
+                }
+                if let finding = await ClusterCheck(settings.cluster).entryFinding() { try report(finding) }
+                for cluster in (try? await StatusClient.clusters(ofHome: opened.home.path)) ?? [] {
+                    try report(ClusterText.finding(of: cluster))
                 }
                 try await doctor.examineNode(on: eventLoop)
             }

@@ -4,6 +4,11 @@ package import NIOCore
 
 /// Looks at the servers of NATS that a portal's settings name.
 package struct ClusterCheck: Sendable {
+    /// How long it takes at most until NATS has let somebody in.
+    private static let entryTime = Duration.seconds(5)
+    /// A stream that nobody has: the answer tells whether there could be one.
+    private static let probeName = "cw-doctor"
+
     private let settings: ClusterSettings
 
     /// The check of these settings.
@@ -32,6 +37,38 @@ package struct ClusterCheck: Sendable {
                     remedy: "run three, and name them all"))
         }
         return findings
+    }
+
+    /// What NATS says to this portal's own user, where settings name a NATS that can be used.
+    package func entryFinding() async -> Finding? {
+        guard settings.isOn, let plan = try? ClusterPlan(settings) else { return nil }
+        let hop = "NATS"
+        let (events, continuation) = AsyncStream.makeStream(of: NATSEvent.self)
+        do {
+            let connection = try await Blocking.run {
+                try NATSConnection(plan.nats) { event in continuation.yield(event) }
+            }
+            let limit = Task {
+                try await Task.sleep(for: Self.entryTime)
+                continuation.finish()
+            }
+            defer { limit.cancel() }
+            let outcome = await events.first { $0 == .connected || $0 == .closed }
+            guard outcome == .connected else {
+                let reason = connection.lastError ?? "nobody lets this portal in: look at its servers"
+                return Finding(hop, failure: reason)
+            }
+            return try await Blocking.run {
+                do throws(NATSError) {
+                    _ = try connection.stream(Self.probeName, subject: Self.probeName).extent()
+                } catch {
+                    guard case .noSuchStream = error else { return Finding(hop, failure: "\(error)") }
+                }
+                return Finding(hop, .good, "lets this portal in, and has JetStream for it")
+            }
+        } catch {
+            return Finding(hop, failure: "\(error)")
+        }
     }
 
     private func finding(of server: ClusterServer, on loop: any EventLoop) async -> Finding {
