@@ -94,12 +94,14 @@ struct ProcessStorm {
         case .freezeServer:
             stage.engine.signal(server, SIGSTOP)
             time = await recover()
-            try await Task.sleep(for: .seconds(5))
+            try await stage.isLeft(server)
+            try await callAll()
             stage.engine.signal(server, SIGCONT)
         case .stopServers:
             for index in 0..<stage.engine.count { stage.engine.kill(index) }
             time = await recover()
-            try await Task.sleep(for: .seconds(ClusterProcesses.isLong ? 120 : 5))
+            try await stage.engine(isUp: false)
+            try await callAll()
             for index in 0..<stage.engine.count { try stage.engine.start(index) }
             for index in 0..<stage.engine.count { try await stage.engine.isReady(index) }
         case .killEndpoints:

@@ -91,10 +91,9 @@ struct DoctorCommand: AsyncParsableCommand {
                 try await doctor.examine(friend, instance: instance, on: eventLoop)
             } else {
                 try report(cipher)
-                for finding in await ClusterCheck(settings.cluster).findings(on: eventLoop) {
-                    try report(finding)
-                }
-                if let finding = await ClusterCheck(settings.cluster).entryFinding() { try report(finding) }
+                let check = ClusterCheck(settings.cluster)
+                for finding in await check.findings(on: eventLoop) { try report(finding) }
+                if let finding = await check.entryFinding() { try report(finding) }
                 for cluster in (try? await StatusClient.clusters(ofHome: opened.home.path)) ?? [] {
                     try report(ClusterText.finding(of: cluster))
                 }

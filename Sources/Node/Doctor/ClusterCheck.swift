@@ -1,6 +1,7 @@
 internal import Multiserver
 internal import NATS
 package import NIOCore
+internal import Transport
 
 /// Looks at the servers of NATS that a portal's settings name.
 package struct ClusterCheck: Sendable {
@@ -45,27 +46,28 @@ package struct ClusterCheck: Sendable {
         let hop = "NATS"
         let (events, continuation) = AsyncStream.makeStream(of: NATSEvent.self)
         do {
-            let connection = try await Blocking.run {
-                try NATSConnection(plan.nats) { event in continuation.yield(event) }
-            }
+            let publisher = EnginePublisher(
+                try await Blocking.run { try NATSConnection(plan.nats) { continuation.yield($0) } })
             let limit = Task {
                 try await Task.sleep(for: Self.entryTime)
                 continuation.finish()
             }
-            defer { limit.cancel() }
-            let outcome = await events.first { $0 == .connected || $0 == .closed }
-            guard outcome == .connected else {
-                let reason = connection.lastError ?? "nobody lets this portal in: look at its servers"
-                return Finding(hop, failure: reason)
-            }
-            return try await Blocking.run {
+            let isIn = await events.first { $0 == .connected || $0 == .closed } == .connected
+            limit.cancel()
+            let answer = try await publisher.call { connection in
+                guard isIn else {
+                    let reason = connection.lastError ?? "nobody lets this portal in: look at its servers"
+                    return Finding(hop, failure: reason)
+                }
                 do throws(NATSError) {
                     _ = try connection.stream(Self.probeName, subject: Self.probeName).extent()
                 } catch {
                     guard case .noSuchStream = error else { return Finding(hop, failure: "\(error)") }
                 }
                 return Finding(hop, .good, "lets this portal in, and has JetStream for it")
-            }
+            }.get()
+            try await publisher.close()
+            return answer
         } catch {
             return Finding(hop, failure: "\(error)")
         }
