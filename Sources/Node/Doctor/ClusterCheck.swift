@@ -56,8 +56,9 @@ package struct ClusterCheck: Sendable {
             limit.cancel()
             let answer = try await publisher.call { connection in
                 guard isIn else {
-                    let reason = connection.lastError ?? "nobody lets this portal in: look at its servers"
-                    return Finding(hop, failure: reason)
+                    let finding = Finding(hop, failure: connection.lastError ?? "nobody lets this portal in")
+                    return Finding(
+                        hop, .bad, finding.words, remedy: finding.remedy ?? "look whether its servers run")
                 }
                 do throws(NATSError) {
                     _ = try connection.stream(Self.probeName, subject: Self.probeName).extent()
